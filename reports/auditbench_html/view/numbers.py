@@ -1,0 +1,125 @@
+"""Numbers as text: as many digits as the interval supports, with a true minus sign and thousands."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from auditbench_html.view.text import EMPTY, Text, Words, words
+
+DASH = words("—")
+PLAIN_UNITS = frozenset({"", "1"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """A number as shown, with the number itself; `value` is None where it is undefined and `reason` says why."""
+
+    value: float | None
+    text: Text
+    low: float | None = None
+    high: float | None = None
+    interval: Text = EMPTY
+    reason: Text = EMPTY
+
+
+def estimate(
+    say: Words,
+    value: float | None,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    unit: str = "1",
+    reason: Text = EMPTY,
+    without_interval: str = "",
+) -> Estimate:
+    """A value and its interval in one set of digits: two significant digits of the interval's half-width."""
+    if value is None:
+        return Estimate(value=None, text=DASH, reason=reason)
+    digits = decimals(value, low, high)
+    interval = EMPTY
+    if low is not None and high is not None:
+        interval = spread(say, fixed(low, digits), fixed(high, digits))
+    elif without_interval and say.has(f"no_interval.{without_interval}"):
+        interval = say.say(f"no_interval.{without_interval}")
+    return Estimate(value=value, text=with_unit(say, fixed(value, digits), unit), low=low, high=high, interval=interval)
+
+
+def share(say: Words, value: float | None, *, low: float | None = None, high: float | None = None) -> Estimate:
+    """A share as a percentage."""
+    if value is None:
+        return Estimate(value=None, text=DASH)
+    digits = decimals(100 * value, None if low is None else 100 * low, None if high is None else 100 * high)
+    digits = min(digits, 1) if low is not None else 1
+    interval = EMPTY
+    if low is not None and high is not None:
+        interval = spread(say, fixed(100 * low, digits), fixed(100 * high, digits))
+    return Estimate(value=value, text=words(fixed(100 * value, digits) + "%"), low=low, high=high, interval=interval)
+
+
+def count(say: Words, value: int) -> Estimate:
+    """A number of things."""
+    return Estimate(value=float(value), text=say.say("count", n=value))
+
+
+def decimals(value: float, low: float | None, high: float | None) -> int:
+    """Digits after the point: by the interval where there is one, else four significant ones without closing zeros."""
+    if low is not None and high is not None and high > low:
+        return min(6, max(0, 1 - math.floor(math.log10((high - low) / 2))))
+    if value == int(value) and abs(value) < 1e15:
+        return 0
+    return min(8, max(0, 3 - math.floor(math.log10(abs(value)))))
+
+
+def fixed(value: float, digits: int) -> str:
+    """A number with so many digits; very small and very large ones with an exponent."""
+    if value and (abs(value) < 10 ** -(digits + 1) or abs(value) >= 1e15) and not (digits and abs(value) < 1e-8):
+        text = f"{value:.2g}"
+    else:
+        text = f"{value:,.{digits}f}"
+    if float(text.replace(",", "")) == 0:
+        text = text.lstrip("-")
+    return text.replace("-", "\N{MINUS SIGN}")
+
+
+def signed(value: float, digits: int) -> str:
+    """A number with its sign; zero has none."""
+    text = fixed(value, digits)
+    return f"+{text}" if value > 0 and any(character in "123456789" for character in text) else text
+
+
+def short(value: float) -> str:
+    """A number for an axis or a list: up to four significant digits, no closing zeros."""
+    digits = decimals(value, None, None)
+    text = fixed(value, digits)
+    return text.rstrip("0").rstrip(".") if "." in text and "e" not in text else text
+
+
+def spread(say: Words, low: str, high: str) -> Text:
+    """`0.67 to 0.75`."""
+    return say.say("range", low=words(low), high=words(high))
+
+
+def with_unit(say: Words, number: str, unit: str) -> Text:
+    """A number and its unit; ratios and shares have none."""
+    if unit in PLAIN_UNITS:
+        return words(number)
+    key = f"unit.{unit}"
+    return say.say("quantity", number=words(number), unit=say.say(key) if say.has(key) else unit)
+
+
+def limit_text(say: Words, minimum: float | None, maximum: float | None, unit: str) -> Text:
+    """The limits of a gate: `≥ 0.80`, `≤ 25 ms`, or both."""
+    parts = []
+    if minimum is not None:
+        parts.append(words("≥ ") + with_unit(say, limit_number(minimum, unit), unit))
+    if maximum is not None:
+        parts.append(words("≤ ") + with_unit(say, limit_number(maximum, unit), unit))
+    return parts[0] + words(", ") + parts[1] if len(parts) == 2 else parts[0] if parts else DASH
+
+
+def limit_number(value: float, unit: str) -> str:
+    """A limit as configured, with at least two digits where it is a share or a ratio."""
+    text = short(value)
+    whole, _, fraction = text.partition(".")
+    return f"{whole}.{fraction:0<2}" if unit in PLAIN_UNITS and "e" not in text else text

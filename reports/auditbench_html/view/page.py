@@ -1,0 +1,239 @@
+"""The report as data: everything on the page, in the order in which it is read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from auditbench_html.view.figures import Chip, Figure, Grid, Tone, Waterfall
+from auditbench_html.view.numbers import Estimate
+from auditbench_html.view.text import EMPTY, Text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """A place on the page and its name."""
+
+    target: str
+    label: Text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fact:
+    """One entry of a fact list; `missing` when nothing was stated. `code` for digests and commands."""
+
+    label: Text
+    value: Text
+    note: Text = EMPTY
+    missing: bool = False
+    code: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FactList:
+    """Facts under one heading."""
+
+    title: Text
+    facts: tuple[Fact, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Track:
+    """Where a gate's value lies, as a signed share of its limit: positive is inside.
+
+    Attributes:
+        position: None without a value.
+        low: Lower end of the interval, on the same scale; absent without one.
+        absolute: True when the limit is zero, so that the scale is in the unit of the metric.
+    """
+
+    position: float | None
+    low: float | None = None
+    high: float | None = None
+    absolute: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateRow:
+    """One gate as a row of the gate table.
+
+    Attributes:
+        id: Id of the row on the page.
+        code: Its number in the order of the configuration, `G09`.
+        kind: Blocking or advisory, in words.
+        evidence: Where the evidence is.
+        reason: Why there is no value.
+        waiver: Who waived it until when, and why.
+    """
+
+    id: str
+    code: str
+    gate: str
+    topic: str
+    tone: Tone
+    state: Text
+    kind: Text
+    title: Text
+    help: Text
+    estimate: Estimate
+    limit: Text
+    limit_value: float
+    track: Track
+    evidence: str
+    blocking: bool
+    reason: Text = EMPTY
+    waiver_chip: Chip | None = None
+    waiver: Text = EMPTY
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateCount:
+    """How many gates are in a state."""
+
+    tone: Tone
+    label: Text
+    n: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WallRow:
+    """The gates of one topic."""
+
+    topic: Text
+    gates: tuple[GateRow, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """Something to do before release, and the findings that ask for it."""
+
+    text: Text
+    findings: tuple[Link, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Headline:
+    """One number of the first screen."""
+
+    label: Text
+    estimate: Estimate
+    note: Text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hero:
+    """The first screen."""
+
+    eyebrow: Text
+    name: Text
+    tone: Tone
+    verdict: Text
+    reason: Text
+    steps: tuple[Step, ...]
+    firmness: Text
+    rule: Text
+    wall_title: Text
+    wall: tuple[WallRow, ...]
+    counts: tuple[StateCount, ...]
+    headlines: tuple[Headline, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FindingRow:
+    """A finding: what was found, what it rests on, what to do."""
+
+    id: str
+    number: int
+    chip: Chip
+    title: Text
+    detail: Text
+    links: tuple[Link, ...]
+    action: Text = EMPTY
+    gates: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """The report for those who decide."""
+
+    lead: Text
+    people: Figure | None
+    paragraphs: tuple[Text, ...]
+    findings: tuple[FindingRow, ...]
+    more_findings: tuple[FindingRow, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateBox:
+    """An analysis without a result, or with nothing to report."""
+
+    tone: Tone
+    title: Text
+    meta: Text
+    text: Text
+    gates: tuple[Link, ...] = ()
+    remedy: tuple[str, ...] = ()
+    hint: Text = EMPTY
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseView:
+    """One row of the data, explained."""
+
+    id: str
+    title: Text
+    chip: Chip
+    verdict: Chip | None
+    facts: Text
+    waterfall: Waterfall | None
+    inputs: Grid | None
+    how: Text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Section:
+    """A section of the page.
+
+    Attributes:
+        group: Group of the contents list it stands in: `result`, `analyses` or `record`.
+        gates: The gates it holds the evidence for.
+        limits: What this does not show.
+        method: Method and parameters, one list an analyzer.
+    """
+
+    id: str
+    group: str
+    title: Text
+    lead: Text = EMPTY
+    meta: Text = EMPTY
+    chip: Chip | None = None
+    gates: tuple[GateRow, ...] = ()
+    states: tuple[StateBox, ...] = ()
+    lists: tuple[FactList, ...] = ()
+    figures: tuple[Figure, ...] = ()
+    cases: tuple[CaseView, ...] = ()
+    limits: tuple[Text, ...] = ()
+    method: tuple[FactList, ...] = ()
+    method_notes: tuple[Text, ...] = ()
+    command: str = ""
+    log: Grid | None = None
+    details: Grid | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """The whole page.
+
+    Attributes:
+        footing: Parts of the running foot in print; letters, digits and hyphens only.
+    """
+
+    language: str
+    title: Text
+    description: Text
+    model: Text
+    hero: Hero
+    gates: Section
+    summary: Summary
+    sections: tuple[Section, ...]
+    footing: tuple[str, ...] = field(default_factory=tuple)
+    tool: Text = EMPTY

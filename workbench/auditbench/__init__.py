@@ -1,0 +1,48 @@
+"""Auditbench: a plugin-based workbench for interpreting and auditing PyTorch models."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from auditbench.api import audit
+    from auditbench.contracts import Analyzer, Architecture, DatasetLoader, ModelLoader, Needs, Renderer
+    from auditbench.hookspecs import hookimpl
+    from auditbench.run import AuditRun, read_run
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Analyzer": "contracts",
+    "Architecture": "contracts",
+    "AuditRun": "run",
+    "DatasetLoader": "contracts",
+    "ModelLoader": "contracts",
+    "Needs": "contracts",
+    "Renderer": "contracts",
+    "audit": "api",
+    "hookimpl": "hookspecs",
+    "read_run": "run",
+}
+
+__all__ = [
+    "Analyzer",
+    "Architecture",
+    "AuditRun",
+    "DatasetLoader",
+    "ModelLoader",
+    "Needs",
+    "Renderer",
+    "__version__",
+    "audit",
+    "hookimpl",
+    "read_run",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used, so that `import auditbench` stays light."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'auditbench' has no attribute {name!r}")
+    return getattr(import_module(f"auditbench.{_HOMES[name]}"), name)

@@ -1,0 +1,179 @@
+"""audit.toml as a frozen, fully resolved `AuditConfig`.
+
+The models are the reference of the file format: every key has its type, default and one sentence of help. Reading a
+file and turning everything wrong with it into one `ConfigError` is `auditbench.config_file`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Slug = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_.-]{0,63}$")]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class AuditTable(_Table):
+    """`[audit]`: what this audit is called and what the model is meant for."""
+
+    name: Annotated[str, Field(min_length=1, max_length=120)] = Field(
+        description="Name of the audit, shown as its title."
+    )
+    version: str = Field("", description="Version of the audited model.")
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(0, description="Seed of everything random.")
+    intended_use: str = Field("", description="What the model decides or supports, for whom.")
+    not_for: str = Field("", description="Uses that this audit does not cover.")
+    owner: str = Field("", description="Who answers for the model.")
+    policy: str = Field("", description="Name of the policy the gates come from.")
+
+
+class ModelTable(_Table):
+    """`[model]`: the model under test."""
+
+    format: Slug = Field("bundle", description="Loader: `bundle`, or one that a plugin provides.")
+    path: str = Field("model", description="File or folder of the model, relative to this file.")
+    name: str = Field("", description="Name shown in the report; the audit's name when empty.")
+    task: Literal["binary-classification", "multiclass-classification", "regression"] = Field(
+        description="What the model predicts."
+    )
+    threshold: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.5, description="Probability from which a binary decision is the positive class."
+    )
+
+
+class DataTable(_Table):
+    """`[data]`: the rows, the target, and who the sensitive features are."""
+
+    dataset: Slug | None = Field(None, description="Embedded data set, instead of files: `adult`.")
+    test: str | None = Field(None, description="Evaluated rows: a .parquet or .csv file, relative to this file.")
+    train: str | None = Field(None, description="Training rows, for the background and for `[train]`.")
+    split: str | None = Field(
+        None, description="Column that says `train` or `test`, when both are in the file named by `test`."
+    )
+    target: str = Field(description="Column to predict.")
+    positive: str | None = Field(None, description="Class that counts as positive, in binary classification.")
+    classes: tuple[str, ...] = Field((), description="Order of the classes; sorted by name when empty.", strict=False)
+    features: tuple[str, ...] = Field((), description="Columns the model sees; all others when empty.", strict=False)
+    exclude: tuple[str, ...] = Field((), description="Columns the model does not see.", strict=False)
+    sensitive: tuple[str, ...] = Field((), description="Columns whose groups are compared.", strict=False)
+    types: Mapping[str, Literal["number", "category"]] = Field(
+        default_factory=dict, description="Type of a column, where the file does not say it."
+    )
+    bins: Mapping[str, Annotated[tuple[float, ...], Field(min_length=1, strict=False)]] = Field(
+        default_factory=dict, description="Upper bounds (exclusive) that make groups of a numeric sensitive column."
+    )
+    id: str | None = Field(None, description="Column with row ids; row numbers when absent.")
+    missing_numbers: Literal["median", "refuse"] = Field("median", description="Rule for missing numbers.")
+    missing_categories: Literal["own-category", "refuse"] = Field(
+        "own-category", description="Rule for missing categories."
+    )
+    missing_labels: Literal["refuse", "drop"] = Field("refuse", description="Rule for rows without a label.")
+    max_rows: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="Evaluate a seeded sample of at most so many rows."
+    )
+    licence: str = Field("", description="Licence line of the data, printed in the report.")
+
+    @model_validator(mode="after")
+    def _one_source(self) -> DataTable:
+        if (self.dataset is None) == (self.test is None):
+            raise ValueError("expected exactly one of `dataset` and `test`")
+        return self
+
+
+class TrainTable(_Table):
+    """`[train]`: how to make the model when it is not there."""
+
+    architecture: Slug = Field("mlp", description="What to build: `mlp`, `linear`, or one that a plugin provides.")
+    parameters: Mapping[str, Any] = Field(default_factory=dict, description="Parameters of the architecture.")
+    loss: Literal["auto", "cross-entropy", "mse"] = Field("auto", description="Loss; `auto` follows the task.")
+    optimizer: Literal["adam", "sgd"] = Field("adam", description="Optimizer.")
+    learning_rate: Annotated[float, Field(gt=0, le=10)] = Field(1e-3, description="Step size.")
+    momentum: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="Momentum of SGD.")
+    weight_decay: Annotated[float, Field(ge=0)] = Field(0.0, description="L2 penalty of the optimizer.")
+    batch_size: Annotated[int, Field(ge=1)] = Field(256, description="Rows a step.")
+    epochs: Annotated[int, Field(ge=1, le=100_000)] = Field(30, description="Most passes over the training rows.")
+    patience: Annotated[int, Field(ge=1)] = Field(
+        5, description="Epochs without a better validation loss before stopping."
+    )
+    validation: Annotated[float, Field(gt=0, lt=1)] = Field(0.1, description="Share of training rows held out.")
+
+
+class GateTable(_Table):
+    """`[[gates]]`: one limit on one metric."""
+
+    id: Slug | None = Field(None, description="Stable id; made from metric and labels when absent.")
+    metric: Annotated[str, Field(pattern=r"^[a-z0-9_-]+\.[a-z0-9_.-]+$")] = Field(description="`analyzer.metric`.")
+    where: Mapping[str, str] = Field(default_factory=dict, description="Labels that pick one metric of that name.")
+    min: float | None = Field(None, description="Smallest allowed value.")
+    max: float | None = Field(None, description="Largest allowed value.")
+    decide: Literal["interval", "estimate"] = Field(
+        "interval", description="`interval`: all of the interval must be inside; crossing is inconclusive."
+    )
+    on_fail: Literal["fail", "warn"] = Field("fail", description="`warn` makes the gate advisory.")
+    inconclusive: Literal["fail", "warn"] = Field("fail", description="Whether an inconclusive result blocks.")
+
+    @model_validator(mode="after")
+    def _has_a_limit(self) -> GateTable:
+        if self.min is None and self.max is None:
+            raise ValueError("expected `min`, `max` or both")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError("expected `min` <= `max`")
+        return self
+
+
+class WaiverTable(_Table):
+    """`[[waivers]]`: a person's decision to accept one gate's state until a date."""
+
+    gate: str = Field(description="Id of the gate.")
+    until: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")] = Field(description="Last day it holds, YYYY-MM-DD.")
+    by: Annotated[str, Field(min_length=1)] = Field(description="Who decided.")
+    reason: Annotated[str, Field(min_length=1)] = Field(description="Why.")
+
+
+class ReportTable(_Table):
+    """`[report]`: what is rendered."""
+
+    formats: tuple[str, ...] = Field(
+        ("html",), description="Renderers to run; run.json is always written.", strict=False
+    )
+    language: Literal["en", "zh-CN"] = Field("en", description="Language of the report.")
+    raw_inputs: bool = Field(False, description="Show the inputs of chosen cases as they are, not in bands.")
+    cases: Annotated[int, Field(ge=0, le=12)] = Field(6, description="Rows shown in full, chosen by rule.")
+
+
+class LimitsTable(_Table):
+    """`[limits]`: after how many seconds the supervisor ends a worker."""
+
+    analyzer_seconds: Annotated[float, Field(gt=0)] = Field(900.0, description="One analyzer.")
+    load_seconds: Annotated[float, Field(gt=0)] = Field(300.0, description="Start of a worker, model and data.")
+    train_seconds: Annotated[float, Field(gt=0)] = Field(86_400.0, description="Training.")
+    render_seconds: Annotated[float, Field(gt=0)] = Field(120.0, description="One renderer.")
+
+
+class AnalyzerTable(_Table):
+    """`[analyzers.NAME]`: keys of the host; every other key is a parameter of the analyzer itself."""
+
+    required: bool = Field(True, description="Whether the run is incomplete without its result.")
+    time_limit: Annotated[float, Field(gt=0)] | None = Field(
+        None, description="Seconds, instead of the limit in `[limits]`."
+    )
+    parameters: Mapping[str, Any] = Field(default_factory=dict, description="Checked by the analyzer's own Params.")
+
+
+class AuditConfig(_Table):
+    """The whole of an audit.toml."""
+
+    audit: AuditTable
+    model: ModelTable
+    data: DataTable
+    train: TrainTable | None = None
+    analyzers: Mapping[str, AnalyzerTable] = Field(default_factory=dict)
+    gates: tuple[GateTable, ...] = Field((), strict=False)
+    waivers: tuple[WaiverTable, ...] = Field((), strict=False)
+    report: ReportTable = ReportTable()
+    limits: LimitsTable = LimitsTable()

@@ -1,0 +1,118 @@
+"""`AuditContext`: what an analyzer sees and may ask for. Read-only."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from auditbench.results import AnalysisResult
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from auditbench.data import EvaluationData, Rows
+    from auditbench.engines import Engine, RowFunction
+    from auditbench.models import ModelUnderTest
+
+
+class ContextHost(Protocol):
+    """What stands behind a context: the worker, or the Python interface."""
+
+    def progress(self, analyzer: str, step: str, done: int, total: int) -> None:
+        """Tell how far an analyzer is; `step` is a short word such as `rows`."""
+
+    def rerun(self, analyzer: str, context: AuditContext) -> AnalysisResult:
+        """Run another analyzer in the same process on a variant of this context."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditContext:
+    """What an analyzer sees.
+
+    Attributes:
+        params: The analyzer's own validated parameters.
+        seed: Of the audit.
+        results: Results of the analyzers it comes `after`, by name; only those that took part.
+        outputs: The model's outputs for the evaluated rows, shape `(rows, outputs)`, in the declared scale.
+        case_indices: Positions of the chosen cases among the evaluated rows.
+    """
+
+    analyzer: str
+    model: ModelUnderTest
+    data: EvaluationData
+    params: Any
+    seed: int
+    results: Mapping[str, AnalysisResult] = field(default_factory=dict)
+    outputs: npt.NDArray[Any]
+    case_indices: tuple[int, ...] = ()
+    engine: Engine
+    host: ContextHost
+
+    @property
+    def device(self) -> str:
+        """Device of the model: `cpu`, `cuda:0`, ..."""
+        return self.model.device
+
+    def rng(self, purpose: str = "", chunk: int = 0) -> np.random.Generator:
+        """A generator seeded from audit seed, analyzer, purpose and chunk: the same in every run, on every engine."""
+        import numpy as np
+
+        text = f"{self.seed}/{self.analyzer}/{purpose}/{chunk}"
+        return np.random.default_rng(int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big"))
+
+    def progress(self, done: int, total: int, *, step: str = "rows") -> None:
+        """Tell how far this analyzer is."""
+        self.host.progress(self.analyzer, step, done, total)
+
+    def explained_rows(self, count: int) -> Rows:
+        """The rows that every explainer of this audit explains: the chosen cases, then a sample up to `count`.
+
+        The sample depends on the audit's seed alone, so that methods can be compared row by row.
+        """
+        from auditbench.data.sampling import explained_indices
+
+        return self.data.take(explained_indices(len(self.data), self.case_indices, count, self.seed))
+
+    def map_rows(
+        self, function: RowFunction, rows: Rows, *, step: str = "rows", chunk_rows: int = 64
+    ) -> dict[str, npt.NDArray[Any]]:
+        """Apply a function to chunks of rows and join what it returns.
+
+        The engine decides where a chunk runs; each has its own generator, so results depend neither on the number of
+        workers nor on their order. A finished chunk is stored and not computed again when the audit is resumed.
+
+        Args:
+            function: From a chunk and its generator to named arrays whose first size is the number of rows.
+            step: Names the work; unique within an analyzer.
+            chunk_rows: Rows a chunk; part of what the results depend on.
+        """
+        from auditbench.engines import Job
+
+        job = Job(
+            analyzer=self.analyzer,
+            step=step,
+            chunk_rows=chunk_rows,
+            rng=lambda chunk: self.rng(step, chunk),
+            progress=lambda done: self.progress(done, len(rows), step=step),
+        )
+        return self.engine.map_rows(function, rows, job)
+
+    def rerun(
+        self, analyzer: str, *, model: ModelUnderTest | None = None, data: EvaluationData | None = None
+    ) -> AnalysisResult:
+        """Run another analyzer of this audit on another model or on other rows.
+
+        Raises:
+            PluginError: The analyzer does not take part in this audit.
+        """
+        variant = dataclasses.replace(self, model=model or self.model, data=data or self.data)
+        if model is not None or data is not None:
+            import numpy as np
+
+            parts = [variant.model.predict(rows.inputs) for rows in variant.data.batches(variant.model.batch_rows)]
+            variant = dataclasses.replace(variant, outputs=np.concatenate(parts), case_indices=())
+        return self.host.rerun(analyzer, variant)

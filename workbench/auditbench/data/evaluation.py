@@ -1,0 +1,121 @@
+"""The evaluated rows: inputs by name, labels, sensitive features, and a background to compare with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from auditbench.data.features import FeatureSpec
+from auditbench.run import DataFacts, Modality, Task
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Inputs: TypeAlias = Mapping[str, npt.NDArray[Any]]
+
+TABULAR_INPUT = "features"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rows:
+    """Some rows of the data.
+
+    Attributes:
+        inputs: Arrays whose first size is the number of rows, by input name. A table has one, `features`, of shape
+            `(rows, features)` and float64, coded as `FeatureSpec` says; images, token ids, series and several inputs
+            differ in names and trailing shape only.
+        y_true: Shape `(rows,)`: class index as int64, or the value as float64.
+        sensitive_features: Shape `(rows,)` of text, by column.
+        row_ids: One id a row.
+    """
+
+    inputs: Inputs
+    y_true: npt.NDArray[Any]
+    sensitive_features: Mapping[str, npt.NDArray[np.str_]]
+    row_ids: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.row_ids)
+
+    def take(self, indices: npt.NDArray[np.intp]) -> Rows:
+        """The rows at these positions, in this order."""
+        return Rows(
+            inputs={name: array[indices] for name, array in self.inputs.items()},
+            y_true=self.y_true[indices],
+            sensitive_features={name: array[indices] for name, array in self.sensitive_features.items()},
+            row_ids=tuple(self.row_ids[int(i)] for i in indices),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluationData:
+    """The data of an audit. Inputs are reached through `batches`, `take`, `sample` and `background` only.
+
+    Attributes:
+        features: Features of a table, in the order of the raw columns; empty for other inputs.
+        classes: Class names by index; empty for regression.
+        modality: `tabular`, `image`, `text` or `series`.
+        background_source: `train`, or `test` when there are no training rows.
+    """
+
+    facts: DataFacts
+    task: Task
+    classes: tuple[str, ...]
+    features: tuple[FeatureSpec, ...]
+    modality: Modality = "tabular"
+    background_source: str = "train"
+    _evaluated: Rows = field(repr=False)
+    _background: Rows = field(repr=False)
+
+    def __len__(self) -> int:
+        return len(self._evaluated)
+
+    @property
+    def y_true(self) -> npt.NDArray[Any]:
+        """Labels of the evaluated rows, shape `(rows,)`."""
+        return self._evaluated.y_true
+
+    @property
+    def sensitive_features(self) -> Mapping[str, npt.NDArray[np.str_]]:
+        """Sensitive features of the evaluated rows, shape `(rows,)` each, by column."""
+        return self._evaluated.sensitive_features
+
+    @property
+    def row_ids(self) -> tuple[str, ...]:
+        """Ids of the evaluated rows."""
+        return self._evaluated.row_ids
+
+    def batches(self, size: int) -> Iterator[Rows]:
+        """The evaluated rows, in order, at most `size` at a time."""
+        import numpy as np
+
+        for start in range(0, len(self), size):
+            yield self._evaluated.take(np.arange(start, min(start + size, len(self))))
+
+    def take(self, indices: npt.NDArray[np.intp]) -> Rows:
+        """The evaluated rows at these positions."""
+        return self._evaluated.take(indices)
+
+    def sample(self, count: int, rng: np.random.Generator) -> Rows:
+        """At most `count` evaluated rows, drawn without replacement, in the order of the data."""
+        return self._evaluated.take(_sorted_choice(len(self._evaluated), count, rng))
+
+    def background(self, count: int, rng: np.random.Generator) -> Rows:
+        """At most `count` background rows, drawn without replacement, in the order of the data."""
+        return self._background.take(_sorted_choice(len(self._background), count, rng))
+
+    def subset(self, indices: npt.NDArray[np.intp]) -> EvaluationData:
+        """The same data with only these evaluated rows; the background stays."""
+        import dataclasses
+
+        return dataclasses.replace(self, _evaluated=self._evaluated.take(indices))
+
+
+def _sorted_choice(total: int, count: int, rng: np.random.Generator) -> npt.NDArray[np.intp]:
+    import numpy as np
+
+    if count >= total:
+        return np.arange(total)
+    return np.sort(rng.choice(total, size=count, replace=False))

@@ -1,0 +1,92 @@
+"""Message catalogues: from a key and its values to a sentence in one language.
+
+A catalogue is a TOML file a language, `messages/en.toml` beside the code that uses the keys. A template is a string, or a
+table with `one` and `other`, chosen by the value `n`. Placeholders are `{name}`, `{name:percent}`, `{name:signed}`,
+`{name:count}`, `{name:.3g}`; nothing else of Python's format language is allowed, so that a template cannot reach into objects.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+from typing import TypeAlias
+
+from auditbench.findings import Message, Scalar
+
+Template: TypeAlias = str | Mapping[str, str]
+Templates: TypeAlias = Mapping[str, Template]
+LANGUAGES = ("en", "zh-CN")
+_PLACEHOLDER = re.compile(r"\{([a-z_][a-z0-9_]*)(?::([a-z0-9_.]+))?\}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Catalogue:
+    """Templates of one language; a key without one shows as itself, so that nothing is lost."""
+
+    language: str
+    templates: Templates
+
+    def has(self, key: str) -> bool:
+        """Whether there is a template for the key."""
+        return key in self.templates
+
+    def text(self, message: Message) -> str:
+        """The sentence for a message; a missing value shows as its placeholder."""
+        template = self.templates.get(message.key, message.key)
+        if isinstance(template, Mapping):
+            template = template["one" if message.values.get("n") == 1 and "one" in template else "other"]
+        return _PLACEHOLDER.sub(lambda match: self._fill(match, message.values), template)
+
+    def say(self, key: str, **values: Scalar) -> str:
+        """The sentence for a key and its values."""
+        return self.text(Message(key=key, values=values))
+
+    def _fill(self, match: re.Match[str], values: Mapping[str, Scalar]) -> str:
+        name, form = match.group(1), match.group(2) or ""
+        if name not in values:
+            return match.group(0)
+        return format_scalar(values[name], form, language=self.language)
+
+
+def merge_catalogues(language: str, *parts: Templates) -> Catalogue:
+    """One catalogue of several; an earlier part wins, so that a plugin cannot replace the host's words."""
+    templates: dict[str, Template] = {}
+    for part in parts:
+        templates = {**part, **templates}
+    return Catalogue(language=language, templates=templates)
+
+
+def load_messages(package: str) -> dict[str, Templates]:
+    """The catalogues in `messages/` of an import package, by language; a language without a file is left out."""
+    folder = resources.files(package) / "messages"
+    files = {language: folder / f"{language}.toml" for language in LANGUAGES}
+    return {language: tomllib.loads(file.read_text("utf-8")) for language, file in files.items() if file.is_file()}
+
+
+def format_scalar(value: Scalar, form: str = "", *, language: str = "en") -> str:
+    """A value as text: U+2212 as minus, thousands with commas, None as a dash.
+
+    Args:
+        form: `percent` (0.123 -> 12.3%), `signed`, `count`, or a Python float format such as `.3g`; empty shows up to
+            four significant digits.
+    """
+    if value is None:
+        return "—"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        return value
+    if form == "percent":
+        return _minus(f"{100 * value:.1f}%")
+    if form == "signed":
+        return _minus(f"{value:+.4g}")
+    if form == "count" or (isinstance(value, int) and not form):
+        return _minus(f"{value:,.0f}")
+    return _minus(format(value, form or ".4g"))
+
+
+def _minus(text: str) -> str:
+    return text.replace("-", "\N{MINUS SIGN}") if text.startswith("-") else text

@@ -1,0 +1,58 @@
+"""Estimates with their uncertainty: the statistics that the host and the plugins share.
+
+Each module is one concept. Functions of single numbers return `None` where a value is undefined, or an
+`IntervalEstimate` whose undefined parts are `None`, with a reason; functions of arrays return NaN there. No undefined
+value is ever replaced by 0. Bad arguments raise `ValueError`. numpy and `scipy.special` are imported by the functions that compute
+with them, so importing this package costs next to nothing.
+"""
+
+from auditbench.statistics.bootstrap import bootstrap_interval, multinomial_replicates, percentile_intervals
+from auditbench.statistics.calibration import ReliabilityBins, expected_calibration_error, reliability_bins
+from auditbench.statistics.interval import IntervalEstimate, IntervalEstimates, UndefinedReason, normal_quantile
+from auditbench.statistics.means import bootstrap_mean_intervals, mean_interval, mean_intervals
+from auditbench.statistics.multiplicity import benjamini_hochberg
+from auditbench.statistics.paired import (
+    PairedTest,
+    mcnemar,
+    paired_difference,
+    paired_difference_bootstrap,
+    permutation_test_paired,
+)
+from auditbench.statistics.proportions import (
+    log_ratio_interval,
+    minimum_detectable_difference,
+    newcombe_difference,
+    wilson_interval,
+    wilson_intervals,
+)
+from auditbench.statistics.ranking import auc, average_precision, delong_interval
+
+__all__ = [
+    "IntervalEstimate",
+    "IntervalEstimates",
+    "PairedTest",
+    "ReliabilityBins",
+    "UndefinedReason",
+    "auc",
+    "average_precision",
+    "benjamini_hochberg",
+    "bootstrap_interval",
+    "bootstrap_mean_intervals",
+    "delong_interval",
+    "expected_calibration_error",
+    "log_ratio_interval",
+    "mcnemar",
+    "mean_interval",
+    "mean_intervals",
+    "minimum_detectable_difference",
+    "multinomial_replicates",
+    "newcombe_difference",
+    "normal_quantile",
+    "paired_difference",
+    "paired_difference_bootstrap",
+    "percentile_intervals",
+    "permutation_test_paired",
+    "reliability_bins",
+    "wilson_interval",
+    "wilson_intervals",
+]

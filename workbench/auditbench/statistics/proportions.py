@@ -1,0 +1,175 @@
+"""Intervals of proportions, of their differences and ratios, and the difference that given sizes can detect."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from auditbench.statistics._arguments import check_counts, check_level
+from auditbench.statistics.interval import IntervalEstimate, normal_quantile, undefined_interval
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+
+def wilson_interval(successes: int, trials: int, level: float = 0.95) -> tuple[float, float] | None:
+    """Wilson score interval of a proportion: low and high in [0, 1], or `None` for 0 trials.
+
+    Without continuity correction. The low bound is exactly 0 without successes, the high one exactly 1
+    without failures.
+
+    Raises:
+        ValueError: The counts are not whole with 0 <= successes <= trials, or `level` is outside (0, 1).
+
+    Source: Wilson (1927); Newcombe (1998), Statistics in Medicine 17:857, method 3.
+    """
+    check_counts(successes, trials)
+    z = _two_sided_z(level)
+    if trials == 0:
+        return None
+    centre = (successes + z * z / 2) / (trials + z * z)
+    half = z / (trials + z * z) * math.sqrt(successes * (trials - successes) / trials + z * z / 4)
+    low = 0.0 if successes == 0 else max(0.0, centre - half)
+    high = 1.0 if successes == trials else min(1.0, centre + half)
+    return low, high
+
+
+def wilson_intervals(successes: npt.ArrayLike, trials: npt.ArrayLike, level: float = 0.95) -> npt.NDArray[np.float64]:
+    """Wilson score intervals of many proportions at once.
+
+    `successes` and `trials` have shape (n,). Returns shape (n, 2), low and high in [0, 1]; NaN for 0 trials. Errors and
+    source as for `wilson_interval`.
+    """
+    import numpy as np
+
+    hits, sizes = np.asarray(successes, dtype=np.float64), np.asarray(trials, dtype=np.float64)
+    if hits.ndim != 1 or hits.shape != sizes.shape:
+        raise ValueError(f"expected `successes` and `trials` of one shape (n,), got {hits.shape} and {sizes.shape}")
+    bad = ~((hits >= 0) & (hits <= sizes) & np.isfinite(sizes) & (hits == np.floor(hits)) & (sizes == np.floor(sizes)))
+    if bad.any():
+        check_counts(float(hits[bad][0]), float(sizes[bad][0]))
+    z = _two_sided_z(level)
+    safe = np.where(sizes > 0, sizes, np.nan)
+    centre = (hits + z * z / 2) / (safe + z * z)
+    half = z / (safe + z * z) * np.sqrt(hits * (safe - hits) / safe + z * z / 4)
+    low = np.where((hits == 0) & (sizes > 0), 0.0, np.maximum(0.0, centre - half))
+    high = np.where((hits == sizes) & (sizes > 0), 1.0, np.minimum(1.0, centre + half))
+    return np.stack([low, high], axis=1)
+
+
+def newcombe_difference(
+    successes_a: int, trials_a: int, successes_b: int, trials_b: int, *, level: float = 0.95
+) -> IntervalEstimate:
+    """Difference of two independent proportions, a - b, with Newcombe's hybrid score interval; all in [-1, 1].
+
+    Undefined (`no_rows`) where either group has no trials.
+
+    Raises:
+        ValueError: Counts that are not whole with 0 <= successes <= trials, or `level` outside (0, 1).
+
+    Source: Newcombe (1998), Statistics in Medicine 17:873, method 10 (no continuity correction).
+    """
+    bounds_a = wilson_interval(successes_a, trials_a, level)
+    bounds_b = wilson_interval(successes_b, trials_b, level)
+    if bounds_a is None or bounds_b is None:
+        return undefined_interval("newcombe", level, "no_rows")
+    rate_a, rate_b = successes_a / trials_a, successes_b / trials_b
+    difference = rate_a - rate_b
+    return IntervalEstimate(
+        estimate=difference,
+        low=max(-1.0, difference - math.hypot(rate_a - bounds_a[0], bounds_b[1] - rate_b)),
+        high=min(1.0, difference + math.hypot(bounds_a[1] - rate_a, rate_b - bounds_b[0])),
+        level=level,
+        method="newcombe",
+    )
+
+
+def log_ratio_interval(
+    successes_a: int, trials_a: int, successes_b: int, trials_b: int, *, level: float = 0.95
+) -> IntervalEstimate:
+    """Ratio of two independent proportions, a / b, with the interval of its logarithm; all in [0, inf).
+
+    Undefined cases, with their reason:
+    a group has no trials (`no_rows`) or b has no successes (`zero_denominator`): estimate and bounds;
+    a has no successes (`zero_numerator`): the estimate is 0, the bounds are undefined;
+    neither group has a failure (`no_variation`): the estimate is 1, the bounds are undefined. The formula itself would
+    give an interval of width 0 there, which says more than the counts do.
+
+    Raises:
+        ValueError: Counts that are not whole with 0 <= successes <= trials, or `level` outside (0, 1).
+
+    Source: Katz, Baptista, Azen and Pike (1978), Biometrics 34:469, method C.
+    """
+    check_counts(successes_a, trials_a)
+    check_counts(successes_b, trials_b)
+    z = _two_sided_z(level)
+    if trials_a == 0 or trials_b == 0:
+        return undefined_interval("katz-log", level, "no_rows")
+    if successes_b == 0:
+        return undefined_interval("katz-log", level, "zero_denominator")
+    ratio = (successes_a / trials_a) / (successes_b / trials_b)
+    if successes_a == 0:
+        return undefined_interval("katz-log", level, "zero_numerator", estimate=ratio)
+    variance = 1 / successes_a - 1 / trials_a + 1 / successes_b - 1 / trials_b
+    if variance <= 0.0:
+        return undefined_interval("katz-log", level, "no_variation", estimate=ratio)
+    factor = math.exp(z * math.sqrt(variance))
+    return IntervalEstimate(estimate=ratio, low=ratio / factor, high=ratio * factor, level=level, method="katz-log")
+
+
+def minimum_detectable_difference(
+    n_a: int, n_b: int, p: float, *, level: float = 0.95, power: float = 0.8
+) -> float | None:
+    """Smallest difference between two groups' rates that a two-sided test would find with the stated power.
+
+    Group a has `n_a` rows and rate `p`; the rate of group b, with `n_b` rows, may lie above or below `p`, and the
+    smaller of the two distances is returned, in (0, 1]: any gap below it is missed with a probability above
+    1 - `power`. `None` where a group is empty or no rate in [0, 1] is far enough. Normal approximation, so a rough
+    figure for a few dozen rows or a rate near 0 or 1.
+
+    Args:
+        level: 1 minus the significance level of the test.
+        power: Probability of finding the difference, in [0.5, 1).
+
+    Raises:
+        ValueError: A negative size, or `p`, `level` or `power` outside its range.
+
+    Source: Fleiss, Levin and Paik (2003), Statistical Methods for Rates and Proportions, section 4.2 solved for the
+    difference (pooled variance under the null hypothesis, separate ones under the alternative).
+    """
+    if n_a < 0 or n_b < 0:
+        raise ValueError(f"expected group sizes of at least 0, got {n_a} and {n_b}")
+    if not 0.0 <= p <= 1.0:
+        raise ValueError(f"expected `p` between 0 and 1, got {p!r}")
+    z_null = _two_sided_z(level)
+    if not 0.5 <= power < 1.0:
+        raise ValueError(f"expected `power` of at least 0.5 and below 1, got {power!r}")
+    if n_a == 0 or n_b == 0:
+        return None
+    z_power = normal_quantile(power)
+    found = [_detectable(n_a, n_b, p, sign, z_null, z_power) for sign in (-1, 1)]
+    return min((difference for difference in found if difference is not None), default=None)
+
+
+def _two_sided_z(level: float) -> float:
+    return normal_quantile((1.0 + check_level(level)) / 2.0)
+
+
+def _detectable(n_a: int, n_b: int, p: float, sign: int, z_null: float, z_power: float) -> float | None:
+    """Distance from `p`, in one direction, at which the power is reached; `None` where 0 or 1 comes first."""
+
+    def excess(difference: float) -> float:
+        other = p + sign * difference
+        pooled = (n_a * p + n_b * other) / (n_a + n_b)
+        null = math.sqrt(max(0.0, pooled * (1 - pooled)) * (1 / n_a + 1 / n_b))
+        alternative = math.sqrt(max(0.0, p * (1 - p) / n_a + other * (1 - other) / n_b))
+        return difference - z_null * null - z_power * alternative
+
+    low, high = 0.0, 1.0 - p if sign > 0 else p
+    if high == 0.0 or excess(high) < 0.0:
+        return None
+    while high - low > 1e-12:  # `excess` is convex for power >= 0.5 and at most 0 at 0, so it crosses 0 once
+        middle = (low + high) / 2
+        low, high = (low, middle) if excess(middle) >= 0.0 else (middle, high)
+    return high
