@@ -7,18 +7,29 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from auditbench.data.loading import DatasetLoader, DatasetSource
 from auditbench.messages import Templates
+from auditbench.models.architecture import Architecture
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
-    from torch import nn
 
-    from auditbench.config import DataTable, ModelTable
+    from auditbench.config import ModelTable
     from auditbench.context import AuditContext
-    from auditbench.data import DatasetSource
     from auditbench.models import ModelUnderTest
     from auditbench.results import AnalysisResult
     from auditbench.run import AuditRun, Capability, Modality
+
+__all__ = [
+    "Analyzer",
+    "Architecture",
+    "DatasetLoader",
+    "DatasetSource",
+    "ModelLoader",
+    "Needs",
+    "RenderOptions",
+    "Renderer",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,27 +115,3 @@ class ModelLoader:
     name: str
     summary: str
     load: Callable[[Path, ModelTable, str], ModelUnderTest]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DatasetLoader:
-    """A data set that comes with a plugin or with the product; `name` is `data.dataset` in audit.toml."""
-
-    name: str
-    summary: str
-    load: Callable[[DataTable], DatasetSource]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Architecture:
-    """A network that `train` can build; `name` is `train.architecture` in audit.toml.
-
-    Attributes:
-        build: From parameters, number of encoded inputs and number of outputs to a module that maps `(rows, inputs)` to
-            `(rows, outputs)`.
-    """
-
-    name: str
-    summary: str
-    build: Callable[[Any, int, int], nn.Module]
-    Params: type[BaseModel] | None = None

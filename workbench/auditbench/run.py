@@ -49,6 +49,7 @@ class FeatureFacts:
     Attributes:
         levels: Number of categories; None for numbers.
         missing_test: Missing cells in the evaluated rows; `missing_train` in the training rows.
+        unseen_test: Evaluated cells of a category that the training rows do not have; coded like missing ones.
         missing_rule: What stands in for a missing cell: `median`, `own-category`.
     """
 
@@ -57,6 +58,7 @@ class FeatureFacts:
     levels: int | None = None
     missing_test: int = 0
     missing_train: int = 0
+    unseen_test: int = 0
     missing_rule: str = ""
     sensitive: bool = False
 

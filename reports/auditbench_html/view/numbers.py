@@ -37,12 +37,13 @@ def estimate(
     if value is None:
         return Estimate(value=None, text=DASH, reason=reason)
     digits = decimals(value, low, high)
-    interval = EMPTY
+    number, interval = short(value), EMPTY
     if low is not None and high is not None:
+        number = fixed(value, digits)
         interval = spread(say, fixed(low, digits), fixed(high, digits))
     elif without_interval and say.has(f"no_interval.{without_interval}"):
         interval = say.say(f"no_interval.{without_interval}")
-    return Estimate(value=value, text=with_unit(say, fixed(value, digits), unit), low=low, high=high, interval=interval)
+    return Estimate(value=value, text=with_unit(say, number, unit), low=low, high=high, interval=interval)
 
 
 def share(say: Words, value: float | None, *, low: float | None = None, high: float | None = None) -> Estimate:
@@ -72,11 +73,8 @@ def decimals(value: float, low: float | None, high: float | None) -> int:
 
 
 def fixed(value: float, digits: int) -> str:
-    """A number with so many digits; very small and very large ones with an exponent."""
-    if value and (abs(value) < 10 ** -(digits + 1) or abs(value) >= 1e15) and not (digits and abs(value) < 1e-8):
-        text = f"{value:.2g}"
-    else:
-        text = f"{value:,.{digits}f}"
+    """A number with so many digits after the point, never a negative zero; huge ones with an exponent."""
+    text = f"{value:.3g}" if abs(value) >= 1e15 else f"{value:,.{digits}f}"
     if float(text.replace(",", "")) == 0:
         text = text.lstrip("-")
     return text.replace("-", "\N{MINUS SIGN}")
@@ -90,8 +88,9 @@ def signed(value: float, digits: int) -> str:
 
 def short(value: float) -> str:
     """A number for an axis or a list: up to four significant digits, no closing zeros."""
-    digits = decimals(value, None, None)
-    text = fixed(value, digits)
+    if 0 < abs(value) < 1e-6:
+        return f"{value:.3g}".replace("-", "\N{MINUS SIGN}")
+    text = fixed(value, decimals(value, None, None))
     return text.rstrip("0").rstrip(".") if "." in text and "e" not in text else text
 
 

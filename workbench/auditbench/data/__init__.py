@@ -1,6 +1,57 @@
-"""Evaluated data: features, rows, readers, encoding."""
+"""Evaluated data: features, rows, readers, encoding. Importing this package imports neither numpy nor torch."""
 
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from auditbench.data.adult import ADULT
 from auditbench.data.evaluation import TABULAR_INPUT, EvaluationData, Rows
 from auditbench.data.features import FeatureSpec, encoded_width
+from auditbench.data.loading import DatasetLoader, DatasetSource
 
-__all__ = ["TABULAR_INPUT", "EvaluationData", "FeatureSpec", "Rows", "encoded_width"]
+if TYPE_CHECKING:
+    from auditbench.data.arrays import from_arrays
+    from auditbench.data.building import build_evaluation, class_names
+    from auditbench.data.encoder import TabularEncoder
+    from auditbench.data.fitting import fit_features
+    from auditbench.data.reading import open_source
+    from auditbench.data.table import TableSource
+
+BUILT_IN: tuple[DatasetLoader, ...] = (ADULT,)
+"""The data sets that come with the product."""
+
+_HOMES = {
+    "TableSource": "table",
+    "TabularEncoder": "encoder",
+    "build_evaluation": "building",
+    "class_names": "building",
+    "fit_features": "fitting",
+    "from_arrays": "arrays",
+    "open_source": "reading",
+}
+
+__all__ = [
+    "BUILT_IN",
+    "TABULAR_INPUT",
+    "DatasetLoader",
+    "DatasetSource",
+    "EvaluationData",
+    "FeatureSpec",
+    "Rows",
+    "TableSource",
+    "TabularEncoder",
+    "build_evaluation",
+    "class_names",
+    "encoded_width",
+    "fit_features",
+    "from_arrays",
+    "open_source",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what needs numpy, pyarrow or torch when it is first used."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'auditbench.data' has no attribute {name!r}")
+    return getattr(import_module(f"auditbench.data.{_HOMES[name]}"), name)

@@ -1,5 +1,27 @@
-"""The model under test, its loaders and the architectures that can be trained."""
+"""The model under test, its loaders and the architectures that can be trained.
 
+Importing this package imports neither numpy nor torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from auditbench.models.architecture import Architecture
 from auditbench.models.subject import ModelUnderTest
 
-__all__ = ["ModelUnderTest"]
+if TYPE_CHECKING:
+    from auditbench.models.bundle import load_bundle, save_bundle
+    from auditbench.models.live import wrap_module
+
+_HOMES = {"load_bundle": "bundle", "save_bundle": "bundle", "wrap_module": "live"}
+
+__all__ = ["Architecture", "ModelUnderTest", "load_bundle", "save_bundle", "wrap_module"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what needs torch when it is first used."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'auditbench.models' has no attribute {name!r}")
+    return getattr(import_module(f"auditbench.models.{_HOMES[name]}"), name)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from auditbench.data import FeatureSpec
@@ -28,6 +29,7 @@ class ModelUnderTest:
         features: Features of a table with their encoded columns; empty for other inputs.
         target_names: One name an output: the positive class, the classes, or the target's name.
         batch_rows: Rows evaluated at a time; from shapes and memory, never from the clock.
+        training_cost: What training cost, where it is known: `seconds`, `rows_per_second`, `peak_memory_bytes`.
     """
 
     facts: ModelFacts
@@ -37,6 +39,7 @@ class ModelUnderTest:
     target_names: tuple[str, ...]
     device: str = "cpu"
     batch_rows: int = 1024
+    training_cost: Mapping[str, float] = field(default_factory=dict)
 
     def predict(self, inputs: Inputs) -> npt.NDArray[Any]:
         """Outputs in the declared scale, shape `(rows, outputs)`, float64, without gradients."""

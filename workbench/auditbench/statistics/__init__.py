@@ -2,8 +2,8 @@
 
 Each module is one concept. Functions of single numbers return `None` where a value is undefined, or an
 `IntervalEstimate` whose undefined parts are `None`, with a reason; functions of arrays return NaN there. No undefined
-value is ever replaced by 0. Bad arguments raise `ValueError`. numpy and `scipy.special` are imported by the functions that compute
-with them, so importing this package costs next to nothing.
+value is ever replaced by 0. Bad arguments raise `ValueError`. numpy and `scipy.special` are imported by the functions
+that compute with them, so importing this package costs next to nothing.
 """
 
 from auditbench.statistics.bootstrap import bootstrap_interval, multinomial_replicates, percentile_intervals

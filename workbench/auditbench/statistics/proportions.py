@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 
+_PRECISION = 1e-12
+"""To which a detectable difference is found."""
+
+
 def wilson_interval(successes: int, trials: int, level: float = 0.95) -> tuple[float, float] | None:
     """Wilson score interval of a proportion: low and high in [0, 1], or `None` for 0 trials.
 
@@ -167,9 +171,9 @@ def _detectable(n_a: int, n_b: int, p: float, sign: int, z_null: float, z_power:
         return difference - z_null * null - z_power * alternative
 
     low, high = 0.0, 1.0 - p if sign > 0 else p
-    if high == 0.0 or excess(high) < 0.0:
+    if high < _PRECISION or excess(high) < 0.0:
         return None
-    while high - low > 1e-12:  # `excess` is convex for power >= 0.5 and at most 0 at 0, so it crosses 0 once
+    while high - low > _PRECISION:  # `excess` is convex for power >= 0.5 and at most 0 at 0, so it crosses 0 once
         middle = (low + high) / 2
         low, high = (low, middle) if excess(middle) >= 0.0 else (middle, high)
     return high

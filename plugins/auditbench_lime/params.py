@@ -1,0 +1,27 @@
+"""Parameters of the `lime` analyzer: the table `[analyzers.lime]`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Params(BaseModel):
+    """`[analyzers.lime]`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    rows: Annotated[int, Field(ge=1)] = Field(100, description="Rows to explain: the chosen cases, then a sample.")
+    background: Annotated[int, Field(ge=1)] = Field(
+        1000, description="Background rows that bins and their frequencies are taken from; the model does not see them."
+    )
+    num_samples: Annotated[int, Field(ge=10)] = Field(
+        5000, description="Perturbed rows that the model evaluates for each explained row."
+    )
+    kernel_width: Annotated[float, Field(gt=0)] | None = Field(
+        None, description="Width of the kernel that weights perturbed rows; 0.75 x sqrt(features) when absent."
+    )
+    low_fidelity: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.5, description="A median local fidelity (R squared) below this is a finding."
+    )

@@ -1,0 +1,141 @@
+"""From the model's outputs to the result of `performance`, by task."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from auditbench.errors import ModelError
+from auditbench.results import AnalysisResult, Matrix, Note
+from auditbench_performance.binary import binary_curves, binary_metrics
+from auditbench_performance.confusion import confusion_matrix
+from auditbench_performance.measures import message
+from auditbench_performance.multiclass import multiclass_metrics, top_class_reliability
+from auditbench_performance.regression import regression_metrics
+from auditbench_performance.rules import findings
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from auditbench.context import AuditContext
+    from auditbench_performance import Params
+
+    Counts = npt.NDArray[np.int64]
+    Numbers = npt.NDArray[np.float64]
+
+ROUNDING = 1e-6
+
+
+def analyze(context: AuditContext, params: Params) -> AnalysisResult:
+    """Measure how well the outputs of the model agree with the labels of the evaluated rows.
+
+    Raises:
+        ModelError: Outputs that are NaN or infinite, or declared probabilities outside [0, 1].
+    """
+    _require_finite(context.outputs)
+    if context.data.task == "regression":
+        return _regression(context, params)
+    return _classification(context, params)
+
+
+def _regression(context: AuditContext, params: Params) -> AnalysisResult:
+    metrics = regression_metrics(context, params, context.model.decisions(context.outputs), context.data.y_true)
+    notes = (
+        Note(kind="method", text=message("note.intervals_regression", replicates=params.replicates)),
+        Note(kind="how_to_read", text=message("r2.how")),
+        Note(kind="limit", text=message("limit.one_sample")),
+        Note(kind="limit", text=message("limit.units")),
+    )
+    return AnalysisResult(metrics=metrics, notes=notes, findings=findings(metrics, params))
+
+
+def _classification(context: AuditContext, params: Params) -> AnalysisResult:
+    data, model = context.data, context.model
+    y_true = data.y_true.astype("int64")
+    probabilities = _within_unit_interval(model.probabilities(context.outputs))
+    counts = confusion_matrix(y_true, model.decisions(context.outputs), len(data.classes))
+    if data.task == "binary-classification":
+        metrics = binary_metrics(context, params, probabilities[:, 1], y_true, counts)
+        curves = binary_curves(params, probabilities[:, 1], y_true, data.classes[1])
+    else:
+        metrics = multiclass_metrics(context, params, probabilities, y_true, counts)
+        curves = top_class_reliability(params, probabilities, y_true, data.facts.target)
+    return AnalysisResult(
+        metrics=metrics,
+        curves=curves,
+        matrices=(_confusion_block(counts, data.classes),),
+        notes=_notes(context, params),
+        findings=findings(metrics, params, counts),
+    )
+
+
+def _confusion_block(counts: Counts, classes: tuple[str, ...]) -> Matrix:
+    return Matrix(
+        name="confusion",
+        title=message("confusion"),
+        kind="confusion",
+        row_label=message("axis.true_class"),
+        column_label=message("axis.predicted_class"),
+        rows=classes,
+        columns=classes,
+        values=tuple(tuple(float(cell) for cell in row) for row in counts.tolist()),
+        unit="rows",
+    )
+
+
+def _notes(context: AuditContext, params: Params) -> tuple[Note, ...]:
+    binary = context.data.task == "binary-classification"
+    threshold = context.model.facts.threshold
+    rule = message("note.most_probable")
+    if binary and threshold is not None:
+        rule = message("note.threshold", threshold=threshold, positive=context.data.classes[1])
+    intervals = message("note.intervals", replicates=params.replicates)
+    calibration = "note.calibration" if binary else "note.calibration_top_class"
+    notes = [
+        Note(kind="method", text=rule),
+        Note(kind="method", text=intervals),
+        Note(kind="method", text=message(calibration, bins=params.bins)),
+        Note(kind="how_to_read", text=message("accuracy.how")),
+        Note(kind="how_to_read", text=message("reliability.how")),
+        Note(kind="how_to_read", text=message("confusion.how")),
+    ]
+    if binary:
+        notes += [
+            Note(kind="how_to_read", text=message("roc.how")),
+            Note(kind="how_to_read", text=message("precision_recall.how")),
+            Note(kind="limit", text=message("limit.threshold")),
+        ]
+    return (
+        *notes,
+        Note(kind="limit", text=message("limit.one_sample")),
+        Note(kind="limit", text=message("limit.base_rate")),
+        Note(kind="limit", text=message("limit.calibration")),
+    )
+
+
+def _require_finite(outputs: npt.NDArray[Any]) -> None:
+    import numpy as np
+
+    wrong = int(np.count_nonzero(~np.isfinite(outputs)))
+    if wrong:
+        raise ModelError(
+            "the model gives outputs that are not numbers",
+            found=f"{wrong} of {outputs.size} outputs NaN or infinite",
+            allowed="finite outputs",
+            fix="look for diverged training or unscaled inputs",
+        )
+
+
+def _within_unit_interval(probabilities: npt.NDArray[Any]) -> Numbers:
+    """The probabilities as float64, rounding errors of the model cut off."""
+    import numpy as np
+
+    low, high = float(probabilities.min(initial=0.0)), float(probabilities.max(initial=1.0))
+    if low < -ROUNDING or high > 1.0 + ROUNDING:
+        raise ModelError(
+            "the outputs are declared as probabilities and are not",
+            found=f"values from {low:.4g} to {high:.4g}",
+            allowed="0 to 1",
+            fix="declare the outputs as logits, or end the model with a sigmoid or softmax",
+        )
+    return np.clip(probabilities.astype(np.float64), 0.0, 1.0)

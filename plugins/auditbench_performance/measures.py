@@ -1,0 +1,101 @@
+"""Metrics of this plugin: a value with its interval, or the reason why it is undefined."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from auditbench.findings import Message
+from auditbench.results import Interval, Metric
+from auditbench.statistics import IntervalEstimate, IntervalEstimates, wilson_interval
+
+ANALYZER = "performance"
+LOWER_IS_BETTER = frozenset({"log_loss", "brier", "expected_calibration_error", "mse", "rmse", "mae"})
+WITHOUT_DIRECTION = frozenset(
+    {
+        "base_rate",
+        "positive_rate",
+        "majority_class_accuracy",
+        "mean_error",
+        "residual_percentile",
+        "calibration_error_by_chance",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """Where a metric stands: its name, unit, labels, and the rows it was taken from."""
+
+    name: str
+    n: int
+    unit: str = "1"
+    denominator: int | None = None
+    where: Mapping[str, str] = field(default_factory=dict)
+
+    def metric(self, value: float | None, interval: Interval | None, reason: str) -> Metric:
+        """The metric; `reason` is the last part of its key in the catalogue and only read where `value` is None."""
+        return Metric(
+            name=self.name,
+            value=value,
+            unit=self.unit,
+            higher_is_better=_direction(self.name),
+            interval=None if value is None else interval,
+            no_interval="not_estimated" if interval is None and value is not None else "",
+            n=self.n,
+            denominator=self.denominator,
+            where=self.where,
+            method=f"{ANALYZER}.{self.name}.formula",
+            reason=message(f"undefined.{reason}") if value is None else None,
+        )
+
+
+def message(key: str, **values: bool | float | str | None) -> Message:
+    """A message of this plugin's catalogue."""
+    return Message(key=f"{ANALYZER}.{key}", values=values)
+
+
+def proportion(
+    name: str, hits: int, trials: int, *, n: int, reason: str, where: Mapping[str, str] | None = None
+) -> Metric:
+    """A share of rows with its Wilson interval; undefined for `reason` when there are no trials."""
+    measured = Measured(name=name, n=n, denominator=trials, where=where or {})
+    bounds = wilson_interval(hits, trials)
+    if bounds is None:
+        return measured.metric(None, None, reason)
+    return measured.metric(hits / trials, Interval(low=bounds[0], high=bounds[1], method="wilson"), "")
+
+
+def estimated(measured: Measured, estimate: IntervalEstimate) -> Metric:
+    """A metric from an estimate that says itself why it, or its bounds, are undefined."""
+    interval = None
+    if estimate.low is not None and estimate.high is not None:
+        interval = Interval(low=estimate.low, high=estimate.high, level=estimate.level, method=estimate.method)
+    return measured.metric(estimate.estimate, interval, estimate.reason or "undefined_statistic")
+
+
+def bootstrapped(measured: Measured, estimates: IntervalEstimates, index: int, *, reason: str) -> Metric:
+    """One of several bootstrapped metrics; undefined for `reason`.
+
+    The interval is widened to hold the estimate: a statistic that noise can only raise, such as the calibration error,
+    may otherwise lie below its own percentiles.
+    """
+    value, low, high = (float(part[index]) for part in (estimates.estimate, estimates.low, estimates.high))
+    if math.isnan(value):
+        return measured.metric(None, None, reason)
+    if math.isnan(low):
+        return measured.metric(value, None, "")
+    interval = Interval(low=min(low, value), high=max(high, value), level=estimates.level, method=estimates.method)
+    return measured.metric(value, interval, "")
+
+
+def chance_calibration_error(value: float | None, n: int) -> Metric:
+    """What the calibration error is to be read against; a quantile of a simulation, without interval."""
+    return Measured(name="calibration_error_by_chance", n=n).metric(value, None, "no_rows")
+
+
+def _direction(name: str) -> bool | None:
+    if name in WITHOUT_DIRECTION:
+        return None
+    return name not in LOWER_IS_BETTER and name != "absolute_error_percentile"

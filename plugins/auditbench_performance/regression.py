@@ -1,0 +1,77 @@
+"""Metrics of a regression model: errors in the unit of the target, and their percentiles."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from auditbench.results import Interval, Metric
+from auditbench.statistics.quantiles import quantile_interval
+from auditbench_performance.measures import Measured, bootstrapped, estimated
+from auditbench_performance.resampling import bootstrap_weighted, weighted_mean, weighted_r2
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from auditbench.context import AuditContext
+    from auditbench_performance import Params
+    from auditbench_performance.resampling import WeightedStatistic
+
+    Numbers = npt.NDArray[np.float64]
+
+RESIDUAL_PERCENTILES = (1, 5, 25, 50, 75, 95, 99)
+ABSOLUTE_ERROR_PERCENTILES = (50, 90, 95)
+
+
+def regression_metrics(
+    context: AuditContext, params: Params, y_pred: Numbers, y_true: npt.NDArray[Any]
+) -> tuple[Metric, ...]:
+    """All metrics of a regression model; both arrays have shape `(rows,)`, a residual is prediction - label."""
+    n, residual = len(y_true), y_pred - y_true
+    statistics: dict[str, WeightedStatistic] = {
+        "mse": weighted_mean(residual**2),
+        "mae": weighted_mean(abs(residual)),
+        "mean_error": weighted_mean(residual),
+        "r2": weighted_r2(y_true, y_pred),
+    }
+    estimates = bootstrap_weighted(statistics, n, params.replicates, context.rng("rows"))
+    reasons = {"r2": "constant_labels" if n else "no_rows"}
+    units = {"mse": "value²", "r2": "1"}
+    metrics = {
+        name: bootstrapped(
+            Measured(name=name, n=n, unit=units.get(name, "value")),
+            estimates,
+            index,
+            reason=reasons.get(name, "no_rows"),
+        )
+        for index, name in enumerate(statistics)
+    }
+    return (
+        _root(metrics["mse"]),
+        *metrics.values(),
+        *_percentiles("absolute_error_percentile", abs(residual), ABSOLUTE_ERROR_PERCENTILES),
+        *_percentiles("residual_percentile", residual, RESIDUAL_PERCENTILES),
+    )
+
+
+def _root(mse: Metric) -> Metric:
+    """Root mean squared error; its bounds are the roots of those of the mean squared error."""
+    measured = Measured(name="rmse", n=mse.n, unit="value")
+    if mse.value is None:
+        return measured.metric(None, None, "no_rows")
+    interval = None
+    if mse.interval is not None:
+        bounds = math.sqrt(max(0.0, mse.interval.low)), math.sqrt(mse.interval.high)
+        interval = Interval(low=bounds[0], high=bounds[1], level=mse.interval.level, method=mse.interval.method)
+    return measured.metric(math.sqrt(mse.value), interval, "")
+
+
+def _percentiles(name: str, values: Numbers, percentiles: tuple[int, ...]) -> tuple[Metric, ...]:
+    return tuple(
+        estimated(
+            Measured(name=name, n=len(values), unit="value", where={"percentile": str(percentile)}),
+            quantile_interval(values, percentile / 100),
+        )
+        for percentile in percentiles
+    )

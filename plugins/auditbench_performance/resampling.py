@@ -1,0 +1,120 @@
+"""Row bootstrap of several statistics at once: all see the same resampled rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from auditbench.statistics import IntervalEstimates, percentile_intervals
+from auditbench.statistics.bootstrap import resampling_weights
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Numbers = npt.NDArray[np.float64]
+    WeightedStatistic: TypeAlias = Callable[[Numbers], Numbers]
+
+
+def bootstrap_weighted(
+    statistics: Mapping[str, WeightedStatistic], n: int, replicates: int, rng: np.random.Generator
+) -> IntervalEstimates:
+    """Estimates and percentile intervals of statistics of `n` rows, arrays of shape `(statistics,)`.
+
+    Args:
+        statistics: Each takes how often every row is drawn, shape `(batch, n)`, and returns shape `(batch,)`, NaN where
+            undefined.
+        n: Fewer than two rows give no bounds, for resamples of one row cannot differ.
+    """
+    import numpy as np
+
+    if n == 0:
+        estimate = np.full(len(statistics), np.nan)
+    else:
+        estimate = np.concatenate([statistic(np.ones((1, n))) for statistic in statistics.values()])
+    if n < 2:
+        return percentile_intervals(estimate, np.full((replicates, len(statistics)), np.nan))
+    drawn = [
+        np.stack([statistic(weights) for statistic in statistics.values()], axis=1)
+        for weights in resampling_weights(rng, n, replicates)
+    ]
+    return percentile_intervals(estimate, np.concatenate(drawn))
+
+
+def weighted_mean(values: Numbers) -> WeightedStatistic:
+    """The mean of `values`, shape `(n,)`."""
+    n = len(values)
+    return lambda weights: weights @ values / n
+
+
+def weighted_calibration_error(probability: Numbers, outcome: npt.NDArray[Any], bins: int) -> WeightedStatistic:
+    """The expected calibration error over equal-width bins; see `auditbench.statistics`."""
+    import numpy as np
+
+    edges = np.linspace(0.0, 1.0, bins + 1)
+    place = np.minimum(np.searchsorted(edges, probability, side="right") - 1, bins - 1)
+    excess = np.zeros((len(probability), bins))
+    excess[np.arange(len(probability)), place] = probability - outcome
+    return lambda weights: np.abs(weights @ excess).sum(axis=1) / len(probability)
+
+
+def calibration_error_by_chance(
+    probability: Numbers, bins: int, replicates: int, rng: np.random.Generator
+) -> float | None:
+    """95th percentile of the calibration error that calibrated probabilities would show on as many rows.
+
+    Outcomes are drawn from the probabilities themselves, shape `(n,)`; None without rows.
+
+    Source: Bröcker and Smith (2007), Weather and Forecasting 22:651 (consistency resampling).
+    """
+    import numpy as np
+
+    n = len(probability)
+    if n == 0:
+        return None
+    edges = np.linspace(0.0, 1.0, bins + 1)
+    place = np.minimum(np.searchsorted(edges, probability, side="right") - 1, bins - 1)
+    expected = np.bincount(place, weights=probability, minlength=bins)
+    errors = []
+    for _ in range(replicates):
+        observed = np.bincount(place[rng.random(n) < probability], minlength=bins)
+        errors.append(float(np.abs(expected - observed).sum()) / n)
+    return float(np.quantile(errors, 0.95))
+
+
+def weighted_average_precision(scores: Numbers, labels: npt.NDArray[Any]) -> WeightedStatistic:
+    """Average precision without interpolation, tied scores passing a threshold together; NaN without positives."""
+    import numpy as np
+
+    order = np.argsort(-scores, kind="stable")
+    last_of_ties = np.flatnonzero(np.append(np.diff(scores[order]) != 0, True))
+    positive = labels[order].astype(np.float64)
+
+    def statistic(weights: Numbers) -> Numbers:
+        ordered = weights[:, order]
+        passed = np.cumsum(ordered, axis=1)[:, last_of_ties]
+        found = np.cumsum(ordered * positive, axis=1)[:, last_of_ties]
+        precision = np.divide(found, passed, out=np.zeros_like(found), where=passed > 0)
+        total = found[:, -1]
+        area = (np.diff(found, axis=1, prepend=0.0) * precision).sum(axis=1)
+        value: Numbers = np.divide(area, total, out=np.full(len(weights), np.nan), where=total > 0)
+        return value
+
+    return statistic
+
+
+def weighted_r2(y_true: Numbers, y_pred: Numbers) -> WeightedStatistic:
+    """Share of the variance of the labels that the predictions explain; NaN where the labels do not vary."""
+    import numpy as np
+
+    squared = (y_pred - y_true) ** 2
+    centred = y_true - y_true.mean() if len(y_true) else y_true
+    n = len(y_true)
+    smallest = 1e-12 * float(np.sum(centred**2))
+
+    def statistic(weights: Numbers) -> Numbers:
+        spread = weights @ centred**2 - (weights @ centred) ** 2 / n
+        ratio = np.divide(weights @ squared, spread, out=np.full(len(weights), np.nan), where=spread > smallest)
+        return np.asarray(1.0 - ratio, dtype=np.float64)
+
+    return statistic

@@ -1,0 +1,108 @@
+"""When a metric of this plugin becomes a finding."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from auditbench.findings import Finding, Severity
+from auditbench_performance.measures import ANALYZER, message
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from auditbench.results import Metric
+    from auditbench_performance import Params
+
+FEW_ROWS = 10
+
+
+def findings(
+    metrics: tuple[Metric, ...], params: Params, counts: npt.NDArray[np.int64] | None = None
+) -> tuple[Finding, ...]:
+    """Findings by fixed rules on the intervals of the metrics.
+
+    `at_baseline`: accuracy's interval does not lie above the share of the most frequent class.
+    `ranking_at_chance`: the interval of AUC does not lie above 0.5.
+    `calibration`: the interval of the calibration error lies above `calibration_line`, and the error above what
+    calibrated probabilities show by chance.
+    `no_better_than_mean`: the interval of R² does not lie above 0.
+    `one_class`, `few_rows`: a class has no row, or fewer than `FEW_ROWS`.
+    `one_decision`: every row gets the same class.
+
+    Args:
+        counts: Confusion matrix of a classifier.
+    """
+    overall = {metric.name: metric for metric in metrics if not metric.where}
+    found = [*_labels(counts), *_decisions(counts)] if counts is not None else []
+    found += _baseline(overall) + _chance(overall) + _calibration(overall, params.calibration_line) + _mean(overall)
+    return tuple(found)
+
+
+def _baseline(metrics: dict[str, Metric]) -> list[Finding]:
+    accuracy, majority = metrics.get("accuracy"), metrics.get("majority_class_accuracy")
+    if accuracy is None or majority is None or accuracy.interval is None or majority.value is None:
+        return []
+    if accuracy.interval.low > majority.value or majority.value == 1.0:
+        return []
+    below = accuracy.interval.high < majority.value
+    return [
+        _finding(
+            "at_baseline",
+            "high" if below else "medium",
+            ("accuracy", "majority_class_accuracy"),
+            low=accuracy.interval.low,
+            high=accuracy.interval.high,
+            baseline=majority.value,
+        )
+    ]
+
+
+def _chance(metrics: dict[str, Metric]) -> list[Finding]:
+    area = metrics.get("auc")
+    if area is None or area.interval is None or area.interval.low > 0.5:
+        return []
+    return [_finding("ranking_at_chance", "high", ("auc",), low=area.interval.low, high=area.interval.high)]
+
+
+def _calibration(metrics: dict[str, Metric], line: float) -> list[Finding]:
+    error, chance = metrics.get("expected_calibration_error"), metrics.get("calibration_error_by_chance")
+    if error is None or error.value is None or error.interval is None or error.interval.low <= line:
+        return []
+    if chance is None or chance.value is None or error.value <= chance.value:
+        return []
+    names = ("expected_calibration_error", "calibration_error_by_chance")
+    low, high = error.interval.low, error.interval.high
+    return [_finding("calibration", "medium", names, value=error.value, low=low, high=high, line=line)]
+
+
+def _mean(metrics: dict[str, Metric]) -> list[Finding]:
+    explained = metrics.get("r2")
+    if explained is None or explained.interval is None or explained.interval.low > 0:
+        return []
+    low, high = explained.interval.low, explained.interval.high
+    return [_finding("no_better_than_mean", "high", ("r2",), low=low, high=high)]
+
+
+def _labels(counts: npt.NDArray[np.int64]) -> list[Finding]:
+    rows = counts.sum(axis=1)
+    if (rows > 0).sum() == 1:
+        return [_finding("one_class", "high", ("base_rate", "balanced_accuracy"), n=int(rows.sum()))]
+    few = int(((rows > 0) & (rows < FEW_ROWS)).sum())
+    return [_finding("few_rows", "low", ("balanced_accuracy",), n=few, fewest=FEW_ROWS)] if few else []
+
+
+def _decisions(counts: npt.NDArray[np.int64]) -> list[Finding]:
+    if counts.sum() == 0 or (counts.sum(axis=0) > 0).sum() > 1:
+        return []
+    return [_finding("one_decision", "high", ("accuracy",), n=int(counts.sum()))]
+
+
+def _finding(rule: str, severity: Severity, metrics: tuple[str, ...], **values: float) -> Finding:
+    return Finding(
+        rule=f"{ANALYZER}.{rule}",
+        severity=severity,
+        title=message(f"finding.{rule}", **values),
+        action=message(f"finding.{rule}.action"),
+        metrics=tuple(f"{ANALYZER}.{name}" for name in metrics),
+    )

@@ -1,0 +1,229 @@
+"""The `shap` analyzer: from a context to its blocks."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from auditbench.data import TABULAR_INPUT
+from auditbench.findings import Finding, Message
+from auditbench.masking import (
+    additivity_gap,
+    fill_missing,
+    importance_metrics,
+    metric_interval,
+    sampled_rows,
+    value_ranks,
+)
+from auditbench.results import AnalysisResult, Attribution, Metric, Note
+from auditbench.statistics import bootstrap_interval
+from auditbench_shap.shapley import chosen_method, shapley_values
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from auditbench.context import AuditContext
+    from auditbench.data import Rows
+    from auditbench.models import ModelUnderTest
+    from auditbench_shap.params import Params
+
+CHUNK_ROWS = 25
+LOCAL_ACCURACY_TOLERANCE = 1e-4
+"""Largest share of the output range by which base value and contributions may miss the output."""
+
+
+def analyze(context: AuditContext, params: Params) -> AnalysisResult:
+    """Explain the rows that all explainers of this audit explain, and summarise."""
+    rows = context.explained_rows(params.rows)
+    background = context.data.background(params.background, context.rng("background"))
+    background_raw = background.inputs[TABULAR_INPUT]
+    work = partial(explain_chunk, model=context.model, background=background_raw, params=params)
+    arrays = context.map_rows(work, rows, chunk_rows=CHUNK_ROWS)
+    features = context.model.features
+    method = chosen_method(params.method, len(features))
+    attribution = Attribution(
+        name="contributions",
+        method=f"shap.{method}",
+        values=arrays["values"],
+        player_names=tuple(feature.name for feature in features),
+        target_names=context.model.target_names,
+        base_values=arrays["base_values"],
+        outputs=arrays["outputs"],
+        standard_error=arrays.get("standard_error"),
+        player_values=value_ranks(rows.inputs[TABULAR_INPUT], background_raw, features),
+        row_ids=rows.row_ids,
+        unit=context.model.facts.output,
+        model_rows=int(arrays["model_rows"].sum()),
+    )
+    counted = sampled_rows(len(rows), len(context.case_indices), len(context.data))
+    importance = importance_metrics("shap", attribution, counted, context.rng("importance"))
+    output_range = np.ptp(context.outputs, axis=0)
+    shares = _sensitive_shares(context, arrays["values"][counted], output_range)
+    gap = _local_accuracy(arrays, output_range)
+    metrics = (*importance, gap, *_largest_standard_error(attribution, output_range), *shares)
+    return AnalysisResult(
+        metrics=metrics,
+        attributions=(attribution,),
+        notes=_notes(attribution, params, len(background)),
+        findings=(*_sensitive_findings(shares, params.sensitive_share), *_accuracy_finding(gap)),
+    )
+
+
+def explain_chunk(
+    rows: Rows,
+    rng: np.random.Generator,
+    *,
+    model: ModelUnderTest,
+    background: npt.NDArray[np.float64],
+    params: Params,
+) -> dict[str, npt.NDArray[np.generic]]:
+    """Contributions of one chunk of rows; `model_rows` shares the chunk's count out over its rows."""
+    raw = rows.inputs[TABULAR_INPUT]
+    explained = shapley_values(
+        lambda table: model.predict({TABULAR_INPUT: table}),
+        fill_missing(raw, model.features),
+        fill_missing(background, model.features),
+        method=params.method,
+        rng=rng,
+        rounds=params.rounds,
+        samples=params.samples,
+    )
+    outputs = model.predict({TABULAR_INPUT: raw})
+    arrays: dict[str, npt.NDArray[np.generic]] = {
+        "values": explained.values,
+        "base_values": np.tile(explained.base_value, (len(rows), 1)),
+        "outputs": outputs,
+        "model_rows": np.diff((explained.model_rows + len(rows)) * np.arange(len(rows) + 1) // len(rows)),
+    }
+    if explained.standard_error is not None:
+        arrays["standard_error"] = explained.standard_error
+    return arrays
+
+
+def _local_accuracy(arrays: dict[str, npt.NDArray[np.float64]], output_range: npt.NDArray[np.float64]) -> Metric:
+    gaps = additivity_gap(arrays["values"], arrays["base_values"], arrays["outputs"], output_range)
+    known = gaps[~np.isnan(gaps)]
+    return Metric(
+        name="local_accuracy_gap",
+        value=float(known.max()) if known.size else None,
+        higher_is_better=False,
+        no_interval="exact",
+        n=len(gaps),
+        method="shap.local_accuracy_gap.formula",
+        reason=None if known.size else Message(key="shap.constant_output"),
+    )
+
+
+def _largest_standard_error(attribution: Attribution, output_range: npt.NDArray[np.float64]) -> tuple[Metric, ...]:
+    """Worst standard error as a share of the output range; nothing where the estimator gives no standard error."""
+    if attribution.standard_error is None:
+        return ()
+    shares = np.asarray(attribution.standard_error) / np.where(output_range > 0, output_range, np.nan)[:, np.newaxis]
+    known = shares[~np.isnan(shares)]
+    metric = Metric(
+        name="largest_standard_error",
+        value=float(known.max()) if known.size else None,
+        higher_is_better=False,
+        no_interval="not_estimated",
+        n=len(shares),
+        method="shap.largest_standard_error.formula",
+        reason=None if known.size else Message(key="shap.constant_output"),
+    )
+    return (metric,)
+
+
+def _sensitive_shares(
+    context: AuditContext, values: npt.NDArray[np.float64], output_range: npt.NDArray[np.float64]
+) -> tuple[Metric, ...]:
+    """Share of each sensitive feature that the model sees in the sum of |contribution| over features and targets.
+
+    What a constant output leaves of contributions is rounding, and counts as none.
+    """
+    sizes = np.abs(values[:, output_range > 0]).sum(axis=1)
+    names = [feature.name for feature in context.model.features]
+    return tuple(
+        _share(name, sizes[:, names.index(name)], sizes.sum(axis=1), context.rng(f"share/{name}"))
+        for name in context.data.facts.sensitive
+        if name in names
+    )
+
+
+def _share(
+    name: str, part: npt.NDArray[np.float64], total: npt.NDArray[np.float64], rng: np.random.Generator
+) -> Metric:
+    estimate = bootstrap_interval(_ratio_of_sums, [part, total], rng=rng)
+    interval = metric_interval(estimate)
+    defined = estimate.estimate is not None
+    reason = None if defined else Message(key="shap.no_attribution" if len(part) else "shap.no_sampled_rows")
+    return Metric(
+        name="sensitive_share",
+        value=estimate.estimate,
+        interval=interval,
+        no_interval="not_estimated" if defined and interval is None else "",
+        n=len(part),
+        where={"feature": name},
+        method="shap.sensitive_share.formula",
+        reason=reason,
+    )
+
+
+def _ratio_of_sums(part: npt.NDArray[np.float64], total: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    whole = total.sum(axis=1)
+    return np.asarray(part.sum(axis=1) / np.where(whole > 0, whole, np.nan))
+
+
+def _sensitive_findings(shares: tuple[Metric, ...], limit: float) -> tuple[Finding, ...]:
+    return tuple(
+        Finding(
+            rule="shap.sensitive_feature_matters",
+            severity="medium",
+            title=Message(
+                key="shap.sensitive_feature_matters",
+                values={"feature": metric.where["feature"], "share": metric.value, "limit": limit, "n": metric.n},
+            ),
+            action=Message(key="shap.sensitive_feature_matters.action", values={"feature": metric.where["feature"]}),
+            metrics=("shap.sensitive_share",),
+            where=metric.where,
+        )
+        for metric in shares
+        if metric.value is not None and metric.value >= limit
+    )
+
+
+def _accuracy_finding(gap: Metric) -> tuple[Finding, ...]:
+    if gap.value is None or gap.value <= LOCAL_ACCURACY_TOLERANCE:
+        return ()
+    values = {"gap": gap.value, "limit": LOCAL_ACCURACY_TOLERANCE}
+    finding = Finding(
+        rule="shap.contributions_do_not_add_up",
+        severity="high",
+        title=Message(key="shap.contributions_do_not_add_up", values=values),
+        action=Message(key="shap.contributions_do_not_add_up.action"),
+        metrics=("shap.local_accuracy_gap",),
+    )
+    return (finding,)
+
+
+def _notes(attribution: Attribution, params: Params, background: int) -> tuple[Note, ...]:
+    features = len(attribution.player_names)
+    method = attribution.method.removeprefix("shap.")
+    default = 1000 * features if method == "sampling" else 2 * features + 2048
+    values = {
+        "rows": len(attribution.row_ids),
+        "background": background,
+        "features": features,
+        "coalitions": 2**features if method == "exact" else params.samples or default,
+        "rounds": params.rounds,
+        "model_rows": attribution.model_rows,
+    }
+    limits = ["shap.limit_cause", "shap.limit_background", "shap.limit_sampled_rows"]
+    if attribution.standard_error is None:
+        limits.append("shap.limit_no_standard_error")
+    return (
+        Note(kind="method", text=Message(key=f"shap.method_{method}", values=values)),
+        Note(kind="assumption", text=Message(key="shap.assumption_interventional", values=values)),
+        *(Note(kind="limit", text=Message(key=key, values=values)) for key in limits),
+        Note(kind="how_to_read", text=Message(key="shap.how_to_read", values={"unit": attribution.unit})),
+    )

@@ -1,0 +1,96 @@
+"""Single rows, explained: why each was chosen, what was predicted and observed, and the way to the output."""
+
+from __future__ import annotations
+
+import math
+
+from auditbench.run import Case
+
+from auditbench_html.view.attributions import waterfall
+from auditbench_html.view.draft import Draft
+from auditbench_html.view.figures import Cell, Chip, Grid, Heading
+from auditbench_html.view.numbers import short
+from auditbench_html.view.page import CaseView, Section
+from auditbench_html.view.text import EMPTY, Text, labels, name_text, words
+
+MOST = 12
+
+
+def cases_section(draft: Draft) -> Section | None:
+    """The chosen rows; None when the run holds none."""
+    run, say = draft.run, draft.say
+    if not run.cases:
+        return None
+    shown = run.cases[:MOST]
+    rule = say.tell(run.case_rule) if run.case_rule else say.say("cases.rule")
+    raw = bool(_report_setting(draft, "raw_inputs"))
+    return Section(
+        id="cases",
+        group="analyses",
+        title=say.say("section.cases"),
+        lead=say.say("cases.lead", n=len(shown)),
+        meta=rule,
+        cases=tuple(_case(draft, index, case) for index, case in enumerate(shown, 1)),
+        limits=(
+            say.say("cases.limit_rule"),
+            say.say("cases.limit_raw" if raw else "cases.limit_banded"),
+            say.say("cases.limit_world"),
+        ),
+    )
+
+
+def _case(draft: Draft, index: int, case: Case) -> CaseView:
+    say = draft.say
+    found = waterfall(draft, case)
+    return CaseView(
+        id=f"case-{index}",
+        title=say.say("cases.title", n=index, rule=_rule(draft, case)),
+        chip=Chip(tone="none", label=_rule(draft, case)),
+        verdict=_verdict(draft, case),
+        facts=_facts(draft, case),
+        waterfall=found[0] if found else None,
+        inputs=found[1] if found else _inputs(draft, case),
+        how=say.say("how.waterfall") if found else EMPTY,
+    )
+
+
+def _rule(draft: Draft, case: Case) -> Text:
+    rule = draft.say.first((f"case_rule.{case.rule}",)) or name_text(case.rule)
+    where = labels(case.where)
+    return rule + words(", ") + where if where else rule
+
+
+def _verdict(draft: Draft, case: Case) -> Chip | None:
+    if draft.run.model.task == "regression" or not case.predicted or not case.observed:
+        return None
+    right = case.predicted == case.observed
+    return Chip(tone="pass" if right else "fail", label=draft.say.say("cases.right" if right else "cases.wrong"))
+
+
+def _facts(draft: Draft, case: Case) -> Text:
+    say, model = draft.say, draft.run.model
+    predicted = name_text(case.predicted)
+    text = say.say("cases.predicted", predicted=predicted, observed=case.observed)
+    if model.task == "binary-classification" and len(case.output) == 1 and model.threshold is not None:
+        value = case.output[0]
+        probability = 1 / (1 + math.exp(-value)) if model.output == "logit" else value
+        score = words(f"{100 * probability:.1f}%")
+        threshold = words(f"{short(100 * model.threshold)}%")
+        text = say.say("cases.scored", predicted=predicted, observed=case.observed, score=score, threshold=threshold)
+    return text + words(" · ") + say.say("cases.row", row=case.row_id)
+
+
+def _inputs(draft: Draft, case: Case) -> Grid | None:
+    if not case.inputs:
+        return None
+    say = draft.say
+    columns = (Heading(label=say.say("column.input")), Heading(label=say.say("column.shown_value")))
+    rows = tuple((Cell(text=name_text(name)), Cell(text=name_text(value))) for name, value in case.inputs[:50])
+    return Grid(
+        caption=say.say("cases.inputs_caption"), columns=columns, rows=rows, more=draft.more(50, len(case.inputs))
+    )
+
+
+def _report_setting(draft: Draft, name: str) -> object:
+    report = draft.run.config.get("report", {})
+    return report.get(name) if isinstance(report, dict) else None

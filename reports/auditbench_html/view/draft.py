@@ -1,0 +1,109 @@
+"""What the parts of the page share while it is made: the run, the words, the ids and the number of figures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from auditbench.findings import Message
+from auditbench.results import AnalysisResult
+from auditbench.run import AuditRun
+
+from auditbench_html.view.figures import Body, Figure
+from auditbench_html.view.page import GateRow
+from auditbench_html.view.text import EMPTY, Slugs, Text, Words, humanize, labels, name_text, words
+
+TOPIC_ORDER = ("performance", "explanation", "fairness", "robustness", "privacy", "resources")
+TABLE_ROWS = 50
+_SECTION_IDS = {"explanation": "explanations"}
+_TAKEN_IDS = ("verdict", "gates", "summary", "facts", "cases", "incomplete", "provenance", "signoff", "main", "theme", "print")
+
+
+@dataclass(slots=True, kw_only=True)
+class Draft:
+    """The page in the making; figures get their numbers in the order in which they are asked for."""
+
+    run: AuditRun
+    say: Words
+    slugs: Slugs = field(default_factory=lambda: Slugs(taken={name: f"\0{name}" for name in _TAKEN_IDS}))
+    gates: tuple[GateRow, ...] = ()
+    section_ids: dict[str, str] = field(default_factory=dict)
+    figures: int = 0
+
+    def figure(
+        self, kind: str, title: Text, subtitle: Text, body: Body, *, result: AnalysisResult | None = None, **rest: Any
+    ) -> Figure:
+        """A numbered figure; its source line names the analyzer, and reading help comes from the catalogue."""
+        self.figures += 1
+        note = rest.pop("note", EMPTY)
+        rest.setdefault("how", self.say.first((f"how.{kind}",)) or EMPTY)
+        return Figure(
+            id=f"fig-{self.figures}",
+            kind=kind,
+            title=title,
+            subtitle=subtitle,
+            body=body,
+            source=self._source(result, note),
+            **rest,
+        )
+
+    def section_id(self, topic: str) -> str:
+        """Id of a topic's section."""
+        if topic not in self.section_ids:
+            self.section_ids[topic] = _SECTION_IDS.get(topic) or self.slugs.of("", topic)
+        return self.section_ids[topic]
+
+    def topic_title(self, topic: str) -> Text:
+        """Title of a topic; one that no catalogue names shows its own name."""
+        return self.say.first((f"topic.{topic}",)) or humanize(topic)
+
+    def analyzer_title(self, analyzer: str) -> Text:
+        """What an analyzer is called in sentences."""
+        return self.say.first((f"{analyzer}.name", f"analyzer.{analyzer}")) or name_text(analyzer)
+
+    def metric_title(self, full_name: str, where: Mapping[str, str]) -> Text:
+        """Title of a metric with its labels: `Demographic parity ratio, sex`."""
+        title = self.metric_name(full_name)
+        rest = labels(where)
+        return title + words(", ") + rest if rest else title
+
+    def metric_name(self, full_name: str) -> Text:
+        """Title of a metric without its labels."""
+        return self.say.first((full_name, f"{full_name}.title")) or humanize(full_name.partition(".")[2] or full_name)
+
+    def metric_help(self, full_name: str) -> Text:
+        """What a metric is, in one plain sentence; empty when its plugin does not say."""
+        return self.say.first((f"{full_name}.help",)) or EMPTY
+
+    def how(self, result: AnalysisResult, block: str, kind: str) -> Text:
+        """How to read a figure: the plugin's words, else those for this kind of figure."""
+        return self.say.first((f"{result.analyzer}.{block}.how", f"how.{kind}")) or EMPTY
+
+    def title(self, message: Message) -> Text:
+        """A title given by an analyzer."""
+        return self.say.tell(message)
+
+    def more(self, shown: int, total: int) -> Text:
+        """What a cut table leaves out and where the rest is."""
+        return self.say.say("table.more", shown=shown, total=total) if total > shown else EMPTY
+
+    def _source(self, result: AnalysisResult | None, note: Text) -> Text:
+        number = self.say.say("figure.number", n=self.figures)
+        parts = [number]
+        if result is not None:
+            key = "figure.analyzer" if result.version else "figure.analyzer_bare"
+            parts.append(self.say.say(key, analyzer=result.analyzer, version=result.version))
+        if note:
+            parts.append(note)
+        text = EMPTY
+        for index, part in enumerate(parts):
+            text = text + (words(" · ") if index else EMPTY) + part
+        return text
+
+
+def topics_in_order(run: AuditRun) -> tuple[str, ...]:
+    """Topics that took part, in the order of the page."""
+    found = {result.topic for result in run.results if result.topic} | {gate.topic for gate in run.gates if gate.topic}
+    known = [topic for topic in TOPIC_ORDER if topic in found]
+    return (*known, *sorted(found.difference(TOPIC_ORDER)))

@@ -1,0 +1,206 @@
+"""What was audited, what it is for, and what it was measured on."""
+
+from __future__ import annotations
+
+from auditbench.findings import Message
+from auditbench.results import Axis, Curve, Series
+
+from auditbench_html.view.curves import curve_figure
+from auditbench_html.view.draft import Draft
+from auditbench_html.view.figures import Cell, Figure, Grid, Heading
+from auditbench_html.view.numbers import short
+from auditbench_html.view.page import Fact, FactList, Section
+from auditbench_html.view.record import duration
+from auditbench_html.view.sections import parameter_facts
+from auditbench_html.view.text import EMPTY, Text, name_text, words
+from auditbench_html.view.verdict import model_name
+
+
+def facts_section(draft: Draft) -> Section:
+    """Two lists, how the model was trained, and the inputs one by one."""
+    say, training = draft.say, draft.run.model.training
+    lists = [_model(draft), _data(draft)]
+    if training is not None:
+        lists.append(_training(draft))
+    return Section(
+        id="facts",
+        group="result",
+        title=say.say("section.facts"),
+        lead=say.say("facts.lead"),
+        lists=tuple(lists),
+        figures=_learning(draft),
+        limits=(say.say("facts.limit"),),
+        details=_inputs(draft),
+    )
+
+
+def digest_fact(draft: Draft, label: Text, digest: str) -> Fact:
+    """A sha256, shortened for reading; the whole one stands in run.json."""
+    if not digest:
+        return Fact(label=label, value=draft.say.say("value.not_recorded"), missing=True)
+    return Fact(label=label, value=name_text(digest[:12] + "…" if len(digest) > 12 else digest), code=True)
+
+
+def _stated(draft: Draft, key: str, value: str) -> Fact:
+    label = draft.say.say(key)
+    if not value:
+        return Fact(label=label, value=draft.say.say("value.not_stated"), missing=True)
+    return Fact(label=label, value=name_text(value))
+
+
+def _model(draft: Draft) -> FactList:
+    say, run = draft.say, draft.run
+    model = run.model
+    facts = [
+        Fact(label=say.say("facts.name"), value=model_name(draft)),
+        _stated(draft, "facts.intended_use", run.audit.intended_use),
+        _stated(draft, "facts.not_for", run.audit.not_for),
+        _stated(draft, "facts.owner", run.audit.owner),
+        Fact(label=say.say("facts.output"), value=_output(draft)),
+        Fact(label=say.say("facts.architecture"), value=name_text(model.architecture)),
+        Fact(label=say.say("facts.parameters"), value=say.say("count", n=model.parameters)),
+        Fact(label=say.say("facts.format"), value=name_text(model.format)),
+        digest_fact(draft, say.say("facts.digest"), model.digest),
+    ]
+    if model.trusted:
+        facts.append(Fact(label=say.say("facts.trusted"), value=say.say("facts.trusted_yes")))
+    return FactList(title=say.say("facts.model"), facts=tuple(facts))
+
+
+def _output(draft: Draft) -> Text:
+    say, model = draft.say, draft.run.model
+    scale = say.say(f"output.{model.output}")
+    if model.task == "binary-classification" and model.threshold is not None:
+        return say.say("facts.output_binary", scale=scale, threshold=words(short(model.threshold)), positive=draft.run.data.positive)
+    if model.classes:
+        return say.say("facts.output_classes", scale=scale, n=len(model.classes))
+    return scale
+
+
+def _data(draft: Draft) -> FactList:
+    say, data = draft.say, draft.run.data
+    numbers = sum(feature.kind == "number" for feature in data.features)
+    facts = [
+        Fact(label=say.say("facts.data_name"), value=name_text(data.name)),
+        Fact(label=say.say("facts.rows"), value=say.say("count", n=data.rows)),
+        Fact(label=say.say("facts.split"), value=say.say("facts.split_rows", train=data.train_rows, rows=data.rows)),
+        Fact(label=say.say("facts.outcome"), value=_outcome(draft)),
+        Fact(
+            label=say.say("facts.inputs"),
+            value=say.say("facts.input_kinds", numbers=numbers, categories=len(data.features) - numbers),
+        ),
+        Fact(label=say.say("facts.missing"), value=_missing(draft)),
+        _protected(draft),
+        _stated(draft, "facts.licence", data.licence),
+    ]
+    for rule, n in data.dropped.items():
+        facts.append(Fact(label=say.say("facts.dropped"), value=say.say("facts.dropped_rows", n=n, rule=rule)))
+    for path, digest in data.digests.items():
+        facts.append(digest_fact(draft, say.say("facts.file", file=path), digest))
+    return FactList(title=say.say("facts.data"), facts=tuple(facts))
+
+
+def _outcome(draft: Draft) -> Text:
+    say, data = draft.say, draft.run.data
+    total = sum(data.outcomes.values())
+    if data.positive and data.positive in data.outcomes and total:
+        n = data.outcomes[data.positive]
+        part = words(f"{100 * n / total:.1f}%")
+        return say.say("facts.outcome_binary", target=data.target, positive=data.positive, n=n, part=part)
+    if data.outcomes:
+        return say.say("facts.outcome_classes", target=data.target, n=len(data.outcomes))
+    return name_text(data.target)
+
+
+def _missing(draft: Draft) -> Text:
+    say, data = draft.say, draft.run.data
+    cells = data.rows * len(data.features)
+    missing = sum(feature.missing_test for feature in data.features)
+    if not cells or not missing:
+        return say.say("facts.missing_none")
+    worst = max(data.features, key=lambda feature: feature.missing_test)
+    return say.say(
+        "facts.missing_cells",
+        n=missing,
+        part=words(f"{100 * missing / cells:.1f}%"),
+        worst=worst.name,
+        worst_part=words(f"{100 * worst.missing_test / data.rows:.1f}%"),
+    )
+
+
+def _protected(draft: Draft) -> Fact:
+    say, data = draft.say, draft.run.data
+    label = say.say("facts.protected")
+    if not data.sensitive:
+        return Fact(label=label, value=say.say("value.not_stated"), missing=True)
+    names = say.series(name_text(name) for name in data.sensitive)
+    inputs = [feature.name for feature in data.features if feature.name in data.sensitive]
+    if not inputs:
+        return Fact(label=label, value=say.say("facts.protected_held", names=names))
+    also = say.series(name_text(name) for name in inputs)
+    return Fact(label=label, value=say.say("facts.protected_inputs", names=names, inputs=also, n=len(inputs)))
+
+
+def _training(draft: Draft) -> FactList:
+    say, training = draft.say, draft.run.model.training
+    if training is None:
+        return FactList(title=EMPTY, facts=())
+    facts = [
+        Fact(
+            label=say.say("training.rows"),
+            value=say.say("training.rows_value", train=training.train_rows, validation=training.validation_rows),
+        ),
+        Fact(
+            label=say.say("training.epochs"),
+            value=say.say("training.epochs_value", n=training.epochs, best=training.best_epoch),
+        ),
+        *parameter_facts(draft, {**training.parameters, **training.settings}),
+    ]
+    seconds = draft.run.volatile.training.get("seconds")
+    if seconds is not None:
+        facts.append(Fact(label=say.say("method.duration"), value=duration(draft, seconds)))
+    return FactList(title=say.say("training.title"), facts=tuple(facts))
+
+
+def _learning(draft: Draft) -> tuple[Figure, ...]:
+    training = draft.run.model.training
+    if training is None or len(training.losses) < 2:
+        return ()
+    epochs = tuple(float(index) for index in range(1, len(training.losses) + 1))
+    curve = Curve(
+        name="learning",
+        title=Message(key="training.curve", values={"best": training.best_epoch, "n": len(training.losses)}),
+        kind="learning",
+        x=Axis(label=Message(key="training.epoch")),
+        y=Axis(label=Message(key="training.loss")),
+        series=(
+            Series(label="training", x=epochs, y=tuple(pair[0] for pair in training.losses)),
+            Series(label="validation", x=epochs, y=tuple(pair[1] for pair in training.losses)),
+        ),
+    )
+    return (curve_figure(draft, None, curve),)
+
+
+def _inputs(draft: Draft) -> Grid | None:
+    say, features = draft.say, draft.run.data.features
+    if not features:
+        return None
+    names = ("column.input", "column.kind", "column.levels", "column.missing_test", "column.missing_train", "column.rule")
+    columns = tuple(Heading(label=say.say(name), number=2 <= index <= 4) for index, name in enumerate(names))
+    rows = tuple(
+        (
+            Cell(text=name_text(feature.name)),
+            Cell(text=say.say(f"kind.{feature.kind}")),
+            Cell(text=say.say("count", n=feature.levels) if feature.levels is not None else say.say("value.dash")),
+            Cell(text=say.say("count", n=feature.missing_test), value=float(feature.missing_test)),
+            Cell(text=say.say("count", n=feature.missing_train), value=float(feature.missing_train)),
+            Cell(text=say.first((f"missing_rule.{feature.missing_rule}",)) or name_text(feature.missing_rule)),
+        )
+        for feature in features[:50]
+    )
+    return Grid(
+        caption=say.say("facts.inputs_caption", n=len(features)),
+        columns=columns,
+        rows=rows,
+        more=draft.more(50, len(features)),
+    )

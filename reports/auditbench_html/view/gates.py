@@ -1,0 +1,167 @@
+"""Gate decisions as rows: state, value against limit, and how far away the limit is."""
+
+from __future__ import annotations
+
+from auditbench.findings import GateDecision
+
+from auditbench_html.view.draft import Draft, topics_in_order
+from auditbench_html.view.figures import Chip, Tone
+from auditbench_html.view.numbers import DASH, Estimate, estimate, limit_text
+from auditbench_html.view.page import GateRow, Section, StateCount, Track, WallRow
+from auditbench_html.view.text import EMPTY, Text, name_text
+
+TONES: dict[str, Tone] = {"pass": "pass", "inconclusive": "warn", "fail": "fail", "error": "error", "not_run": "none"}
+STATES = {tone: state for state, tone in TONES.items()}
+WORST_FIRST: tuple[Tone, ...] = ("fail", "error", "warn", "none", "pass")
+
+
+def gate_rows(draft: Draft) -> tuple[GateRow, ...]:
+    """Every gate in the order of the configuration."""
+    return tuple(_gate_row(draft, index, decision) for index, decision in enumerate(draft.run.gates, 1))
+
+
+def gates_section(draft: Draft) -> Section:
+    """All gates, worst first; blocking before advisory within a state."""
+    rows = tuple(sorted(draft.gates, key=lambda row: (WORST_FIRST.index(row.tone), not row.blocking, row.code)))
+    return Section(
+        id="gates",
+        group="result",
+        title=draft.say.say("section.gates"),
+        lead=_lead(draft),
+        chip=worst_chip(draft, rows),
+        gates=rows,
+    )
+
+
+def counts(draft: Draft) -> tuple[StateCount, ...]:
+    """How many gates are in each state that occurs, passes first."""
+    order = ("pass", "warn", "fail", "error", "none")
+    found = [(tone, sum(row.tone == tone for row in draft.gates)) for tone in order]
+    return tuple(
+        StateCount(tone=tone, label=draft.say.say(f"state.{STATES[tone]}"), n=n) for tone, n in found if n
+    )
+
+
+def wall(draft: Draft) -> tuple[WallRow, ...]:
+    """Gates by topic."""
+    topics = [*topics_in_order(draft.run), ""]
+    rows = ((topic, tuple(row for row in draft.gates if row.topic == topic)) for topic in topics)
+    return tuple(
+        WallRow(topic=draft.topic_title(topic) if topic else draft.say.say("topic.other"), gates=gates)
+        for topic, gates in rows
+        if gates
+    )
+
+
+def worst_tone(rows: tuple[GateRow, ...]) -> Tone | None:
+    """The worst state among gates; None without gates."""
+    return next((tone for tone in WORST_FIRST if any(row.tone == tone for row in rows)), None)
+
+
+def worst_chip(draft: Draft, rows: tuple[GateRow, ...]) -> Chip | None:
+    """The worst state in words: `2 of 4 fail`."""
+    tone = worst_tone(rows)
+    if tone is None:
+        return None
+    n = sum(row.tone == tone for row in rows)
+    key = f"chip.{STATES[tone]}" if len(rows) > 1 else f"chip_one.{STATES[tone]}"
+    return Chip(tone=tone, label=draft.say.say(key, n=n, total=len(rows)))
+
+
+def track(decision: GateDecision) -> Track:
+    """Distance of value and interval from the limit that is nearest to being broken, as a share of that limit.
+
+    Positive is inside. A limit of zero has no share: the distance is then in the unit of the metric.
+    """
+    if decision.value is None:
+        return Track(position=None)
+    limits = [(decision.minimum, 1.0), (decision.maximum, -1.0)]
+    places = []
+    for limit, sign in limits:
+        if limit is None:
+            continue
+        size = abs(limit) or 1.0
+        values = [sign * (value - limit) / size for value in (decision.value, decision.low, decision.high) if value is not None]
+        places.append((min(values), limit, values))
+    if not places:
+        return Track(position=None)
+    _, limit, values = min(places, key=lambda place: place[0])
+    position, *ends = values
+    low, high = (min(ends), max(ends)) if len(ends) == 2 else (None, None)
+    return Track(position=position, low=low, high=high, absolute=limit == 0)
+
+
+def _gate_row(draft: Draft, index: int, decision: GateDecision) -> GateRow:
+    say = draft.say
+    topic = decision.topic or _topic_of(draft, decision)
+    reason = say.tell(decision.reason) if decision.reason else EMPTY
+    waiver = next((waiver for waiver in draft.run.waivers if waiver.gate == decision.id), None)
+    chip = None
+    if decision.waived_until:
+        key = "gate.waived" if decision.waiver_holds else "gate.waiver_expired"
+        chip = Chip(tone="none", label=say.say(key, until=decision.waived_until))
+    tone = TONES[decision.state]
+    advisory = tone == "fail" and not decision.blocking
+    return GateRow(
+        id=draft.slugs.of("gate-", decision.id),
+        code=f"G{index:02d}",
+        gate=decision.id,
+        topic=topic,
+        tone=tone,
+        state=say.say("state_label.fail_advisory" if advisory else f"state_label.{decision.state}"),
+        kind=say.say("gate.blocking" if decision.blocking else "gate.advisory"),
+        title=draft.metric_title(decision.metric, decision.where),
+        help=draft.metric_help(decision.metric),
+        estimate=_observed(draft, decision, reason),
+        limit=limit_text(say, decision.minimum, decision.maximum, decision.unit) if _has_limit(decision) else DASH,
+        limit_value=next((limit for limit in (decision.minimum, decision.maximum) if limit is not None), 0.0),
+        track=track(decision),
+        evidence="incomplete" if decision.state in ("error", "not_run") else draft.section_id(topic) if topic else "gates",
+        blocking=decision.blocking,
+        reason=reason,
+        waiver_chip=chip,
+        waiver=say.say("gate.waived_by", by=waiver.by, reason=name_text(waiver.reason)) if waiver else EMPTY,
+    )
+
+
+def _observed(draft: Draft, decision: GateDecision, reason: Text) -> Estimate:
+    return estimate(
+        draft.say,
+        decision.value,
+        low=decision.low,
+        high=decision.high,
+        unit=decision.unit,
+        reason=reason,
+        without_interval=_no_interval(draft, decision),
+    )
+
+
+def _no_interval(draft: Draft, decision: GateDecision) -> str:
+    analyzer, _, name = decision.metric.partition(".")
+    result = draft.run.result(analyzer)
+    metrics = result.metrics if result else ()
+    same = (metric for metric in metrics if metric.name == name and dict(metric.where) == dict(decision.where))
+    return next((metric.no_interval for metric in same), "")
+
+
+def _topic_of(draft: Draft, decision: GateDecision) -> str:
+    result = draft.run.result(decision.metric.partition(".")[0])
+    return result.topic if result else ""
+
+
+def _has_limit(decision: GateDecision) -> bool:
+    return decision.minimum is not None or decision.maximum is not None
+
+
+def _lead(draft: Draft) -> Text:
+    say = draft.say
+    if not draft.gates:
+        return say.say("gates.none")
+    n = {state: sum(row.tone == tone for row in draft.gates) for state, tone in TONES.items()}
+    if n["pass"] == len(draft.gates):
+        return say.say("gates.all_pass", n=n["pass"])
+    parts = [say.say(f"gates.lead_{state}", n=n[state]) for state in ("fail", "inconclusive", "error", "not_run") if n[state]]
+    text = parts[0]
+    for part in parts[1:]:
+        text = say.say("series.sentences", first=text, second=part)
+    return text

@@ -1,0 +1,176 @@
+"""Rates of groups: paired dots for two of them, and a table of all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from auditbench.results import AnalysisResult, Metric
+
+from auditbench_html.view.draft import TABLE_ROWS, Draft
+from auditbench_html.view.figures import Cell, Figure, Grid, GroupRates, GroupRow, Heading, Key
+from auditbench_html.view.numbers import DASH, Estimate, share
+from auditbench_html.view.scales import scale_for
+from auditbench_html.view.text import EMPTY, Text, humanize, name_text
+
+RATES = ("selection_rate", "true_positive_rate", "false_positive_rate", "precision", "accuracy")
+DRAWN_ROWS = 24
+
+
+def group_metrics(result: AnalysisResult) -> list[Metric]:
+    """Metrics of one group of one feature."""
+    return [metric for metric in result.metrics if "feature" in metric.where and "group" in metric.where]
+
+
+def group_figures(draft: Draft, result: AnalysisResult) -> list[Figure]:
+    """One figure a feature, each with the table of every rate."""
+    metrics = group_metrics(result)
+    features = dict.fromkeys(metric.where["feature"] for metric in metrics)
+    return [_figure(draft, result, name, [m for m in metrics if m.where["feature"] == name]) for name in features]
+
+
+def _figure(draft: Draft, result: AnalysisResult, feature: str, metrics: list[Metric]) -> Figure:
+    say = draft.say
+    cells = {(metric.where["group"], metric.name): metric for metric in metrics}
+    names = _ordered(metric.name for metric in metrics)
+    drawn = _drawn(names)
+    groups = _groups(metrics)
+    titles = [_rate_title(draft, result, name) for name in drawn]
+    rows = tuple(_row(draft, cells, group, drawn) for group in groups[:DRAWN_ROWS])
+    reference = groups[0]
+    references = tuple(_value(cells.get((reference, name))) for name in drawn)
+    ends = [end for row in rows for rate in row.rates for end in (rate.value, rate.low, rate.high)]
+    keys = [Key(mark=mark, label=title) for mark, title in zip(("disc-interval", "square-interval"), titles, strict=False)]
+    keys.append(Key(mark="reference", label=say.say("groups.reference", group=reference)))
+    body = GroupRates(
+        heading=name_text(feature),
+        rates=tuple(titles),
+        track=say.say("groups.track"),
+        rows=rows,
+        references=references,
+        scale=scale_for(ends, percent=True),
+    )
+    subtitle = say.say("groups.sub", feature=feature)
+    if len(groups) > DRAWN_ROWS:
+        subtitle = say.say(
+            "series.sentences", first=subtitle, second=say.say("groups.cut", shown=DRAWN_ROWS, total=len(groups))
+        )
+    return draft.figure(
+        "groups",
+        _title(draft, result, feature, drawn[0], cells, groups),
+        subtitle,
+        body,
+        result=result,
+        keys=tuple(keys),
+        how=draft.say.first((f"{result.analyzer}.groups.how", "how.groups")) or EMPTY,
+        data=_table(draft, result, feature, cells, groups, names),
+        note=say.say("figure.n", n=sum(_size(cells, group) for group in groups)),
+    )
+
+
+def _title(
+    draft: Draft,
+    result: AnalysisResult,
+    feature: str,
+    rate: str,
+    cells: dict[tuple[str, str], Metric],
+    groups: list[str],
+) -> Text:
+    """The lowest and the highest rate; neutral where fewer than two groups could be estimated."""
+    known = [(cells[group, rate].value or 0.0, group) for group in groups if _value(cells.get((group, rate))) is not None]
+    name = _rate_title(draft, result, rate)
+    if len(known) < 2:
+        return draft.say.say("groups.title_neutral", rate=name, feature=feature)
+    low, high = min(known), max(known)
+    return draft.say.say(
+        "groups.title",
+        rate=name,
+        low_group=low[1],
+        low=share(draft.say, low[0]).text,
+        high_group=high[1],
+        high=share(draft.say, high[0]).text,
+    )
+
+
+def _row(draft: Draft, cells: dict[tuple[str, str], Metric], group: str, drawn: list[str]) -> GroupRow:
+    say = draft.say
+    found = [cells.get((group, name)) for name in drawn]
+    rates = tuple(_estimate(draft, metric) for metric in found)
+    size = _size(cells, group)
+    text = say.say("groups.size_small") if size < 10 else say.say("groups.size", n=size)
+    reason = EMPTY
+    if all(rate.value is None for rate in rates):
+        reason = next((say.tell(metric.reason) for metric in found if metric is not None and metric.reason), EMPTY)
+        reason = reason or say.say("groups.not_estimated")
+    return GroupRow(label=name_text(group), size=text, rates=rates, reason=reason)
+
+
+def _estimate(draft: Draft, metric: Metric | None) -> Estimate:
+    if metric is None or metric.value is None:
+        reason = draft.say.tell(metric.reason) if metric is not None and metric.reason else EMPTY
+        return Estimate(value=None, text=DASH, reason=reason)
+    bounds = metric.interval
+    return share(draft.say, metric.value, low=bounds.low if bounds else None, high=bounds.high if bounds else None)
+
+
+def _table(
+    draft: Draft,
+    result: AnalysisResult,
+    feature: str,
+    cells: dict[tuple[str, str], Metric],
+    groups: list[str],
+    names: list[str],
+) -> Grid:
+    say = draft.say
+    columns = [Heading(label=name_text(feature)), Heading(label=say.say("column.rows"), number=True)]
+    columns += [Heading(label=_rate_title(draft, result, name), number=True) for name in names]
+    columns.append(Heading(label=say.say("column.note")))
+    rows = []
+    for group in groups[:TABLE_ROWS]:
+        row = [Cell(text=name_text(group)), _size_cell(draft, _size(cells, group))]
+        reasons = []
+        for name in names:
+            metric = cells.get((group, name))
+            shown = _estimate(draft, metric)
+            row.append(Cell(text=shown.text, value=shown.value, note=shown.interval))
+            if shown.reason and shown.reason not in reasons:
+                reasons.append(shown.reason)
+        row.append(Cell(text=reasons[0] if reasons else EMPTY))
+        rows.append(tuple(row))
+    caption = say.say("groups.caption", feature=feature)
+    return Grid(caption=caption, columns=tuple(columns), rows=tuple(rows), more=draft.more(TABLE_ROWS, len(groups)))
+
+
+def _size_cell(draft: Draft, size: int) -> Cell:
+    if size < 10:
+        return Cell(text=draft.say.say("groups.under_ten"))
+    return Cell(text=draft.say.say("count", n=size), value=float(size))
+
+
+def _ordered(names: Iterable[str]) -> list[str]:
+    found = set(names)
+    return [name for name in RATES if name in found] + sorted(found.difference(RATES))
+
+
+def _drawn(names: list[str]) -> list[str]:
+    known = [name for name in ("selection_rate", "true_positive_rate") if name in names]
+    return known if len(known) == 2 else (known + [name for name in names if name not in known])[:2]
+
+
+def _groups(metrics: list[Metric]) -> list[str]:
+    """Groups by size, largest first."""
+    sizes: dict[str, int] = {}
+    for metric in metrics:
+        sizes[metric.where["group"]] = max(metric.n, sizes.get(metric.where["group"], 0))
+    return sorted(sizes, key=lambda group: (-sizes[group], group))
+
+
+def _size(cells: dict[tuple[str, str], Metric], group: str) -> int:
+    return max((metric.n for (name, _), metric in cells.items() if name == group), default=0)
+
+
+def _value(metric: Metric | None) -> float | None:
+    return None if metric is None else metric.value
+
+
+def _rate_title(draft: Draft, result: AnalysisResult, name: str) -> Text:
+    return draft.say.first((f"{result.analyzer}.{name}", f"rate.{name}")) or humanize(name)

@@ -1,0 +1,168 @@
+"""Metrics of a section: dots with intervals where they share a scale, else a list of values."""
+
+from __future__ import annotations
+
+from auditbench.results import AnalysisResult, Metric
+
+from auditbench_html.view.draft import TABLE_ROWS, Draft
+from auditbench_html.view.figures import Cell, Figure, Grid, Heading, IntervalRow, IntervalRows, Key
+from auditbench_html.view.groups import group_metrics
+from auditbench_html.view.importance import METRIC
+from auditbench_html.view.numbers import Estimate, estimate
+from auditbench_html.view.page import Fact, FactList
+from auditbench_html.view.scales import scale_for
+from auditbench_html.view.text import EMPTY, Text, labels, words
+
+
+def measure_figures(draft: Draft, result: AnalysisResult) -> list[Figure]:
+    """Metrics with an interval, in one figure a unit and range; many of them become a table."""
+    figures = []
+    for metrics in _by_scale(_plain_metrics(result)):
+        if len(metrics) > TABLE_ROWS:
+            figures.append(_table(draft, result, metrics))
+        elif len(metrics) > 1 or metrics[0].interval is not None:
+            figures.append(_rows(draft, result, metrics))
+    return figures
+
+
+def value_list(draft: Draft, result: AnalysisResult) -> FactList | None:
+    """Metrics that stand alone: exact numbers, counts, and values without an interval in a unit of their own."""
+    facts = []
+    for metric in _alone(result):
+        title = draft.metric_title(f"{result.analyzer}.{metric.name}", metric.where)
+        shown = _estimate(draft, metric)
+        help_text = draft.metric_help(f"{result.analyzer}.{metric.name}")
+        note = shown.reason or (shown.interval if shown.low is not None else help_text)
+        facts.append(Fact(label=title, value=shown.text, note=note))
+    if not facts:
+        return None
+    return FactList(title=draft.say.say("values.title", analyzer=draft.analyzer_title(result.analyzer)), facts=tuple(facts))
+
+
+def _plain_metrics(result: AnalysisResult) -> list[Metric]:
+    grouped = {id(metric) for metric in group_metrics(result)}
+    return [m for m in result.metrics if m.name != METRIC and id(m) not in grouped]
+
+
+def _drawable(metric: Metric) -> bool:
+    return metric.unit in ("", "1") and (metric.value is None or -1.0 <= metric.value <= 1.5) and metric.no_interval != "count"
+
+
+def _by_scale(metrics: list[Metric]) -> list[list[Metric]]:
+    """Shares and ratios on one scale, apart by metric name where a name has many labels."""
+    shares = [metric for metric in metrics if _drawable(metric)]
+    names: dict[str, list[Metric]] = {}
+    for metric in shares:
+        names.setdefault(metric.name, []).append(metric)
+    small = [metric for metric in shares if len(names[metric.name]) <= 4]
+    large = [group for group in names.values() if len(group) > 4]
+    return [group for group in (small, *large) if group]
+
+
+def _alone(result: AnalysisResult) -> list[Metric]:
+    plain = _plain_metrics(result)
+    drawn = {id(m) for group in _by_scale(plain) if len(group) > 1 or group[0].interval is not None for m in group}
+    return [metric for metric in plain if id(metric) not in drawn]
+
+
+def _rows(draft: Draft, result: AnalysisResult, metrics: list[Metric]) -> Figure:
+    say = draft.say
+    rows = tuple(_row(draft, result, metric) for metric in metrics)
+    ends: list[float | None] = []
+    for row in rows:
+        ends += [row.estimate.value, row.estimate.low, row.estimate.high, *row.limits]
+    directions = {metric.higher_is_better for metric in metrics}
+    track = say.say(
+        "measures.higher" if directions == {True} else "measures.lower" if directions == {False} else "measures.scale"
+    )
+    level = next((metric.interval.level for metric in metrics if metric.interval is not None), None)
+    sub = say.say("measures.sub_interval", level=round(100 * level)) if level else say.say("measures.sub")
+    keys = [Key(mark="dot-interval", label=say.say("measures.key"))] if level else []
+    if any(row.limits for row in rows):
+        keys.append(Key(mark="reference", label=say.say("measures.limit")))
+    n = max((metric.n for metric in metrics), default=0)
+    return draft.figure(
+        "intervals",
+        _title(draft, result, metrics, rows),
+        sub,
+        IntervalRows(heading=say.say("column.measure"), track=track, rows=rows, scale=scale_for(ends)),
+        result=result,
+        keys=tuple(keys) if any(row.limits for row in rows) else (),
+        how=draft.how(result, "metrics", "intervals"),
+        note=say.say("figure.n", n=n),
+        wide=len({metric.name for metric in metrics}) > 6 or any(len(str(row.label)) > 34 for row in rows),
+    )
+
+
+def _row(draft: Draft, result: AnalysisResult, metric: Metric) -> IntervalRow:
+    full_name = f"{result.analyzer}.{metric.name}"
+    gate = next(
+        (g for g in draft.run.gates if g.metric == full_name and dict(g.where) == dict(metric.where)), None
+    )
+    row = next((row for row in draft.gates if gate is not None and row.gate == gate.id), None)
+    limits = tuple(x for x in (gate.minimum, gate.maximum) if x is not None) if gate else ()
+    shown = _estimate(draft, metric)
+    note = shown.reason or draft.metric_help(full_name)
+    if row is not None:
+        note = draft.say.say("measures.gate", code=words(row.code), limit=row.limit)
+    tone = row.tone if row is not None and row.tone in ("fail", "warn", "pass") else None
+    return IntervalRow(
+        label=draft.metric_title(full_name, metric.where), note=shown.reason or note, estimate=shown, tone=tone, limits=limits
+    )
+
+
+def _title(draft: Draft, result: AnalysisResult, metrics: list[Metric], rows: tuple[IntervalRow, ...]) -> Text:
+    say = draft.say
+    gated = [row for row in rows if row.tone is not None]
+    outside = [row for row in gated if row.tone == "fail"]
+    crossing = [row for row in gated if row.tone == "warn"]
+    if outside:
+        return say.say("measures.title_fail", titles=say.series(row.label for row in outside[:2]), n=len(outside))
+    if crossing:
+        return say.say("measures.title_open", titles=say.series(row.label for row in crossing[:2]), n=len(crossing))
+    if gated:
+        return say.say("measures.title_pass", n=len(gated))
+    if len({metric.name for metric in metrics}) == 1:
+        return draft.metric_name(f"{result.analyzer}.{metrics[0].name}")
+    return say.say("measures.title", analyzer=draft.analyzer_title(result.analyzer))
+
+
+def _table(draft: Draft, result: AnalysisResult, metrics: list[Metric]) -> Figure:
+    say = draft.say
+    columns = (
+        Heading(label=say.say("column.measure")),
+        Heading(label=say.say("column.value"), number=True),
+        Heading(label=say.say("column.rows"), number=True),
+    )
+    ordered = sorted(metrics, key=lambda metric: -abs(metric.value or 0.0))[:TABLE_ROWS]
+    rows = []
+    for metric in ordered:
+        shown = _estimate(draft, metric)
+        rows.append(
+            (
+                Cell(text=labels(metric.where) or draft.metric_name(f"{result.analyzer}.{metric.name}")),
+                Cell(text=shown.text, value=shown.value, note=shown.interval or shown.reason),
+                Cell(text=say.say("count", n=metric.n), value=float(metric.n)),
+            )
+        )
+    grid = Grid(
+        caption=draft.metric_name(f"{result.analyzer}.{metrics[0].name}"),
+        columns=columns,
+        rows=tuple(rows),
+        more=draft.more(len(ordered), len(metrics)),
+    )
+    return draft.figure("table", grid.caption, say.say("measures.sub"), grid, result=result, how=EMPTY)
+
+
+def _estimate(draft: Draft, metric: Metric) -> Estimate:
+    bounds = metric.interval
+    return estimate(
+        draft.say,
+        metric.value,
+        low=bounds.low if bounds else None,
+        high=bounds.high if bounds else None,
+        unit=metric.unit,
+        reason=draft.say.tell(metric.reason) if metric.reason else EMPTY,
+        without_interval=metric.no_interval,
+    )
+

@@ -1,0 +1,196 @@
+"""The first screen: the verdict in words, why, what to do, how firm it is, and four numbers."""
+
+from __future__ import annotations
+
+import re
+
+from auditbench_html.view.draft import TOPIC_ORDER, Draft
+from auditbench_html.view.figures import Tone
+from auditbench_html.view.gates import WORST_FIRST, counts, wall
+from auditbench_html.view.numbers import Estimate, estimate
+from auditbench_html.view.page import FindingRow, GateRow, Headline, Hero, Link, Step
+from auditbench_html.view.text import EMPTY, Text, name_text, words
+
+SEALS: dict[str, Tone] = {
+    "not_ready": "fail",
+    "evidence_incomplete": "error",
+    "no_decision": "warn",
+    "ready_for_review": "pass",
+    "no_gates": "none",
+    "nothing_evaluated": "error",
+}
+CLOSE = 0.05
+_DATE = re.compile(r"^(\d{4})-(\d{2})-(\d{2})")
+
+
+def hero(draft: Draft, findings: tuple[FindingRow, ...]) -> Hero:
+    """The first screen of the report."""
+    say, run = draft.say, draft.run
+    n = len(draft.gates)
+    return Hero(
+        eyebrow=_eyebrow(draft),
+        name=model_name(draft),
+        tone=SEALS[run.verdict],
+        verdict=say.say(f"verdict.{run.verdict}"),
+        reason=_reason(draft),
+        steps=_steps(draft, findings),
+        firmness=_firmness(draft),
+        rule=say.say("verdict.rule"),
+        wall_title=say.say("wall.title", n=n),
+        wall=wall(draft),
+        counts=counts(draft),
+        headlines=_headlines(draft),
+    )
+
+
+def model_name(draft: Draft) -> Text:
+    """Name and version of the audited model."""
+    facts = draft.run.audit
+    name = name_text(facts.name or draft.run.model.name)
+    return name + words(" ") + name_text(facts.version) if facts.version else name
+
+
+def date_text(draft: Draft, moment: str) -> Text:
+    """A recorded moment as a date in the language of the page; empty when none was recorded."""
+    match = _DATE.match(moment)
+    if match is None:
+        return EMPTY
+    year, month, day = (int(part) for part in match.groups())
+    if not 1 <= month <= 12:
+        return EMPTY
+    return draft.say.say("date.long", year=words(str(year)), month=draft.say.say(f"month.{month}"), day=day)
+
+
+def gate_sentence(draft: Draft, row: GateRow) -> Text:
+    """What a gate found, in one sentence."""
+    key = {"fail": "fail", "warn": "inconclusive", "error": "error", "none": "not_run", "pass": "pass"}[row.tone]
+    if row.estimate.value is None:
+        return draft.say.say(f"sentence.{key}_bare", title=row.title)
+    if row.estimate.low is None:
+        return draft.say.say(f"sentence.{key}_exact", title=row.title, value=row.estimate.text, limit=row.limit)
+    return draft.say.say(
+        f"sentence.{key}", title=row.title, value=row.estimate.text, interval=row.estimate.interval, limit=row.limit
+    )
+
+
+def _eyebrow(draft: Draft) -> Text:
+    say, run = draft.say, draft.run
+    parts = [say.say("report.kind")]
+    parts.append(date_text(draft, run.volatile.finished or run.volatile.started) or say.say("date.unknown"))
+    if run.audit.policy:
+        parts.append(say.say("report.policy", policy=run.audit.policy))
+    text = parts[0]
+    for part in parts[1:]:
+        text = text + words(" · ") + part
+    return text
+
+
+def _reason(draft: Draft) -> Text:
+    say, run = draft.say, draft.run
+    if run.status == "interrupted":
+        return say.say("reason.interrupted")
+    blocking = [row for row in draft.gates if row.blocking]
+    tone = {"not_ready": "fail", "no_decision": "warn"}.get(run.verdict)
+    if run.verdict == "evidence_incomplete":
+        missing = [row for row in blocking if row.tone in ("error", "none")]
+        titles = say.series(row.title for row in missing[:2])
+        return say.say("reason.evidence_incomplete", n=len(missing), titles=titles) if missing else say.say("reason.analyses")
+    if tone is None:
+        return say.say(f"reason.{run.verdict}", n=len(blocking))
+    rows = [row for row in blocking if row.tone == tone]
+    if not rows:
+        return say.say(f"reason.{run.verdict}_bare")
+    count = say.say(f"reason.{run.verdict}", n=len(rows))
+    return say.say("series.sentences", first=count, second=gate_sentence(draft, _furthest(rows)))
+
+
+def _furthest(rows: list[GateRow]) -> GateRow:
+    return min(rows, key=lambda row: row.track.position if row.track.position is not None else 0.0)
+
+
+def _steps(draft: Draft, findings: tuple[FindingRow, ...]) -> tuple[Step, ...]:
+    """At most three things to do: correct what fails, settle what is open, finish what is missing."""
+    say = draft.say
+    blocking = {row.gate: row for row in draft.gates if row.blocking and row.tone != "pass"}
+    steps = []
+    for tones, key in ((("fail",), "step.correct"), (("warn",), "step.settle"), (("error", "none"), "step.finish")):
+        rows = [row for row in blocking.values() if row.tone in tones]
+        linked = [f for f in findings if any(gate in blocking and blocking[gate].tone in tones for gate in f.gates)]
+        if not rows:
+            continue
+        titles = say.series(row.title for row in rows[:2])
+        text = say.say(key if len(rows) <= 2 else f"{key}_many", titles=titles, n=len(rows))
+        steps.append(Step(text=text, findings=tuple(_finding_link(draft, f) for f in linked[:4])))
+    if not steps and draft.run.verdict == "ready_for_review":
+        steps.append(Step(text=say.say("step.review"), findings=()))
+    return tuple(steps)
+
+
+def _finding_link(draft: Draft, finding: FindingRow) -> Link:
+    return Link(target=finding.id, label=draft.say.say("finding.number", n=finding.number))
+
+
+def _firmness(draft: Draft) -> Text:
+    """Which failing and passing intervals are close to their limit: within 5 % of it."""
+    say = draft.say
+    decided = [row for row in draft.gates if row.blocking and row.tone in ("fail", "pass") and row.track.position is not None]
+    if not decided:
+        return say.say("firmness.none")
+    near = [row for row in decided if _gap(row) < CLOSE]
+    failing = [row for row in decided if row.tone == "fail"]
+    if draft.run.verdict == "not_ready":
+        firm = [row for row in failing if row not in near]
+        if firm:
+            return say.say("firmness.fail_clear", n=len(firm))
+        return say.say("firmness.fail_near", titles=say.series(row.title for row in failing[:3]), n=len(failing))
+    if near:
+        return say.say("firmness.near", titles=say.series(row.title for row in near[:3]), n=len(near))
+    return say.say("firmness.clear", n=len(decided))
+
+
+def _gap(row: GateRow) -> float:
+    ends = [end for end in (row.track.low, row.track.high, row.track.position) if end is not None]
+    return min(abs(end) for end in ends)
+
+
+def _headlines(draft: Draft) -> tuple[Headline, ...]:
+    """The worst gate of each of three topics, worst topics first, shown in the order of the page; then the evidence."""
+    by_topic: dict[str, GateRow] = {}
+    for row in sorted(draft.gates, key=lambda row: (WORST_FIRST.index(row.tone), not row.blocking)):
+        if row.estimate.value is not None:
+            by_topic.setdefault(row.topic, row)
+    chosen = list(by_topic.values())[:3]
+    spare = [row for row in draft.gates if row.estimate.value is not None and row not in chosen]
+    chosen = [*chosen, *spare][:3]
+    order = {topic: place for place, topic in enumerate(TOPIC_ORDER)}
+    chosen.sort(key=lambda row: (order.get(row.topic, len(order)), row.code))
+    lines = [_gate_headline(draft, row) for row in chosen] or _metric_headlines(draft)
+    return (*lines, _evidence(draft))
+
+
+def _gate_headline(draft: Draft, row: GateRow) -> Headline:
+    say = draft.say
+    key = "headline.limit" if row.estimate.interval else "headline.limit_only"
+    note = say.say(key, interval=row.estimate.interval, limit=row.limit)
+    return Headline(label=row.title, estimate=row.estimate, note=note)
+
+
+def _metric_headlines(draft: Draft) -> list[Headline]:
+    found = []
+    for result in draft.run.results:
+        metric = next((m for m in result.metrics if m.value is not None and m.interval is not None), None)
+        if metric is not None and metric.interval is not None and result.topic != "explanation":
+            shown = estimate(draft.say, metric.value, low=metric.interval.low, high=metric.interval.high, unit=metric.unit)
+            title = draft.metric_title(f"{result.analyzer}.{metric.name}", metric.where)
+            found.append(Headline(label=title, estimate=shown, note=shown.interval))
+    return found[:3]
+
+
+def _evidence(draft: Draft) -> Headline:
+    say, run = draft.say, draft.run
+    finished = sum(result.status == "ok" for result in run.results)
+    text = say.say("headline.of", n=finished, total=len(run.results))
+    note = say.say("headline.evidence", rows=run.data.rows)
+    return Headline(label=say.say("headline.label"), estimate=Estimate(value=None, text=text), note=note)
+
+

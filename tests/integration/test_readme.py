@@ -1,0 +1,79 @@
+"""What the README shows works as written."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.distributions import write_distribution
+
+README = (Path(__file__).parents[2] / "README.md").read_text()
+
+
+def block(language: str, containing: str) -> str:
+    blocks = re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+    (found,) = [text for text in blocks if containing in text]
+    return found
+
+
+def run(*arguments: str, cwd: Path, path: Path | None = None) -> subprocess.CompletedProcess[str]:
+    environment = dict(os.environ) | ({"PYTHONPATH": str(path)} if path else {})
+    return subprocess.run(
+        [sys.executable, *arguments], capture_output=True, text=True, cwd=cwd, env=environment, check=False, timeout=280
+    )
+
+
+def test_the_test_command_is_what_ci_runs() -> None:
+    command = block("sh", "pytest").strip()
+    assert command in (Path(__file__).parents[2] / ".ci" / "run").read_text()
+
+
+def test_the_python_example(tmp_path: Path) -> None:
+    code = block("python", "load_breast_cancer")
+    assert code.strip().count("\n") < 12
+    done = run("-W", "ignore", "-c", code, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "no_gates" in done.stdout
+    assert (tmp_path / "breast-cancer" / "report.html").is_file()
+
+
+def test_the_plugin_example_shows_up_in_the_report(small_audit: Path, tmp_path: Path) -> None:
+    code = block("python", "auditbench_overconfidence.py")
+    statements = [line for line in code.splitlines() if line.strip()]
+    assert len(statements) <= 29
+    write_distribution(tmp_path / "site", "overconfidence", code, whole_module=True)
+    config = small_audit.with_name("with-plugin.toml")
+    config.write_text(small_audit.read_text() + "\n[analyzers.overconfidence]\nconfidence = 0.8\n")
+    out = tmp_path / "run"
+    done = run("-m", "auditbench", "audit", str(config), "--out", str(out), cwd=tmp_path, path=tmp_path / "site")
+    assert done.returncode in {0, 1}, done.stderr
+    record = json.loads((out / "run.json").read_text())
+    (result,) = [result for result in record["results"] if result["analyzer"] == "overconfidence"]
+    assert result["status"] == "ok"
+    assert result["parameters"] == {"confidence": 0.8}
+    assert "Wrong although sure" in (out / "report.html").read_text()
+    listed = run("-m", "auditbench", "plugins", "list", cwd=tmp_path, path=tmp_path / "site")
+    assert "overconfidence" in listed.stdout
+
+
+@pytest.fixture(scope="module")
+def small_audit(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The README's audit.toml beside the files it names: Adult, split in two."""
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+    from importlib import resources
+
+    folder = tmp_path_factory.mktemp("readme")
+    table = pq.read_table(str(resources.files("auditbench") / "data" / "adult.parquet"))
+    for split in ("train", "test"):
+        rows = table.filter(pc.equal(table["split"], split)).drop_columns(["split", "fnlwgt"])
+        pq.write_table(rows.slice(0, 4000), folder / f"{split}.parquet")
+    config = folder / "audit.toml"
+    config.write_text(block("toml", 'name = "income"').replace("rows = 100", "rows = 5\nbackground = 10"))
+    return config

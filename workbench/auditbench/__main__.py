@@ -1,0 +1,6 @@
+"""`python -m auditbench` is the command `auditbench`."""
+
+from auditbench.cli import main
+
+if __name__ == "__main__":
+    main()

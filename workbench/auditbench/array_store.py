@@ -1,0 +1,181 @@
+"""Arrays as files of a run folder: those of a finished result, and those of the chunks it is made of."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import io
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from auditbench.arrays import StoredArray
+from auditbench.errors import ResultError
+from auditbench.results import AnalysisResult, Attribution, ImageOverlay
+from auditbench.store import ARRAYS, CHUNKS, file_part, write_atomic
+
+if TYPE_CHECKING:
+    from auditbench.engines import Arrays
+
+ARRAY_FIELDS: dict[type[Any], tuple[str, ...]] = {
+    Attribution: ("values", "base_values", "outputs", "standard_error", "player_values"),
+    ImageOverlay: ("image", "values"),
+}
+_BLOCKS = ("attributions", "image_overlays")
+_MAY_BE_UNDEFINED = frozenset({"player_values"})
+
+
+def checked(result: AnalysisResult) -> AnalysisResult:
+    """The same result with numpy scalars as Python's numbers and every array known to be finite numbers.
+
+    Raises:
+        ResultError: An array is no numpy array of numbers, is not finite, or two blocks of a kind share a name.
+    """
+    plain: AnalysisResult = _without_scalars(result)
+    for kind in _BLOCKS:
+        names = [block.name for block in getattr(plain, kind)]
+        if len(set(names)) < len(names):
+            raise ResultError(f"expected different names for the {kind.replace('_', ' ')}", found=", ".join(names)[:200])
+        for block in getattr(plain, kind):
+            for field in ARRAY_FIELDS.get(type(block), ()):
+                _check_array(getattr(block, field), f"{block.name}.{field}", nan=field in _MAY_BE_UNDEFINED)
+    return plain
+
+
+def with_stored(result: AnalysisResult, store: Callable[[str, Any], StoredArray]) -> AnalysisResult:
+    """The same result with each array in memory replaced by what `store` makes of its name and itself."""
+    changes: dict[str, Any] = {}
+    for kind in _BLOCKS:
+        blocks = []
+        for block in getattr(result, kind):
+            arrays = {
+                field: store("-".join(map(file_part, (result.analyzer, block.name, field))), array)
+                for field in ARRAY_FIELDS[type(block)]
+                if isinstance(array := getattr(block, field), np.ndarray)
+            }
+            blocks.append(dataclasses.replace(block, **arrays))
+        changes[kind] = tuple(blocks)
+    return dataclasses.replace(result, **changes)
+
+
+def write_array(folder: Path, name: str, array: Any) -> StoredArray:
+    """Write one array to `arrays/` of a run folder."""
+    content = _npy(array)
+    (folder / ARRAYS).mkdir(mode=0o700, exist_ok=True)
+    write_atomic(folder / ARRAYS / f"{name}.npy", content)
+    return StoredArray(
+        path=f"{ARRAYS}/{name}.npy",
+        shape=tuple(array.shape),
+        dtype=str(array.dtype),
+        sha256=hashlib.sha256(content).hexdigest(),
+    )
+
+
+def describe_array(name: str, array: Any) -> StoredArray:
+    """What `write_array` would say of an array, without writing or hashing it; for checking a result's form."""
+    return StoredArray(path=f"{ARRAYS}/{name}.npy", shape=tuple(array.shape), dtype=str(array.dtype), sha256="")
+
+
+class FileChunks:
+    """The chunks of one analyzer as files of a run folder; see `engines.ChunkStore`.
+
+    Args:
+        finished: Records of earlier chunks: `step`, `chunk`, `file`, `sha256`.
+        saved: Told of each new chunk, once its file is safe.
+    """
+
+    def __init__(
+        self, folder: Path, finished: Iterable[Mapping[str, Any]], saved: Callable[[dict[str, Any]], None]
+    ) -> None:
+        self._folder = folder
+        self._finished = {(record["step"], record["chunk"]): record for record in finished}
+        self._saved = saved
+        self._asked: set[tuple[str, int]] = set()
+
+    def load(self, analyzer: str, step: str, chunk: int) -> dict[str, Any] | None:
+        """The arrays of a finished chunk, or None when there is none or its file is not the one that was recorded.
+
+        Raises:
+            ResultError: A step of an analyzer uses its name twice.
+        """
+        if (step, chunk) in self._asked:
+            raise ResultError("expected a different step name for each map_rows", where=analyzer, found=step)
+        self._asked.add((step, chunk))
+        record = self._finished.get((step, chunk))
+        if record is None:
+            return None
+        try:
+            content = (self._folder / record["file"]).read_bytes()
+        except OSError:
+            return None
+        if hashlib.sha256(content).hexdigest() != record["sha256"]:
+            return None
+        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in arrays.files}
+
+    def save(self, analyzer: str, step: str, chunk: int, arrays: Arrays) -> None:
+        """Write the arrays of a finished chunk."""
+        buffer = io.BytesIO()
+        np.savez(buffer, allow_pickle=False, **{name: np.asarray(array) for name, array in arrays.items()})
+        content = buffer.getvalue()
+        file = f"{CHUNKS}/{file_part(analyzer)}-{file_part(step)}-{chunk:06d}.npz"
+        (self._folder / CHUNKS).mkdir(mode=0o700, exist_ok=True)
+        write_atomic(self._folder / file, content)
+        digest = hashlib.sha256(content).hexdigest()
+        self._saved({"step": step, "chunk": chunk, "file": file, "sha256": digest})
+
+
+def arrays_are_whole(result: AnalysisResult, folder: Path) -> bool:
+    """Whether every stored array of a result is in the folder, byte for byte."""
+    for kind in _BLOCKS:
+        for block in getattr(result, kind):
+            for field in ARRAY_FIELDS[type(block)]:
+                stored = getattr(block, field)
+                if isinstance(stored, StoredArray) and _digest_or_none(folder / stored.path) != stored.sha256:
+                    return False
+    return True
+
+
+def _digest_or_none(path: Path) -> str | None:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return None
+
+
+def _npy(array: Any) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, np.ascontiguousarray(array), allow_pickle=False)
+    return buffer.getvalue()
+
+
+def _check_array(array: Any, where: str, *, nan: bool) -> None:
+    if array is None or isinstance(array, StoredArray):
+        return
+    if not isinstance(array, np.ndarray):
+        raise ResultError("expected a numpy array", where=where, found=type(array).__name__)
+    if array.dtype.kind not in "fiub":
+        raise ResultError("expected an array of numbers", where=where, found=f"dtype {array.dtype}")
+    wrong = np.isinf(array) if nan else ~np.isfinite(array)
+    if wrong.any():
+        raise ResultError("expected finite numbers", where=where, found=f"{int(wrong.sum())} that are not")
+
+
+def _without_scalars(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        return value
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        parts = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+        changed = {name: new for name, part in parts.items() if (new := _without_scalars(part)) is not part}
+        return dataclasses.replace(value, **changed) if changed else value
+    if isinstance(value, tuple):
+        parts_of = tuple(_without_scalars(item) for item in value)
+        return parts_of if any(new is not old for new, old in zip(parts_of, value, strict=True)) else value
+    if isinstance(value, Mapping):
+        items = {_without_scalars(key): _without_scalars(item) for key, item in value.items()}
+        return items if any(items.get(key) is not item for key, item in value.items()) else value
+    return value

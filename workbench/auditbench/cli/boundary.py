@@ -1,0 +1,133 @@
+"""The edge between Python and the shell: every way a command can end becomes words and a documented exit code."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import tempfile
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+
+import click
+
+from auditbench.cli.commands import cli
+from auditbench.cli.options import Session
+from auditbench.cli.terminal import complain, prepare_streams, safe_text
+from auditbench.errors import AuditbenchError, ExitCode, Problem, UnsupportedPlatformError
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, raised where the program stands so that workers are ended and the run folder is left in order."""
+
+
+def guarded(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; whatever happens becomes an exit code."""
+    session = Session()
+    prepare_streams()
+    try:
+        with _sigterm_raises():
+            return _run(list(sys.argv[1:] if arguments is None else arguments), session)
+    except AuditbenchError as error:
+        _show_trace(session)
+        complain(described(error))
+        return int(error.exit_code)
+    except click.ClickException as error:
+        _show_usage(error)
+        return int(ExitCode.REFUSED)
+    except Terminated:
+        complain("Terminated.")
+        return int(ExitCode.TERMINATED)
+    except (KeyboardInterrupt, click.Abort):
+        complain("Interrupted.")
+        return int(ExitCode.INTERRUPTED)
+    except click.exceptions.Exit as done:
+        return done.exit_code
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - the last line of defence: no other exit code may escape
+        _show_fault(error, session)
+        return int(ExitCode.INTERNAL_ERROR)
+
+
+def described(error: AuditbenchError) -> str:
+    """An error as the terminal may show it: no part can break out of its own line."""
+    error.problems = tuple(
+        Problem(
+            message=safe_text(problem.message),
+            where=safe_text(problem.where),
+            found=safe_text(problem.found),
+            allowed=safe_text(problem.allowed),
+            fix=safe_text(problem.fix),
+        )
+        for problem in error.problems
+    )
+    error.args = (safe_text(error.args[0]), *error.args[1:])
+    return error.describe()
+
+
+def _run(arguments: list[str], session: Session) -> int:
+    if sys.platform == "win32":
+        raise UnsupportedPlatformError(
+            "Auditbench does not run on Windows itself", fix="use WSL 2, where it runs as on Linux"
+        )
+    with cli.make_context("auditbench", arguments, obj=session) as context:
+        return int(cli.invoke(context) or ExitCode.PASSED)
+
+
+def _show_usage(error: click.ClickException) -> None:
+    context = getattr(error, "ctx", None)
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        complain(error.format_message())
+        return
+    if context is not None:
+        complain(context.get_usage())
+    complain(f"AB100 {safe_text(error.format_message())}")
+    if context is not None:
+        complain(f"  fix: see `{context.command_path} --help`")
+
+
+def _show_fault(error: BaseException, session: Session) -> None:
+    kind = type(error).__name__
+    complain(f"AB500 Something went wrong inside Auditbench: {safe_text(f'{kind}: {error}')}")
+    if session.debug:
+        _show_trace(session)
+        complain("  fix: please report it with the lines above")
+        return
+    complain("  fix: run the same command with --debug, and report what it prints")
+    if path := _keep_trace():
+        complain(f"  details: {safe_text(path)}")
+
+
+def _show_trace(session: Session) -> None:
+    if session.debug:
+        complain(traceback.format_exc().rstrip())
+
+
+def _keep_trace() -> str | None:
+    """Write the trace where only this user can read it; without a writable place there is none."""
+    try:
+        handle, path = tempfile.mkstemp(prefix="auditbench-", suffix=".txt")
+        with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(traceback.format_exc())
+    except OSError:
+        return None
+    return path
+
+
+@contextmanager
+def _sigterm_raises() -> Iterator[None]:
+    """Turn SIGTERM into `Terminated` while a command runs; elsewhere than in the main thread signals stay as they are."""
+    try:
+        before = signal.signal(signal.SIGTERM, _terminate)
+    except ValueError:
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    raise Terminated

@@ -1,0 +1,167 @@
+"""What a table looks like, from its schema and a bounded sample of its rows."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from auditbench.errors import DataError, EmptyDataError
+
+if TYPE_CHECKING:
+    import pyarrow
+
+SAMPLE_ROWS = 10_000
+_SAMPLE_BYTES = 4 * 1024 * 1024
+_VALUES = 12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ColumnProfile:
+    """One column in the sample.
+
+    Attributes:
+        kind: `other` holds what no model reads as it is: dates, lists, nested values, columns without any value.
+        rows: Rows of the sample, `missing` of them without a value.
+        distinct: Number of different values in the sample.
+        values: The most frequent values as text, the first the most frequent.
+        whole: Whether every number is an integer.
+        counts_up: Whether each number is one more than the last, as row numbers are.
+        quantiles: Tertiles of a number, rising; empty for everything else.
+    """
+
+    name: str
+    kind: Literal["number", "category", "other"]
+    rows: int
+    missing: int
+    distinct: int
+    values: tuple[str, ...]
+    whole: bool = False
+    counts_up: bool = False
+    quantiles: tuple[float, ...] = ()
+
+    @property
+    def all_different(self) -> bool:
+        """Whether no value occurs twice in a sample that is long enough to say so."""
+        return self.rows >= 20 and self.distinct == self.rows - self.missing and self.missing < self.rows
+
+
+def profile_table(path: Path) -> tuple[ColumnProfile, ...]:
+    """The columns of a .parquet or .csv file, in order.
+
+    Raises:
+        DataError: The file is missing, damaged, of another type, or names a column twice.
+        EmptyDataError: It holds no rows.
+    """
+    if not path.is_file():
+        raise DataError("there is no such file", where=str(path), fix="name a .parquet or .csv file after --data")
+    readers = {".parquet": _parquet_sample, ".pq": _parquet_sample, ".csv": _csv_sample}
+    if path.suffix.lower() not in readers:
+        raise DataError(
+            "the type of this file is not known",
+            where=str(path),
+            found=path.suffix or "no suffix",
+            allowed=".parquet, .csv",
+        )
+    import pyarrow
+
+    try:
+        table = readers[path.suffix.lower()](path)
+    except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise DataError(
+            "the file cannot be read", where=str(path), found=str(error).splitlines()[0], fix="check how it was written"
+        ) from error
+    twice = [name for name, count in Counter(table.column_names).items() if count > 1]
+    if twice:
+        raise DataError("a column name stands twice", where=str(path), found=repr(twice[0]), fix="rename one of them")
+    if table.num_rows == 0:
+        raise EmptyDataError("the file holds no rows", where=str(path), fix="name a file with rows")
+    return tuple(_profile(name, table.column(name)) for name in table.column_names)
+
+
+def _parquet_sample(path: Path) -> pyarrow.Table:
+    """Rows from the first, the middle and the last row group, so that a sorted file shows more than one value."""
+    import pyarrow
+    from pyarrow import parquet
+
+    with parquet.ParquetFile(path) as file:
+        count = file.num_row_groups
+        groups = sorted({0, count // 2, count - 1}) if count else []
+        batches = [
+            batch
+            for group in groups
+            for batch in _first(file.iter_batches(batch_size=SAMPLE_ROWS // len(groups), row_groups=[group]))
+        ]
+        return pyarrow.Table.from_batches(batches, schema=file.schema_arrow)
+
+
+def _csv_sample(path: Path) -> pyarrow.Table:
+    """Rows from the first megabytes, read by the rules of the audit itself."""
+    import pyarrow
+    from pyarrow import csv
+
+    from auditbench.data.files import MISSING_WORDS
+
+    if path.stat().st_size == 0:
+        raise EmptyDataError("the file is empty", where=str(path), fix="name a file with a header and rows")
+    convert = csv.ConvertOptions(
+        null_values=list(MISSING_WORDS), strings_can_be_null=True, true_values=[], false_values=[]
+    )
+    read = csv.ReadOptions(block_size=_SAMPLE_BYTES)
+    with csv.open_csv(path, read_options=read, convert_options=convert) as reader:
+        return pyarrow.Table.from_batches(list(_first(reader)), schema=reader.schema).slice(0, SAMPLE_ROWS)
+
+
+def _first(batches: Any) -> Iterator[Any]:
+    for batch in batches:
+        yield batch
+        return
+
+
+def _profile(name: str, column: pyarrow.ChunkedArray) -> ColumnProfile:
+    import pyarrow
+
+    kind = _kind(column.type)
+    if kind == "other":
+        return ColumnProfile(name=name, kind=kind, rows=len(column), missing=column.null_count, distinct=0, values=())
+    cells = [cell for cell in column.to_pylist() if cell is not None and cell != ""]
+    counts = Counter(_text(cell) for cell in cells)
+    numeric = kind == "number" and bool(cells)
+    numbers = [float(cell) for cell in cells] if numeric else []
+    return ColumnProfile(
+        name=name,
+        kind=kind if cells else "other",
+        rows=len(column),
+        missing=len(column) - len(cells),
+        distinct=len(counts),
+        values=tuple(value for value, _ in counts.most_common(_VALUES)),
+        whole=numeric and (pyarrow.types.is_integer(column.type) or all(value.is_integer() for value in numbers)),
+        counts_up=len(numbers) > 1 and all(b - a == 1 for a, b in zip(numbers, numbers[1:], strict=False)),
+        quantiles=_tertiles(numbers),
+    )
+
+
+def _kind(of: pyarrow.DataType) -> Literal["number", "category", "other"]:
+    from pyarrow import types
+
+    if types.is_integer(of) or types.is_floating(of) or types.is_decimal(of):
+        return "number"
+    if types.is_string(of) or types.is_large_string(of) or types.is_dictionary(of) or types.is_boolean(of):
+        return "category"
+    return "other"
+
+
+def _text(cell: Any) -> str:
+    """A cell as the audit names its class: whole numbers without a decimal point."""
+    if isinstance(cell, bool):
+        return str(cell).lower()
+    return str(int(cell)) if isinstance(cell, float) and cell.is_integer() else str(cell)
+
+
+def _tertiles(numbers: list[float]) -> tuple[float, ...]:
+    finite = sorted(value for value in numbers if value == value and abs(value) != float("inf"))
+    if not finite:
+        return ()
+    return tuple(sorted({float(f"{finite[len(finite) * part // 3]:.3g}") for part in (1, 2)}))

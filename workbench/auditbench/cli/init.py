@@ -1,0 +1,119 @@
+"""`auditbench init`: a first audit.toml from a data file."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from auditbench.cli.options import debug_option, example
+
+if TYPE_CHECKING:
+    from auditbench.cli.draft import Draft, Sources
+
+
+@click.command(
+    epilog=example(
+        "auditbench init --data people.csv",
+        "auditbench init audits/credit --data credit.parquet --target default --model model",
+    )
+)
+@click.argument("folder", metavar="[DIR]", default=".", type=click.Path(path_type=Path))
+@click.option("--data", required=True, type=click.Path(path_type=Path), help="Evaluated rows: a .parquet or .csv file.")
+@click.option("--model", type=click.Path(path_type=Path), help="Model to audit; without it, [train] makes one.")
+@click.option("--target", help="Column to predict; without it, the best candidate.")
+@debug_option
+def init(folder: Path, data: Path, model: Path | None, target: str | None) -> None:
+    """Write a commented audit.toml from a data file.
+
+    Types, candidates for the target, and columns that may hold sensitive features or row ids are guessed from the schema
+    and a sample of the rows; each guess stands with its reason. DIR is the current folder unless given. A file that is
+    already there is never overwritten.
+    """
+    from auditbench.cli.data_profile import profile_table
+    from auditbench.cli.draft import draft_config
+
+    path = folder / "audit.toml"
+    _refuse_existing(path)
+    columns = profile_table(data)
+    draft = draft_config(columns, _sources(folder, data, model), target=target, analyzers=_installed_analyzers())
+    _write_new(path, draft.text)
+    _tell(path, draft)
+
+
+def _refuse_existing(path: Path) -> None:
+    from auditbench.errors import ConfigError
+
+    if path.exists() or path.is_symlink():
+        raise ConfigError(
+            "there is a configuration already",
+            where=str(path),
+            fix="name another folder, or move the file away; it is not overwritten",
+        )
+
+
+def _sources(folder: Path, data: Path, model: Path | None) -> Sources:
+    from auditbench.cli.draft import Sources
+    from auditbench.errors import ModelError
+
+    if model is not None and not model.exists():
+        raise ModelError("there is no such model", where="--model", found=str(model), fix="name its file or folder")
+    train = _training_file(data)
+    return Sources(
+        name=data.stem,
+        test=_seen_from(folder, data),
+        train=_seen_from(folder, train) if train else "",
+        model=_seen_from(folder, model) if model else "",
+    )
+
+
+def _training_file(data: Path) -> Path | None:
+    """The file beside the data whose name says `train` where the other says `test`."""
+    for old, new in (("test", "train"), ("Test", "Train"), ("TEST", "TRAIN")):
+        candidate = data.with_name(data.name.replace(old, new))
+        if candidate != data and candidate.is_file():
+            return candidate
+    return None
+
+
+def _seen_from(folder: Path, path: Path) -> str:
+    return os.path.relpath(path.resolve(), folder.resolve())
+
+
+def _installed_analyzers() -> list[tuple[str, str]]:
+    """Name and summary of the analyzers that are installed and load."""
+    from auditbench import supervisor
+
+    return [(item.name, item.summary) for plugin in supervisor.describe(None) for item in plugin.analyzers]
+
+
+def _write_new(path: Path, text: str) -> None:
+    from auditbench.errors import RunFolderError
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except (OSError, UnicodeEncodeError) as error:
+        raise RunFolderError(
+            "the file cannot be written", where=str(path), found=str(error), fix="name another folder as DIR"
+        ) from error
+
+
+def _tell(path: Path, draft: Draft) -> None:
+    from auditbench.cli.terminal import safe_text, say
+
+    say(f"Wrote {safe_text(path)}", "good")
+    say(f"  target     {safe_text(draft.target)} ({draft.task})")
+    for candidate in draft.candidates[:3]:
+        mark = "*" if candidate.column.name == draft.target else " "
+        say(
+            f"           {mark} {safe_text(candidate.column.name)}: {'; '.join(candidate.reasons) or 'nothing speaks for it'}"
+        )
+    say(f"  sensitive  {', '.join(map(safe_text, draft.sensitive)) or 'none found by name'}")
+    say(f"  excluded   {', '.join(map(safe_text, draft.excluded)) or 'none'}")
+    for question in draft.open_questions:
+        say(f"  to do      {question}", "caution")
+    say(f"next: auditbench check {safe_text(path)}")

@@ -1,0 +1,81 @@
+"""Options that several commands share, and what a command line has switched on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+@dataclass(slots=True)
+class Session:
+    """What holds for one command line; `--debug` may stand before or after the command."""
+
+    debug: bool = False
+
+
+def _switch_debug_on(context: click.Context, parameter: click.Parameter, value: bool) -> None:
+    if value and (session := context.find_object(Session)) is not None:
+        session.debug = True
+
+
+def split_names(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    """Names from a repeatable option whose value may hold several, separated by commas."""
+    return tuple(name for value in values for part in value.split(",") if (name := part.strip()))
+
+
+debug_option = click.option(
+    "--debug",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_switch_debug_on,
+    help="Show traces of errors.",
+)
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+
+config_argument = click.argument("config", type=click.Path(path_type=Path))
+
+set_option = click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Replace one key of the configuration, such as data.max_rows=1000; repeatable.",
+)
+
+device_option = click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    default="auto",
+    show_default=True,
+    help="Where the model runs.",
+)
+
+only_option = click.option(
+    "--only", multiple=True, metavar="A,B", callback=split_names, help="Run only these analyzers."
+)
+
+skip_option = click.option(
+    "--skip", multiple=True, metavar="A,B", callback=split_names, help="Leave these analyzers out."
+)
+
+format_option = click.option(
+    "--format",
+    "formats",
+    multiple=True,
+    metavar="A,B",
+    callback=split_names,
+    help="Formats of the report, instead of the configured ones.",
+)
+
+
+def example(*lines: str) -> str:
+    """The epilog of a command: command lines to copy, not re-wrapped."""
+    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)

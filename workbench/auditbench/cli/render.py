@@ -1,0 +1,29 @@
+"""`auditbench render`: reports from a run, without running anything again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from auditbench.cli.options import debug_option, example, format_option
+
+
+@click.command(
+    epilog=example("auditbench render auditbench-demo/run", "auditbench render RUN --format html --lang zh-CN")
+)
+@click.argument("run", type=click.Path(path_type=Path))
+@format_option
+@click.option("--lang", type=click.Choice(["en", "zh-CN"]), help="Language, instead of the configured one.")
+@debug_option
+def render(run: Path, formats: tuple[str, ...], lang: str | None) -> None:
+    """Write the reports of a run again, from its record alone.
+
+    RUN is a run folder or its run.json. Prints the path of every file it wrote.
+    """
+    from auditbench import supervisor
+    from auditbench.cli.terminal import safe_text, say
+
+    folder = run if run.is_dir() else run.parent
+    for file in supervisor.render(folder, formats or None, lang):
+        say(safe_text(file))

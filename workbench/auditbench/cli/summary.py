@@ -1,0 +1,171 @@
+"""A finished run as a terminal shows it, and as a script reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from auditbench.cli.terminal import Tone, padded, say
+from auditbench.cli.words import GATE_STATES, VERDICTS, counted, duration, labels, limit, number
+
+if TYPE_CHECKING:
+    from auditbench.findings import GateDecision, Message
+    from auditbench.messages import Catalogue
+    from auditbench.results import AnalysisResult
+    from auditbench.run import AuditRun
+
+_ORDER = list(GATE_STATES)
+
+
+def say_run(run: AuditRun, folder: Path, *, debug: bool = False) -> None:
+    """Print verdict, gates that did not pass, analyzers without result, files, and where the time went.
+
+    Args:
+        debug: Also print the trace of each analyzer that failed.
+    """
+    title, tone = VERDICTS[run.verdict]
+    say(f"{title}: {run.audit.name}", tone)
+    say(_sentence(run))
+    _say_gates(run)
+    _say_incomplete(run, debug=debug)
+    for warning in run.warnings:
+        say(f"warning: {spoken(run, warning)}", "caution")
+    say()
+    for file in report_files(folder):
+        say(f"report   {file}")
+    say(f"record   {folder / 'run.json'}")
+    say_times(run)
+    say(f"exit code {run.exit_code}", "quiet")
+
+
+def run_document(run: AuditRun, folder: Path) -> dict[str, Any]:
+    """The same for a script: JSON types only."""
+    from auditbench.run import plain
+
+    return {
+        "name": run.audit.name,
+        "status": run.status,
+        "verdict": run.verdict,
+        "exit_code": run.exit_code,
+        "rows": run.data.rows,
+        "folder": str(folder),
+        "record": str(folder / "run.json"),
+        "reports": [str(file) for file in report_files(folder)],
+        "gates": [{**plain(gate), "reason": spoken(run, gate.reason) or None} for gate in run.gates],
+        "analyzers": [
+            {
+                "name": result.analyzer,
+                "status": result.status,
+                "required": result.required,
+                "reason": spoken(run, result.reason) or None,
+            }
+            for result in run.results
+        ],
+        "warnings": [spoken(run, warning) for warning in run.warnings],
+        "seconds": dict(run.volatile.seconds),
+    }
+
+
+def report_files(folder: Path) -> list[Path]:
+    """Rendered reports in a run folder."""
+    return sorted(file for file in folder.glob("report.*") if file.is_file())
+
+
+def say_times(run: AuditRun) -> None:
+    """Print how long each stage took, the longest first."""
+    seconds = run.volatile.seconds
+    if not seconds:
+        return
+    total = sum(seconds.values())
+    parts = [f"{name} {duration(took)}" for name, took in sorted(seconds.items(), key=lambda item: -item[1])]
+    say(f"time     {duration(total)}: {', '.join(parts)}")
+
+
+def spoken(run: AuditRun, message: Message | None) -> str:
+    """A message of the record as an English sentence."""
+    return _catalogue(run).text(message) if message is not None else ""
+
+
+def _catalogue(run: AuditRun) -> Catalogue:
+    from auditbench.messages import load_messages, merge_catalogues
+
+    return merge_catalogues("en", load_messages("auditbench").get("en", {}), run.messages.get("en", {}))
+
+
+def _sentence(run: AuditRun) -> str:
+    blocking = [gate for gate in run.gates if gate.blocking]
+    counts = [
+        f"{count} {GATE_STATES[state][0]}"
+        for state in _ORDER
+        if (count := sum(gate.state == state for gate in blocking))
+    ]
+    done = sum(result.status == "ok" for result in run.results)
+    gates = f"{counted(len(blocking), 'blocking gate')}: {', '.join(counts)}" if blocking else "no blocking gates"
+    return f"{gates}; {done} of {counted(len(run.results), 'analyzer')} completed on {counted(run.data.rows, 'row')}."
+
+
+def _say_gates(run: AuditRun) -> None:
+    gates = sorted((gate for gate in run.gates if gate.state != "pass"), key=_badness)
+    if not gates:
+        return
+    say()
+    say("Gates that did not pass", "strong")
+    for gate in gates:
+        word, tone = GATE_STATES[gate.state]
+        say(f"  {_state_of(gate, word)}  {gate.metric}{labels(gate.where)}", _toned(gate, tone))
+        say(f"      {_observed(run, gate)}")
+
+
+def _badness(gate: GateDecision) -> tuple[bool, int]:
+    return not gate.stops_release, _ORDER.index(gate.state)
+
+
+def _state_of(gate: GateDecision, word: str) -> str:
+    if gate.waived_until:
+        return f"{word}, waived until {gate.waived_until}" + ("" if gate.waiver_holds else " (expired)")
+    return word if gate.blocking else f"{word} (advisory)"
+
+
+def _toned(gate: GateDecision, tone: Tone) -> Tone:
+    return tone if gate.stops_release else "caution"
+
+
+def _observed(run: AuditRun, gate: GateDecision) -> str:
+    parts = [f"observed {number(gate.value, gate.unit)}"]
+    if gate.low is not None and gate.high is not None:
+        parts.append(f"interval {number(gate.low)} to {number(gate.high)}")
+    parts.append(f"limit {limit(gate)}")
+    if gate.n is not None:
+        parts.append(f"n = {gate.n:,}")
+    if gate.reason is not None:
+        parts.append(spoken(run, gate.reason))
+    return ", ".join(parts)
+
+
+def _say_incomplete(run: AuditRun, *, debug: bool) -> None:
+    without = [result for result in run.results if result.status != "ok"]
+    if not without:
+        return
+    say()
+    say("Analyzers without a result", "strong")
+    width = max(len(result.analyzer) for result in without)
+    for result in without:
+        say(_line(run, result, width), "bad" if _blocks(result) else "caution")
+        if debug and (trace := run.volatile.details.get(result.analyzer)):
+            _say_indented(trace.rstrip().split("\n"))
+
+
+def _line(run: AuditRun, result: AnalysisResult, width: int) -> str:
+    required = " (required)" if _blocks(result) else ""
+    state = result.status.replace("_", " ")
+    return f"  {padded(result.analyzer, width)}  {state}{required}: {spoken(run, result.reason)}"
+
+
+def _blocks(result: AnalysisResult) -> bool:
+    return result.required and result.status != "not_applicable"
+
+
+def _say_indented(lines: Iterable[str]) -> None:
+    for line in lines:
+        say(f"      {line}", "quiet")

@@ -1,0 +1,34 @@
+"""`auditbench train`: make the model that an audit would make, without auditing it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from auditbench.cli.options import config_argument, debug_option, device_option, example, set_option
+
+
+@click.command(
+    epilog=example("auditbench train audit.toml", "auditbench train audit.toml --set train.epochs=50 --out model")
+)
+@config_argument
+@click.option("--out", type=click.Path(path_type=Path), help="Folder of the bundle, instead of model.path.")
+@set_option
+@device_option
+@debug_option
+def train(config: Path, out: Path | None, overrides: tuple[str, ...], device: str) -> None:
+    """Train the model that CONFIG describes, and write it as a bundle.
+
+    A bundle made by earlier settings is replaced. `auditbench audit` does this by itself when there is no bundle yet.
+    """
+    from auditbench import supervisor
+    from auditbench.cli.progress import progress_listener
+    from auditbench.cli.terminal import safe_text, say
+    from auditbench.config_file import load_config
+
+    loaded = load_config(config, overrides)
+    with progress_listener() as listener:
+        bundle = supervisor.train(loaded, out=out, device=device, listener=listener)
+    say(f"model    {safe_text(bundle)}")
+    say(f"next: auditbench audit {safe_text(config)}")

@@ -1,0 +1,202 @@
+"""From an audit.toml and `--set` overrides to an `AuditConfig`, or to one error that lists everything wrong with them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from auditbench.config import AnalyzerTable, AuditConfig
+from auditbench.config_problems import nearest, problems_of
+from auditbench.errors import ConfigError, Problem
+from auditbench.gates import parse_day, gate_ids
+
+MAX_BYTES = 1_000_000
+_HOST_KEYS = frozenset(AnalyzerTable.model_fields) - {"parameters"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedConfig:
+    """A valid configuration and where it came from.
+
+    Attributes:
+        base: Folder that relative paths start from.
+        digest: sha256 of the resolved configuration, independent of layout and comments of the file.
+        path: The file itself.
+        overrides: What `--set` changed, as given.
+    """
+
+    config: AuditConfig
+    base: Path
+    digest: str
+    path: Path
+    overrides: tuple[str, ...] = ()
+
+
+def load_config(path: Path, overrides: Sequence[str] = ()) -> LoadedConfig:
+    """Read and check an audit.toml.
+
+    Args:
+        overrides: `table.key=value`, the value as TOML; a bare word is text.
+
+    Raises:
+        ConfigError: With every problem of the file. What needs plugins to check is found by `supervisor.plan`.
+    """
+    document = _parse(_read(path), path)
+    problems = [problem for text in overrides for problem in _override(document, text)]
+    problems += [_not_finite(where, value) for where, value in _numbers(document) if not math.isfinite(value)]
+    config: AuditConfig | None = None
+    try:
+        config = AuditConfig.model_validate(_with_parameters(document))
+    except ValidationError as error:
+        problems += problems_of(error, AuditConfig)
+    if config is not None:
+        problems += _cross_checks(config)
+    if config is None or problems:
+        raise ConfigError(f"{path.name} is not valid", problems=tuple(problems))
+    return LoadedConfig(
+        config=config, base=path.resolve().parent, digest=config_digest(config), path=path, overrides=tuple(overrides)
+    )
+
+
+def config_digest(config: AuditConfig) -> str:
+    """sha256 of a resolved configuration."""
+    text = json.dumps(config.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _read(path: Path) -> str:
+    where = str(path)
+    fix = "`auditbench init` writes one"
+    if not path.exists():
+        raise ConfigError("there is no such file", where=where, fix=fix)
+    if not path.is_file():
+        raise ConfigError("expected a regular file", where=where, found="a folder or a device", fix=fix)
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise ConfigError("the file cannot be read", where=where, found=str(error.strerror)) from error
+    if len(content) > MAX_BYTES:
+        raise ConfigError("the file is too long for a configuration", where=where, allowed=f"{MAX_BYTES:,} bytes")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise ConfigError(
+            "the file is not UTF-8 text",
+            where=f"{where}:{line}",
+            found=f"byte 0x{content[error.start]:02x}",
+            fix="save it as UTF-8",
+        ) from error
+
+
+def _parse(text: str, path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(
+            "the file is not valid TOML", where=str(path), found=str(error), fix="correct it at that line and column"
+        ) from error
+    except RecursionError as error:
+        raise ConfigError("the file is nested too deeply", where=str(path)) from error
+
+
+def _override(document: dict[str, Any], text: str) -> Iterator[Problem]:
+    """Apply one `--set` to the parsed document in place; what is wrong with it is yielded."""
+    key, equals, value = text.partition("=")
+    where = f"--set {text}"[:120]
+    try:
+        change = tomllib.loads(f"{key}=0") if equals and "\n" not in key else {}
+    except tomllib.TOMLDecodeError:
+        change = {}
+    path = _single_path(change)
+    if not path:
+        yield Problem(message="expected `table.key=value`", where=where, fix="such as `--set audit.seed=1`")
+        return
+    table = document
+    for part in path[:-1]:
+        table = table.setdefault(part, {})
+        if not isinstance(table, dict):
+            yield Problem(message=f"`{part}` is no table", where=where, fix="set the whole list or value instead")
+            return
+    table[path[-1]] = _toml_value(value)
+
+
+def _single_path(change: Mapping[str, Any]) -> tuple[str, ...]:
+    path: tuple[str, ...] = ()
+    value: Any = change
+    while isinstance(value, dict) and len(value) == 1:
+        ((name, value),) = value.items()
+        path = (*path, name)
+    return path
+
+
+def _toml_value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"] if "\n" not in text else text
+    except (tomllib.TOMLDecodeError, RecursionError):
+        return text.strip()
+
+
+def _with_parameters(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The document with the analyzers' own keys moved under `parameters`, where the model expects them."""
+    analyzers = document.get("analyzers")
+    if not isinstance(analyzers, dict):
+        return dict(document)
+    return {**document, "analyzers": {name: _analyzer_table(table) for name, table in analyzers.items()}}
+
+
+def _analyzer_table(table: Any) -> Any:
+    if not isinstance(table, dict):
+        return table
+    host = {key: value for key, value in table.items() if key in _HOST_KEYS}
+    return {**host, "parameters": {key: value for key, value in table.items() if key not in _HOST_KEYS}}
+
+
+def _numbers(value: Any, where: str = "") -> Iterator[tuple[str, float]]:
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from _numbers(item, f"{where}.{key}" if where else key)
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _numbers(item, f"{where}[{index}]")
+    elif isinstance(value, float):
+        yield where, value
+
+
+def _not_finite(where: str, value: float) -> Problem:
+    return Problem(message="expected a finite number", where=where, found=str(value))
+
+
+def _cross_checks(config: AuditConfig) -> Iterator[Problem]:
+    """What no single table can see: ids that clash, waivers of no gate, days that do not exist."""
+    seen: dict[str, int] = {}
+    ids = gate_ids(config.gates)
+    for index, identity in enumerate(ids):
+        if identity in seen:
+            yield Problem(
+                message=f"the same id as gates[{seen[identity]}]",
+                where=f"gates[{index}]",
+                found=identity,
+                fix="give one of them its own `id`, or join `min` and `max` in one gate",
+            )
+        seen.setdefault(identity, index)
+    for index, waiver in enumerate(config.waivers):
+        if waiver.gate not in seen:
+            yield Problem(
+                message="no gate has this id",
+                where=f"waivers[{index}].gate",
+                found=waiver.gate,
+                allowed=", ".join(ids) or "there are no gates",
+                fix=nearest(waiver.gate, ids),
+            )
+        if parse_day(waiver.until) is None:
+            yield Problem(message="there is no such day", where=f"waivers[{index}].until", found=waiver.until)

@@ -1,0 +1,205 @@
+"""What pydantic found wrong with a table, in the words of the file: key path, found, allowed, and the nearest name."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, get_args
+
+from pydantic import BaseModel
+
+from auditbench.config import AuditConfig
+from auditbench.errors import Problem
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+    from pydantic.fields import FieldInfo
+    from pydantic_core import ErrorDetails
+
+_SHOWN = 80
+_PATTERNS = {
+    r"^[a-z][a-z0-9_.-]{0,63}$": "lower-case letters, digits, `_`, `.` and `-`, beginning with a letter",
+    r"^[a-z0-9_-]+\.[a-z0-9_.-]+$": "`analyzer.metric`, such as `performance.accuracy`",
+    r"^\d{4}-\d{2}-\d{2}$": "a day as YYYY-MM-DD",
+}
+_TYPES = {
+    "bool_type": "true or false",
+    "float_type": "a number",
+    "int_type": "an integer",
+    "int_from_float": "an integer",
+    "string_type": "text in quotes",
+    "tuple_type": "a list in square brackets",
+    "list_type": "a list in square brackets",
+    "dict_type": "a table",
+    "mapping_type": "a table",
+    "model_type": "a table",
+    "model_attributes_type": "a table",
+}
+
+
+def problems_of(error: ValidationError, model: type[BaseModel], prefix: str = "") -> list[Problem]:
+    """Every error of a pydantic validation as a problem.
+
+    Args:
+        model: What was validated.
+        prefix: Key path of the validated table within the file, such as `analyzers.shap`.
+    """
+    return [_problem(item, model, prefix) for item in error.errors(include_url=False)]
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """A suggestion of the most similar name, or nothing when none is similar."""
+    close = difflib.get_close_matches(name, list(names), n=1, cutoff=0.6)
+    return f"did you mean `{close[0]}`?" if close else ""
+
+
+def key_path(parts: Sequence[str | int], prefix: str = "") -> str:
+    """`("gates", 2, "min")` as `gates[2].min`."""
+    path = prefix
+    for part in parts:
+        path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else str(part)
+    return path
+
+
+def shown(value: Any) -> str:
+    """A value as TOML would write it, shortened."""
+    if isinstance(value, Mapping):
+        return "a table"
+    try:
+        text = json.dumps(value, ensure_ascii=False)
+    except (TypeError, ValueError):
+        text = str(value)
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
+
+
+def _problem(item: ErrorDetails, model: type[BaseModel], prefix: str) -> Problem:
+    path = [part for part in item["loc"] if part != "parameters" or prefix]
+    where = key_path(path, prefix)
+    kind, field = item["type"], _field_at(model, item["loc"])
+    if kind == "extra_forbidden":
+        return _unknown_key(item, model, where)
+    if kind == "missing":
+        described = field.description if field and field.description else ""
+        return Problem(message="this key is missing", where=where, allowed=described, fix=f"add `{path[-1]} = …`")
+    if kind == "value_error":
+        text = str(item.get("ctx", {}).get("error", item["msg"]))
+        return Problem(message=text, where=where or "audit.toml", found=shown(item["input"]))
+    allowed = _allowed(field) or _TYPES.get(kind, "")
+    choices = _choices(field)
+    message = f"expected {_TYPES[kind]}" if kind in _TYPES else "this value is not allowed"
+    if not allowed and kind not in _TYPES:
+        message = item["msg"].lower()
+    return Problem(
+        message=message,
+        where=where,
+        found=shown(item["input"]),
+        allowed=allowed,
+        fix=nearest(str(item["input"]), [str(choice) for choice in choices]),
+    )
+
+
+def _unknown_key(item: ErrorDetails, model: type[BaseModel], where: str) -> Problem:
+    name, table = str(item["loc"][-1]), _model_at(model, item["loc"][:-1])
+    names = sorted(table.model_fields) if table else []
+    fix = nearest(name, names)
+    if not fix and model is AuditConfig:
+        homes = [home for home, keys in _tables() if name in keys]
+        fix = f"it belongs in [{homes[0]}]" if homes else ""
+    return Problem(
+        message="unknown key" if len(item["loc"]) > 1 or not isinstance(item["input"], dict) else "unknown table",
+        where=where,
+        found=shown(item["input"]),
+        allowed=", ".join(names) or "no keys",
+        fix=fix or "remove it",
+    )
+
+
+def _tables() -> Iterator[tuple[str, set[str]]]:
+    for name, field in AuditConfig.model_fields.items():
+        table = _model_in(field.annotation)
+        if table and name not in {"analyzers", "gates", "waivers"}:
+            yield name, set(table.model_fields)
+
+
+def _model_at(model: type[BaseModel], path: Sequence[str | int]) -> type[BaseModel] | None:
+    current: type[BaseModel] | None = model
+    skip = False
+    for part in path:
+        if isinstance(part, int) or skip:
+            skip = False
+            continue
+        field = current.model_fields.get(part) if current else None
+        current = _model_in(field.annotation) if field else None
+        skip = bool(field) and _is_mapping(field)
+    return current
+
+
+def _field_at(model: type[BaseModel], path: Sequence[str | int]) -> FieldInfo | None:
+    names = list(path)
+    while names and isinstance(names[-1], int):
+        names.pop()
+    table = _model_at(model, names[:-1]) if names else None
+    return table.model_fields.get(str(names[-1])) if table else None
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for part in get_args(annotation) if (found := _model_in(part))), None)
+
+
+def _is_mapping(field: FieldInfo | None) -> bool:
+    origin = getattr(field.annotation, "__origin__", None) if field else None
+    return isinstance(origin, type) and issubclass(origin, Mapping)
+
+
+def _choices(field: FieldInfo | None) -> tuple[Any, ...]:
+    return _literals(field.annotation) if field else ()
+
+
+def _literals(annotation: Any) -> tuple[Any, ...]:
+    found: tuple[Any, ...] = ()
+    for part in get_args(annotation):
+        if part is type(None) or isinstance(part, type):
+            continue
+        found += _literals(part) if get_args(part) else (part,) if isinstance(part, (str, int)) else ()
+    return found
+
+
+def _allowed(field: FieldInfo | None) -> str:
+    """What a field takes, in words: its choices, its range, its length or its pattern."""
+    if field is None:
+        return ""
+    if choices := _choices(field):
+        return ", ".join(shown(choice) for choice in choices)
+    parts = [text for rule in _rules(field) if (text := _rule_text(rule))]
+    return " and ".join(dict.fromkeys(parts))
+
+
+def _rules(field: FieldInfo) -> Iterator[Any]:
+    pending = [*field.metadata, *_annotated(field.annotation)]
+    for rule in pending:
+        yield from getattr(rule, "metadata", None) or [rule]
+
+
+def _annotated(annotation: Any) -> list[Any]:
+    own = list(getattr(annotation, "__metadata__", ()))
+    return own + [rule for part in get_args(annotation) for rule in _annotated(part)]
+
+
+def _rule_text(rule: Any) -> str:
+    words = {
+        "gt": "greater than {}",
+        "ge": "at least {}",
+        "lt": "less than {}",
+        "le": "at most {}",
+        "min_length": "at least {} long",
+        "max_length": "at most {} long",
+    }
+    for name, text in words.items():
+        limit = getattr(rule, name, None)
+        if limit is not None:
+            return text.format(limit)
+    pattern = getattr(rule, "pattern", None)
+    return _PATTERNS.get(pattern, f"text like {pattern}") if isinstance(pattern, str) else ""

@@ -1,0 +1,233 @@
+"""From a table as read to `EvaluationData`, and to the labelled rows that training needs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from auditbench.data.coding import code_groups, code_inputs, code_labels, count_unseen
+from auditbench.data.evaluation import TABULAR_INPUT, EvaluationData, Rows
+from auditbench.data.features import FeatureSpec
+from auditbench.data.table import TablePart, TableSource, named_rows, text_of
+from auditbench.errors import DataError, EmptyDataError
+from auditbench.run import DataFacts, FeatureFacts, Task
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelledRows:
+    """Coded rows with a label each.
+
+    Attributes:
+        inputs: Shape `(rows, features)`, coded as `FeatureSpec` says.
+        y_true: Shape `(rows,)`: class index as int64, or the value as float64.
+        dropped: Rows left out by rule.
+    """
+
+    part: TablePart
+    inputs: npt.NDArray[np.float64]
+    y_true: npt.NDArray[Any]
+    dropped: Mapping[str, int]
+
+
+def build_evaluation(
+    source: TableSource, features: tuple[FeatureSpec, ...], *, task: Task, classes: tuple[str, ...], seed: int
+) -> EvaluationData:
+    """Code the evaluated rows and the background by a model's features and classes.
+
+    Args:
+        classes: By index, the negative class first in binary classification; empty for regression.
+        seed: Of the audit; decides which rows `data.max_rows` keeps.
+
+    Raises:
+        DataError: A label is missing without a rule or none of the classes, a sensitive column holds numbers without
+            bins, or a cell is infinite.
+        EmptyDataError: There is no row to evaluate.
+        ModelError: The data lack a feature of the model.
+    """
+    table = source.table
+    _check_classes(source, task, classes)
+    test = labelled_rows(source, source.test, features, classes)
+    if not len(test.part):
+        raise EmptyDataError(
+            f"{source.test.file} has no row to evaluate",
+            where="data",
+            found="0 rows" if not test.dropped else f"0 rows with a label, {test.dropped['missing_label']} without",
+            fix="name a file with labelled rows",
+        )
+    kept = _sample(len(test.part), table.max_rows, seed)
+    dropped = {**source.left_out, **test.dropped}
+    if len(kept) < len(test.part):
+        dropped["max_rows"] = len(test.part) - len(kept)
+    train = source.train if source.train is not None and len(source.train) else None
+    evaluated = _rows(test.part.take(kept), test.inputs[kept], test.y_true[kept], source)
+    return EvaluationData(
+        facts=_facts(source, features, test.part.take(kept), evaluated, classes, dropped),
+        task=task,
+        classes=classes,
+        features=features,
+        background_source="test" if train is None else "train",
+        _evaluated=evaluated,
+        _background=evaluated if train is None else _background(source, train, features, classes),
+    )
+
+
+def class_names(source: TableSource, task: Task) -> tuple[str, ...]:
+    """The classes that the config and the labels give: negative then positive, or in the declared or sorted order.
+
+    Raises:
+        DataError: The positive class does not occur and is not declared, or a binary target has more than two labels.
+    """
+    if task == "regression":
+        return ()
+    table = source.table
+    found: set[str] = set()
+    for part in (source.train, source.test):
+        if part is not None:
+            labels = text_of(part.columns[table.target])
+            found |= {labels.names[int(code)] for code in np.unique(labels.codes) if code >= 0}
+    names = tuple(table.classes) or tuple(sorted(found))
+    return _binary(names, source) if task == "binary-classification" else names
+
+
+def labelled_rows(
+    source: TableSource, part: TablePart, features: tuple[FeatureSpec, ...], classes: tuple[str, ...]
+) -> LabelledRows:
+    """Code the rows of one part; rows without a label are refused, or dropped where the config says so.
+
+    Raises:
+        DataError: A label is missing and `data.missing_labels` is `refuse`.
+    """
+    table = source.table
+    y_true, missing = code_labels(part, table.target, classes)
+    dropped: dict[str, int] = {}
+    if missing.any():
+        if table.missing_labels == "refuse":
+            raise DataError(
+                f"the target {table.target!r} of {part.file} has missing labels",
+                where="data.missing_labels",
+                found=f"{int(missing.sum()):,} missing, {named_rows(missing, part.row_numbers)}",
+                allowed="a label in every row, by the rule `refuse`",
+                fix='fill them, or set data.missing_labels = "drop"',
+            )
+        dropped["missing_label"] = int(missing.sum())
+        kept = np.flatnonzero(~missing)
+        part, y_true = part.take(kept), y_true[kept]
+    inputs = code_inputs(part, features, table)
+    return LabelledRows(part=part, inputs=inputs, y_true=y_true, dropped=dropped)
+
+
+def _binary(names: tuple[str, ...], source: TableSource) -> tuple[str, str]:
+    table, positive = source.table, source.table.positive
+    if positive is None and not table.classes and set(names) <= {"0", "1"} and names:
+        return "0", "1"
+    if len(names) > 2:
+        raise DataError(
+            f"the target {table.target!r} has {len(names)} labels, and a binary classification has two",
+            where="data.target",
+            found=", ".join(repr(name) for name in names[:6]),
+            allowed="two labels",
+            fix='correct data.target, or set model.task = "multiclass-classification"',
+        )
+    if positive is None:
+        if table.classes and len(names) == 2:
+            return names[0], names[1]
+        raise DataError(
+            "which class is positive is not said",
+            where="data.positive",
+            found="nothing",
+            allowed=" or ".join(repr(name) for name in names) or "a label of the target",
+            fix=f"set data.positive = {names[-1]!r}" if names else "set data.positive",
+        )
+    if positive not in names:
+        raise DataError(
+            f"the positive class {positive!r} is no label of {table.target!r}",
+            where="data.positive",
+            found=repr(positive),
+            allowed=", ".join(repr(name) for name in names) or "no label was found",
+            fix="correct data.positive, or declare both classes in data.classes",
+        )
+    others = [name for name in names if name != positive]
+    return (others[0] if others else f"not {positive}"), positive
+
+
+def _check_classes(source: TableSource, task: Task, classes: tuple[str, ...]) -> None:
+    positive = source.table.positive
+    if task == "binary-classification" and positive is not None and classes[1] != positive:
+        raise DataError(
+            f"the positive class of the model is not {positive!r}",
+            where="data.positive",
+            found=repr(positive),
+            allowed=repr(classes[1]),
+            fix=f"set data.positive = {classes[1]!r}, or train the model for {positive!r}",
+        )
+
+
+def _sample(total: int, most: int | None, seed: int) -> npt.NDArray[np.intp]:
+    if most is None or most >= total:
+        return np.arange(total)
+    return np.sort(np.random.default_rng([seed, total]).choice(total, size=most, replace=False))
+
+
+def _background(
+    source: TableSource, train: TablePart, features: tuple[FeatureSpec, ...], classes: tuple[str, ...]
+) -> Rows:
+    rows = labelled_rows(source, train, features, classes)
+    return _rows(rows.part, rows.inputs, rows.y_true, source)
+
+
+def _rows(part: TablePart, inputs: npt.NDArray[np.float64], y_true: npt.NDArray[Any], source: TableSource) -> Rows:
+    ids = part.row_numbers if part.ids is None else part.ids
+    return Rows(
+        inputs={TABULAR_INPUT: inputs},
+        y_true=y_true,
+        sensitive_features=code_groups(part, source.table),
+        row_ids=tuple(str(name) for name in ids.tolist()),
+    )
+
+
+def _facts(
+    source: TableSource,
+    features: tuple[FeatureSpec, ...],
+    part: TablePart,
+    rows: Rows,
+    classes: tuple[str, ...],
+    dropped: Mapping[str, int],
+) -> DataFacts:
+    table = source.table
+    counts = np.bincount(rows.y_true, minlength=len(classes)) if classes else ()
+    return DataFacts(
+        name=source.name,
+        digests=source.digests,
+        rows=len(rows),
+        train_rows=0 if source.train is None else len(source.train),
+        target=table.target,
+        positive=classes[1] if len(classes) == 2 and table.positive is not None else "",
+        outcomes={name: int(count) for name, count in zip(classes, counts, strict=True)},
+        features=tuple(_feature_facts(source, feature, part) for feature in features),
+        sensitive=table.sensitive,
+        dropped=dropped,
+        licence=source.licence,
+    )
+
+
+def _feature_facts(source: TableSource, feature: FeatureSpec, part: TablePart) -> FeatureFacts:
+    table = source.table
+    train = None if source.train is None else source.train.columns.get(feature.name)
+    column = part.columns[feature.name]
+    number = feature.kind == "number"
+    return FeatureFacts(
+        name=feature.name,
+        kind=feature.kind,
+        levels=None if number else len(feature.categories),
+        missing_test=int(column.missing.sum()),
+        missing_train=0 if train is None else int(train.missing.sum()),
+        unseen_test=count_unseen(column, feature.categories),
+        missing_rule=table.missing_numbers if number else table.missing_categories,
+        sensitive=feature.name in table.sensitive,
+    )

@@ -1,0 +1,37 @@
+"""Named data sets: what `data.dataset` in audit.toml can stand for. Nothing heavy is imported here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from auditbench.config import DataTable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatasetSource:
+    """Where the files of a data set are, and what its users need not say about it.
+
+    Attributes:
+        test: The .parquet or .csv file with the evaluated rows.
+        train: File with the training rows; None when there are none or when `split` tells them apart.
+        split: Column that says `train` or `test`, when both are in `test`.
+        licence: Licence line for the report.
+    """
+
+    test: Path
+    train: Path | None = None
+    split: str | None = None
+    licence: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatasetLoader:
+    """A data set that comes with a plugin or with the product; `name` is `data.dataset` in audit.toml."""
+
+    name: str
+    summary: str
+    load: Callable[[DataTable], DatasetSource]

@@ -1,0 +1,73 @@
+"""What a worker says about plugins: plain data that the supervisor can read without loading any of their code."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from auditbench.contracts import Needs
+from auditbench.errors import Problem
+from auditbench.run import PluginFacts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnalyzerDescription:
+    """An analyzer without its code.
+
+    Attributes:
+        schema: JSON Schema of its parameters; empty when it has none.
+        parameters: As the config gives them, with defaults written out; empty when they were not checked or not valid.
+        messages: Templates by language and key.
+        missing_packages: Needed packages that are not installed.
+    """
+
+    name: str
+    topic: str
+    summary: str
+    plugin: PluginFacts
+    needs: Needs = field(default_factory=Needs)
+    after: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = ()
+    schema: Mapping[str, Any] = field(default_factory=dict)
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    messages: Mapping[str, Mapping[str, str | Mapping[str, str]]] = field(default_factory=dict)
+    missing_packages: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provision:
+    """Something else that a plugin provides: a `renderer`, `model format`, `data set` or `architecture`."""
+
+    kind: str
+    name: str
+    summary: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PluginDescription:
+    """An installed plugin, loaded once to see what it provides.
+
+    Attributes:
+        problems: Why it cannot be used; empty when it can.
+    """
+
+    plugin: PluginFacts
+    first_party: bool
+    analyzers: tuple[AnalyzerDescription, ...] = ()
+    provides: tuple[Provision, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckedPart:
+    """What one worker found when it checked its part of a config.
+
+    Attributes:
+        plugins: The plugins it loaded for that.
+        problems: Everything wrong, in the order of the config.
+    """
+
+    analyzers: tuple[AnalyzerDescription, ...] = ()
+    plugins: tuple[PluginFacts, ...] = ()
+    problems: tuple[Problem, ...] = ()

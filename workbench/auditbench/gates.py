@@ -1,0 +1,175 @@
+"""From metrics and limits to decisions, and from decisions to a verdict and an exit code. What has no number never passes."""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeAlias
+
+from auditbench.config import GateTable, WaiverTable
+from auditbench.errors import ExitCode
+from auditbench.findings import GateDecision, GateState, Message, Verdict
+from auditbench.results import AnalysisResult, Metric
+
+_Judgement: TypeAlias = tuple[GateState, Message | None]
+_PRECEDENCE = (
+    ExitCode.INTERNAL_ERROR,
+    ExitCode.REFUSED,
+    ExitCode.NOTHING_EVALUATED,
+    ExitCode.INCOMPLETE,
+    ExitCode.GATE_FAILED,
+)
+_EXACT = ("exact", "count")
+_LISTED = 6
+
+
+def decide(
+    gates: Sequence[GateTable],
+    results: Iterable[AnalysisResult],
+    waivers: Sequence[WaiverTable] = (),
+    *,
+    today: datetime.date,
+) -> tuple[GateDecision, ...]:
+    """One decision a gate, in the order of the config.
+
+    Exactly one metric of the named analyzer must carry the name and all labels of the gate's `where`. None or several,
+    an undefined one, and one of an analyzer that failed are `error`; an analyzer that did not run gives `not_run`.
+    """
+    by_name = {result.analyzer: result for result in results}
+    return tuple(
+        _decide_one(gate, identity, by_name, waivers, today)
+        for gate, identity in zip(gates, gate_ids(gates), strict=True)
+    )
+
+
+def verdict(
+    decisions: Sequence[GateDecision], results: Sequence[AnalysisResult], *, rows: int
+) -> tuple[Verdict, ExitCode]:
+    """The verdict's word and the exit code of a run that came to its end.
+
+    Args:
+        rows: Evaluated rows; 0 means that nothing was evaluated, whatever the results say.
+    """
+    if rows == 0 or all(result.status in ("skipped", "not_applicable") for result in results):
+        return "nothing_evaluated", ExitCode.NOTHING_EVALUATED
+    missing = any(is_missing(result) for result in results)
+    stopping = {decision.state for decision in decisions if decision.stops_release}
+    code = worst_exit_code(
+        ExitCode.INCOMPLETE if missing else ExitCode.PASSED, ExitCode.GATE_FAILED if stopping else ExitCode.PASSED
+    )
+    if "fail" in stopping:
+        return "not_ready", code
+    if missing or stopping & {"error", "not_run"}:
+        return "evidence_incomplete", code
+    if "inconclusive" in stopping:
+        return "no_decision", code
+    return ("ready_for_review" if decisions else "no_gates"), code
+
+
+def is_missing(result: AnalysisResult) -> bool:
+    """Whether a required analyzer has no result. One that does not apply is not missing."""
+    return result.required and result.status in ("failed", "timed_out", "skipped")
+
+
+def worst_exit_code(*codes: ExitCode) -> ExitCode:
+    """The code that counts when several apply: 5 before 2, 4, 3, 1 and 0."""
+    return next((code for code in _PRECEDENCE if code in codes), ExitCode.PASSED)
+
+
+def gate_ids(gates: Sequence[GateTable]) -> tuple[str, ...]:
+    """The id of each gate: its own, or one made of metric and labels: `fairness.demographic_parity_ratio.sex`."""
+    return tuple(gate.id or _made_id(gate.metric, gate.where) for gate in gates)
+
+
+def parse_day(text: str) -> datetime.date | None:
+    """A day written as YYYY-MM-DD, or None when the calendar has no such day."""
+    try:
+        return datetime.date.fromisoformat(text)
+    except ValueError:
+        return None
+
+
+def _made_id(metric: str, where: Mapping[str, str]) -> str:
+    parts = (re.sub(r"[^a-z0-9]+", "-", value.lower()).strip("-") for _, value in sorted(where.items()))
+    return ".".join([metric, *(part for part in parts if part)])
+
+
+def _decide_one(
+    gate: GateTable,
+    identity: str,
+    results: Mapping[str, AnalysisResult],
+    waivers: Sequence[WaiverTable],
+    today: datetime.date,
+) -> GateDecision:
+    analyzer, _, name = gate.metric.partition(".")
+    result = results.get(analyzer)
+    metric, found = _find(gate, name, result)
+    state, reason = found if metric is None else _judge(gate, metric)
+    ends = [day for waiver in waivers if waiver.gate == identity and (day := parse_day(waiver.until))]
+    until = max(ends, default=None)
+    interval = metric.interval if metric else None
+    return GateDecision(
+        id=identity,
+        metric=gate.metric,
+        where=gate.where,
+        topic=result.topic if result else "",
+        state=state,
+        blocking=gate.on_fail == "fail",
+        on_inconclusive=gate.inconclusive,
+        decide=gate.decide,
+        minimum=gate.min,
+        maximum=gate.max,
+        value=metric.value if metric else None,
+        low=interval.low if interval else None,
+        high=interval.high if interval else None,
+        unit=metric.unit if metric else "",
+        n=metric.n if metric else None,
+        reason=reason,
+        repeatable=metric.repeatable if metric else True,
+        waived_until=until.isoformat() if until else None,
+        waiver_holds=until is not None and today <= until,
+    )
+
+
+def _find(gate: GateTable, name: str, result: AnalysisResult | None) -> tuple[Metric | None, _Judgement]:
+    """The one metric that a gate means, or the state and reason of having none."""
+    if result is None:
+        return None, ("not_run", Message(key="core.analyzer_absent", values={"analyzer": gate.metric.partition(".")[0]}))
+    if result.status != "ok":
+        return None, ("error" if result.status in ("failed", "timed_out") else "not_run", result.reason)
+    named = [metric for metric in result.metrics if metric.name == name]
+    fitting = [metric for metric in named if gate.where.items() <= metric.where.items()]
+    if len(fitting) == 1:
+        return fitting[0], ("error", None)
+    values = {"metric": gate.metric, "where": _labels(gate.where), "n": len(fitting), "labels": _candidates(fitting or named)}
+    if fitting:
+        return None, ("error", Message(key="core.metric_ambiguous", values=values))
+    return None, ("error", Message(key="core.metric_no_label" if named else "core.metric_missing", values=values))
+
+
+def _judge(gate: GateTable, metric: Metric) -> _Judgement:
+    if metric.value is None:
+        return "error", metric.reason
+    low = high = metric.value
+    if gate.decide == "interval":
+        if metric.interval is not None:
+            low, high = metric.interval.low, metric.interval.high
+        elif metric.no_interval not in _EXACT:
+            return "inconclusive", Message(key="core.no_interval", values={"metric": gate.metric})
+    minimum = float("-inf") if gate.min is None else gate.min
+    maximum = float("inf") if gate.max is None else gate.max
+    if minimum <= low and high <= maximum:
+        return "pass", None
+    if high < minimum or low > maximum:
+        return "fail", None
+    return "inconclusive", None
+
+
+def _candidates(metrics: Sequence[Metric]) -> str:
+    listed = "; ".join(_labels(metric.where) for metric in metrics[:_LISTED])
+    return f"{listed}; …" if len(metrics) > _LISTED else listed
+
+
+def _labels(where: Mapping[str, str]) -> str:
+    return ", ".join(f"{key} = {value}" for key, value in where.items()) or "no labels"

@@ -1,0 +1,86 @@
+"""Global summaries of attributions, and whether the contributions of a row add up to its output."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from auditbench.findings import Message
+from auditbench.results import Attribution, Interval, Metric
+from auditbench.statistics import IntervalEstimate, bootstrap_mean_intervals
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+IMPORTANCE = "mean_absolute_attribution"
+
+
+def sampled_rows(explained: int, cases: int, evaluated: int) -> slice:
+    """Which explained rows a summary may count: the random sample, without the chosen cases before it.
+
+    Cases are chosen for being unusual, so that counting them would shift every mean. Where all evaluated rows are
+    explained, all count. The slice is empty when only cases were explained.
+    """
+    return slice(0 if explained == evaluated else min(cases, explained), explained)
+
+
+def importance_metrics(
+    analyzer: str, attribution: Attribution, counted: slice, rng: np.random.Generator
+) -> tuple[Metric, ...]:
+    """`mean_absolute_attribution` of each player, for each target where there are several, with bootstrap intervals.
+
+    The interval says how far the mean over the sampled rows may lie from the mean over all rows; it does not cover the
+    error of a sampling explainer. Players are those of a flat player shape.
+    """
+    import numpy as np
+
+    values = np.abs(np.asarray(attribution.values, dtype=np.float64)[counted])
+    n, targets, players = values.shape
+    means = bootstrap_mean_intervals(values.reshape(n, targets * players), rng=rng)
+    several = targets > 1
+    labels = [
+        {"feature": player, **({"class": target} if several else {})}
+        for target in attribution.target_names
+        for player in attribution.player_names
+    ]
+    return tuple(
+        Metric(
+            name=IMPORTANCE,
+            value=float(means.estimate[index]) if n else None,
+            unit=attribution.unit,
+            interval=_interval(means.low[index], means.high[index], means.method),
+            no_interval="" if n > 1 else "not_estimated",
+            n=n,
+            where=where,
+            method=f"{analyzer}.{IMPORTANCE}.formula",
+            reason=None if n else Message(key=f"{analyzer}.no_sampled_rows"),
+        )
+        for index, where in enumerate(labels)
+    )
+
+
+def additivity_gap(
+    values: npt.NDArray[np.float64],
+    base_values: npt.NDArray[np.float64],
+    outputs: npt.NDArray[np.float64],
+    output_range: npt.NDArray[np.float64],
+) -> npt.NDArray[np.float64]:
+    """|base + sum of contributions - output| as a share of the output's range, shape `(rows, targets)`.
+
+    NaN where the range of a target, shape `(targets,)`, is 0: there is nothing to compare the gap with.
+    """
+    import numpy as np
+
+    gap = np.abs(values.reshape(*values.shape[:2], -1).sum(axis=2) + base_values - outputs)
+    return np.asarray(gap / np.where(output_range > 0, output_range, np.nan))
+
+
+def metric_interval(estimate: IntervalEstimate) -> Interval | None:
+    """The interval of an estimate as a block; None where its bounds are undefined."""
+    if estimate.low is None or estimate.high is None:
+        return None
+    return Interval(low=estimate.low, high=estimate.high, level=estimate.level, method=estimate.method)
+
+
+def _interval(low: float, high: float, method: str) -> Interval | None:
+    return Interval(low=float(low), high=float(high), method=method) if low == low else None  # NaN differs from itself

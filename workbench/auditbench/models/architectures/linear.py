@@ -1,0 +1,25 @@
+"""`linear`: linear, logistic and softmax regression, by the task."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from auditbench.models.architecture import Architecture
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def build_linear(_params: Any, inputs: int, outputs: int) -> nn.Module:
+    """One weight per encoded input and output, and a bias per output; starts at zero."""
+    from torch import nn
+
+    layer = nn.Linear(inputs, outputs)
+    nn.init.zeros_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    return nn.Sequential(layer)
+
+
+LINEAR = Architecture(
+    name="linear", summary="Linear, logistic or softmax regression, as the task says", build=build_linear
+)

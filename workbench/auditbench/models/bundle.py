@@ -1,0 +1,264 @@
+"""Bundles: a folder with `model.safetensors`, `model.json` and `training.json`.
+
+The digest of a bundle is the sha256 over the bytes of the weights and of the canonical model.json. What training cost
+stands in training.json, which is no part of it, so that equal models have equal digests.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from auditbench.data.features import encoded_width
+from auditbench.errors import ModelError, Problem
+from auditbench.models.architecture import Architecture
+from auditbench.models.batching import batch_rows
+from auditbench.models.description import BundleDescription, OutputScaling, canonical, output_count, read_description
+from auditbench.models.opening import MAX_JSON_BYTES, parse_json, parse_tensors, read_file
+from auditbench.models.subject import ModelUnderTest
+from auditbench.run import ModelFacts
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from auditbench.config import ModelTable
+
+WEIGHTS, DESCRIPTION, COST = "model.safetensors", "model.json", "training.json"
+
+
+def save_bundle(
+    folder: Path,
+    description: BundleDescription,
+    weights: Mapping[str, torch.Tensor],
+    cost: Mapping[str, float | str] | None = None,
+) -> None:
+    """Write a bundle; the folder appears complete or not at all, and an earlier bundle there is replaced.
+
+    Args:
+        weights: State of the network, without output scaling.
+        cost: What training cost; see `read_cost`.
+
+    Raises:
+        ModelError: The folder holds something else than a bundle, or cannot be written.
+    """
+    import safetensors.torch
+
+    _refuse_foreign(folder)
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
+    files = {WEIGHTS: safetensors.torch.save(tensors), DESCRIPTION: canonical(description)}
+    if cost is not None:
+        files[COST] = json.dumps(dict(cost), indent=1, sort_keys=True, allow_nan=False).encode() + b"\n"
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        written = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+        try:
+            for name, content in files.items():
+                _write(written / name, content)
+            written.chmod(0o755)
+            _swap(written, folder)
+        finally:
+            shutil.rmtree(written, ignore_errors=True)
+    except OSError as error:
+        raise ModelError(
+            "the model cannot be written",
+            where=str(folder),
+            found=error.strerror or str(error),
+            allowed="a folder in a writable place",
+            fix="set model.path to another folder",
+        ) from error
+
+
+def load_bundle(
+    path: Path, table: ModelTable, device: str, architectures: Mapping[str, Architecture]
+) -> ModelUnderTest:
+    """Open a bundle.
+
+    Args:
+        table: The `[model]` table: name, task and threshold.
+        architectures: By the name in model.json.
+
+    Raises:
+        ModelError: A file is missing, damaged or of a later schema, the weights do not have the shapes of the
+            architecture, or the task is another one.
+    """
+    from auditbench.data.encoder import TabularEncoder
+
+    weights = read_file(path / WEIGHTS)
+    description = _description(path)
+    if description.task != table.task:
+        raise ModelError(
+            "the model was made for another task",
+            where="model.task",
+            found=repr(table.task),
+            allowed=repr(description.task),
+            fix=f'set model.task = "{description.task}", or name another model in model.path',
+        )
+    tensors = parse_tensors(weights, path / WEIGHTS)
+    module = _restore(description, tensors, architectures, path)
+    parameters = sum(tensor.numel() for tensor in module.parameters())
+    width = encoded_width(description.features)
+    classes = description.classes
+    names = {"binary-classification": classes[1:], "multiclass-classification": classes}
+    return ModelUnderTest(
+        facts=ModelFacts(
+            name=table.name,
+            format="bundle",
+            architecture=description.architecture,
+            task=description.task,
+            classes=classes,
+            output=description.output,
+            threshold=table.threshold if description.task == "binary-classification" else None,
+            parameters=parameters,
+            capabilities=("gradients", "hooks", "layers"),
+            digest=_digest(weights, description),
+            training=description.training,
+        ),
+        module=module.to(device),
+        encoder=TabularEncoder(description.features).to(device),
+        features=description.features,
+        target_names=names.get(description.task, (description.target,)),
+        device=device,
+        batch_rows=batch_rows(width, parameters, device),
+        training_cost=read_cost(path),
+    )
+
+
+def bundle_exists(path: Path) -> bool:
+    """Whether there is anything at the path of a bundle; an empty folder counts as nothing."""
+    return path.is_symlink() or (path.exists() and not (path.is_dir() and not any(path.iterdir())))
+
+
+def read_training_key(path: Path) -> str | None:
+    """The key of the settings and data that a bundle was trained with; None when it does not say.
+
+    Raises:
+        ModelError: model.json cannot be read.
+    """
+    training = _description(path).training
+    return None if training is None else training.key
+
+
+def read_cost(path: Path) -> dict[str, float]:
+    """What training cost: `seconds`, `rows_per_second`, `peak_memory_bytes`; empty when the bundle does not say.
+
+    Raises:
+        ModelError: training.json is there and cannot be read.
+    """
+    if not (path / COST).exists():
+        return {}
+    document = parse_json(read_file(path / COST, most=MAX_JSON_BYTES), path / COST)
+    return {name: float(value) for name, value in document.items() if type(value) in (int, float)}
+
+
+def _description(path: Path) -> BundleDescription:
+    content = read_file(path / DESCRIPTION, most=MAX_JSON_BYTES)
+    return read_description(parse_json(content, path / DESCRIPTION), path / DESCRIPTION)
+
+
+def _digest(weights: bytes, description: BundleDescription) -> str:
+    digest = hashlib.sha256(weights)
+    digest.update(canonical(description))
+    return digest.hexdigest()
+
+
+def _restore(
+    description: BundleDescription,
+    tensors: dict[str, torch.Tensor],
+    architectures: Mapping[str, Architecture],
+    path: Path,
+) -> nn.Module:
+    import torch
+
+    from auditbench.models.network import ScaledOutput, build_network, check_parameters, find_architecture
+
+    where = f"{path / DESCRIPTION}: architecture"
+    architecture = find_architecture(description.architecture, architectures, where=where)
+    params = check_parameters(architecture, description.parameters, where=f"{path / DESCRIPTION}: parameters")
+    inputs = encoded_width(description.features)
+    outputs = output_count(description.task, description.classes)
+    # Shapes are compared on a device without memory first, so that a lying description costs nothing.
+    with torch.device("meta"):
+        expected = architecture.build(params, inputs, outputs).to(torch.float32).state_dict()
+    _check_tensors(expected, tensors, path)
+    module = build_network(architecture, params, inputs=inputs, outputs=outputs)
+    module.load_state_dict(tensors)
+    if description.scaling != OutputScaling():
+        module = ScaledOutput(module, description.scaling)
+    return module.eval().requires_grad_(False)
+
+
+def _check_tensors(expected: Mapping[str, torch.Tensor], found: Mapping[str, torch.Tensor], path: Path) -> None:
+    import torch
+
+    problems = []
+    for name in sorted({*expected, *found}):
+        one, other = expected.get(name), found.get(name)
+        if one is not None and other is not None and (one.shape, one.dtype) == (other.shape, other.dtype):
+            if other.is_floating_point() and not bool(torch.isfinite(other).all()):
+                problems.append(Problem(message="weights are not finite", where=f"{path / WEIGHTS}: {name}"))
+            continue
+        problems.append(
+            Problem(
+                message="the weights are not those of the architecture",
+                where=f"{path / WEIGHTS}: {name}",
+                found=_shape(other),
+                allowed=_shape(one),
+                fix="train the model again: auditbench train CONFIG",
+            )
+        )
+    if problems:
+        raise ModelError(f"{path} has weights that do not fit its description", problems=tuple(problems[:20]))
+
+
+def _shape(tensor: torch.Tensor | None) -> str:
+    return "no such tensor" if tensor is None else f"shape {tuple(tensor.shape)}, {tensor.dtype}"
+
+
+def _refuse_foreign(folder: Path) -> None:
+    if not bundle_exists(folder):
+        return
+    names = {item.name for item in folder.iterdir()} if folder.is_dir() and not folder.is_symlink() else {folder.name}
+    if folder.is_symlink() or DESCRIPTION not in names or names - {WEIGHTS, DESCRIPTION, COST}:
+        raise ModelError(
+            "something else than a model stands where the model would be written",
+            where="model.path",
+            found=f"{folder} with {', '.join(sorted(names)[:5])}",
+            allowed="a folder that is new, empty, or holds a bundle only",
+            fix="set model.path to a folder of its own",
+        )
+
+
+def _write(file: Path, content: bytes) -> None:
+    with file.open("xb") as handle:
+        handle.write(content)
+        handle.flush()
+        os.fsync(handle.fileno())
+
+
+def _swap(written: Path, folder: Path) -> None:
+    """Put the new folder in place; a crash between the two renames leaves the old one beside it."""
+    old = None
+    if folder.exists():
+        old = Path(tempfile.mkdtemp(prefix=f".{folder.name}.old.", dir=folder.parent)) / folder.name
+        folder.rename(old)
+    try:
+        written.rename(folder)
+    except OSError:
+        if old is not None:
+            old.rename(folder)
+        raise
+    finally:
+        if old is not None:
+            shutil.rmtree(old.parent, ignore_errors=True)
+    descriptor = os.open(folder.parent, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,185 @@
+"""`model.json`: what a bundle says about its weights, and whether it is consistent."""
+
+from __future__ import annotations
+
+import functools
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from auditbench.data.features import FeatureSpec
+from auditbench.errors import ModelError, Problem
+from auditbench.run import OutputScale, Task, TrainingFacts, plain
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pydantic import TypeAdapter
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputScaling:
+    """From what the network gives to the unit of the target: `network * scale + mean`."""
+
+    mean: float = 0.0
+    scale: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BundleDescription:
+    """The content of model.json.
+
+    Attributes:
+        parameters: Of the architecture.
+        classes: By index, the negative class first in binary classification; empty for regression.
+        output: Declared scale of the outputs.
+        training: How the weights came about; None when another program made them.
+    """
+
+    schema: int = SCHEMA_VERSION
+    architecture: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    task: Task
+    classes: tuple[str, ...] = ()
+    target: str
+    output: OutputScale
+    scaling: OutputScaling = field(default_factory=OutputScaling)
+    features: tuple[FeatureSpec, ...]
+    training: TrainingFacts | None = None
+
+
+def output_count(task: Task, classes: tuple[str, ...]) -> int:
+    """Outputs of a model: one for binary classification and regression, one a class otherwise."""
+    return len(classes) if task == "multiclass-classification" else 1
+
+
+def canonical(description: BundleDescription) -> bytes:
+    """The bytes of model.json: keys sorted, no blanks, floats so that they read back equal."""
+    document = plain(description)
+    return json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False).encode() + b"\n"
+
+
+def read_description(document: dict[str, Any], path: Path) -> BundleDescription:
+    """Check a parsed model.json.
+
+    Raises:
+        ModelError: It is of a later schema, does not follow the schema, or contradicts itself.
+    """
+    from pydantic import ValidationError
+
+    version = document.get("schema")
+    if version != SCHEMA_VERSION:
+        raise ModelError(
+            f"{path.name} is of a schema that this version does not read",
+            where=str(path),
+            found=f"schema {version!r}",
+            allowed=f"schema {SCHEMA_VERSION}",
+            fix="install the version of auditbench that wrote it, or train the model again: auditbench train CONFIG",
+        )
+    try:
+        description = _adapter().validate_json(json.dumps(document))
+    except ValidationError as error:
+        problems = tuple(
+            Problem(
+                message=item["msg"],
+                where=".".join([path.name, *(str(part) for part in item["loc"])]),
+                found=repr(item["input"])[:80],
+            )
+            for item in error.errors()[:20]
+        )
+        raise ModelError(f"{path} does not follow the schema", problems=problems) from error
+    problems = _contradictions(description, path.name)
+    if problems:
+        raise ModelError(f"{path} contradicts itself", problems=problems)
+    return description
+
+
+@functools.cache
+def _adapter() -> TypeAdapter[BundleDescription]:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(BundleDescription)
+
+
+def _contradictions(description: BundleDescription, file: str) -> tuple[Problem, ...]:
+    problems = [problem for feature in description.features for problem in _feature_problems(feature, file)]
+    names = [feature.name for feature in description.features]
+    if not names or len(set(names)) != len(names):
+        problems.append(
+            Problem(message="expected features, each name once", where=f"{file}.features", found=f"{names[:8]}")
+        )
+    start = 0
+    for feature in description.features:
+        if feature.start != start:
+            problems.append(
+                Problem(
+                    message="encoded columns have a gap or overlap",
+                    where=f"{file}.features.{feature.name}.start",
+                    found=str(feature.start),
+                    allowed=str(start),
+                )
+            )
+            break
+        start = feature.stop
+    problems += _class_problems(description, file)
+    scaling = description.scaling
+    if not (math.isfinite(scaling.mean) and 0 < scaling.scale < math.inf):
+        problems.append(
+            Problem(message="expected a positive scale", where=f"{file}.scaling.scale", found=str(scaling.scale))
+        )
+    return tuple(problems)
+
+
+def _feature_problems(feature: FeatureSpec, file: str) -> list[Problem]:
+    where = f"{file}.features.{feature.name}"
+    width = 1 if feature.kind == "number" else len(feature.categories) + 1
+    problems = []
+    if feature.stop - feature.start != width:
+        problems.append(
+            Problem(
+                message="another number of encoded columns than the feature has",
+                where=where,
+                found=str(feature.stop - feature.start),
+                allowed=str(width),
+            )
+        )
+    if feature.scale <= 0:
+        problems.append(Problem(message="expected a positive scale", where=f"{where}.scale", found=str(feature.scale)))
+    if len(set(feature.categories)) != len(feature.categories) or (feature.kind == "number" and feature.categories):
+        problems.append(
+            Problem(
+                message="expected each category once, and none for a number",
+                where=f"{where}.categories",
+                found=str(feature.categories[:8]),
+            )
+        )
+    return problems
+
+
+def _class_problems(description: BundleDescription, file: str) -> list[Problem]:
+    count = len(description.classes)
+    expected = {"binary-classification": count == 2, "multiclass-classification": count >= 1, "regression": count == 0}
+    scales = {"value"} if description.task == "regression" else {"logit", "probability"}
+    problems = []
+    if not expected[description.task] or len(set(description.classes)) != count:
+        problems.append(
+            Problem(
+                message=f"the classes do not fit {description.task}",
+                where=f"{file}.classes",
+                found=str(description.classes[:8]),
+            )
+        )
+    if description.output not in scales:
+        problems.append(
+            Problem(
+                message=f"the declared output does not fit {description.task}",
+                where=f"{file}.output",
+                found=description.output,
+                allowed=", ".join(sorted(scales)),
+            )
+        )
+    return problems

@@ -1,0 +1,123 @@
+"""Messages between supervisor and worker: length, sha256 and JSON over a socket of their own, never standard output.
+
+A frame is 8 bytes of length (big endian), 32 bytes of sha256, and the JSON of one object. Whatever does not check is a
+`WorkerError`: a process that merely ended well has not answered.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import select
+import socket
+import threading
+import time
+from typing import Any
+
+from auditbench.errors import AuditbenchError, Problem, WorkerError, error_classes
+
+MAX_BYTES = 256 * 1024 * 1024
+_HEAD = 40
+
+
+class Channel:
+    """One end of a conversation. Sending is safe from several threads; receiving belongs to one."""
+
+    def __init__(self, end: socket.socket) -> None:
+        self._end = end
+        self._lock = threading.Lock()
+        self._buffer = bytearray()
+
+    def fileno(self) -> int:
+        """The file descriptor, for the process that inherits it."""
+        return self._end.fileno()
+
+    def send(self, message: dict[str, Any]) -> None:
+        """Send one message, waiting until the other end has room.
+
+        Raises:
+            WorkerError: The message is too long, holds NaN or something that JSON has no word for, or nobody listens.
+        """
+        frame = encode(message)
+        try:
+            with self._lock:
+                self._end.sendall(frame)
+        except OSError as error:
+            raise WorkerError("the other process does not listen any more", found=str(error.strerror)) from error
+
+    def receive(self, seconds: float | None = None) -> dict[str, Any] | None:
+        """The next message; None when none was complete in time. Without `seconds` it waits.
+
+        Raises:
+            EOFError: The other end is closed.
+            WorkerError: What arrived is no message.
+        """
+        deadline = None if seconds is None else time.monotonic() + seconds
+        while (message := self._complete()) is None:
+            remaining = None if deadline is None else max(0.0, deadline - time.monotonic())
+            ready, _, _ = select.select([self._end], [], [], remaining)
+            if not ready:
+                return None
+            try:
+                part = self._end.recv(1 << 16)
+            except ConnectionResetError:
+                part = b""
+            if not part:
+                raise EOFError
+            self._buffer += part
+        return message
+
+    def close(self) -> None:
+        """Close this end; the other then receives EOFError."""
+        self._end.close()
+
+    def _complete(self) -> dict[str, Any] | None:
+        if len(self._buffer) < _HEAD:
+            return None
+        length = int.from_bytes(self._buffer[:8], "big")
+        if length > MAX_BYTES:
+            raise WorkerError("what arrived is no message", found=f"a length of {length} bytes")
+        if len(self._buffer) < _HEAD + length:
+            return None
+        digest, body = bytes(self._buffer[8:_HEAD]), bytes(self._buffer[_HEAD : _HEAD + length])
+        del self._buffer[: _HEAD + length]
+        if hashlib.sha256(body).digest() != digest:
+            raise WorkerError("a message was damaged on its way", found="another sha256")
+        return _parse(body)
+
+
+def encode(message: dict[str, Any]) -> bytes:
+    """The frame of one message; see the module for its form."""
+    try:
+        body = json.dumps(message, allow_nan=False, separators=(",", ":")).encode("utf-8", "strict")
+    except (TypeError, ValueError, RecursionError) as error:
+        raise WorkerError("a message cannot be written as JSON", found=str(error)) from error
+    if len(body) > MAX_BYTES:
+        raise WorkerError("a message is too long", found=f"{len(body):,} bytes", allowed=f"{MAX_BYTES:,} bytes")
+    return len(body).to_bytes(8, "big") + hashlib.sha256(body).digest() + body
+
+
+def error_document(error: AuditbenchError) -> dict[str, Any]:
+    """An error as JSON types."""
+    parts = ("message", "where", "found", "allowed", "fix")
+    problems = [{part: getattr(problem, part) for part in parts} for problem in error.problems]
+    return {"code": error.code, "message": str(error.args[0]), "problems": problems}
+
+
+def error_from(document: dict[str, Any]) -> AuditbenchError:
+    """The error that `error_document` described; of an unknown code, one of ours."""
+    kind = error_classes().get(document["code"], AuditbenchError)
+    error = kind.__new__(kind)
+    problems = tuple(Problem(**problem) for problem in document["problems"])
+    AuditbenchError.__init__(error, document["message"], problems=problems)
+    return error
+
+
+def _parse(body: bytes) -> dict[str, Any]:
+    try:
+        message = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise WorkerError("what arrived is no message", found="no JSON") from error
+    if not isinstance(message, dict) or not isinstance(message.get("kind"), str):
+        raise WorkerError("what arrived is no message", found="no object with a `kind`")
+    return message

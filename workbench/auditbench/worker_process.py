@@ -1,0 +1,184 @@
+"""The supervisor's hold on one worker: start it, ask it, and end it with everything it started."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from auditbench.errors import WorkerError
+from auditbench.findings import Message
+from auditbench.provenance import available_cpus
+from auditbench.wire import Channel, error_from
+
+_TICK = 0.2
+_SEND_SECONDS = 60.0
+_LOG_TAIL = 4_000
+_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
+_FIXED = {
+    "PYTHONHASHSEED": "0",
+    "PYTHONFAULTHANDLER": "1",
+    "MPLBACKEND": "Agg",
+    "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
+}
+
+
+class WorkerFault(Exception):
+    """A worker gave no answer; `timed_out` says whether the supervisor ended it. Handled in the supervisor, never shown.
+
+    Attributes:
+        reason: What happened, for the record.
+        details: The end of what the worker wrote.
+    """
+
+    def __init__(self, reason: Message, *, timed_out: bool = False, details: str = "") -> None:
+        super().__init__(reason.key)
+        self.reason = reason
+        self.timed_out = timed_out
+        self.details = details
+
+
+class WorkerProcess:
+    """One worker, in a session and process group of its own.
+
+    Args:
+        name: The group of plugins it works for; names its log.
+        log: File that its standard output and error go to.
+    """
+
+    def __init__(self, name: str, log: Path) -> None:
+        self.name = name
+        self._log = log
+        self._numbers = itertools.count(1)
+        ours, theirs = socket.socketpair()
+        ours.settimeout(_SEND_SECONDS)
+        self._channel = Channel(ours)
+        with theirs, log.open("ab") as output:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "auditbench.worker", str(theirs.fileno())],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                pass_fds=(theirs.fileno(),),
+                start_new_session=True,
+                env=_environment(),
+            )
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process still runs."""
+        return self._process.poll() is None
+
+    def ask(
+        self, command: str, *, seconds: float, event: Callable[[dict[str, Any]], float | None], **content: Any
+    ) -> dict[str, Any]:
+        """Send a command and wait for its answer.
+
+        Args:
+            seconds: Wall-clock limit; the process group is killed when it is passed.
+            event: Called with each message before the answer; a number it returns is a new limit from now on.
+
+        Raises:
+            AuditbenchError: The worker answered with an error; it goes on living.
+            WorkerFault: It did not answer; it is dead and reaped.
+        """
+        number = next(self._numbers)
+        deadline = time.monotonic() + seconds
+        limit = seconds
+        try:
+            self._channel.send({"kind": "command", "command": command, "number": number, **content})
+        except WorkerError:
+            raise self._died() from None
+        while True:
+            message = self._receive(min(_TICK, max(0.0, deadline - time.monotonic())))
+            if message is not None:
+                if message["kind"] == "event":
+                    changed = event(message)
+                    if changed is not None:
+                        limit, deadline = changed, time.monotonic() + changed
+                else:
+                    return self._answer(message, number)
+            if time.monotonic() >= deadline:
+                self.kill()
+                reason = Message(key="core.timed_out", values={"seconds": limit})
+                raise WorkerFault(reason, timed_out=True, details=self._tail())
+
+    def stop(self, seconds: float = 2.0) -> None:
+        """Let the worker end by itself, then end whatever is left of its group."""
+        try:
+            self._channel.send({"kind": "command", "command": "stop", "number": next(self._numbers)})
+            self._process.wait(seconds)
+        except (WorkerError, subprocess.TimeoutExpired):
+            pass
+        self.kill()
+
+    def kill(self) -> None:
+        """End the process group at once and reap the worker; safe to call again."""
+        try:
+            os.killpg(self._process.pid, signal.SIGKILL)
+        except (ProcessLookupError, PermissionError):
+            pass
+        self._process.wait()
+        self._channel.close()
+
+    def _receive(self, seconds: float) -> dict[str, Any] | None:
+        try:
+            message = self._channel.receive(seconds)
+            if message is None and not self.alive:
+                message = self._channel.receive(0)  # what it sent between the wait and its end
+                if message is None:
+                    raise EOFError
+        except EOFError:
+            raise self._died() from None
+        except WorkerError as error:
+            raise self._garbled(error) from None
+        return message
+
+    def _answer(self, message: dict[str, Any], number: int) -> dict[str, Any]:
+        if message["kind"] == "error" and message.get("number") == number:
+            raise error_from(message["error"])
+        if message["kind"] != "answer" or message.get("number") != number:
+            raise self._garbled(WorkerError("an answer to another question"))
+        return message
+
+    def _garbled(self, error: WorkerError) -> WorkerFault:
+        self.kill()
+        text = "; ".join(part for part in (error.problems[0].message, error.problems[0].found) if part)
+        return WorkerFault(Message(key="core.worker_garbled", values={"error": text}), details=self._tail())
+
+    def _died(self) -> WorkerFault:
+        """The fault of a worker whose end of the line is closed; one that only closed it is ended."""
+        try:
+            status = self._process.wait(1.0)
+        except subprocess.TimeoutExpired:
+            return self._garbled(WorkerError("the worker closed its line"))
+        self.kill()
+        return WorkerFault(_end_of(status), details=self._tail())
+
+    def _tail(self) -> str:
+        try:
+            return self._log.read_bytes()[-_LOG_TAIL:].decode("utf-8", "replace")
+        except OSError:
+            return ""
+
+
+def _end_of(status: int) -> Message:
+    if status == -signal.SIGKILL:
+        return Message(key="core.worker_killed")
+    if status < 0:
+        names = {int(number): number.name for number in signal.Signals}
+        return Message(key="core.worker_signal", values={"signal": names.get(-status, f"signal {-status}")})
+    return Message(key="core.worker_exited", values={"status": status})
+
+
+def _environment() -> dict[str, str]:
+    """The environment of a worker: ours, with what decides whether two runs give equal bits."""
+    threads = dict.fromkeys(_THREADS, str(available_cpus()))
+    return {**threads, **_FIXED, **os.environ, "PYTHONHASHSEED": "0"}
