@@ -10,10 +10,10 @@ import numpy as np
 from auditbench.data import TABULAR_INPUT
 from auditbench.findings import Finding, Message
 from auditbench.masking import (
+    agreement_metrics,
     fill_missing,
     importance_metrics,
     metric_interval,
-    rank_agreement,
     sampled_rows,
     value_ranks,
 )
@@ -55,17 +55,12 @@ def analyze(context: AuditContext, params: Params) -> AnalysisResult:
         model_rows=int(arrays["model_rows"].sum()),
     )
     counted = sampled_rows(len(rows), len(context.case_indices), len(context.data))
-    others = {
-        name: result.attributions[0]
-        for name, result in context.results.items()
-        if result.topic == "explanation" and result.attributions
-    }
-    agreement, matrix = rank_agreement("lime", attribution, others, counted, context.rng("agreement"))
+    others = {name: result.attributions[0] for name, result in context.results.items() if result.attributions}
+    agreement = agreement_metrics("lime", attribution, others, counted, context.rng("agreement"))
     importance = importance_metrics("lime", attribution, counted, context.rng("importance"))
     fidelity = _local_fidelity(context, arrays["fidelity"][counted])
     return AnalysisResult(
         metrics=(*importance, *fidelity, *agreement),
-        matrices=(matrix,) if matrix else (),
         attributions=(attribution,),
         notes=_notes(attribution, params, len(background), int(arrays["unseen"].any(axis=1).sum())),
         findings=_findings(fidelity, params.low_fidelity),

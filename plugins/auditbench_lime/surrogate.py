@@ -76,7 +76,7 @@ def local_surrogates(
     )
 
 
-class _Quartiles(QuartileDiscretizer):  # type: ignore[misc] - the library has no types
+class _Quartiles(QuartileDiscretizer):  # type: ignore[misc]  # the library has no types
     """lime's quartile bins, but a bin that holds a single value gives that value.
 
     lime 0.2 returns 0 there: the standardised value, not the value itself.
@@ -122,7 +122,7 @@ def _fit(
         return outputs[:, target]
 
     while target == 0 or target < outputs.shape[1]:
-        state = np.random.RandomState(seed)  # noqa: NPY002 - what the library takes
+        state = np.random.RandomState(seed)
         explainer.random_state = explainer.discretizer.random_state = state
         fit = explainer.explain_instance(row, predict_target, num_features=len(row), num_samples=num_samples)
         weights.append([weight for _, weight in sorted(fit.local_exp[1])])

@@ -12,6 +12,7 @@ from auditbench.statistics import IntervalEstimate, IntervalEstimates, wilson_in
 
 ANALYZER = "performance"
 LOWER_IS_BETTER = frozenset({"log_loss", "brier", "expected_calibration_error", "mse", "rmse", "mae"})
+RAISED_BY_NOISE = frozenset({"expected_calibration_error"})
 WITHOUT_DIRECTION = frozenset(
     {
         "base_rate",
@@ -76,23 +77,33 @@ def estimated(measured: Measured, estimate: IntervalEstimate) -> Metric:
 
 
 def bootstrapped(measured: Measured, estimates: IntervalEstimates, index: int, *, reason: str) -> Metric:
-    """One of several bootstrapped metrics; undefined for `reason`.
-
-    The interval is widened to hold the estimate: a statistic that noise can only raise, such as the calibration error,
-    may otherwise lie below its own percentiles.
-    """
+    """One of several bootstrapped metrics; undefined for `reason`."""
     value, low, high = (float(part[index]) for part in (estimates.estimate, estimates.low, estimates.high))
     if math.isnan(value):
         return measured.metric(None, None, reason)
     if math.isnan(low):
         return measured.metric(value, None, "")
-    interval = Interval(low=min(low, value), high=max(high, value), level=estimates.level, method=estimates.method)
+    interval = Interval(low=low, high=high, level=estimates.level, method=estimates.method)
+    if measured.name in RAISED_BY_NOISE:
+        interval = _spanning(value, interval)
     return measured.metric(value, interval, "")
 
 
 def chance_calibration_error(value: float | None, n: int) -> Metric:
     """What the calibration error is to be read against; a quantile of a simulation, without interval."""
     return Measured(name="calibration_error_by_chance", n=n).metric(value, None, "no_rows")
+
+
+def _spanning(value: float, percentiles: Interval) -> Interval:
+    """The span of the percentiles of replicates and of their reflections at the estimate, within [0, 1].
+
+    Noise can only raise such a value: its percentiles lie too high, their reflections (the basic bootstrap) too low.
+
+    Source: Davison and Hinkley (1997), Bootstrap Methods and their Application, sections 5.2.1 and 5.3.1.
+    """
+    low, high = percentiles.low, percentiles.high
+    bounds = max(0.0, min(low, 2 * value - high)), min(1.0, max(high, 2 * value - low))
+    return Interval(low=bounds[0], high=bounds[1], level=percentiles.level, method="bootstrap-percentile-basic")
 
 
 def _direction(name: str) -> bool | None:

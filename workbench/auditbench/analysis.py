@@ -13,7 +13,6 @@ from auditbench.array_store import checked, describe_array, with_stored
 from auditbench.contracts import Analyzer, Needs
 from auditbench.errors import AnalyzerNotPossible, ResultError
 from auditbench.findings import Message
-from auditbench.hookspecs import hookimpl
 from auditbench.registry import missing_packages
 from auditbench.results import AnalysisResult, Status
 from auditbench.run import plain, validate
@@ -39,15 +38,6 @@ class Outcome:
 
     result: AnalysisResult
     details: str = ""
-
-
-class HostImplementation:
-    """The host's own implementation of `auditbench_run_analyzer`: call the analyzer."""
-
-    @hookimpl(trylast=True)
-    def auditbench_run_analyzer(self, analyzer: Analyzer, context: AuditContext) -> AnalysisResult:
-        """Call the analyzer's function with its context and parameters."""
-        return analyzer.analyze(context, context.params)
 
 
 def run_analyzer(
@@ -94,6 +84,25 @@ def run_analyzer(
         )
 
 
+def rerun(
+    name: str,
+    context: AuditContext,
+    registry: Registry,
+    parameters_of: Callable[[Provided[Analyzer]], tuple[Any, dict[str, Any]]],
+) -> AnalysisResult:
+    """Run another analyzer of the audit on a variant of a context; its arrays stay in memory, its chunks are not kept.
+
+    Args:
+        parameters_of: Validated parameters of an analyzer that takes part; raises PluginError for others.
+    """
+    from auditbench.engines.local import LocalEngine
+
+    provided = registry.analyzer(name)
+    params, parameters = parameters_of(provided)
+    variant = dataclasses.replace(context, analyzer=name, params=params, engine=LocalEngine())
+    return run_analyzer(provided, variant, registry, parameters=parameters).result
+
+
 def unmet_need(needs: Needs, context: AuditContext) -> Message | None:
     """Why an analyzer with these needs cannot run on this model and data; None when it can."""
     facts = context.model.facts
@@ -132,9 +141,7 @@ def presentable(text: str) -> str:
     return line if len(line) <= _TEXT else f"{line[: _TEXT - 1]}…"
 
 
-def _completed(
-    returned: Any, base: AnalysisResult, store: Callable[[str, Any], StoredArray] | None
-) -> AnalysisResult:
+def _completed(returned: Any, base: AnalysisResult, store: Callable[[str, Any], StoredArray] | None) -> AnalysisResult:
     if not isinstance(returned, AnalysisResult):
         raise ResultError("expected an AnalysisResult", found=type(returned).__name__)
     own = {name: getattr(base, name) for name in ("analyzer", "topic", "required", "version", "parameters")}

@@ -37,7 +37,9 @@ def checked(result: AnalysisResult) -> AnalysisResult:
     for kind in _BLOCKS:
         names = [block.name for block in getattr(plain, kind)]
         if len(set(names)) < len(names):
-            raise ResultError(f"expected different names for the {kind.replace('_', ' ')}", found=", ".join(names)[:200])
+            raise ResultError(
+                f"expected different names for the {kind.replace('_', ' ')}", found=", ".join(names)[:200]
+            )
         for block in getattr(plain, kind):
             for field in ARRAY_FIELDS.get(type(block), ()):
                 _check_array(getattr(block, field), f"{block.name}.{field}", nan=field in _MAY_BE_UNDEFINED)
@@ -125,24 +127,6 @@ class FileChunks:
         write_atomic(self._folder / file, content)
         digest = hashlib.sha256(content).hexdigest()
         self._saved({"step": step, "chunk": chunk, "file": file, "sha256": digest})
-
-
-def arrays_are_whole(result: AnalysisResult, folder: Path) -> bool:
-    """Whether every stored array of a result is in the folder, byte for byte."""
-    for kind in _BLOCKS:
-        for block in getattr(result, kind):
-            for field in ARRAY_FIELDS[type(block)]:
-                stored = getattr(block, field)
-                if isinstance(stored, StoredArray) and _digest_or_none(folder / stored.path) != stored.sha256:
-                    return False
-    return True
-
-
-def _digest_or_none(path: Path) -> str | None:
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError:
-        return None
 
 
 def _npy(array: Any) -> bytes:

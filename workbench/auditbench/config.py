@@ -7,9 +7,10 @@ file and turning everything wrong with it into one `ConfigError` is `auditbench.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 Slug = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_.-]{0,63}$")]
 
@@ -82,7 +83,17 @@ class DataTable(_Table):
     def _one_source(self) -> DataTable:
         if (self.dataset is None) == (self.test is None):
             raise ValueError("expected exactly one of `dataset` and `test`")
+        if self.split is not None and self.train is not None:
+            raise ValueError("expected `split` or `train`, not both")
         return self
+
+    @field_validator("bins")
+    @classmethod
+    def _bins_increase(cls, bins: Mapping[str, tuple[float, ...]]) -> Mapping[str, tuple[float, ...]]:
+        for name, bounds in bins.items():
+            if not all(low < high for low, high in pairwise(bounds)):
+                raise ValueError(f"expected upper bounds that increase for {name!r}")
+        return bins
 
 
 class TrainTable(_Table):
@@ -101,6 +112,12 @@ class TrainTable(_Table):
         5, description="Epochs without a better validation loss before stopping."
     )
     validation: Annotated[float, Field(gt=0, lt=1)] = Field(0.1, description="Share of training rows held out.")
+
+    @model_validator(mode="after")
+    def _momentum_is_used(self) -> TrainTable:
+        if self.momentum and self.optimizer != "sgd":
+            raise ValueError("expected `momentum` with `optimizer = \"sgd\"` only")
+        return self
 
 
 class GateTable(_Table):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,8 +13,9 @@ from pydantic import ValidationError
 
 from auditbench.config import AnalyzerTable, AuditConfig
 from auditbench.config_problems import nearest, problems_of
+from auditbench.digests import digest_of
 from auditbench.errors import ConfigError, Problem
-from auditbench.gates import parse_day, gate_ids
+from auditbench.gates import gate_ids, parse_day
 
 MAX_BYTES = 1_000_000
 _HOST_KEYS = frozenset(AnalyzerTable.model_fields) - {"parameters"}
@@ -51,25 +50,37 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> LoadedConfig:
     """
     document = _parse(_read(path), path)
     problems = [problem for text in overrides for problem in _override(document, text)]
-    problems += [_not_finite(where, value) for where, value in _numbers(document) if not math.isfinite(value)]
-    config: AuditConfig | None = None
-    try:
-        config = AuditConfig.model_validate(_with_parameters(document))
-    except ValidationError as error:
-        problems += problems_of(error, AuditConfig)
-    if config is not None:
-        problems += _cross_checks(config)
-    if config is None or problems:
-        raise ConfigError(f"{path.name} is not valid", problems=tuple(problems))
+    config = config_from(document, name=path.name, problems=problems)
     return LoadedConfig(
         config=config, base=path.resolve().parent, digest=config_digest(config), path=path, overrides=tuple(overrides)
     )
 
 
+def config_from(document: Mapping[str, Any], *, name: str, problems: Sequence[Problem] = ()) -> AuditConfig:
+    """A configuration from its parsed tables.
+
+    Args:
+        name: What to call it in an error.
+        problems: Found before; they count too.
+
+    Raises:
+        ConfigError: With every problem.
+    """
+    found = [*problems, *(_not_finite(where, value) for where, value in _numbers(document) if not math.isfinite(value))]
+    try:
+        config = AuditConfig.model_validate(_with_parameters(document))
+    except ValidationError as error:
+        found += problems_of(error, AuditConfig)
+        raise ConfigError(f"{name} is not valid", problems=tuple(found)) from error
+    found += _cross_checks(config)
+    if found:
+        raise ConfigError(f"{name} is not valid", problems=tuple(found))
+    return config
+
+
 def config_digest(config: AuditConfig) -> str:
     """sha256 of a resolved configuration."""
-    text = json.dumps(config.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
+    return digest_of(config.model_dump(mode="json"))
 
 
 def _read(path: Path) -> str:

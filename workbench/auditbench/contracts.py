@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from auditbench.data.loading import DatasetLoader, DatasetSource
 from auditbench.messages import Templates
 from auditbench.models.architecture import Architecture
+from auditbench.run import AuditRun, Capability, Modality
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from auditbench.context import AuditContext
     from auditbench.models import ModelUnderTest
     from auditbench.results import AnalysisResult
-    from auditbench.run import AuditRun, Capability, Modality
 
 __all__ = [
     "Analyzer",

@@ -8,7 +8,7 @@ from typing import Any
 
 from auditbench.contracts import Needs
 from auditbench.errors import Problem
-from auditbench.run import PluginFacts
+from auditbench.run import ModelFacts, PluginFacts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,3 +71,17 @@ class CheckedPart:
     analyzers: tuple[AnalyzerDescription, ...] = ()
     plugins: tuple[PluginFacts, ...] = ()
     problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainedModel:
+    """What `train` made.
+
+    Attributes:
+        path: Folder of the bundle, as the config names it.
+        cost: `seconds`, `rows_per_second`, `peak_memory_bytes`.
+    """
+
+    path: str
+    model: ModelFacts
+    cost: Mapping[str, float]

@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from auditbench.config import GateTable, WaiverTable
 from auditbench.errors import ExitCode
-from auditbench.findings import GateDecision, GateState, Message, Verdict
+from auditbench.findings import GateDecision, GateState, Message, Scalar, Verdict
 from auditbench.results import AnalysisResult, Metric
 
 _Judgement: TypeAlias = tuple[GateState, Message | None]
@@ -135,14 +135,22 @@ def _decide_one(
 def _find(gate: GateTable, name: str, result: AnalysisResult | None) -> tuple[Metric | None, _Judgement]:
     """The one metric that a gate means, or the state and reason of having none."""
     if result is None:
-        return None, ("not_run", Message(key="core.analyzer_absent", values={"analyzer": gate.metric.partition(".")[0]}))
+        return None, (
+            "not_run",
+            Message(key="core.analyzer_absent", values={"analyzer": gate.metric.partition(".")[0]}),
+        )
     if result.status != "ok":
         return None, ("error" if result.status in ("failed", "timed_out") else "not_run", result.reason)
     named = [metric for metric in result.metrics if metric.name == name]
     fitting = [metric for metric in named if gate.where.items() <= metric.where.items()]
     if len(fitting) == 1:
         return fitting[0], ("error", None)
-    values = {"metric": gate.metric, "where": _labels(gate.where), "n": len(fitting), "labels": _candidates(fitting or named)}
+    values: dict[str, Scalar] = {
+        "metric": gate.metric,
+        "where": _labels(gate.where),
+        "n": len(fitting),
+        "labels": _candidates(fitting or named),
+    }
     if fitting:
         return None, ("error", Message(key="core.metric_ambiguous", values=values))
     return None, ("error", Message(key="core.metric_no_label" if named else "core.metric_missing", values=values))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -18,11 +19,19 @@ import pluggy
 from auditbench import hookspecs
 from auditbench.config_problems import nearest
 from auditbench.contracts import Analyzer, Architecture, DatasetLoader, ModelLoader, Needs, Renderer
-from auditbench.errors import AuditbenchError, MissingDependencyError, PluginConflictError, PluginError, UnknownPluginError
-from auditbench.hookspecs import ENTRY_POINT_GROUP, PROJECT
+from auditbench.errors import (
+    AuditbenchError,
+    MissingDependencyError,
+    PluginConflictError,
+    PluginError,
+    UnknownPluginError,
+)
+from auditbench.hookspecs import ENTRY_POINT_GROUP, PROJECT, hookimpl
 from auditbench.run import PluginFacts
 
 if TYPE_CHECKING:
+    from auditbench.context import AuditContext
+    from auditbench.results import AnalysisResult
     from auditbench.run import AuditRun
 
 _Record = TypeVar("_Record", Analyzer, Renderer, ModelLoader, DatasetLoader, Architecture)
@@ -120,6 +129,7 @@ class Registry:
         self._records: dict[str, list[Provided[Any]]] = {}
         self._manager = pluggy.PluginManager(PROJECT)
         self._manager.add_hookspecs(hookspecs)
+        self._manager.register(_HostImplementation(), name=_HOST)
 
     @property
     def hook(self) -> pluggy.HookRelay:
@@ -130,10 +140,6 @@ class Registry:
     def loaded(self) -> tuple[PluginEntry, ...]:
         """The plugins loaded so far."""
         return tuple(self._loaded.values())
-
-    def register_host(self, implementation: object) -> None:
-        """Add the host's own implementation of a hook, which runs after every plugin's."""
-        self._manager.register(implementation, name=PROJECT)
 
     def load(self, name: str, *, where: str = "") -> PluginEntry:
         """Load the plugin that may provide `name`, once.
@@ -217,7 +223,10 @@ class Registry:
         if not self._manager.get_hookcallers(plugin):
             self._manager.unregister(name=entry.name)
             raise PluginError(
-                "this plugin implements no hook", where=where, found=entry.module, fix="mark its functions with `@hookimpl`"
+                "this plugin implements no hook",
+                where=where,
+                found=entry.module,
+                fix="mark its functions with `@hookimpl`",
             )
 
     def _collect(self, hook: str, entry: PluginEntry) -> Iterator[Provided[Any]]:
@@ -225,7 +234,7 @@ class Registry:
         for implementation in getattr(self.hook, hook).get_hookimpls():
             if implementation.plugin_name != entry.name or implementation.wrapper or implementation.hookwrapper:
                 continue
-            for record in _guarded(lambda call=implementation.function: list(call()), f"{hook} raised", where):
+            for record in _guarded(partial(_listed, implementation.function), f"{hook} raised", where):
                 if not isinstance(record, kind):
                     raise PluginError(
                         f"`{hook}` gave something else than {kind.__name__}", where=where, found=type(record).__name__
@@ -234,6 +243,16 @@ class Registry:
                 yield Provided(record=record, origin=entry)
 
 
+class _HostImplementation:
+    """The host's own part in the hooks: run an analyzer by calling it."""
+
+    @hookimpl(trylast=True)
+    def auditbench_run_analyzer(self, analyzer: Analyzer, context: AuditContext) -> AnalysisResult:
+        """Call the analyzer's function with its context and parameters."""
+        return analyzer.analyze(context, context.params)
+
+
+_HOST = "auditbench host"
 _HOOKS: dict[str, type[Any]] = {
     "auditbench_analyzers": Analyzer,
     "auditbench_renderers": Renderer,
@@ -288,6 +307,10 @@ def _guarded(call: Callable[[], Any], message: str, where: str) -> Any:
         raise
     except BaseException as error:
         raise PluginError(message, where=where, found=f"{type(error).__name__}: {error}"[:300]) from error
+
+
+def _listed(function: Callable[[], Iterable[Any]]) -> list[Any]:
+    return list(function())
 
 
 def _check_name(name: Any, entry: PluginEntry) -> None:

@@ -45,7 +45,7 @@ class RunFolder:
         Raises:
             RunFolderError: It is no folder, cannot be written, holds other files, or another audit is at work in it.
         """
-        self.path = Path(os.path.abspath(path))
+        self.path = path.absolute()
         self._made = not self.path.exists()
         self._journal: Journal | None = None
         try:
@@ -70,15 +70,14 @@ class RunFolder:
         """
         old = Journal.read(self.path / JOURNAL)
         known = old.key if old else None
-        if known is not None and known != dict(key):
-            if resume:
-                names = ", ".join(sorted(name for name in {*known, *key} if known.get(name) != key.get(name)))
-                raise RunFolderError(
-                    "the output folder holds the run of another audit",
-                    where=str(self.path),
-                    found=f"another {names}",
-                    fix=f"{_ANOTHER}, or replace that run with --no-resume",
-                )
+        if resume and known is not None and known != dict(key):
+            names = ", ".join(sorted(name for name in {*known, *key} if known.get(name) != key.get(name)))
+            raise RunFolderError(
+                "the output folder holds the run of another audit",
+                where=str(self.path),
+                found=f"another {names}",
+                fix=f"{_ANOTHER}, or replace that run with --no-resume",
+            )
         if known is None or not resume:
             self._clear()
             old = None
@@ -102,10 +101,8 @@ class RunFolder:
         """Write one file of the run durably; it is the old file or the new one, never a part.
 
         Raises:
-            RunFolderError: It cannot be written, or its name would leave the folder or replace one of the run's own.
+            RunFolderError: It cannot be written.
         """
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}", name) or name in _OWN - {RECORD, MANIFEST}:
-            raise RunFolderError("this is no name for a file of a run", where=str(self.path), found=repr(name)[:80])
         write_atomic(self.path / name, content)
 
     def forget_chunks(self, analyzer: str) -> None:
@@ -126,6 +123,19 @@ class RunFolder:
         self.write(MANIFEST, (json.dumps(manifest, indent=1) + "\n").encode())
         self.write(RECORD, record)
 
+    def reopen(self) -> None:
+        """Go on with the journal that is there, so that reports can be added to a finished run."""
+        self._journal = Journal.read(self.path / JOURNAL) or Journal.create(self.path / JOURNAL, {})
+
+    def remove_empty_logs(self) -> bool:
+        """Remove logs in which nothing was written; says whether others are left."""
+        logs = self.path / LOGS
+        for file in logs.iterdir() if logs.is_dir() else ():
+            if not file.stat().st_size:
+                file.unlink()
+        _remove_if_empty(logs)
+        return logs.is_dir()
+
     def abandon(self) -> None:
         """Release the folder after a refusal; one that was made for this audit and holds nothing is removed."""
         begun = self._journal is not None
@@ -144,10 +154,13 @@ class RunFolder:
             if path.is_file():
                 yield path.relative_to(self.path).as_posix(), path
 
+    def _names(self) -> list[str]:
+        return sorted(path.name for path in self.path.iterdir())
+
     def _refuse_foreign_files(self) -> None:
         journal = Journal.read(self.path / JOURNAL)
         own = _OWN | (set(journal.rendered()) if journal else set())
-        foreign = sorted(name for name in os.listdir(self.path) if name not in own and not name.startswith(_TEMPORARY))
+        foreign = [name for name in self._names() if name not in own and not name.startswith(_TEMPORARY)]
         if foreign:
             raise RunFolderError(
                 "the output folder holds files that are not a run's",
@@ -158,7 +171,7 @@ class RunFolder:
 
     def _clear(self) -> None:
         """Remove a run; the lock and the logs of the workers that are already at work stay."""
-        for name in sorted(os.listdir(self.path)):
+        for name in self._names():
             path = self.path / name
             if name in (LOCK, LOGS):
                 continue
@@ -181,12 +194,29 @@ def write_atomic(path: Path, content: bytes) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+        Path(temporary).replace(path)
         _sync_folder(path.parent)
     except OSError as error:
         if temporary:
             Path(temporary).unlink(missing_ok=True)
         raise _refused(f"{path.name} cannot be written ({len(content):,} bytes)", path.parent, error) from error
+
+
+def arrays_are_whole(document: Any, folder: Path) -> bool:
+    """Whether every stored array in a record, as JSON types, is in the folder byte for byte."""
+    if isinstance(document, Mapping):
+        if document.keys() >= {"path", "dtype", "sha256"}:
+            path = folder / str(document["path"])
+            return path.is_file() and _digest(path) == document["sha256"]
+        return all(arrays_are_whole(item, folder) for item in document.values())
+    if isinstance(document, list):
+        return all(arrays_are_whole(item, folder) for item in document)
+    return True
+
+
+def is_report_name(name: str) -> bool:
+    """Whether a renderer may call a file so: a plain name that is none of the run's own."""
+    return bool(re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}", name)) and name not in _OWN
 
 
 def file_part(text: str) -> str:
@@ -231,7 +261,7 @@ def _digest(path: Path) -> str:
 
 
 def _remove_if_empty(folder: Path) -> None:
-    if folder.is_dir() and not os.listdir(folder):
+    if folder.is_dir() and not any(folder.iterdir()):
         folder.rmdir()
 
 

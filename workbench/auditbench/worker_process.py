@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import signal
@@ -15,7 +16,8 @@ from typing import Any
 
 from auditbench.errors import WorkerError
 from auditbench.findings import Message
-from auditbench.provenance import available_cpus
+from auditbench.messages import load_messages, merge_catalogues
+from auditbench.provenance import DISTRIBUTION, available_cpus
 from auditbench.wire import Channel, error_from
 
 _TICK = 0.2
@@ -30,7 +32,7 @@ _FIXED = {
 }
 
 
-class WorkerFault(Exception):
+class WorkerFault(Exception):  # noqa: N818 - no error of the product: the supervisor turns it into a result
     """A worker gave no answer; `timed_out` says whether the supervisor ended it. Handled in the supervisor, never shown.
 
     Attributes:
@@ -44,6 +46,19 @@ class WorkerFault(Exception):
         self.timed_out = timed_out
         self.details = details
 
+    def text(self) -> str:
+        """What happened, in English, for an error message."""
+        return words(self.reason)
+
+
+def no_event(_: dict[str, Any]) -> None:
+    """Ignore an event: for commands whose stages nobody watches."""
+
+
+def words(message: Message) -> str:
+    """A message of the host in English, for terminals and errors."""
+    return merge_catalogues("en", load_messages(DISTRIBUTION)["en"]).text(message)
+
 
 class WorkerProcess:
     """One worker, in a session and process group of its own.
@@ -56,6 +71,7 @@ class WorkerProcess:
     def __init__(self, name: str, log: Path) -> None:
         self.name = name
         self._log = log
+        self._ended = False
         self._numbers = itertools.count(1)
         ours, theirs = socket.socketpair()
         ours.settimeout(_SEND_SECONDS)
@@ -121,10 +137,11 @@ class WorkerProcess:
 
     def kill(self) -> None:
         """End the process group at once and reap the worker; safe to call again."""
-        try:
+        if self._ended:
+            return
+        self._ended = True
+        with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
-        except (ProcessLookupError, PermissionError):
-            pass
         self._process.wait()
         self._channel.close()
 

@@ -1,4 +1,4 @@
-"""What the parts of the page share while it is made: the run, the words, the ids and the number of figures."""
+"""What the parts of the page share while it is made: the run, the words and the ids."""
 
 from __future__ import annotations
 
@@ -22,24 +22,21 @@ _TAKEN_IDS = ("verdict", "gates", "summary", "facts", "cases", "incomplete", "pr
 
 @dataclass(slots=True, kw_only=True)
 class Draft:
-    """The page in the making; figures get their numbers in the order in which they are asked for."""
+    """The page in the making; figures get their numbers when all of it is known."""
 
     run: AuditRun
     say: Words
     slugs: Slugs = field(default_factory=lambda: Slugs(taken={name: f"\0{name}" for name in _TAKEN_IDS}))
     gates: tuple[GateRow, ...] = ()
     section_ids: dict[str, str] = field(default_factory=dict)
-    figures: int = 0
 
     def figure(
         self, kind: str, title: Text, subtitle: Text, body: Body, *, result: AnalysisResult | None = None, **rest: Any
     ) -> Figure:
-        """A numbered figure; its source line names the analyzer, and reading help comes from the catalogue."""
-        self.figures += 1
+        """A figure; its source line names the analyzer, and reading help comes from the catalogue."""
         note = rest.pop("note", EMPTY)
         rest.setdefault("how", self.say.first((f"how.{kind}",)) or EMPTY)
         return Figure(
-            id=f"fig-{self.figures}",
             kind=kind,
             title=title,
             subtitle=subtitle,
@@ -89,8 +86,7 @@ class Draft:
         return self.say.say("table.more", shown=shown, total=total) if total > shown else EMPTY
 
     def _source(self, result: AnalysisResult | None, note: Text) -> Text:
-        number = self.say.say("figure.number", n=self.figures)
-        parts = [number]
+        parts = []
         if result is not None:
             key = "figure.analyzer" if result.version else "figure.analyzer_bare"
             parts.append(self.say.say(key, analyzer=result.analyzer, version=result.version))

@@ -162,7 +162,7 @@ def _training(draft: Draft) -> FactList:
     return FactList(title=say.say("training.title"), facts=tuple(facts))
 
 
-def _learning(draft: Draft) -> tuple[Figure, ...]:
+def _learning(draft: Draft) -> tuple[tuple[Figure, ...], ...]:
     training = draft.run.model.training
     if training is None or len(training.losses) < 2:
         return ()
@@ -178,7 +178,7 @@ def _learning(draft: Draft) -> tuple[Figure, ...]:
             Series(label="validation", x=epochs, y=tuple(pair[1] for pair in training.losses)),
         ),
     )
-    return (curve_figure(draft, None, curve),)
+    return ((curve_figure(draft, None, curve),),)
 
 
 def _inputs(draft: Draft) -> Grid | None:

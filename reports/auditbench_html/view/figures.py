@@ -357,13 +357,12 @@ class Figure:
     """A figure or table with everything that stands around it.
 
     Attributes:
-        id: `fig-4`.
+        number: In the order of the page, from 1; `fig-4` is its place.
         kind: Name of the drawing; a renderer that has none for it shows `data`.
         wide: Whether it needs the whole width of the page.
         data: The numbers, where the drawing does not already show them all.
     """
 
-    id: str
     kind: str
     title: Text
     subtitle: Text
@@ -373,3 +372,4 @@ class Figure:
     source: Text = EMPTY
     data: Grid | None = None
     wide: bool = True
+    number: int = 0

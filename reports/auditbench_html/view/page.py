@@ -196,6 +196,7 @@ class Section:
     Attributes:
         group: Group of the contents list it stands in: `result`, `analyses` or `record`.
         gates: The gates it holds the evidence for.
+        figures: Rows of one wide or one to two narrow figures.
         limits: What this does not show.
         method: Method and parameters, one list an analyzer.
     """
@@ -209,7 +210,7 @@ class Section:
     gates: tuple[GateRow, ...] = ()
     states: tuple[StateBox, ...] = ()
     lists: tuple[FactList, ...] = ()
-    figures: tuple[Figure, ...] = ()
+    figures: tuple[tuple[Figure, ...], ...] = ()
     cases: tuple[CaseView, ...] = ()
     limits: tuple[Text, ...] = ()
     method: tuple[FactList, ...] = ()

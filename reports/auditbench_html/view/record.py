@@ -211,7 +211,7 @@ def _packages(draft: Draft, record: Provenance) -> FactList:
     return FactList(title=say.say("provenance.packages", n=len(facts)), facts=tuple(facts[: 2 * MOST_PACKAGES]))
 
 
-def _time(draft: Draft) -> tuple[Figure, ...]:
+def _time(draft: Draft) -> tuple[tuple[Figure, ...], ...]:
     say, seconds = draft.say, draft.run.volatile.seconds
     stages = sorted(seconds.items(), key=lambda pair: (-pair[1], pair[0]))[:20]
     if not stages:
@@ -230,7 +230,7 @@ def _time(draft: Draft) -> tuple[Figure, ...]:
     )
     title = say.say("time.title", stage=rows[0].label, part=words(f"{100 * stages[0][1] / total:.0f}%" if total else "0%"))
     subtitle = say.say("time.sub", total=duration(draft, total))
-    return (draft.figure("bars", title, subtitle, body, how=EMPTY),)
+    return ((draft.figure("bars", title, subtitle, body, how=EMPTY),),)
 
 
 def _stage(draft: Draft, name: str) -> Text:

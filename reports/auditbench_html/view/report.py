@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
 import re
+from collections.abc import Iterator
 
 from auditbench.messages import Templates, merge_catalogues
 from auditbench.run import AuditRun
@@ -36,6 +39,11 @@ def build_report(run: AuditRun, templates: Templates, *, language: str) -> Repor
     facts = facts_section(draft)
     screen = hero(draft, found)
     name, date = model_name(draft), date_text(draft, run.volatile.finished or run.volatile.started)
+    counter = itertools.count(1)
+    if overview.people is not None:
+        people = dataclasses.replace(overview.people, number=next(counter))
+        overview = dataclasses.replace(overview, people=people)
+    sections = [facts, *_analyses(draft), provenance_section(draft), signoff_section(draft)]
     return Report(
         language=language,
         title=say.say("report.title", verdict=screen.verdict, model=name, date=date or say.say("date.unknown")),
@@ -44,10 +52,17 @@ def build_report(run: AuditRun, templates: Templates, *, language: str) -> Repor
         hero=screen,
         gates=gates_section(draft),
         summary=overview,
-        sections=(facts, *_analyses(draft), provenance_section(draft), signoff_section(draft)),
+        sections=tuple(_numbered(section, counter) for section in sections),
         footing=_footing(run),
         tool=name_text(run.provenance.product),
     )
+
+
+def _numbered(section: Section, counter: Iterator[int]) -> Section:
+    rows = tuple(
+        tuple(dataclasses.replace(figure, number=next(counter)) for figure in row) for row in section.figures
+    )
+    return dataclasses.replace(section, figures=rows)
 
 
 def _analyses(draft: Draft) -> list[Section]:

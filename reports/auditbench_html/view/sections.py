@@ -67,9 +67,9 @@ def _section(draft: Draft, topic: str, results: list[AnalysisResult]) -> Section
         chip=worst_chip(draft, gates),
         gates=gates,
         states=tuple(_state(draft, result) for result in results if result.status != "ok"),
-        figures=tuple(figures),
+        figures=arranged(figures),
         lists=tuple(lists),
-        limits=_notes(draft, finished, ("limit",))[:MOST_LIMITS] or (say.say(f"limits.{topic}") if say.has(f"limits.{topic}") else say.say("limits.none"),),
+        limits=_notes(draft, finished, ("limit",))[:MOST_LIMITS] or (say.say("limits.none"),),
         method=tuple(_method(draft, result) for result in finished),
         method_notes=_notes(draft, finished, ("method", "assumption", "how_to_read")),
     )
@@ -87,6 +87,18 @@ def result_figures(draft: Draft, result: AnalysisResult) -> list[Figure]:
     figures += [tokens_figure(draft, result, block) for block in result.token_attributions]
     figures += [table_figure(draft, result, block) for block in result.tables if block.rows]
     return figures
+
+
+def arranged(figures: list[Figure]) -> tuple[tuple[Figure, ...], ...]:
+    """Figures in rows: a wide one alone, two narrow ones side by side; a narrow one moves up to the one before it."""
+    rows: list[list[Figure]] = []
+    for figure in figures:
+        half = next((row for row in rows if len(row) == 1 and not row[0].wide), None)
+        if half is not None and not figure.wide:
+            half.append(figure)
+        else:
+            rows.append([figure])
+    return tuple(tuple(row) for row in rows)
 
 
 def parameter_facts(draft: Draft, parameters: Mapping[str, Any]) -> tuple[Fact, ...]:

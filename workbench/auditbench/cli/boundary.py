@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import tempfile
 import traceback
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from types import FrameType
+from collections.abc import Sequence
 
 import click
 
 from auditbench.cli.commands import cli
 from auditbench.cli.options import Session
 from auditbench.cli.terminal import complain, prepare_streams, safe_text
-from auditbench.errors import AuditbenchError, ExitCode, Problem, UnsupportedPlatformError
-
-
-class Terminated(KeyboardInterrupt):
-    """SIGTERM, raised where the program stands so that workers are ended and the run folder is left in order."""
+from auditbench.errors import AuditbenchError, ExitCode, Problem
+from auditbench.interruption import Terminated, sigterm_raises
 
 
 def guarded(arguments: Sequence[str] | None = None) -> int:
@@ -28,7 +22,7 @@ def guarded(arguments: Sequence[str] | None = None) -> int:
     session = Session()
     prepare_streams()
     try:
-        with _sigterm_raises():
+        with sigterm_raises():
             return _run(list(sys.argv[1:] if arguments is None else arguments), session)
     except AuditbenchError as error:
         _show_trace(session)
@@ -68,9 +62,9 @@ def described(error: AuditbenchError) -> str:
 
 def _run(arguments: list[str], session: Session) -> int:
     if sys.platform == "win32":
-        raise UnsupportedPlatformError(
-            "Auditbench does not run on Windows itself", fix="use WSL 2, where it runs as on Linux"
-        )
+        from auditbench.provenance import check_platform  # reads the record's types, which `--help` has no need of
+
+        check_platform()
     with cli.make_context("auditbench", arguments, obj=session) as context:
         return int(cli.invoke(context) or ExitCode.PASSED)
 
@@ -113,21 +107,3 @@ def _keep_trace() -> str | None:
     except OSError:
         return None
     return path
-
-
-@contextmanager
-def _sigterm_raises() -> Iterator[None]:
-    """Turn SIGTERM into `Terminated` while a command runs; elsewhere than in the main thread signals stay as they are."""
-    try:
-        before = signal.signal(signal.SIGTERM, _terminate)
-    except ValueError:
-        yield
-        return
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _terminate(number: int, frame: FrameType | None) -> None:
-    raise Terminated

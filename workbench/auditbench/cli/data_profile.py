@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,8 +14,11 @@ from auditbench.errors import DataError, EmptyDataError
 if TYPE_CHECKING:
     import pyarrow
 
-SAMPLE_ROWS = 10_000
-_SAMPLE_BYTES = 4 * 1024 * 1024
+_HEAD_ROWS = 5_000
+_ROWS_A_BATCH = 300
+_BATCHES = 32
+_BATCH_ROWS = 32_768
+_BATCH_BYTES = 4 * 1024 * 1024
 _VALUES = 12
 
 
@@ -82,19 +86,15 @@ def profile_table(path: Path) -> tuple[ColumnProfile, ...]:
 
 
 def _parquet_sample(path: Path) -> pyarrow.Table:
-    """Rows from the first, the middle and the last row group, so that a sorted file shows more than one value."""
+    """Rows from row groups all over the file, so that a sorted file shows more than one value."""
     import pyarrow
     from pyarrow import parquet
 
     with parquet.ParquetFile(path) as file:
-        count = file.num_row_groups
-        groups = sorted({0, count // 2, count - 1}) if count else []
-        batches = [
-            batch
-            for group in groups
-            for batch in _first(file.iter_batches(batch_size=SAMPLE_ROWS // len(groups), row_groups=[group]))
-        ]
-        return pyarrow.Table.from_batches(batches, schema=file.schema_arrow)
+        step = max(1, -(-file.num_row_groups // _BATCHES))
+        groups = list(range(0, file.num_row_groups, step))
+        batches = file.iter_batches(batch_size=_BATCH_ROWS, row_groups=groups)
+        return pyarrow.Table.from_batches(list(_thinned(batches)), schema=file.schema_arrow)
 
 
 def _csv_sample(path: Path) -> pyarrow.Table:
@@ -109,15 +109,22 @@ def _csv_sample(path: Path) -> pyarrow.Table:
     convert = csv.ConvertOptions(
         null_values=list(MISSING_WORDS), strings_can_be_null=True, true_values=[], false_values=[]
     )
-    read = csv.ReadOptions(block_size=_SAMPLE_BYTES)
+    read = csv.ReadOptions(block_size=_BATCH_BYTES)
     with csv.open_csv(path, read_options=read, convert_options=convert) as reader:
-        return pyarrow.Table.from_batches(list(_first(reader)), schema=reader.schema).slice(0, SAMPLE_ROWS)
+        return pyarrow.Table.from_batches(list(_thinned(reader)), schema=reader.schema)
 
 
-def _first(batches: Any) -> Iterator[Any]:
-    for batch in batches:
-        yield batch
-        return
+def _thinned(batches: Iterable[pyarrow.RecordBatch]) -> Iterator[pyarrow.RecordBatch]:
+    """The first rows in full, then rows at equal distances from a bounded number of batches."""
+    import pyarrow
+
+    head = _HEAD_ROWS
+    for batch in islice(batches, _BATCHES):
+        yield batch.slice(0, head)
+        rest = batch.slice(min(head, batch.num_rows))
+        head = max(0, head - batch.num_rows)
+        step = max(1, -(-rest.num_rows // _ROWS_A_BATCH))
+        yield rest.take(pyarrow.array(range(0, rest.num_rows, step), pyarrow.int64()))
 
 
 def _profile(name: str, column: pyarrow.ChunkedArray) -> ColumnProfile:
@@ -138,7 +145,7 @@ def _profile(name: str, column: pyarrow.ChunkedArray) -> ColumnProfile:
         distinct=len(counts),
         values=tuple(value for value, _ in counts.most_common(_VALUES)),
         whole=numeric and (pyarrow.types.is_integer(column.type) or all(value.is_integer() for value in numbers)),
-        counts_up=len(numbers) > 1 and all(b - a == 1 for a, b in zip(numbers, numbers[1:], strict=False)),
+        counts_up=len(numbers) > 1 and all(b - a == 1 for a, b in pairwise(numbers[:_HEAD_ROWS])),
         quantiles=_tertiles(numbers),
     )
 

@@ -31,8 +31,8 @@ def doctor(as_json: bool) -> int:
     else:
         width = max(len(check.name) for check in checks)
         for check in checks:
-            mark, tone = ("ok     ", "good") if check.ok else ("problem", "bad")
-            say(f"{mark}  {padded(safe_text(check.name), width)}  {safe_text(check.detail)}", "" if check.ok else tone)
+            line = f"{padded(safe_text(check.name), width)}  {safe_text(check.detail)}"
+            say(f"ok       {line}" if check.ok else f"problem  {line}", "" if check.ok else "bad")
             if not check.ok:
                 say(f"         fix: {safe_text(check.fix)}")
         say(f"{len(problems)} of {len(checks)} checks found a problem" if problems else "Everything is in order.")

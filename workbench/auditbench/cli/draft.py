@@ -157,7 +157,7 @@ def _model_tables(sources: Sources, task: Task) -> list[str]:
     lines = [
         "[model]",
         f"path = {quoted(sources.model or 'model')}",
-        f'task = "{task}"' + "   # or binary-classification, multiclass-classification, regression",
+        f'task = "{task}"' + "   # binary-classification, multiclass-classification or regression",
     ]
     if task == "binary-classification":
         lines.append("threshold = 0.5               # probability from which a decision is positive")

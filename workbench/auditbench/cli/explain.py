@@ -120,9 +120,10 @@ def explain_metric(name: str) -> list[Explanation]:
 
 def _nearest(name: str, known: Iterable[str]) -> list[str]:
     """Up to three metrics whose full or short name is most like this one."""
-    by_text = {text: full for full in known for text in (full, full.partition(".")[2])}
-    near = difflib.get_close_matches(name, by_text, n=6, cutoff=0.5)
-    return list(dict.fromkeys(by_text[text] for text in near))[:3]
+    names = list(known)
+    texts = {*names, *(full.partition(".")[2] for full in names)}
+    near = difflib.get_close_matches(name, sorted(texts), n=3, cutoff=0.5)
+    return list(dict.fromkeys(full for text in near for full in names if text in {full, full.partition(".")[2]}))[:3]
 
 
 def _explained(analyzer: AnalyzerDescription, full: str) -> Explanation:

@@ -10,29 +10,30 @@ from auditbench.cli.data_profile import ColumnProfile
 
 Task: TypeAlias = Literal["binary-classification", "multiclass-classification", "regression"]
 
-_TARGET_WORDS = frozenset(
-    "target label class y outcome income default churn churned diagnosis survived fraud approved response result decision "
-    "status price score".split()
-)
+# One word a line would hide the tables below.
+# fmt: off
+_TARGET_WORDS = frozenset((
+    "target", "label", "class", "y", "outcome", "income", "default", "churn", "churned", "diagnosis", "survived",
+    "fraud", "approved", "response", "result", "decision", "price", "score",
+))
 _TARGET_TEXT = ("目标", "标签", "类别", "结果", "是否", "收入", "违约", "流失", "诊断", "价格")
-_SENSITIVE_WORDS = frozenset(
-    "sex gender race racial ethnicity ethnic age religion religious disability disabled nationality citizenship marital "
-    "pregnancy pregnant orientation caste veteran birthplace skin".split()
-)
+_SENSITIVE_WORDS = frozenset((
+    "sex", "gender", "race", "racial", "ethnicity", "ethnic", "age", "religion", "religious", "disability",
+    "disabled", "nationality", "citizenship", "marital", "pregnancy", "pregnant", "orientation", "caste",
+    "veteran", "birthplace", "skin",
+))
 _SENSITIVE_PAIRS = (
-    ("native", "country"),
-    ("birth", "country"),
-    ("country", "origin"),
-    ("date", "birth"),
-    ("birth", "year"),
+    ("native", "country"), ("birth", "country"), ("country", "origin"), ("date", "birth"), ("birth", "year"),
 )
 _SENSITIVE_TEXT = (
-    "性别", "年龄", "种族", "民族", "宗教", "信仰", "残疾", "残障", "国籍", "婚姻", "籍贯", "户籍", "户口", "性取向", "怀孕", "孕", "政治面貌",
-)  # fmt: skip
-_ID_WORDS = frozenset("id uuid guid key ssn passport".split())
+    "性别", "年龄", "种族", "民族", "宗教", "信仰", "残疾", "残障", "国籍", "婚姻", "籍贯", "户籍", "户口", "性取向", "怀孕",
+    "孕妇", "政治面貌",
+)
+_ID_WORDS = frozenset(("id", "uuid", "guid", "key", "ssn", "passport"))
 _ID_TEXT = ("编号", "身份证", "序号", "学号", "工号", "手机号")
 _SPLIT_VALUES = frozenset(("train", "test", "valid", "validation"))
 _POSITIVE = ("1", "1.0", "true", "yes", "y", "positive", "approved", "good", "pass", ">50k", "是", "有", "通过")
+# fmt: on
 _CLASSES = 20
 _MANY = 50
 

@@ -23,7 +23,10 @@ def render(run: Path, formats: tuple[str, ...], lang: str | None) -> None:
     """
     from auditbench import supervisor
     from auditbench.cli.terminal import safe_text, say
+    from auditbench.run import read_run
 
     folder = run if run.is_dir() else run.parent
-    for file in supervisor.render(folder, formats or None, lang):
+    configured = read_run(folder).config.get("report", {})
+    chosen = formats or tuple(configured.get("formats", ("html",)))
+    for file in supervisor.render(folder, chosen, lang or configured.get("language", "en")):
         say(safe_text(file))

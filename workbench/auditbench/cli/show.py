@@ -10,7 +10,7 @@ from auditbench.cli.options import Session, debug_option, example, json_option
 
 
 @click.command(
-    epilog=example("auditbench show auditbench-demo", "auditbench show auditbench-demo --json | jq .verdict")
+    epilog=example("auditbench show auditbench-demo/run", "auditbench show auditbench-demo/run --json | jq .verdict")
 )
 @click.argument("run", type=click.Path(path_type=Path))
 @json_option

@@ -22,13 +22,17 @@ def train(config: Path, out: Path | None, overrides: tuple[str, ...], device: st
 
     A bundle made by earlier settings is replaced. `auditbench audit` does this by itself when there is no bundle yet.
     """
+    import json
+
     from auditbench import supervisor
     from auditbench.cli.progress import progress_listener
     from auditbench.cli.terminal import safe_text, say
     from auditbench.config_file import load_config
 
+    if out is not None:
+        overrides = (*overrides, f"model.path={json.dumps(str(out.resolve()))}")
     loaded = load_config(config, overrides)
     with progress_listener() as listener:
-        bundle = supervisor.train(loaded, out=out, device=device, listener=listener)
-    say(f"model    {safe_text(bundle)}")
+        supervisor.train(loaded, device=device, listener=listener)
+    say(f"model    {safe_text(loaded.base / loaded.config.model.path)}")
     say(f"next: auditbench audit {safe_text(config)}")

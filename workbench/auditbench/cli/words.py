@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from auditbench.cli.terminal import Tone
+from auditbench.cli.terminal import Tone, safe_text
 
 if TYPE_CHECKING:
     from auditbench.findings import GateDecision
@@ -55,12 +55,17 @@ def duration(seconds: float) -> str:
     """Seconds as a person reads them: 0.42 s, 12.3 s, 2 min 5 s, 1 h 4 min."""
     if seconds < 1:
         return f"{seconds:.2f} s"
-    if seconds < 60:
+    if round(seconds, 1) < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     if minutes < 60:
         return f"{minutes} min {rest} s"
     return f"{minutes // 60} h {minutes % 60} min"
+
+
+def stage_words(state: str) -> str:
+    """How a stage ended, as words."""
+    return safe_text(state.replace("_", " "))
 
 
 def counted(count: int, singular: str, plural: str = "") -> str:

@@ -141,9 +141,7 @@ def _refuse_not_finite(matrix: npt.NDArray[np.float64], names: tuple[str, ...], 
         )
 
 
-def _labels(
-    y_true: Any, task: Task, classes: tuple[str, ...], rows: int
-) -> tuple[npt.NDArray[Any], tuple[str, ...]]:
+def _labels(y_true: Any, task: Task, classes: tuple[str, ...], rows: int) -> tuple[npt.NDArray[Any], tuple[str, ...]]:
     labels = np.asarray(y_true)
     if labels.shape != (rows,):
         raise DataError("expected one label a row", where="y_true", found=f"shape {labels.shape}", allowed=f"({rows},)")

@@ -123,7 +123,11 @@ def bin_labels(bounds: tuple[float, ...], *, whole: bool) -> tuple[str, ...]:
     """
     whole = whole and all(float(bound).is_integer() for bound in bounds)
     inner = [
-        f"{low:g} to {high - 1:g}" if whole and high - low > 1 else f"{low:g}" if whole else f"{low:g} to under {high:g}"
+        f"{low:g} to {high - 1:g}"
+        if whole and high - low > 1
+        else f"{low:g}"
+        if whole
+        else f"{low:g} to under {high:g}"
         for low, high in pairwise(bounds)
     ]
     return (f"under {bounds[0]:g}", *inner, f"{bounds[-1]:g} and over")
@@ -137,7 +141,9 @@ def _binned(column: NumberColumn, bounds: tuple[float, ...]) -> npt.NDArray[np.s
 
 def _without_bins(name: str, column: NumberColumn) -> DataError:
     present = column.values[~column.missing]
-    quartiles = sorted({round(float(value)) for value in np.quantile(present, [0.25, 0.5, 0.75])}) if len(present) else [0]
+    quartiles = (
+        sorted({round(float(value)) for value in np.quantile(present, [0.25, 0.5, 0.75])}) if len(present) else [0]
+    )
     return DataError(
         f"the sensitive column {name!r} holds numbers, and groups need bounds",
         where=f"data.bins.{name}",

@@ -43,13 +43,15 @@ def typed_column(cells: Any, kind: FeatureKind, *, name: str, shown: str) -> Col
 
 
 def number_column(cells: Any, *, name: str, shown: str) -> NumberColumn:
-    """Numbers of an Arrow column; nulls become NaN, text is read as numbers.
+    """Numbers of an Arrow column; nulls and empty text become NaN, other text is read as numbers.
 
     Raises:
         DataError: A cell is not a number.
     """
     if pa.types.is_dictionary(cells.type):
         cells = cells.cast(cells.type.value_type)
+    if pa.types.is_string(cells.type) or pa.types.is_large_string(cells.type):
+        cells = pc.replace_with_mask(cells.combine_chunks(), pc.equal(cells, "").combine_chunks(), None)
     whole = bool(pa.types.is_integer(cells.type))
     try:
         values = cells.cast(pa.float64(), safe=False).to_numpy()
@@ -60,7 +62,7 @@ def number_column(cells: Any, *, name: str, shown: str) -> NumberColumn:
             where=f"data.types.{name}",
             found=f"{text!r} in row {row}",
             allowed="numbers, or nothing where one is missing",
-            fix=f"correct the cell, or declare data.types.{name} = \"category\"",
+            fix=f'correct the cell, or declare data.types.{name} = "category"',
         ) from error
     return NumberColumn(values=np.asarray(values, dtype=np.float64), whole=whole)
 

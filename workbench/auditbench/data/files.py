@@ -9,15 +9,13 @@ import stat
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any
 
 import pyarrow as pa
 
 from auditbench.errors import DataError, EmptyDataError
-
-if TYPE_CHECKING:
-    import pyarrow.csv
 
 MISSING_WORDS = ("", "NA", "N/A", "NaN", "nan", "null", "NULL")
 """Cells of a CSV file that count as missing; in Parquet, nulls and empty strings do."""
@@ -77,7 +75,7 @@ def open_table(path: Path, *, key: str, shown: str) -> Iterator[TableFile]:
         yield TableFile(shown=shown, names=names, sha256=sha256, read=read)
 
 
-def _open_regular(path: Path, key: str, shown: str) -> BinaryIO:
+def _open_regular(path: Path, key: str, shown: str) -> BufferedReader:
     try:
         # Without O_NONBLOCK, opening a FIFO would wait for a writer.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -106,7 +104,7 @@ def _nearby(path: Path) -> str:
     return f"data files in that folder: {', '.join(files[:5])}" if files else f"check the path: {path}"
 
 
-def _open_parquet(handle: BinaryIO, key: str, shown: str, size: int) -> tuple[tuple[str, ...], Any]:
+def _open_parquet(handle: BufferedReader, key: str, shown: str, size: int) -> tuple[tuple[str, ...], Any]:
     import pyarrow.parquet as pq
 
     def damaged(error: Exception) -> DataError:
@@ -134,7 +132,7 @@ def _open_parquet(handle: BinaryIO, key: str, shown: str, size: int) -> tuple[tu
     return names, read
 
 
-def _open_csv(handle: BinaryIO, key: str, shown: str) -> tuple[tuple[str, ...], Any]:
+def _open_csv(handle: BufferedReader, key: str, shown: str) -> tuple[tuple[str, ...], Any]:
     from pyarrow import csv as arrow_csv
 
     handle.seek(0)

@@ -84,6 +84,4 @@ def _category(name: str, column: CategoryColumn, part: TablePart, start: int) ->
             fix=f'add {name!r} to data.exclude, or declare data.types.{name} = "number" if these are numbers',
         )
     categories = tuple(column.names[int(code)] for code in present)
-    return FeatureSpec(
-        name=name, kind="category", categories=categories, start=start, stop=start + len(categories) + 1
-    )
+    return FeatureSpec(name=name, kind="category", categories=categories, start=start, stop=start + len(categories) + 1)

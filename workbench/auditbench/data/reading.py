@@ -123,9 +123,7 @@ def _check_names(table: DataTable, file: TableFile, features: tuple[str, ...], p
     named += [("data.sensitive", name) for name in table.sensitive]
     named += [(f"data.types.{name}", name) for name in table.types]
     named += [(f"data.bins.{name}", name) for name in table.bins]
-    problems = [
-        _missing_column(key, name, file) for key, name in named if name is not None and name not in file.names
-    ]
+    problems = [_missing_column(key, name, file) for key, name in named if name is not None and name not in file.names]
     if table.target in features:
         problems.append(
             Problem(

@@ -34,51 +34,65 @@ def spearman(first: npt.ArrayLike, second: npt.ArrayLike) -> Numbers:
     return np.asarray((a * b).sum(axis=-1) / np.where(scale > 0, scale, np.nan))
 
 
-def rank_agreement(
+def agreement_metrics(
     analyzer: str,
     attribution: Attribution,
     others: Mapping[str, Attribution],
     counted: slice,
     rng: np.random.Generator,
-) -> tuple[tuple[Metric, ...], Matrix | None]:
-    """Spearman's correlation of mean |contribution| between methods, as metrics with this one and as a matrix of all.
+) -> tuple[Metric, ...]:
+    """`rank_agreement` with each other method: Spearman's correlation of mean |contribution| of the players.
 
-    Over the counted rows that both methods explained, averaged over targets. Methods with other players or targets are
-    left out; without any other there is neither metric nor matrix.
+    Over the counted rows that both methods explained, averaged over targets; the interval resamples these rows. Methods
+    with other players or targets are left out.
 
     Args:
         others: Attributions by the name of their analyzer.
         counted: Rows of `attribution` to count, see `sampled_rows`.
     """
+    metrics = []
+    for name, other in _comparable(attribution, others).items():
+        kept = set(attribution.row_ids[counted]).intersection(other.row_ids)
+        metrics.append(_agreement_metric(analyzer, name, _sizes(attribution, kept), _sizes(other, kept), rng))
+    return tuple(metrics)
+
+
+def agreement_matrix(
+    analyzer: str, attribution: Attribution, others: Mapping[str, Attribution], counted: slice
+) -> Matrix | None:
+    """The same correlation between all methods, over the counted rows that all of them explained; None without others.
+
+    Undefined cells are those of a method that gives all players the same size.
+    """
     import numpy as np
 
-    key = (attribution.player_names, attribution.target_names)
-    alike = {name: other for name, other in others.items() if (other.player_names, other.target_names) == key}
+    alike = _comparable(attribution, others)
     if not alike:
-        return (), None
-    kept = set(attribution.row_ids[counted])
-    kept.intersection_update(*(other.row_ids for other in alike.values()))
+        return None
     methods = {analyzer: attribution, **alike}
-    sizes = {name: _sizes(part, kept) for name, part in methods.items()}
-    metrics = tuple(_agreement_metric(analyzer, name, sizes[analyzer], sizes[name], rng) for name in alike)
-    means = {name: rows.mean(axis=0) if len(rows) else np.zeros(len(key[0])) for name, rows in sizes.items()}
-    cells = tuple(tuple(_finite(spearman(means[row], means[column])) for column in methods) for row in methods)
-    matrix = Matrix(
+    kept = set(attribution.row_ids[counted]).intersection(*(other.row_ids for other in alike.values()))
+    players = len(attribution.player_names)
+    means = [_sizes(part, kept).mean(axis=0) if kept else np.zeros(players) for part in methods.values()]
+    return Matrix(
         name="agreement",
-        title=Message(key=f"{analyzer}.agreement_title"),
+        title=Message(key=f"{analyzer}.agreement"),
         kind="agreement",
-        row_label=Message(key=f"{analyzer}.agreement_method"),
-        column_label=Message(key=f"{analyzer}.agreement_method"),
+        row_label=Message(key=f"{analyzer}.agreement.method"),
+        column_label=Message(key=f"{analyzer}.agreement.method"),
         rows=tuple(methods),
         columns=tuple(methods),
-        values=cells,
+        values=tuple(tuple(_finite(spearman(row, column)) for column in means) for row in means),
     )
-    return metrics, matrix
+
+
+def _comparable(attribution: Attribution, others: Mapping[str, Attribution]) -> dict[str, Attribution]:
+    own = (attribution.player_names, attribution.target_names)
+    return {name: other for name, other in others.items() if (other.player_names, other.target_names) == own}
 
 
 def _agreement_metric(analyzer: str, other: str, own: Numbers, theirs: Numbers, rng: np.random.Generator) -> Metric:
     estimate = bootstrap_interval(
-        lambda a, b: spearman(a.mean(axis=1), b.mean(axis=1)) if a.shape[1] else [float("nan")] * len(a),
+        lambda a, b: spearman(a.mean(axis=1), b.mean(axis=1)),
         [own, theirs],
         rng=rng,
     )

@@ -87,9 +87,11 @@ class ModelUnderTest:
 
     def decisions(self, outputs: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Predicted class indices, shape `(rows,)`; for regression the predicted values."""
+        import numpy as np
+
         if self.facts.task == "regression":
             return outputs[:, 0]
         probabilities = self.probabilities(outputs)
         if self.facts.threshold is not None and probabilities.shape[1] == 2:
             return (probabilities[:, 1] >= self.facts.threshold).astype("int64")
-        return probabilities.argmax(axis=1)
+        return np.asarray(probabilities.argmax(axis=1))

@@ -1,0 +1,36 @@
+"""Gradient attributions of a table's features, computed by the captum library."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from auditbench import Analyzer, Needs, hookimpl
+from auditbench.messages import load_messages
+from auditbench_captum.params import Params
+
+if TYPE_CHECKING:
+    from auditbench.context import AuditContext
+    from auditbench.results import AnalysisResult
+
+
+@hookimpl
+def auditbench_analyzers() -> Iterator[Analyzer]:
+    """Register `captum`."""
+    yield Analyzer(
+        name="captum",
+        topic="explanation",
+        summary="Integrated gradients and other gradient attributions, by the captum library",
+        analyze=_analyze,
+        Params=Params,
+        needs=Needs(capabilities=("gradients",), modalities=("tabular",), packages=("captum",)),
+        after=("shap", "lime"),
+        metrics=("mean_absolute_attribution", "completeness_gap", "rank_agreement"),
+        messages=load_messages("auditbench_captum"),
+    )
+
+
+def _analyze(context: AuditContext, params: Params) -> AnalysisResult:
+    from auditbench_captum.analysis import analyze
+
+    return analyze(context, params)

@@ -1,0 +1,172 @@
+"""The `captum` analyzer: from a context to its blocks."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from auditbench.data import TABULAR_INPUT
+from auditbench.findings import Finding, Message
+from auditbench.masking import (
+    additivity_gap,
+    agreement_matrix,
+    agreement_metrics,
+    importance_metrics,
+    sampled_rows,
+    value_ranks,
+)
+from auditbench.results import AnalysisResult, Attribution, Metric, Note
+from auditbench_captum.gradients import gradient_attributions
+from auditbench_captum.methods import METHODS
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from auditbench.context import AuditContext
+    from auditbench.data import Rows
+    from auditbench.models import ModelUnderTest
+    from auditbench_captum.params import Params
+
+CHUNK_ROWS = 64
+COMPLETENESS_LIMIT = 0.01
+"""Completeness gap, as a share of the output range, above which there is a finding."""
+
+
+def analyze(context: AuditContext, params: Params) -> AnalysisResult:
+    """Explain the rows that all explainers of this audit explain, and summarise."""
+    rows = context.explained_rows(params.rows)
+    background = context.data.background(params.background, context.rng("background"))
+    output_range = np.ptp(context.outputs, axis=0)
+    work = partial(explain_chunk, model=context.model, background=background, params=params, output_range=output_range)
+    arrays = context.map_rows(work, rows, chunk_rows=min(CHUNK_ROWS, context.model.batch_rows))
+    features, method = context.model.features, METHODS[params.method]
+    attribution = Attribution(
+        name="contributions",
+        method=f"captum.{params.method}",
+        values=arrays["values"],
+        player_names=tuple(feature.name for feature in features),
+        target_names=context.model.target_names,
+        base_values=arrays["base_values"],
+        outputs=arrays["outputs"],
+        player_values=value_ranks(rows.inputs[TABULAR_INPUT], background.inputs[TABULAR_INPUT], features),
+        row_ids=rows.row_ids,
+        additive=method.additive,
+        unit=context.model.facts.output,
+        model_rows=int(arrays["model_rows"].sum()),
+    )
+    counted = sampled_rows(len(rows), len(context.case_indices), len(context.data))
+    others = {name: result.attributions[0] for name, result in context.results.items() if result.attributions}
+    agreement = agreement_metrics("captum", attribution, others, counted, context.rng("agreement"))
+    matrix = agreement_matrix("captum", attribution, others, counted)
+    importance = importance_metrics("captum", attribution, counted, context.rng("importance"))
+    gap = _completeness(arrays, output_range, additive=method.additive)
+    return AnalysisResult(
+        metrics=(*importance, gap, *agreement),
+        matrices=(matrix,) if matrix else (),
+        attributions=(attribution,),
+        notes=_notes(attribution, params, len(background), arrays["steps"], gap),
+        findings=_completeness_finding(gap),
+    )
+
+
+def explain_chunk(
+    rows: Rows,
+    rng: np.random.Generator,
+    *,
+    model: ModelUnderTest,
+    background: Rows,
+    params: Params,
+    output_range: npt.NDArray[np.float64],
+) -> dict[str, npt.NDArray[np.generic]]:
+    """Contributions of one chunk of rows; `model_rows` shares the chunk's count out over its rows."""
+    outputs = model.predict(rows.inputs)
+    found = gradient_attributions(
+        model.module,
+        model.encode(rows.inputs),
+        model.encode(background.inputs),
+        outputs,
+        model.features,
+        params=params,
+        output_range=output_range,
+        batch_rows=model.batch_rows,
+        rng=rng,
+    )
+    return {
+        "values": found.values,
+        "base_values": found.base_values,
+        "steps": found.steps,
+        "outputs": outputs,
+        "model_rows": np.diff((found.model_rows + len(rows)) * np.arange(len(rows) + 1) // len(rows)),
+    }
+
+
+def _completeness(
+    arrays: dict[str, npt.NDArray[np.float64]], output_range: npt.NDArray[np.float64], *, additive: bool
+) -> Metric:
+    """The worst gap over rows and targets; undefined where the method promises no sum or the output is constant."""
+    gaps = additivity_gap(arrays["values"], arrays["base_values"], arrays["outputs"], output_range)
+    known = gaps[~np.isnan(gaps)] if additive else np.empty(0)
+    undefined = Message(key="captum.constant_output" if additive else "captum.not_additive")
+    return Metric(
+        name="completeness_gap",
+        value=float(known.max()) if known.size else None,
+        higher_is_better=False,
+        no_interval="exact",
+        n=len(gaps),
+        method="captum.completeness_gap.formula",
+        reason=None if known.size else undefined,
+    )
+
+
+def _completeness_finding(gap: Metric) -> tuple[Finding, ...]:
+    if gap.value is None or gap.value <= COMPLETENESS_LIMIT:
+        return ()
+    finding = Finding(
+        rule="captum.completeness_gap_above_limit",
+        severity="medium",
+        title=Message(
+            key="captum.completeness_gap_above_limit", values={"gap": gap.value, "limit": COMPLETENESS_LIMIT}
+        ),
+        action=Message(key="captum.completeness_gap_above_limit.action"),
+        metrics=("captum.completeness_gap",),
+    )
+    return (finding,)
+
+
+def _notes(
+    attribution: Attribution, params: Params, background: int, steps: npt.NDArray[np.float64], gap: Metric
+) -> tuple[Note, ...]:
+    method = METHODS[params.method]
+    values = {
+        "rows": len(attribution.row_ids),
+        "background": background,
+        "n_steps": params.n_steps,
+        "n_samples": params.n_samples,
+        "model_rows": attribution.model_rows,
+    }
+    limits = ["captum.limit_baseline", "captum.limit_encoded", "captum.limit_sampled_rows"]
+    if not method.additive:
+        limits.append("captum.limit_not_additive")
+    if params.method == "gradient_shap":
+        limits.append("captum.limit_no_standard_error")
+    reading = "captum.how_to_read" if method.signed else "captum.how_to_read_unsigned"
+    return (
+        Note(kind="method", text=Message(key=f"captum.method_{params.method}", values=values)),
+        *_completeness_notes(params, steps, gap),
+        Note(kind="assumption", text=Message(key=f"captum.starts_from_{method.starts_from}", values=values)),
+        *(Note(kind="limit", text=Message(key=key, values=values)) for key in limits),
+        Note(kind="how_to_read", text=Message(key=reading, values={"unit": attribution.unit})),
+    )
+
+
+def _completeness_notes(params: Params, steps: npt.NDArray[np.float64], gap: Metric) -> tuple[Note, ...]:
+    notes = []
+    if gap.value is not None:
+        notes.append(Note(kind="method", text=Message(key="captum.completeness", values={"gap": gap.value})))
+    refined = int((steps > params.n_steps).any(axis=1).sum())
+    if refined:
+        values = {"n": refined, "most_steps": int(steps.max()), "tolerance": params.tolerance}
+        notes.append(Note(kind="method", text=Message(key="captum.refined", values=values)))
+    return tuple(notes)

@@ -1,0 +1,93 @@
+"""From decisions and sensitive features to the result of `fairness`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from auditbench.errors import ModelError
+from auditbench.findings import Message
+from auditbench.results import AnalysisResult, Note
+from auditbench_fairness.classification import measure_classifier
+from auditbench_fairness.comparisons import comparison_table
+from auditbench_fairness.groups import Grouping, cells_of, groupings_of
+from auditbench_fairness.measures import message
+from auditbench_fairness.regression import measure_regression
+from auditbench_fairness.rules import findings
+from auditbench_fairness.summary import disparity_table, group_table
+
+if TYPE_CHECKING:
+    from auditbench.context import AuditContext
+    from auditbench_fairness import Params
+
+
+def analyze(context: AuditContext, params: Params) -> AnalysisResult:
+    """Measure what the model decides for each group of each sensitive feature, and what differs between groups.
+
+    Raises:
+        ModelError: Outputs that are NaN or infinite, from which no decision follows.
+    """
+    wrong = int(np.count_nonzero(~np.isfinite(context.outputs)))
+    if wrong:
+        raise ModelError(
+            "the model gives outputs that are not numbers",
+            found=f"{wrong} of {context.outputs.size} outputs NaN or infinite",
+            allowed="finite outputs",
+            fix="look for diverged training or unscaled inputs",
+        )
+    cells = cells_of(context.data.sensitive_features)
+    groupings = groupings_of(cells, params.intersections)
+    y_pred = context.model.decisions(context.outputs)
+    measure = measure_regression if context.data.task == "regression" else measure_classifier
+    measured = measure(context, params, cells, groupings, y_pred)
+    tables = [group_table(measured.group_metrics), disparity_table(measured.summaries)]
+    if measured.comparisons:
+        tables.append(comparison_table(measured.comparisons))
+    return AnalysisResult(
+        metrics=(*measured.group_metrics, *measured.disparity_metrics),
+        tables=tuple(tables),
+        notes=_notes(context, params, groupings),
+        findings=findings(measured, params),
+    )
+
+
+def _notes(context: AuditContext, params: Params, groupings: tuple[Grouping, ...]) -> tuple[Note, ...]:
+    regression = context.data.task == "regression"
+    notes = [
+        Note(kind="method", text=_decision_rule(context)),
+        Note(
+            kind="method",
+            text=message("note.minimum", minimum_group=params.minimum_group, minimum_outcomes=params.minimum_outcomes),
+        ),
+        Note(
+            kind="method",
+            text=message("note.intervals_regression" if regression else "note.intervals", replicates=params.replicates),
+        ),
+        Note(kind="method", text=message("note.comparisons_regression" if regression else "note.comparisons")),
+        Note(kind="how_to_read", text=message("groups.how")),
+        Note(kind="how_to_read", text=message("disparities.how")),
+        Note(kind="how_to_read", text=message("comparisons.how")),
+        Note(kind="limit", text=message("limit.above_zero")),
+        Note(kind="limit", text=message("limit.recorded")),
+        Note(kind="limit", text=message("limit.law")),
+    ]
+    if not regression:
+        notes.append(Note(kind="limit", text=message("limit.incompatible")))
+        notes.append(Note(kind="limit", text=message("limit.reference_line", line=params.reference_line)))
+    cut = [grouping.feature for grouping in groupings if len(grouping.groups) > params.most_groups]
+    if cut:
+        notes.append(Note(kind="limit", text=message("limit.most_groups", n=params.most_groups, names=", ".join(cut))))
+    left_out = len(context.data.classes) - params.most_classes
+    if left_out > 0 and len(context.data.classes) > 2:
+        notes.append(Note(kind="limit", text=message("limit.most_classes", n=left_out, most=params.most_classes)))
+    return tuple(notes)
+
+
+def _decision_rule(context: AuditContext) -> Message:
+    classes, threshold = context.data.classes, context.model.facts.threshold
+    if context.data.task == "regression":
+        return message("note.regression")
+    if len(classes) == 2:
+        return message("note.binary", positive=classes[1], threshold=0.5 if threshold is None else threshold)
+    return message("note.multiclass")

@@ -1,0 +1,182 @@
+"""Means of groups of a regression model: prediction, error and absolute error, and what differs between groups."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from scipy import special
+
+from auditbench.findings import Message
+from auditbench.results import Metric
+from auditbench.statistics import mean_intervals, normal_quantile, percentile_intervals
+from auditbench.statistics.bootstrap import resampling_weights
+from auditbench_fairness.comparisons import Comparison
+from auditbench_fairness.groups import Cells, Grouping
+from auditbench_fairness.measures import disparity_metric, group_metric, message
+from auditbench_fairness.rates import Mask, Numbers, difference, difference_to_overall
+from auditbench_fairness.summary import GroupLine, Measured, Summary
+
+if TYPE_CHECKING:
+    from auditbench.context import AuditContext
+    from auditbench_fairness import Params
+
+Rows: TypeAlias = npt.NDArray[np.int64]
+
+MEANS = ("mean_prediction", "mean_error", "mean_absolute_error")
+
+
+def measure_regression(
+    context: AuditContext, params: Params, cells: Cells, groupings: tuple[Grouping, ...], y_pred: npt.NDArray[Any]
+) -> Measured:
+    """Means, differences and comparisons of a regression model whose predictions are `y_pred`."""
+    error = y_pred - context.data.y_true
+    values = np.stack([y_pred, error, np.abs(error)], axis=1).astype(np.float64)
+    measured = Measured()
+    for grouping in groupings:
+        row_groups = grouping.cell_groups[cells.row_cells]
+        measured.add(_grouping(grouping, row_groups, values, params, context.rng(grouping.feature)))
+    return measured
+
+
+def _grouping(
+    grouping: Grouping, row_groups: Rows, values: Numbers, params: Params, rng: np.random.Generator
+) -> Measured:
+    sizes = np.bincount(row_groups, minlength=len(grouping.groups))
+    estimated = sizes >= params.minimum_group
+    listed = sorted(np.argsort(-sizes, kind="stable")[: params.most_groups].tolist())
+    summaries = _disparities(grouping, row_groups, values, estimated, params, rng)
+    return Measured(
+        group_metrics=[
+            metric
+            for group in listed
+            for metric in _group_metrics(grouping, group, values[row_groups == group], params)
+        ],
+        disparity_metrics=[summary.metric for summary in summaries],
+        summaries=summaries,
+        comparisons=_comparisons(grouping, row_groups, values, [group for group in listed if estimated[group]]),
+        lines=[
+            GroupLine(
+                feature=grouping.feature,
+                group=name,
+                depth=grouping.depth,
+                n=int(sizes[index]),
+                estimated=bool(estimated[index]),
+            )
+            for index, name in enumerate(grouping.groups)
+        ],
+    )
+
+
+def _group_metrics(grouping: Grouping, group: int, values: Numbers, params: Params) -> list[Metric]:
+    n = len(values)
+    where = {"feature": grouping.feature, "group": grouping.groups[group]}
+    reason: Message | None = None
+    if n < params.minimum_group:
+        small = message("undefined.small_group", n=n, minimum=params.minimum_group)
+        reason = small if n else message("undefined.empty_group")
+    means = mean_intervals(values)
+    metrics = []
+    for index, name in enumerate(MEANS):
+        value, low, high = (float(part[index]) for part in (means.estimate, means.low, means.high))
+        bounds = None if reason is not None or math.isnan(low) else (low, high)
+        metrics.append(
+            group_metric(
+                name,
+                None if reason is not None else value,
+                bounds,
+                n=n,
+                where=where,
+                method=means.method,
+                unit="value",
+                reason=reason,
+            )
+        )
+    return metrics
+
+
+def _disparities(
+    grouping: Grouping,
+    row_groups: Rows,
+    values: Numbers,
+    estimated: Mask,
+    params: Params,
+    rng: np.random.Generator,
+) -> list[Summary]:
+    """Differences between groups; the rows of each group are resampled on their own, so that sizes stay."""
+    sizes = np.bincount(row_groups, minlength=len(grouping.groups))
+    means = np.full((params.replicates + 1, len(sizes), values.shape[1]), np.nan)
+    for group in np.flatnonzero(sizes):
+        own = values[row_groups == group]
+        means[0, group] = own.mean(axis=0)
+        drawn = [weights @ own / len(own) for weights in resampling_weights(rng, len(own), params.replicates)]
+        means[1:, group] = np.concatenate(drawn)
+    overall = np.nansum(means * sizes[:, np.newaxis], axis=1) / max(1, int(sizes.sum()))
+    found = {f"{name}_difference": difference(means[..., i], estimated) for i, name in enumerate(MEANS)}
+    if params.reference == "overall":
+        found |= {
+            f"{name}_difference_to_overall": difference_to_overall(means[..., i], overall[:, i], estimated)
+            for i, name in enumerate(MEANS)
+        }
+    stacked = np.stack(list(found.values()), axis=1)
+    estimates = percentile_intervals(stacked[0], stacked[1:])
+    return [
+        Summary(
+            metric=disparity_metric(
+                name,
+                estimates,
+                index,
+                n=int(sizes[estimated].sum()),
+                where={"feature": grouping.feature},
+                reason=message("undefined.fewer_than_two_groups"),
+                unit="value",
+            ),
+            compared=int(estimated.sum()),
+            left_out=int((sizes[~estimated] > 0).sum()),
+            undefined_replicates=int(estimates.undefined_replicates[index]),
+        )
+        for index, name in enumerate(found)
+    ]
+
+
+def _comparisons(grouping: Grouping, row_groups: Rows, values: Numbers, groups: list[int]) -> list[Comparison]:
+    if len(np.unique(row_groups)) == 2:
+        groups = groups[:1]  # the second comparison would be the first one mirrored
+    found = []
+    for group in groups:
+        own, rest = values[row_groups == group], values[row_groups != group]
+        if len(own) < 2 or len(rest) < 2:
+            continue
+        gap = own.mean(axis=0) - rest.mean(axis=0)
+        error, p_values = _welch(own, rest, gap)
+        half = normal_quantile(0.975) * error
+        found += [
+            Comparison(
+                where={"feature": grouping.feature, "group": grouping.groups[group]},
+                measure=name,
+                value=float(own[:, index].mean()),
+                rest=float(rest[:, index].mean()),
+                low=float(gap[index] - half[index]),
+                high=float(gap[index] + half[index]),
+                n=len(own),
+                p_value=float(p_values[index]),
+            )
+            for index, name in enumerate(MEANS)
+        ]
+    return found
+
+
+def _welch(own: Numbers, rest: Numbers, gap: Numbers) -> tuple[Numbers, Numbers]:
+    """Standard errors of the differences of means, and two-sided p-values; NaN where nothing varies.
+
+    Source: Welch (1947), Biometrika 34:28.
+    """
+    parts = np.stack([own.var(axis=0, ddof=1) / len(own), rest.var(axis=0, ddof=1) / len(rest)])
+    variance = parts.sum(axis=0)
+    varies = variance > 0
+    weight = np.divide(parts**2, variance**2, out=np.ones_like(parts), where=varies)
+    freedom = 1.0 / (weight / np.array([[len(own) - 1], [len(rest) - 1]])).sum(axis=0)
+    statistic = np.divide(np.abs(gap), np.sqrt(variance), out=np.full(gap.shape, np.nan), where=varies)
+    return np.sqrt(variance), 2.0 * special.stdtr(freedom, -statistic)

@@ -1,0 +1,96 @@
+"""When a difference between groups, or a group that is too small, becomes a finding."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from auditbench.findings import Finding, Message, Severity
+from auditbench.results import Metric
+from auditbench.statistics import benjamini_hochberg
+from auditbench_fairness.comparisons import Comparison
+from auditbench_fairness.measures import ANALYZER, message
+from auditbench_fairness.rates import RATES
+from auditbench_fairness.summary import Measured
+
+if TYPE_CHECKING:
+    from auditbench_fairness import Params
+
+NAMED_GROUPS = 5
+FALSE_DISCOVERY_RATE = 0.05
+
+
+def findings(measured: Measured, params: Params) -> tuple[Finding, ...]:
+    """Findings by fixed rules.
+
+    `gap`: the interval of a demographic parity ratio lies below `reference_line`.
+    `error_gap`: the interval of an equalized odds difference lies above `difference_line`.
+    Both only where the rate of at least one group differs from that of all other rows at an adjusted p-value below
+    `FALSE_DISCOVERY_RATE`: a largest gap over many small groups can be wide by chance.
+    `small_groups`: groups of a feature have rows, and too few of them to estimate every rate.
+    `one_group`: a feature has one value on all rows.
+    """
+    told_apart = _told_apart(measured.comparisons)
+    found = [finding for metric in measured.disparity_metrics for finding in _gaps(metric, params, told_apart)]
+    return (*found, *_sizes(measured))
+
+
+def _told_apart(comparisons: list[Comparison]) -> set[tuple[str, str, str]]:
+    """Feature, class and measure of the comparisons that a family-wide test tells from chance."""
+    adjusted = benjamini_hochberg([comparison.p_value for comparison in comparisons])
+    return {
+        (comparison.where["feature"], comparison.where.get("class", ""), comparison.measure)
+        for comparison, p_value in zip(comparisons, adjusted.tolist(), strict=True)
+        if p_value < FALSE_DISCOVERY_RATE
+    }
+
+
+def _gaps(metric: Metric, params: Params, told_apart: set[tuple[str, str, str]]) -> list[Finding]:
+    if metric.interval is None:
+        return []
+    place = metric.where["feature"], metric.where.get("class", "")
+    by_chance = {name for name in RATES if (*place, name) not in told_apart}
+    if metric.name == "demographic_parity_ratio" and metric.interval.high < params.reference_line:
+        return [] if "selection_rate" in by_chance else [_gap("gap", "high", metric, params.reference_line)]
+    if metric.name == "equalized_odds_difference" and metric.interval.low > params.difference_line:
+        chance = {"true_positive_rate", "false_positive_rate"} <= by_chance
+        return [] if chance else [_gap("error_gap", "medium", metric, params.difference_line)]
+    return []
+
+
+def _gap(rule: str, severity: Severity, metric: Metric, line: float) -> Finding:
+    interval = metric.interval
+    values: dict[str, float | str | None] = {"feature": metric.where["feature"], "value": metric.value, "line": line}
+    if interval is not None:
+        values |= {"low": interval.low, "high": interval.high}
+    key = f"finding.{rule}"
+    if "class" in metric.where:
+        key, values["of_class"] = f"{key}_class", metric.where["class"]
+    return Finding(
+        rule=f"{ANALYZER}.{rule}",
+        severity=severity,
+        title=message(key, **values),
+        action=message(f"finding.{rule}.action"),
+        metrics=(f"{ANALYZER}.{metric.name}",),
+        where=metric.where,
+    )
+
+
+def _note(rule: str, feature: str, title: Message, action: Message) -> Finding:
+    return Finding(rule=f"{ANALYZER}.{rule}", severity="low", title=title, action=action, where={"feature": feature})
+
+
+def _sizes(measured: Measured) -> list[Finding]:
+    found = []
+    for feature in dict.fromkeys(line.feature for line in measured.lines):
+        lines = [line for line in measured.lines if line.feature == feature and line.n]
+        names = list(dict.fromkeys(line.group for line in lines))
+        small = list(dict.fromkeys(line.group for line in lines if not line.estimated))
+        if len(names) == 1 and lines[0].depth == 1:
+            title = message("finding.one_group", feature=feature, group=names[0])
+            action = message("finding.one_group.action")
+            found.append(_note("one_group", feature, title, action))
+        elif small:
+            shown = ", ".join(small[:NAMED_GROUPS]) + (", …" if len(small) > NAMED_GROUPS else "")
+            title = message("finding.small_groups", n=len(small), total=len(names), feature=feature, groups=shown)
+            found.append(_note("small_groups", feature, title, message("finding.small_groups.action")))
+    return found

@@ -1,0 +1,131 @@
+"""What was measured of all groups, and the tables that show it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from auditbench.results import Cell, Column, Metric, Table
+from auditbench_fairness.comparisons import Comparison
+from auditbench_fairness.measures import message
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """A difference or ratio between groups.
+
+    Attributes:
+        compared: Groups it is taken over.
+        left_out: Groups with rows, too few of them for the rate.
+        undefined_replicates: Bootstrap replicates without a value.
+    """
+
+    metric: Metric
+    compared: int
+    left_out: int
+    undefined_replicates: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupLine:
+    """The size of a group, and whether everything about it was estimated."""
+
+    feature: str
+    group: str
+    depth: int
+    n: int
+    estimated: bool
+
+
+@dataclass(slots=True, kw_only=True)
+class Measured:
+    """Everything measured so far, in the order of features."""
+
+    group_metrics: list[Metric] = field(default_factory=list)
+    disparity_metrics: list[Metric] = field(default_factory=list)
+    summaries: list[Summary] = field(default_factory=list)
+    comparisons: list[Comparison] = field(default_factory=list)
+    lines: list[GroupLine] = field(default_factory=list)
+
+    def add(self, other: Measured) -> None:
+        """Append what another one holds."""
+        self.group_metrics += other.group_metrics
+        self.disparity_metrics += other.disparity_metrics
+        self.summaries += other.summaries
+        self.comparisons += other.comparisons
+        self.lines += other.lines
+
+
+def group_table(metrics: list[Metric]) -> Table:
+    """One row a group, and a class where there are several: its size and every rate or mean of it."""
+    names = list(dict.fromkeys(metric.name for metric in metrics))
+    classes = any("class" in metric.where for metric in metrics)
+    rows: dict[tuple[str, str, str], dict[str, Metric]] = {}
+    for metric in metrics:
+        key = metric.where["feature"], metric.where["group"], metric.where.get("class", "")
+        rows.setdefault(key, {})[metric.name] = metric
+    return Table(
+        name="groups",
+        title=message("groups", n=len(rows)),
+        columns=(
+            Column(name="feature", label=message("column.feature")),
+            Column(name="group", label=message("column.group")),
+            *((Column(name="class", label=message("column.class")),) if classes else ()),
+            Column(name="n", label=message("column.n"), kind="count"),
+            *(Column(name=name, label=message(name), kind="number") for name in names),
+            Column(name="note", label=message("column.note")),
+        ),
+        rows=tuple(_group_row(key, found, names, classes) for key, found in rows.items()),
+    )
+
+
+def disparity_table(summaries: list[Summary]) -> Table:
+    """Every difference and ratio with its interval, the groups it is taken over, and the replicates left out."""
+    classes = any("class" in summary.metric.where for summary in summaries)
+    return Table(
+        name="disparities",
+        title=message("disparities"),
+        columns=(
+            Column(name="feature", label=message("column.feature")),
+            *((Column(name="class", label=message("column.class")),) if classes else ()),
+            Column(name="measure", label=message("column.measure")),
+            *(Column(name=name, label=message(f"column.{name}"), kind="number") for name in ("value", "low", "high")),
+            *(
+                Column(name=name, label=message(f"column.{name}"), kind="count")
+                for name in ("compared", "left_out", "undefined_replicates")
+            ),
+            Column(name="note", label=message("column.note")),
+        ),
+        rows=tuple(_disparity_row(summary, classes) for summary in summaries),
+    )
+
+
+def _group_row(
+    key: tuple[str, str, str], found: dict[str, Metric], names: list[str], classes: bool
+) -> tuple[Cell, ...]:
+    feature, group, of_class = key
+    values = [found[name].value if name in found else None for name in names]
+    reasons = [metric.reason for metric in found.values() if metric.reason is not None]
+    return (
+        feature,
+        group,
+        *((of_class or None,) if classes else ()),
+        next(iter(found.values())).n,
+        *values,
+        reasons[0] if reasons else None,
+    )
+
+
+def _disparity_row(summary: Summary, classes: bool) -> tuple[Cell, ...]:
+    metric = summary.metric
+    return (
+        metric.where["feature"],
+        *((metric.where.get("class"),) if classes else ()),
+        message(metric.name),
+        metric.value,
+        metric.interval.low if metric.interval else None,
+        metric.interval.high if metric.interval else None,
+        summary.compared,
+        summary.left_out,
+        summary.undefined_replicates,
+        metric.reason,
+    )

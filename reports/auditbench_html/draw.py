@@ -1,0 +1,107 @@
+"""Geometry of charts: from scales of the view model to coordinates of SVG, rounded to a hundredth."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+from auditbench_html.view.figures import Dot
+from auditbench_html.view.page import Track
+from auditbench_html.view.scales import Scale
+
+WIDTH, HEIGHT = 420, 280
+LEFT, RIGHT, TOP, BOTTOM = 46, 408, 12, 236
+REACH = 0.45
+SWARM_HEIGHT = 38
+
+
+def at(scale: Scale, value: float) -> str:
+    """Where a value lies on a stretching track, in per cent; values beyond the ends stop there."""
+    return percent(scale.place(value))
+
+
+def percent(place: float) -> str:
+    """A place from 0 to 1 in per cent."""
+    return f"{number(100 * min(max(place, 0.0), 1.0))}%"
+
+
+def extent(scale: Scale, start: float, end: float) -> str:
+    """Width of a bar between two values, in per cent; never quite nothing."""
+    width = abs(min(max(scale.place(end), 0.0), 1.0) - min(max(scale.place(start), 0.0), 1.0))
+    return f"{number(max(100 * width, 0.15))}%"
+
+
+def gate_place(share: float) -> float:
+    """Where a distance from the limit lies on a gate's track: 0.5 is the limit."""
+    return 0.5 + share / REACH / 2
+
+
+def gate_beyond(track: Track) -> str:
+    """`left` or `right` when a gate's value lies beyond the track, else empty."""
+    if track.position is None or abs(track.position) <= REACH:
+        return ""
+    return "left" if track.position < 0 else "right"
+
+
+def x_of(scale: Scale, value: float) -> str:
+    """Horizontal place in a two-axis chart."""
+    return number(LEFT + (RIGHT - LEFT) * min(max(scale.place(value), 0.0), 1.0))
+
+
+def y_of(scale: Scale, value: float) -> str:
+    """Vertical place in a two-axis chart."""
+    return number(BOTTOM - (BOTTOM - TOP) * min(max(scale.place(value), 0.0), 1.0))
+
+
+def line_path(x: Scale, y: Scale, points: Iterable[tuple[float, float]]) -> str:
+    """Path of a line."""
+    places = [f"{x_of(x, a)} {y_of(y, b)}" for a, b in points]
+    return f"M{'L'.join(places)}" if places else ""
+
+
+def band_path(x: Scale, y: Scale, band: tuple[tuple[float, float, float], ...]) -> str:
+    """Path of a band: along its lower edge and back along the upper one."""
+    lower = [(place, low) for place, low, _ in band]
+    upper = [(place, high) for place, _, high in reversed(band)]
+    return f"{line_path(x, y, lower + upper)}Z" if band else ""
+
+
+def bin_width(places: list[float]) -> float:
+    """Width of the columns under a reliability chart: nine tenths of the smallest distance between bins."""
+    gaps = [second - first for first, second in zip(places, places[1:], strict=False) if second > first]
+    return 0.9 * min(gaps) if gaps else 0.08
+
+
+def hundred_path(first: int, last: int) -> str:
+    """Dots `first` to `last` - 1 of ten rows of ten, filled from the bottom."""
+    circles = []
+    for index in range(first, last):
+        row, column = divmod(index, 10)
+        circles.append(f"M{column * 20 + 3} {190 - row * 20}a7 7 0 1 0 14 0a7 7 0 1 0-14 0")
+    return "".join(circles)
+
+
+def swarm_paths(dots: tuple[Dot, ...], scale: Scale) -> list[tuple[int, str]]:
+    """One path a step of the ramp; dots that would touch move away from the middle line, alternately up and down."""
+    step, reach = 8.0, 4
+    levels: dict[int, list[str]] = defaultdict(list)
+    lanes: dict[int, float] = {}
+    for dot in sorted(dots, key=lambda dot: (dot.value, dot.level)):
+        place = 1000 * min(max(scale.place(dot.value), 0.0), 1.0)
+        lane = _free_lane(lanes, place, step, reach)
+        lanes[lane] = place
+        height = SWARM_HEIGHT / 2 + lane * 3.6
+        levels[dot.level].append(f"M{number(round(place))} {number(height)}h.1")
+    return [(level, "".join(marks)) for level, marks in sorted(levels.items())]
+
+
+def number(value: float) -> str:
+    """A coordinate, rounded to a hundredth, without closing zeros."""
+    text = f"{value:.2f}".rstrip("0").rstrip(".")
+    return "0" if text in ("-0", "") else text
+
+
+def _free_lane(lanes: dict[int, float], place: float, step: float, reach: int) -> int:
+    order = sorted(range(-reach, reach + 1), key=lambda lane: (abs(lane), lane))
+    free = next((lane for lane in order if place - lanes.get(lane, -step) >= step), None)
+    return min(order, key=lambda lane: lanes.get(lane, 0.0)) if free is None else free

@@ -1,0 +1,81 @@
+"""What holds for the result of every first-party analyzer: declared names, known messages, a record that survives JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from types import ModuleType
+from typing import Any
+
+from auditbench.contracts import Analyzer
+from auditbench.findings import Finding, Message
+from auditbench.messages import Catalogue
+from auditbench.results import AnalysisResult, Metric
+from auditbench.run import plain, validate
+
+
+def analyzer_of(plugin: ModuleType) -> Analyzer:
+    (analyzer,) = plugin.auditbench_analyzers()
+    return analyzer
+
+
+def check_result(plugin: ModuleType, result: AnalysisResult) -> None:
+    """Names are declared and unique with their labels, every message has a template with its values, JSON keeps all."""
+    analyzer = analyzer_of(plugin)
+    places = [(metric.name, *sorted(metric.where.items())) for metric in result.metrics]
+    assert len(set(places)) == len(places)
+    assert {metric.name for metric in result.metrics} <= set(analyzer.metrics)
+    catalogue = Catalogue(language="en", templates=analyzer.messages["en"])
+    for message in messages_in(result):
+        assert catalogue.has(message.key), message.key
+        assert "{" not in catalogue.text(message), catalogue.text(message)
+    for metric in result.metrics:
+        assert catalogue.has(metric.method), metric.method
+        if metric.interval is not None and metric.value is not None:
+            assert metric.interval.low - 1e-9 <= metric.value <= metric.interval.high + 1e-9, metric
+    full_names = {f"{analyzer.name}.{metric.name}" for metric in result.metrics}
+    for finding in result.findings:
+        assert finding.rule.startswith(f"{analyzer.name}.")
+        assert set(finding.metrics) <= full_names
+    assert plain(validate(AnalysisResult, plain(result), where="result")) == plain(result)
+
+
+def check_catalogue(plugin: ModuleType) -> None:
+    """Every metric has a title, help in one sentence and a formula; no text claims more than was measured."""
+    analyzer = analyzer_of(plugin)
+    templates = analyzer.messages["en"]
+    for name in analyzer.metrics:
+        for part in ("", ".help", ".formula"):
+            assert f"{analyzer.name}.{name}{part}" in templates
+        assert str(templates[f"{analyzer.name}.{name}.help"]).endswith(".")
+    text = " ".join(str(template) for template in templates.values()).lower()
+    for word in ("unbiased", "is fair", "are fair", "safe", "explainable", "compliant"):
+        assert word not in text
+
+
+def metric_of(result: AnalysisResult, name: str, **where: str) -> Metric:
+    (metric,) = [metric for metric in result.metrics if metric.name == name and metric.where == where]
+    return metric
+
+
+def rules_of(result: AnalysisResult) -> list[str]:
+    return [finding.rule.partition(".")[2] for finding in result.findings]
+
+
+def messages_in(value: Any) -> Iterator[Message]:
+    if isinstance(value, Message):
+        yield value
+    elif dataclasses.is_dataclass(value):
+        for field in dataclasses.fields(value):
+            yield from messages_in(getattr(value, field.name))
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from messages_in(item)
+    elif isinstance(value, (tuple, list)):
+        for item in value:
+            yield from messages_in(item)
+
+
+def finding_of(result: AnalysisResult, rule: str) -> Finding:
+    (finding,) = [finding for finding in result.findings if finding.rule.endswith(f".{rule}")]
+    return finding

@@ -1,0 +1,392 @@
+"""What `audit`, `demo`, `show`, `check`, `train` and `render` say and hand on, with the supervisor played by the test."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from auditbench.cli.audit import default_folder
+from auditbench.cli.boundary import guarded
+from auditbench.config_file import LoadedConfig
+from auditbench.descriptions import AnalyzerDescription
+from auditbench.errors import EmptyDataError
+from auditbench.findings import GateDecision, Message
+from auditbench.planning import Plan, PlannedAnalyzer
+from auditbench.results import AnalysisResult
+from auditbench.run import AuditFacts, AuditRun, DataFacts, ModelFacts, PluginFacts, Provenance, Volatile, encode_run
+
+CONFIG = """
+[audit]
+name = "Loan Model 2"
+[model]
+task = "binary-classification"
+[data]
+test = "people.csv"
+target = "approved"
+sensitive = ["sex"]
+[analyzers.performance]
+[analyzers.fairness]
+[[gates]]
+metric = "performance.accuracy"
+min = 0.8
+[report]
+formats = ["html", "json"]
+language = "zh-CN"
+"""
+
+FAILED = GateDecision(
+    id="parity",
+    metric="fairness.demographic_parity_ratio",
+    where={"feature": "sex"},
+    state="fail",
+    blocking=True,
+    decide="interval",
+    minimum=0.8,
+    value=0.314159,
+    low=0.28,
+    high=0.34,
+    n=16281,
+)
+PASSED = GateDecision(
+    id="acc", metric="performance.accuracy", state="pass", blocking=True, decide="interval", minimum=0.8
+)
+NO_VALUE = dataclasses.replace(
+    FAILED,
+    id="gap",
+    state="error",
+    blocking=False,
+    value=None,
+    low=None,
+    high=None,
+    minimum=None,
+    maximum=0.1,
+    n=None,
+    reason=Message(key="toy.reason", values={"who": "x\x1b[31m"}),
+)
+
+
+def a_run(**changes: Any) -> AuditRun:
+    parts: dict[str, Any] = {
+        "status": "complete",
+        "verdict": "not_ready",
+        "exit_code": 1,
+        "audit": AuditFacts(name="Loan Model 2"),
+        "config": {"report": {"formats": ["html"], "language": "zh-CN"}},
+        "model": ModelFacts(
+            name="m",
+            format="bundle",
+            architecture="mlp",
+            task="binary-classification",
+            output="logit",
+            parameters=3,
+            digest="d",
+        ),
+        "data": DataFacts(name="people", digests={}, rows=16281, train_rows=0, target="approved"),
+        "results": (
+            AnalysisResult(analyzer="performance", topic="performance"),
+            AnalysisResult(
+                analyzer="shap",
+                topic="explanation",
+                status="failed",
+                reason=Message(key="toy.reason", values={"who": "lens"}),
+            ),
+            AnalysisResult(
+                analyzer="lime",
+                topic="explanation",
+                status="not_applicable",
+                reason=Message(key="core.not_applicable_sensitive"),
+            ),
+        ),
+        "gates": (PASSED, NO_VALUE, FAILED),
+        "messages": {"en": {"toy.reason": "Because of {who}."}},
+        "warnings": (Message(key="toy.reason", values={"who": "rain"}),),
+        "provenance": Provenance(product="0", python="3", packages={}, plugins=(), seed=0, device="cpu", threads=1),
+        "volatile": Volatile(seconds={"load": 2.0, "shap": 30.5}, details={"shap": "Traceback\nValueError: lens cap"}),
+    }
+    return AuditRun(**{**parts, **changes})
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    path = tmp_path / "audit.toml"
+    path.write_text(CONFIG)
+    return path
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[str, Any]]:
+    """What the commands asked of the supervisor, by function; an audit gives `a_run()` and leaves a report."""
+    asked: dict[str, dict[str, Any]] = {}
+
+    def audit(loaded: LoadedConfig, **options: Any) -> AuditRun:
+        asked["audit"] = {"loaded": loaded, **options}
+        options["out"].mkdir(parents=True, exist_ok=True)
+        (options["out"] / "report.html").write_text("")
+        options["listener"].stage_started("shap")
+        return a_run()
+
+    def train(loaded: LoadedConfig, **options: Any) -> None:
+        asked["train"] = {"loaded": loaded, **options}
+
+    def render(folder: Path, formats: tuple[str, ...], language: str) -> tuple[Path, ...]:
+        asked["render"] = {"folder": folder, "formats": formats, "language": language}
+        return (folder / "report.html",)
+
+    def plan(loaded: LoadedConfig, **options: Any) -> Plan:
+        asked["plan"] = {"loaded": loaded, **options}
+        return a_plan()
+
+    for function in (audit, train, render, plan):
+        monkeypatch.setattr(f"auditbench.supervisor.{function.__name__}", function)
+    return asked
+
+
+def a_plan() -> Plan:
+    facts = PluginFacts(name="performance", distribution="auditbench", version="0")
+    described = AnalyzerDescription(
+        name="performance", topic="performance", summary="s", plugin=facts, parameters={"bins": 10, "label": "a\nb"}
+    )
+    runs = PlannedAnalyzer(name="performance", group="g", required=True, time_limit=900.0, description=described)
+    not_run = PlannedAnalyzer(
+        name="fairness", group="g", required=False, time_limit=9.0, reason=Message(key="core.not_applicable_sensitive")
+    )
+    return Plan(analyzers=(runs, not_run), formats=("html",), renderers={"html": "g"}, trains=True, plugins=(facts,))
+
+
+def test_audit_tells_verdict_gates_gaps_files_and_times(
+    calls: dict[str, Any], config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert guarded(["audit", str(config)]) == 1
+    out, err = capsys.readouterr()
+    folder = config.parent / "auditbench-out" / "loan-model-2"
+    assert out.splitlines() == [
+        "Not ready for release: Loan Model 2",
+        "2 blocking gates: 1 failed, 1 passed; 1 of 3 analyzers completed on 16,281 rows.",
+        "",
+        "Gates that did not pass",
+        "  failed  fairness.demographic_parity_ratio (feature = sex)",
+        "      observed 0.3142, interval 0.28 to 0.34, limit at least 0.8, n = 16,281",
+        "  undefined (advisory)  fairness.demographic_parity_ratio (feature = sex)",
+        r"      observed —, limit at most 0.1, Because of x\x1b[31m.",
+        "",
+        "Analyzers without a result",
+        "  shap  failed (required): Because of lens.",
+        "  lime  not applicable: It needs sensitive features, and the config names none in data.sensitive.",
+        "warning: Because of rain.",
+        "",
+        f"report   {folder / 'report.html'}",
+        f"record   {folder / 'run.json'}",
+        "time     32.5 s: shap 30.5 s, load 2.0 s",
+        "exit code 1",
+    ]
+    assert err == "shap: started\n"
+
+
+def test_audit_hands_on_its_options(calls: dict[str, Any], config: Path, tmp_path: Path) -> None:
+    options = ["--only=performance,fairness", "--skip=shap", "--set=audit.seed=7", "--device=cpu", "--format=html,json"]
+    guarded(["audit", str(config), f"--out={tmp_path / 'there'}", *options, "--no-resume"])
+    asked = calls["audit"]
+    asked.pop("listener")
+    assert asked.pop("loaded").config.audit.seed == 7
+    assert asked == {
+        "out": tmp_path / "there",
+        "only": ("performance", "fairness"),
+        "skip": ("shap",),
+        "device": "cpu",
+        "formats": ("html", "json"),
+        "resume": False,
+    }
+    guarded(["audit", str(config)])
+    assert (calls["audit"]["formats"], calls["audit"]["resume"]) == (None, True)
+
+
+def test_audit_as_json(calls: dict[str, Any], config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert guarded(["audit", str(config), "--json"]) == 1
+    document = json.loads(capsys.readouterr().out)
+    assert (document["verdict"], document["exit_code"]) == ("not_ready", 1)
+    assert [gate["state"] for gate in document["gates"]] == ["pass", "error", "fail"]
+    assert document["gates"][1]["reason"] == "Because of x\x1b[31m."
+    assert [item["status"] for item in document["analyzers"]] == ["ok", "failed", "not_applicable"]
+    assert document["reports"] == [str(config.parent / "auditbench-out" / "loan-model-2" / "report.html")]
+
+
+def test_audit_without_rows_exits_4(
+    monkeypatch: pytest.MonkeyPatch, config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def audit(loaded: LoadedConfig, **options: Any) -> AuditRun:
+        raise EmptyDataError("there are no rows")
+
+    monkeypatch.setattr("auditbench.supervisor.audit", audit)
+    assert guarded(["audit", str(config)]) == 4
+    assert "AB201 there are no rows" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "slug"),
+    [
+        ("income", "income"),
+        ("Adult income", "adult-income"),
+        ("../../etc", "etc"),
+        ("贷款 审批", "贷款-审批"),
+        ("///", "audit"),
+        ("x" * 200, "x" * 60),
+    ],
+)
+def test_default_folder_stands_beside_the_configuration(name: str, slug: str) -> None:
+    assert default_folder(Path("a/b.toml"), name) == Path("a/auditbench-out") / slug
+
+
+@pytest.mark.parametrize(
+    ("verdict", "code", "words"),
+    [
+        ("ready_for_review", 0, "Ready for review"),
+        ("evidence_incomplete", 3, "Evidence incomplete"),
+        ("no_decision", 1, "No decision possible"),
+        ("no_gates", 0, "No gates"),
+        ("nothing_evaluated", 4, "Nothing was evaluated"),
+    ],
+)
+def test_every_verdict_has_words(
+    monkeypatch: pytest.MonkeyPatch,
+    config: Path,
+    capsys: pytest.CaptureFixture[str],
+    verdict: str,
+    code: int,
+    words: str,
+) -> None:
+    run = a_run(verdict=verdict, exit_code=code, gates=(), results=(), warnings=(), volatile=Volatile())
+    monkeypatch.setattr("auditbench.supervisor.audit", lambda loaded, **options: run)
+    assert guarded(["audit", str(config)]) == code
+    out = capsys.readouterr().out
+    assert out.startswith(words)
+    assert "Gates that did not pass" not in out
+    assert "without a result" not in out
+
+
+@pytest.mark.parametrize(
+    ("waiver_holds", "words"), [(True, "waived until 2030-01-01 "), (False, "waived until 2030-01-01 (expired) ")]
+)
+def test_waivers_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str], waiver_holds: bool, words: str) -> None:
+    gate = dataclasses.replace(FAILED, waived_until="2030-01-01", waiver_holds=waiver_holds)
+    (tmp_path / "run.json").write_bytes(encode_run(a_run(gates=(gate,))))
+    assert guarded(["show", str(tmp_path)]) == 0
+    assert f"  failed, {words} fairness." in capsys.readouterr().out
+
+
+def test_show_reads_a_folder_or_its_record(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "run.json").write_bytes(encode_run(a_run()))
+    assert guarded(["show", str(tmp_path)]) == 0
+    folder = capsys.readouterr().out
+    assert guarded(["show", str(tmp_path / "run.json")]) == 0
+    assert capsys.readouterr().out == folder
+    assert "Not ready for release" in folder
+    assert "lens cap" not in folder
+    assert guarded(["show", str(tmp_path), "--debug"]) == 0
+    assert "ValueError: lens cap" in capsys.readouterr().out
+    assert guarded(["show", str(tmp_path), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["verdict"] == "not_ready"
+
+
+def test_show_refuses_what_is_no_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "run.json").write_text("{")
+    for path in (tmp_path, tmp_path / "absent"):
+        assert guarded(["show", str(path)]) == 2
+        assert capsys.readouterr().err.startswith("AB503 ")
+
+
+def test_check_prints_the_plan(calls: dict[str, Any], config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert guarded(["check", str(config), "--only", "performance"]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert out.splitlines() == [
+        f"{config} is valid",
+        "  data      people.csv, target approved, sensitive sex",
+        "  model     model (bundle, binary-classification), made by [train], since there is none",
+        "  gates     1 gate",
+        "  reports   html, run.json",
+        "Analyzers, in this order",
+        "   1.  performance (limit 15 min 0 s)",
+        r'       bins = 10, label = "a\nb"',
+        "  not  fairness: It needs sensitive features, and the config names none in data.sensitive.",
+    ]
+    assert calls["plan"]["only"] == ("performance",)
+
+
+def test_check_as_json(calls: dict[str, Any], config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert guarded(["check", str(config), "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert [(item["name"], item["runs"]) for item in document["analyzers"]] == [
+        ("performance", True),
+        ("fairness", False),
+    ]
+    assert document["trains"] is True
+
+
+def test_check_of_a_plan_that_does_nothing_exits_4(
+    monkeypatch: pytest.MonkeyPatch, config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nothing = dataclasses.replace(a_plan(), analyzers=a_plan().analyzers[1:])
+    monkeypatch.setattr("auditbench.supervisor.plan", lambda loaded, **options: nothing)
+    assert guarded(["check", str(config)]) == 4
+    assert "No analyzer would run" in capsys.readouterr().out
+
+
+def test_train_may_write_elsewhere(
+    calls: dict[str, Any], config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert guarded(["train", str(config), "--device", "cpu"]) == 0
+    assert calls["train"]["loaded"].config.model.path == "model"
+    assert str(tmp_path / "model") in capsys.readouterr().out
+    there = tmp_path / 'a "quoted" place'
+    assert guarded(["train", str(config), "--out", str(there)]) == 0
+    assert calls["train"]["loaded"].config.model.path == str(there)
+    assert str(there) in capsys.readouterr().out
+
+
+def test_render_uses_what_the_run_was_configured_with(
+    calls: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "run.json").write_bytes(encode_run(a_run()))
+    assert guarded(["render", str(tmp_path / "run.json")]) == 0
+    assert calls["render"] == {"folder": tmp_path, "formats": ("html",), "language": "zh-CN"}
+    assert capsys.readouterr().out == f"{tmp_path / 'report.html'}\n"
+    assert guarded(["render", str(tmp_path), "--format", "html,json", "--lang", "en"]) == 0
+    assert calls["render"] == {"folder": tmp_path, "formats": ("html", "json"), "language": "en"}
+
+
+def test_demo_writes_its_configuration_and_exits_0(
+    calls: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "demo"
+    assert guarded(["demo", "--out", str(out)]) == 0
+    printed = capsys.readouterr().out
+    assert "Not ready for release" in printed
+    assert str(out / "run" / "report.html") in printed
+    assert calls["audit"]["loaded"].path == out / "audit.toml"
+    assert guarded(["demo", "--out", str(out)]) == 0
+    (out / "audit.toml").write_text(CONFIG)
+    assert guarded(["demo", "--out", str(out)]) == 2
+    assert "another audit.toml is there" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("code", [0, 3, 4, 5, 130])
+def test_demo_keeps_every_other_code(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, code: int) -> None:
+    monkeypatch.setattr("auditbench.supervisor.audit", lambda loaded, **options: a_run(exit_code=code))
+    assert guarded(["demo", "--out", str(tmp_path)]) == code
+
+
+def test_demo_opens_the_report(calls: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr("click.launch", opened.append)
+    guarded(["demo", "--out", str(tmp_path), "--open"])
+    assert opened == [(tmp_path / "run" / "report.html").as_uri()]
+
+
+def test_demo_names_a_folder_that_cannot_be_used(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").write_text("")
+    assert guarded(["demo", "--out", str(tmp_path / "file")]) == 2
+    assert "AB502" in capsys.readouterr().err

@@ -1,0 +1,78 @@
+"""`explain` knows every error code, and metrics by the catalogue of the analyzer that gives them."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from auditbench.cli.boundary import guarded
+from auditbench.cli.explain import explain_code
+from auditbench.descriptions import AnalyzerDescription, PluginDescription
+from auditbench.errors import error_classes
+from auditbench.run import PluginFacts
+
+FACTS = PluginFacts(name="toy", distribution="toy-plugin", version="1")
+MESSAGES = {
+    "en": {
+        "toy.auc": "Toy AUC",
+        "toy.auc.help": "How well toys are ranked.",
+        "toy.auc.formula": "P(a > b)",
+        "toy.auc.how": "0.5 is a coin toss.",
+    }
+}
+
+
+def analyzer(name: str, *metrics: str) -> PluginDescription:
+    described = AnalyzerDescription(
+        name=name, topic="t", summary=f"Summary of {name}", plugin=FACTS, metrics=metrics, messages=MESSAGES
+    )
+    return PluginDescription(plugin=FACTS, first_party=False, analyzers=(described,))
+
+
+@pytest.fixture
+def installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    plugins = (analyzer("toy", "auc", "gap"), analyzer("other", "auc"))
+    monkeypatch.setattr("auditbench.supervisor.describe", lambda names=None: plugins)
+
+
+@pytest.mark.parametrize("code", error_classes())
+def test_every_code_is_explained(capsys: pytest.CaptureFixture[str], code: str) -> None:
+    assert guarded(["explain", code.lower()]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert out.startswith(f"{code}  ")
+    assert f"exit code: {int(error_classes()[code].exit_code)}" in out
+    explanation = explain_code(code)
+    assert len(explanation.title.split()) > 3
+    words = (error_classes()[code].__doc__ or "").split()
+    assert f"{explanation.title}. {explanation.text}".strip(". ").split() == " ".join(words).strip(". ").split()
+
+
+def test_an_unknown_code_names_its_neighbours(capsys: pytest.CaptureFixture[str]) -> None:
+    assert guarded(["explain", "AB109"]) == 2
+    assert "AB100" in capsys.readouterr().err
+
+
+def test_a_metric_comes_from_its_catalogue(installed: None, capsys: pytest.CaptureFixture[str]) -> None:
+    assert guarded(["explain", "toy.auc"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "toy.auc  Toy AUC",
+        "  How well toys are ranked.",
+        "  formula: P(a > b)",
+        "  reading: 0.5 is a coin toss.",
+    ]
+
+
+def test_a_short_name_shows_each_analyzer_that_has_it(installed: None, capsys: pytest.CaptureFixture[str]) -> None:
+    assert guarded(["explain", "auc", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [item["name"] for item in found] == ["toy.auc", "other.auc"]
+    assert found[1]["text"] == "Summary of other"
+
+
+def test_an_unknown_metric_names_the_nearest(installed: None, capsys: pytest.CaptureFixture[str]) -> None:
+    assert guarded(["explain", "acu"]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("AB100 ")
+    assert "did you mean toy.auc or other.auc?" in err

@@ -1,0 +1,180 @@
+"""`plugins`, `doctor` and `schema` in text and JSON, with the plugins played by the test."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from auditbench.cli import health
+from auditbench.cli.boundary import guarded
+from auditbench.contracts import Needs
+from auditbench.descriptions import AnalyzerDescription, PluginDescription, Provision
+from auditbench.errors import Problem
+from auditbench.registry import PluginEntry
+from auditbench.run import PluginFacts
+
+FACTS = PluginFacts(name="toy", distribution="toy-plugin", version="1.2")
+SCHEMA = {
+    "properties": {
+        "rows": {"type": "integer", "minimum": 1, "maximum": 10, "default": 5, "description": "Explained rows."},
+        "method": {"enum": ["a", "b"], "default": "a"},
+        "limit": {"anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"type": "null"}], "default": None},
+        "needed": {"type": "string"},
+    },
+    "required": ["needed"],
+}
+TOY = AnalyzerDescription(
+    name="toy",
+    topic="fairness",
+    summary="A \x1b[31mtoy",
+    plugin=FACTS,
+    needs=Needs(
+        tasks=("regression",), capabilities=("gradients",), sensitive_features=True, packages=("absent_package",)
+    ),
+    after=("performance",),
+    metrics=("gap",),
+    schema=SCHEMA,
+    missing_packages=("absent_package",),
+)
+PLUGIN = PluginDescription(
+    plugin=FACTS,
+    first_party=False,
+    analyzers=(TOY,),
+    provides=(Provision(kind="renderer", name="toy-page", summary="A page"),),
+)
+BROKEN = PluginDescription(
+    plugin=PluginFacts(name="broken", distribution="b", version="0"),
+    first_party=False,
+    problems=(Problem(message="this plugin cannot be imported", where="plugin broken (b 0)", found="SyntaxError: x"),),
+)
+OBSERVER = PluginDescription(plugin=PluginFacts(name="eye", distribution="e", version="3"), first_party=False)
+
+
+@pytest.fixture
+def installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("auditbench.supervisor.describe", lambda names=None: (PLUGIN, BROKEN, OBSERVER))
+    entries = (PluginEntry(name="toy", module="toy_module", distribution="toy-plugin", version="1.2"),)
+    monkeypatch.setattr("auditbench.registry.list_entry_points", lambda: entries)
+
+
+def test_list(installed: None, capsys: pytest.CaptureFixture[str]) -> None:
+    assert guarded(["plugins", "list"]) == 0
+    assert capsys.readouterr().out == "toy  toy-plugin 1.2  toy_module\n"
+    assert guarded(["plugins", "list", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == [
+        {"name": "toy", "distribution": "toy-plugin", "version": "1.2", "module": "toy_module"}
+    ]
+
+
+def test_list_without_plugins(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("auditbench.registry.list_entry_points", lambda: ())
+    assert guarded(["plugins", "list"]) == 0
+    assert capsys.readouterr().out == ""
+    assert guarded(["plugins", "list", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == []
+
+
+def test_show(installed: None, capsys: pytest.CaptureFixture[str]) -> None:
+    assert guarded(["plugins", "show", "toy"]) == 0
+    assert capsys.readouterr().out.partition("\nbroken")[0].splitlines() == [
+        "toy (toy-plugin 1.2)",
+        "",
+        r"analyzer toy: A \x1b[31mtoy",
+        "  topic       fairness",
+        "  tasks       regression",
+        "  model with  gradients",
+        "  data with   sensitive features",
+        "  packages    absent_package",
+        "  after       performance",
+        "  missing     absent_package",
+        "  parameters, in [analyzers.toy]",
+        "    rows = 5  (integer, at least 1, at most 10)",
+        "        Explained rows.",
+        '    method = "a"  (one of a, b)',
+        "    limit = null  (number, above 0 or null)",
+        "    needed = … (required)  (string)",
+        "  metrics, for [[gates]] and `auditbench explain`",
+        "    toy.gap",
+        "",
+        "renderer toy-page: A page",
+    ]
+
+
+def test_doctor_names_each_problem_and_its_fix(
+    installed: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answer = {"version": "2.13", "threads": 2, "built_for": "", "device": ""}
+    monkeypatch.setattr(health, "_run_apart", lambda program: answer)
+    assert guarded(["doctor", "--json"]) == 2
+    checks = {check["name"]: check for check in json.loads(capsys.readouterr().out)}
+    assert {name for name, check in checks.items() if not check["ok"]} >= {"plugin toy", "plugin broken"}
+    assert checks["plugin toy"]["fix"] == "pip install absent_package"
+    assert "SyntaxError" in checks["plugin broken"]["detail"]
+    assert checks["plugin eye"]["detail"] == "e 3: observes runs"
+    assert checks["torch"] == {"name": "torch", "ok": True, "detail": "2.13", "fix": ""}
+    assert checks["device"]["detail"] == "cpu"
+    assert guarded(["doctor"]) == 2
+    out, err = capsys.readouterr()
+    assert "fix: pip install absent_package" in out
+    assert "Looking" in err
+
+
+def test_doctor_is_content_when_all_is_well(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(health, "examine", lambda: iter([health.Check(name="a", ok=True, detail="b")]))
+    assert guarded(["doctor"]) == 0
+    assert capsys.readouterr().out == "ok       a  b\nEverything is in order.\n"
+
+
+@pytest.mark.parametrize(
+    ("program", "words"),
+    [
+        ("import os; os.abort()", "crashed with signal 6"),
+        ("raise ImportError('libtorch.so is missing')", "ImportError: libtorch.so is missing"),
+    ],
+)
+def test_torch_that_does_not_start_is_a_problem(monkeypatch: pytest.MonkeyPatch, program: str, words: str) -> None:
+    monkeypatch.setattr(health, "_TORCH", program)
+    (check,) = health.check_torch()
+    assert not check.ok
+    assert words in check.detail
+    assert "reinstall torch" in check.fix
+
+
+def test_torch_that_hangs_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    def hang(*arguments: Any, **options: Any) -> None:
+        raise subprocess.TimeoutExpired("python", options["timeout"])
+
+    monkeypatch.setattr(subprocess, "run", hang)
+    (check,) = health.check_torch()
+    assert "no answer" in check.detail
+
+
+def test_other_checks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert health.check_folder(tmp_path, "here").detail.startswith(f"{tmp_path}: writable")
+    assert not health.check_folder(tmp_path / "absent", "here").ok
+    assert health.check_platform().ok
+    assert health.check_python().ok
+    assert health.check_packages().ok
+    monkeypatch.setattr(sys, "platform", "win32")
+    assert not health.check_platform().ok
+    monkeypatch.setattr(health, "find_spec", lambda name: None if name == "shap" else object())
+    assert health.check_packages().fix == "pip install shap"
+    monkeypatch.setattr(health, "_container_limit", lambda: 1024**3)
+    assert not health.check_memory().ok
+
+
+@pytest.mark.parametrize(("kind", "title"), [("config", "AuditConfig"), ("run", "AuditRun")])
+def test_schema(capsys: pytest.CaptureFixture[str], kind: str, title: str) -> None:
+    import jsonschema
+
+    assert guarded(["schema", kind]) == 0
+    schema = json.loads(capsys.readouterr().out)
+    jsonschema.Draft202012Validator.check_schema(schema)
+    assert schema["title"] == title

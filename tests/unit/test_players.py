@@ -1,0 +1,146 @@
+"""What explainers of tables share: missing numbers, ranks, summaries, agreement."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from scipy import stats
+
+from auditbench.masking import (
+    additivity_gap,
+    agreement_matrix,
+    agreement_metrics,
+    fill_missing,
+    importance_metrics,
+    sampled_rows,
+    spearman,
+    value_ranks,
+)
+from auditbench.results import Attribution
+from auditbench.testing import TOY_FEATURES, toy_subject
+
+FEW_VALUES = arrays(np.float64, (2, 6), elements=st.sampled_from([0.0, 0.5, 1.0, 2.0, 3.0]))
+
+
+def attribution(
+    values: list[list[list[float]]], ids: str = "abcdef", players: tuple[str, ...] = ("p", "q", "r")
+) -> Attribution:
+    array = np.asarray(values)
+    outputs = array.sum(axis=2)
+    return Attribution(
+        name="contributions",
+        method="toy",
+        values=array,
+        player_names=players,
+        target_names=tuple("xyz"[: array.shape[1]]),
+        base_values=np.zeros_like(outputs),
+        outputs=outputs,
+        row_ids=tuple(ids[: len(array)]),
+        unit="logit",
+        model_rows=0,
+    )
+
+
+def test_filled_rows_have_the_same_outputs() -> None:
+    subject = toy_subject(missing=5)
+    raw = subject.data.take(np.arange(60)).inputs["features"].copy()
+    raw[0, 2] = np.nan  # a missing category
+    filled = fill_missing(raw, TOY_FEATURES)
+    assert not np.isnan(filled).any()
+    assert filled[-1, 1] == TOY_FEATURES[1].fill
+    np.testing.assert_array_equal(subject.model.predict({"features": raw}), subject.model.predict({"features": filled}))
+
+
+def test_value_ranks_match_a_count() -> None:
+    raw, background = (
+        np.asarray([[40.0, np.nan, 1, 0]]),
+        np.asarray([[30.0, 1, 0, 0], [40, 2, 0, 0], [np.nan, 3, 1, 1]]),
+    )
+    ranks = value_ranks(raw, background, TOY_FEATURES)
+    assert ranks[0, 0] == (1 + 0.5) / 2
+    assert np.isnan(ranks[0, 1:]).all()
+
+
+@pytest.mark.parametrize(
+    ("explained", "cases", "evaluated", "expected"),
+    [
+        pytest.param(10, 3, 50, slice(3, 10), id="cases-are-left-out"),
+        pytest.param(50, 3, 50, slice(0, 50), id="everything-was-explained"),
+        pytest.param(2, 3, 50, slice(2, 2), id="only-cases"),
+    ],
+)
+def test_sampled_rows(explained: int, cases: int, evaluated: int, expected: slice) -> None:
+    assert sampled_rows(explained, cases, evaluated) == expected
+
+
+def test_importance_is_the_mean_size_with_its_interval() -> None:
+    block = attribution([[[1.0, -2, 0]], [[-3.0, 2, 0]], [[9.0, 9, 9]]])
+    metrics = importance_metrics("toy", block, slice(0, 2), np.random.default_rng(0))
+    assert [metric.value for metric in metrics] == [2.0, 2.0, 0.0]
+    assert [dict(metric.where) for metric in metrics] == [{"feature": name} for name in "pqr"]
+    assert metrics[0].interval is not None
+    assert (metrics[0].interval.low, metrics[0].interval.high) == (1.0, 3.0)
+    assert metrics[0].n == 2
+
+
+def test_importance_of_several_targets_names_the_class() -> None:
+    block = attribution([[[1.0, 2, 3], [4, 5, 6]], [[1.0, 2, 3], [4, 5, 6]]])
+    metrics = importance_metrics("toy", block, slice(0, 2), np.random.default_rng(0))
+    assert [(m.where["class"], m.where["feature"], m.value) for m in metrics][3:5] == [("y", "p", 4.0), ("y", "q", 5.0)]
+
+
+@pytest.mark.parametrize(("counted", "value"), [(slice(0, 1), 1.0), (slice(1, 1), None)])
+def test_importance_of_one_row_or_none_has_no_interval(counted: slice, value: float | None) -> None:
+    (first, *_) = importance_metrics("toy", attribution([[[1.0, 2, 3]]]), counted, np.random.default_rng(0))
+    assert first.value == value
+    assert first.interval is None
+    assert (first.reason is None) == (value is not None)
+
+
+def test_additivity_gap_is_a_share_of_the_range() -> None:
+    values, outputs = np.asarray([[[1.0, 2.0], [1.0, 1.0]]]), np.asarray([[4.5, 3.0]])
+    gap = additivity_gap(values, np.ones((1, 2)), outputs, np.asarray([5.0, 0.0]))
+    assert gap[0, 0] == pytest.approx(0.5 / 5)
+    assert math.isnan(gap[0, 1])
+
+
+@settings(max_examples=80, deadline=None)
+@given(FEW_VALUES)
+def test_spearman_equals_scipy(sides: np.ndarray) -> None:
+    ours = float(spearman(sides[0], sides[1]))
+    if np.ptp(sides[0]) == 0 or np.ptp(sides[1]) == 0:
+        assert math.isnan(ours)
+    else:
+        assert ours == pytest.approx(stats.spearmanr(sides[0], sides[1]).statistic, abs=1e-12)
+
+
+def test_agreement_uses_the_rows_that_both_explained() -> None:
+    own = attribution([[[1.0, 2, 3]], [[1, 2, 3]], [[3, 2, 1]]], "abc")
+    other = attribution([[[9.0, 5, 1]], [[-1, 2, -3]], [[1, 2, 3]]], "xba")
+    (metric,) = agreement_metrics("toy", own, {"other": other}, slice(0, 3), np.random.default_rng(0))
+    assert (metric.value, metric.n, metric.where) == (1.0, 2, {"method": "other"})
+    matrix = agreement_matrix("toy", own, {"other": other}, slice(0, 3))
+    assert matrix is not None
+    assert matrix.values == ((1.0, 1.0), (1.0, 1.0))
+    assert matrix.rows == ("toy", "other")
+
+
+def test_agreement_with_a_flat_method_is_undefined() -> None:
+    own, flat = attribution([[[1.0, 2, 3]]]), attribution([[[1.0, 1, 1]]])
+    (metric,) = agreement_metrics("toy", own, {"flat": flat}, slice(0, 1), np.random.default_rng(0))
+    assert metric.value is None
+    assert metric.reason is not None
+    matrix = agreement_matrix("toy", own, {"flat": flat}, slice(0, 1))
+    assert matrix is not None
+    assert matrix.values[0][1] is None
+
+
+def test_methods_with_other_players_are_not_compared() -> None:
+    own, other = attribution([[[1.0, 2, 3]]]), attribution([[[1.0, 2, 3]]], players=("p", "q", "s"))
+    assert agreement_metrics("toy", own, {"other": other}, slice(0, 1), np.random.default_rng(0)) == ()
+    assert agreement_matrix("toy", own, {"other": other}, slice(0, 1)) is None

@@ -1,0 +1,227 @@
+"""The `shap` analyzer: exact on linear models, honest about rows, seeds and limits, and harmless to what it explains."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from pydantic import ValidationError
+from torch import nn
+
+import auditbench_shap
+from auditbench.results import AnalysisResult, Metric
+from auditbench.testing import ToySubject, given_outputs_subject, missing_words, toy_context, toy_subject
+from auditbench_shap import Params
+from auditbench_shap.analysis import analyze
+from auditbench_shap.shapley import chosen_method, shapley_values
+
+(ANALYZER,) = auditbench_shap.auditbench_analyzers()
+KINDS = ("regression", "binary", "multiclass")
+METHODS = ("exact", "permutation", "kernel", "sampling")
+FEATURES = 4
+
+
+class CountedProducts(nn.Module):
+    """Products of three encoded columns, so that permutations differ; counts the rows it evaluates."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows = 0
+
+    def forward(self, encoded: torch.Tensor) -> torch.Tensor:
+        self.rows += len(encoded)
+        return (encoded[:, :1] * encoded[:, 1:2] * (encoded[:, 2:3] - encoded[:, 6:7])).double()
+
+
+def explain(subject: ToySubject, params: Params, **context: Any) -> AnalysisResult:
+    return analyze(toy_context(subject, analyzer="shap", params=params, **context), params)
+
+
+def counted_subject() -> tuple[ToySubject, CountedProducts]:
+    subject, module = toy_subject(), CountedProducts()
+    return dataclasses.replace(subject, model=dataclasses.replace(subject.model, module=module)), module
+
+
+def metrics_named(result: AnalysisResult, name: str) -> list[Metric]:
+    return [metric for metric in result.metrics if metric.name == name]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("method", ["exact", "permutation", "kernel"])
+def test_linear_model_gets_weight_times_difference_from_the_mean(kind: Any, method: Any) -> None:
+    subject, params = toy_subject(kind, missing=5), Params(rows=20, background=15, method=method)
+    context = toy_context(subject, analyzer="shap", params=params, case_indices=(59,))
+    (block,) = analyze(context, params).attributions
+    background = subject.data.background(15, context.rng("background"))
+    exact = subject.exact_contributions(context.explained_rows(20), background)
+    np.testing.assert_allclose(block.values, exact, atol=1e-6)
+    assert block.values.shape == (20, len(subject.model.target_names), FEATURES)
+    assert block.unit == subject.model.facts.output
+    assert block.row_ids[0] == "row-59"
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_contributions_sum_to_output_minus_base(method: Any) -> None:
+    result = explain(counted_subject()[0], Params(rows=6, background=10, method=method, samples=200))
+    (block,) = result.attributions
+    total = np.asarray(block.values).sum(axis=2) + block.base_values
+    np.testing.assert_allclose(total, block.outputs, atol=1e-6)
+    (gap,) = metrics_named(result, "local_accuracy_gap")
+    assert gap.value is not None
+    assert 0 <= gap.value < 1e-4
+
+
+def test_a_gap_above_tolerance_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    from auditbench_shap import analysis
+
+    def wrong(*args: Any, **kwargs: Any) -> Any:
+        right = shapley_values(*args, **kwargs)
+        return dataclasses.replace(right, values=right.values + 0.01)
+
+    monkeypatch.setattr(analysis, "shapley_values", wrong)
+    result = explain(toy_subject(), Params(rows=5, background=5))
+    (gap,) = metrics_named(result, "local_accuracy_gap")
+    output_range = np.ptp(toy_context(toy_subject()).outputs)
+    assert gap.value == pytest.approx(FEATURES * 0.01 / output_range, rel=1e-6)
+    assert "shap.contributions_do_not_add_up" in [finding.rule for finding in result.findings]
+
+
+def test_equal_seeds_give_equal_values_and_others_do_not() -> None:
+    params = Params(rows=60, background=40, method="permutation", rounds=2)  # all rows: the seed chooses none
+    first, again, other = (explain(counted_subject()[0], params, seed=seed).attributions[0] for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first.values, again.values)
+    assert first.row_ids == other.row_ids
+    assert not np.array_equal(first.values, other.values)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_model_row_is_counted(method: Any) -> None:
+    subject, module = counted_subject()
+    params = Params(rows=7, background=10, method=method, samples=200)
+    context = toy_context(subject, analyzer="shap", params=params)
+    module.rows = 0
+    (block,) = analyze(context, params).attributions
+    assert block.model_rows == module.rows
+
+
+@pytest.mark.parametrize(
+    ("method", "coalitions"),
+    [
+        pytest.param("exact", 2**FEATURES, id="exact"),
+        pytest.param("permutation", 3 * (2 * FEATURES + 1), id="permutation"),
+    ],
+)
+def test_model_rows_are_what_the_estimator_needs(method: Any, coalitions: int) -> None:
+    rng = np.random.default_rng(0)
+    rows, background = rng.normal(size=(6, FEATURES)), rng.normal(size=(8, FEATURES))
+    found = shapley_values(
+        lambda raw: raw.prod(axis=1, keepdims=True), rows, background, method=method, rng=rng, rounds=3
+    )
+    assert found.model_rows == 8 + 6 * coalitions * 8
+
+
+def test_no_estimator_drops_features_or_background_rows() -> None:
+    rng = np.random.default_rng(3)
+    weights, rows, background = rng.uniform(1, 2, (12, 1)), rng.normal(size=(2, 12)), rng.normal(size=(130, 12))
+    exact = (rows - background.mean(axis=0)) * weights[:, 0]
+    for method in ("kernel", "permutation"):
+        found = shapley_values(
+            lambda raw: raw @ weights, rows, background, method=method, rng=rng, rounds=2, samples=400
+        )
+        np.testing.assert_allclose(found.values[:, 0], exact, atol=1e-8)
+
+
+@pytest.mark.parametrize(("features", "method"), [(10, "exact"), (11, "permutation")])
+def test_auto_enumerates_small_tables(features: int, method: str) -> None:
+    assert chosen_method("auto", features) == method
+    assert chosen_method("kernel", features) == "kernel"
+
+
+def test_model_and_generators_are_left_as_found() -> None:
+    subject, module = counted_subject()
+    module.train()
+    torch.manual_seed(5)
+    np.random.seed(5)  # noqa: NPY002
+    before = torch.random.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
+    explain(subject, Params(rows=3, background=5, method="sampling", samples=50))
+    assert module.training
+    assert not module._forward_hooks
+    assert torch.equal(before[0], torch.random.get_rng_state())
+    np.testing.assert_array_equal(before[1], np.random.get_state()[1])  # noqa: NPY002
+
+
+def test_chosen_cases_are_explained_but_not_counted() -> None:
+    result = explain(toy_subject(), Params(rows=20, background=5), case_indices=(1, 2, 3))
+    assert {metric.n for metric in metrics_named(result, "mean_absolute_attribution")} == {17}
+    assert len(result.attributions[0].row_ids) == 20
+    everything = explain(toy_subject(), Params(rows=60, background=5), case_indices=(1, 2, 3))
+    assert {metric.n for metric in metrics_named(everything, "mean_absolute_attribution")} == {60}
+    cases_only = explain(toy_subject(), Params(rows=3, background=5), case_indices=(1, 2, 3))
+    assert [m.value for m in metrics_named(cases_only, "mean_absolute_attribution")] == [None] * FEATURES
+    assert missing_words(ANALYZER, cases_only) == ()
+
+
+def test_importance_is_the_mean_of_what_is_drawn() -> None:
+    result = explain(toy_subject("multiclass"), Params(rows=60, background=5))
+    values = np.abs(np.asarray(result.attributions[0].values)).mean(axis=0)
+    found = metrics_named(result, "mean_absolute_attribution")
+    assert [metric.value for metric in found] == pytest.approx(values.ravel().tolist())
+    assert found[FEATURES].where == {"feature": "age", "class": "middle"}
+    assert all(m.interval is not None and m.interval.low <= (m.value or 0) <= m.interval.high for m in found)
+
+
+def test_player_values_are_ranks_of_numbers_alone() -> None:
+    (block,) = explain(toy_subject(missing=60), Params(rows=8, background=10)).attributions
+    ranks = np.asarray(block.player_values)
+    assert ((ranks[:, 0] >= 0) & (ranks[:, 0] <= 1)).all()
+    assert np.isnan(ranks[:, 1:]).all()  # `hours` are missing, the others are categories
+
+
+def test_a_sensitive_feature_is_found_from_the_stated_share_on() -> None:
+    result = explain(toy_subject(), Params(rows=60, background=20))
+    (share,) = metrics_named(result, "sensitive_share")
+    sizes = np.abs(np.asarray(result.attributions[0].values)).sum(axis=(0, 1))
+    assert share.value == pytest.approx(sizes[3] / sizes.sum())
+    assert share.where == {"feature": "sex"}
+    for limit, expected in ((share.value - 0.01, ["shap.sensitive_feature_matters"]), (share.value + 0.01, [])):
+        found = explain(toy_subject(), Params(rows=60, background=20, sensitive_share=limit)).findings
+        assert [finding.rule for finding in found] == expected
+
+
+def test_a_constant_model_has_undefined_shares_with_reasons() -> None:
+    result = explain(toy_subject("constant"), Params(rows=10, background=5, method="sampling", samples=60))
+    for name in ("local_accuracy_gap", "sensitive_share"):
+        (metric,) = metrics_named(result, name)
+        assert metric.value is None
+        assert metric.reason is not None
+    assert result.findings == ()
+    assert missing_words(ANALYZER, result) == ()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_message_has_words(method: Any) -> None:
+    result = explain(toy_subject("multiclass"), Params(rows=8, background=5, method=method, samples=60))
+    assert missing_words(ANALYZER, result) == ()
+    assert {metric.name for metric in result.metrics} <= set(ANALYZER.metrics)
+
+
+def test_one_feature_and_one_row_are_enough() -> None:
+    subject = given_outputs_subject([0.25, 0.75, 0.5], [0, 1, 1])
+    (block,) = explain(subject, Params(rows=1, background=3)).attributions
+    np.testing.assert_allclose(block.values[0, 0], block.outputs[0] - 0.5)
+
+
+def test_unknown_and_impossible_parameters_are_refused() -> None:
+    with pytest.raises(ValidationError, match="Extra inputs are not permitted"):
+        Params.model_validate({"row": 3})
+    with pytest.raises(ValidationError, match="greater than or equal to 1"):
+        Params(rows=0)
+
+
+def test_the_analyzer_says_what_it_needs() -> None:
+    assert (ANALYZER.name, ANALYZER.topic, ANALYZER.Params) == ("shap", "explanation", Params)
+    assert ANALYZER.needs.modalities == ("tabular",)
+    assert ANALYZER.needs.packages == ("shap",)

@@ -1,0 +1,199 @@
+"""Running the analyzers of an audit, one after the other: reuse, limits, lost workers, results."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from auditbench.config_file import LoadedConfig
+from auditbench.digests import digest_of
+from auditbench.errors import AuditbenchError, RecordError
+from auditbench.findings import Message
+from auditbench.listener import Listener
+from auditbench.opening import open_in
+from auditbench.planning import PlannedAnalyzer
+from auditbench.record import OpenedSubject
+from auditbench.results import AnalysisResult, Status
+from auditbench.run import plain, validate
+from auditbench.store import RunFolder, arrays_are_whole
+from auditbench.worker_pool import FIRST_PARTY, WorkerPool
+from auditbench.worker_process import WorkerFault, no_event, words
+
+_KEPT = ("ok", "not_applicable")
+
+
+class AnalyzerRuns:
+    """The analyzers that ran so far, and what came of each.
+
+    Attributes:
+        seconds: Wall-clock seconds, by analyzer; of a result that was reused, those of its own run.
+        details: Trace, or the end of the worker's log, of each that failed.
+    """
+
+    def __init__(
+        self,
+        loaded: LoadedConfig,
+        folder: RunFolder,
+        pool: WorkerPool,
+        listener: Listener,
+        *,
+        device: str,
+        subject: OpenedSubject,
+    ) -> None:
+        self._loaded = loaded
+        self._folder = folder
+        self._pool = pool
+        self._listener = listener
+        self._device = device
+        self._subject = subject
+        self._opened = {FIRST_PARTY: pool.worker(FIRST_PARTY)}
+        self._results: dict[str, AnalysisResult] = {}
+        self._warnings: list[Message] = []
+        self.seconds: dict[str, float] = {}
+        self.details: dict[str, str] = {}
+
+    @property
+    def results(self) -> tuple[AnalysisResult, ...]:
+        """What came of each analyzer, in the order of running."""
+        return tuple(self._results.values())
+
+    @property
+    def warnings(self) -> tuple[Message, ...]:
+        """What went wrong without changing a result."""
+        return tuple(self._warnings)
+
+    def run(self, item: PlannedAnalyzer) -> None:
+        """Run one analyzer, or take the result that an earlier run of the same key left."""
+        if item.reason is not None:
+            status: Status = "skipped" if item.reason.key == "core.skipped_by_command" else "not_applicable"
+            self._results[item.name] = _without_result(item, status, item.reason)
+            self._listener.stage_finished(item.name, 0.0, status)
+            return
+        key = self._key(item)
+        started = time.monotonic()
+        self._listener.stage_started(item.name, item.description.topic if item.description else "")
+        reused = self._reused(item, key)
+        if reused is not None:
+            self._results[item.name], self.seconds[item.name] = reused
+            self._listener.stage_finished(item.name, 0.0, "reused")
+            return
+        result = self._analyze(item, key)
+        self._results[item.name] = result
+        spent = self.seconds[item.name] = time.monotonic() - started
+        if result.status in _KEPT:
+            self._folder.journal.add_result(item.name, key, plain(result), spent)
+            self._folder.forget_chunks(item.name)
+        detail = words(result.reason) if result.reason else ""
+        self._listener.stage_finished(item.name, spent, result.status, detail)
+
+    def fill(self, items: Iterable[PlannedAnalyzer], reason: Message) -> None:
+        """Give every analyzer that has no result yet a skipped one with this reason."""
+        for item in items:
+            self._results.setdefault(item.name, _without_result(item, "skipped", reason))
+
+    def _analyze(self, item: PlannedAnalyzer, key: str) -> AnalysisResult:
+        if not self._pool.may_start(item.group):
+            return _without_result(item, "failed", Message(key="core.too_many_restarts", values={"n": 8}))
+        try:
+            self._ready(item.group)
+        except WorkerFault as fault:
+            return self._lost(item, fault, reason=_not_started(fault.text()))
+        except AuditbenchError as error:
+            return _without_result(item, "failed", _not_started(str(error)))
+        try:
+            answer = self._pool.worker(item.group).ask(
+                "analyze",
+                seconds=item.time_limit,
+                event=lambda message: self._heard(item, key, message),
+                analyzer=item.name,
+                folder=str(self._folder.path),
+                required=item.required,
+                results=self._earlier(item),
+                chunks=self._folder.journal.chunks(item.name, key),
+            )
+            return self._answered(item, answer)
+        except WorkerFault as fault:
+            return self._lost(item, fault, reason=fault.reason)
+        except AuditbenchError as error:
+            reason = Message(key="core.analyzer_raised", values={"type": error.code, "error": str(error)})
+            return _without_result(item, "failed", reason)
+
+    def _answered(self, item: PlannedAnalyzer, answer: Mapping[str, Any]) -> AnalysisResult:
+        try:
+            result = validate(AnalysisResult, answer["result"], where=f"result of {item.name}")
+        except (RecordError, AuditbenchError, KeyError, TypeError) as error:
+            return _without_result(item, "failed", Message(key="core.worker_garbled", values={"error": str(error)}))
+        if answer.get("details"):
+            self.details[item.name] = str(answer["details"])
+        if answer.get("changed"):
+            values = {"analyzer": item.name, "what": str(answer["changed"])}
+            self._warnings.append(Message(key="core.model_changed", values=values))
+        return dataclasses.replace(result, analyzer=item.name, required=item.required)
+
+    def _ready(self, group: str) -> None:
+        """Make sure that the group has a worker in which the subject is open, the same as in the first."""
+        worker = self._pool.worker(group)
+        if self._opened.get(group) is worker:
+            return
+        subject = open_in(self._pool, group, self._loaded, device=self._device, may_train=False, event=no_event)
+        if subject.model.digest != self._subject.model.digest or subject.data != self._subject.data:
+            self._pool.drop(group)
+            raise AuditbenchError("model or data changed while the audit ran")
+        self._opened[group] = worker
+
+    def _heard(self, item: PlannedAnalyzer, key: str, message: Mapping[str, Any]) -> None:
+        if message["event"] == "progress":
+            self._listener.stage_progress(item.name, str(message["step"]), int(message["done"]), int(message["total"]))
+        elif message["event"] == "chunk":
+            chunk = {name: message[name] for name in ("step", "chunk", "file", "sha256")}
+            self._folder.journal.add_chunk(item.name, key, chunk)
+
+    def _lost(self, item: PlannedAnalyzer, fault: WorkerFault, *, reason: Message) -> AnalysisResult:
+        self._pool.drop(item.group)
+        self.details[item.name] = fault.details
+        return _without_result(item, "timed_out" if fault.timed_out else "failed", reason)
+
+    def _reused(self, item: PlannedAnalyzer, key: str) -> tuple[AnalysisResult, float] | None:
+        found = self._folder.journal.result(item.name, key)
+        if found is None or not arrays_are_whole(found[0], self._folder.path):
+            return None
+        try:
+            result = validate(AnalysisResult, found[0], where="journal")
+        except RecordError:
+            return None
+        return dataclasses.replace(result, required=item.required), found[1]
+
+    def _earlier(self, item: PlannedAnalyzer) -> dict[str, Any]:
+        """Results of the analyzers that this one comes after, as JSON types."""
+        after = item.description.after if item.description else ()
+        return {name: plain(self._results[name]) for name in after if name in self._results}
+
+    def _key(self, item: PlannedAnalyzer) -> str:
+        """What this result depends on beside the key of the run."""
+        description = item.description
+        return digest_of(
+            {
+                "plugin": plain(description.plugin) if description else None,
+                "parameters": dict(description.parameters) if description else {},
+                "results": self._earlier(item),
+            }
+        )
+
+
+def _without_result(item: PlannedAnalyzer, status: Status, reason: Message) -> AnalysisResult:
+    description = item.description
+    return AnalysisResult(
+        analyzer=item.name,
+        topic=description.topic if description else "",
+        status=status,
+        reason=reason,
+        required=item.required,
+        version=description.plugin.version if description else "",
+        parameters=description.parameters if description else {},
+    )
+
+
+def _not_started(text: str) -> Message:
+    return Message(key="core.worker_not_started", values={"error": text})

@@ -1,0 +1,345 @@
+"""The Python interface: audit a live model in this process, or an audit.toml as the command line does."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from auditbench.config import AuditConfig, GateTable
+from auditbench.config_file import LoadedConfig, config_digest, config_from, load_config
+from auditbench.errors import ConfigError, ExitCode, PluginError
+from auditbench.findings import Message
+from auditbench.listener import Listener, SilentListener
+from auditbench.planning import Plan, PlannedAnalyzer, gate_problems, in_order
+from auditbench.provenance import check_platform
+from auditbench.record import OpenedSubject, Timing, build_run, with_exit_code
+from auditbench.run import AuditRun, decode_run, encode_run
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+    import pandas as pd
+    from torch import nn
+
+    from auditbench.context import AuditContext
+    from auditbench.contracts import Analyzer
+    from auditbench.registry import Provided, Registry
+    from auditbench.results import AnalysisResult
+    from auditbench.run import OutputScale, Task
+    from auditbench.store import RunFolder
+    from auditbench.subject_opening import Subject
+
+
+def audit(
+    model: nn.Module,
+    X: npt.NDArray[Any] | pd.DataFrame,  # noqa: N803 - the field's name of a table of inputs
+    y: Any,
+    *,
+    task: Task,
+    output: OutputScale,
+    analyzers: Mapping[str, Mapping[str, Any]],
+    sensitive_features: Mapping[str, Any] | pd.DataFrame | None = None,
+    background: npt.NDArray[Any] | pd.DataFrame | None = None,
+    feature_names: Sequence[str] = (),
+    class_names: Sequence[str] = (),
+    gates: Sequence[Mapping[str, Any] | GateTable] = (),
+    name: str = "audit",
+    seed: int = 0,
+    threshold: float = 0.5,
+    out: Path | str | None = None,
+    formats: Sequence[str] = ("html",),
+    device: str = "cpu",
+    listener: Listener | None = None,
+) -> AuditRun:
+    """Audit a live model in this process; the model, torch's flags and every global generator are left as found.
+
+    Analyzers run one after the other. One that raises has a `failed` result and the others go on; there are no time
+    limits here, and a crash of the process is not survived. For both, audit a bundle through an audit.toml.
+
+    Args:
+        model: Maps float32 rows of `X`, shape `(rows, features)`, to outputs of shape `(rows, outputs)`.
+        X: Evaluated rows, shape `(rows, features)`, numbers as the model takes them.
+        y: Labels, class indices or values, shape `(rows,)`.
+        output: Declared scale of the outputs.
+        analyzers: Parameters by name, as in the `[analyzers.NAME]` tables; `{"shap": {}}` takes the defaults.
+        sensitive_features: Groups of the evaluated rows by name, shape `(rows,)` each.
+        background: Rows to compare with; `X` when absent.
+        class_names: By class index, the negative class first; the sorted labels when empty.
+        gates: As the `[[gates]]` tables.
+        out: Run folder to write; a run that is there is replaced. Without one the arrays stay in memory.
+        formats: Reports to write, when there is a folder.
+
+    Raises:
+        ConfigError: With everything wrong with analyzers, parameters and gates.
+        DataError: The arrays do not fit each other.
+        ModelError: The model does not take these rows or gives another number of outputs.
+    """
+    from auditbench.determinism import borrowed_process
+    from auditbench.store import RunFolder
+
+    check_platform()
+    config = _config(task, analyzers, gates, sensitive_features, name=name, seed=seed, threshold=threshold)
+    live = _LiveAudit(config, formats if out is not None else (), listener or SilentListener())
+    folder = None if out is None else RunFolder(Path(out))
+    try:
+        with borrowed_process() as environment:
+            live.open(
+                model,
+                X,
+                y,
+                output=output,
+                sensitive_features=sensitive_features,
+                background=background,
+                feature_names=tuple(feature_names),
+                classes=tuple(class_names),
+                device=device,
+            )
+            if folder is not None:
+                folder.begin({"module": live.subject.model.facts.digest}, resume=False)
+            live.analyze(folder)
+        run = live.record(environment.threads, environment.flags)
+        return run if folder is None else live.write(run, folder)
+    finally:
+        if folder is not None:
+            folder.abandon()
+
+
+def audit_config(path: Path | str, *, out: Path | str, overrides: Sequence[str] = (), **options: Any) -> AuditRun:
+    """Audit what an audit.toml describes, in worker processes, as `auditbench audit` does.
+
+    Args:
+        overrides: `table.key=value`, as with `--set`.
+        options: Those of `supervisor.audit`.
+
+    Raises:
+        AuditbenchError: The audit was refused.
+    """
+    from auditbench import supervisor
+
+    return supervisor.audit(load_config(Path(path), overrides), out=Path(out), **options)
+
+
+class _LiveAudit:
+    """An audit in this process, from the plan to the record."""
+
+    def __init__(self, config: AuditConfig, formats: Sequence[str], listener: Listener) -> None:
+        from auditbench.registry import Registry
+
+        self._config = config
+        self._listener = listener
+        self._registry = Registry()
+        self._plan = _plan(config, self._registry, formats)
+        self._started = _now()
+        self._results: dict[str, AnalysisResult] = {}
+        self._warnings: tuple[Message, ...] = ()
+        self._seconds: dict[str, float] = {}
+        self._details: dict[str, str] = {}
+
+    def open(
+        self,
+        model: nn.Module,
+        features: Any,
+        y_true: Any,
+        *,
+        output: OutputScale,
+        sensitive_features: Any,
+        background: Any,
+        feature_names: tuple[str, ...],
+        classes: tuple[str, ...],
+        device: str,
+    ) -> None:
+        """Take copies of model and data, and evaluate the model once on every row."""
+        from auditbench.data import from_arrays
+        from auditbench.models import wrap_module
+        from auditbench.subject_opening import make_subject, resolve_device
+
+        config, started = self._config, time.monotonic()
+        data = from_arrays(
+            features,
+            y_true,
+            task=config.model.task,
+            classes=classes,
+            sensitive_features=sensitive_features,
+            background=background,
+            feature_names=feature_names,
+        )
+
+        def open_again() -> Subject:
+            subject = wrap_module(
+                model,
+                task=config.model.task,
+                classes=data.classes,
+                output=output,
+                features=data.features,
+                device=resolve_device(device),
+                name=config.audit.name,
+                threshold=config.model.threshold,
+            )
+            return make_subject(subject, data, seed=config.audit.seed, cases=config.report.cases, raw=False)
+
+        self._open_again = open_again
+        self.subject = open_again()
+        self._seconds["load"] = time.monotonic() - started
+
+    def analyze(self, folder: RunFolder | None) -> None:
+        """Run every analyzer; arrays of results go to the folder, if there is one."""
+        from auditbench.analysis import run_analyzer
+        from auditbench.array_store import write_array
+        from auditbench.checking import parameters_of
+        from auditbench.engines.local import LocalEngine
+
+        for item in self._plan.analyzers:
+            started = time.monotonic()
+            self._listener.stage_started(item.name)
+            provided = self._registry.analyzer(item.name)
+            params, parameters = parameters_of(provided, self._config.analyzers[item.name].parameters)
+            earlier = {name: self._results[name] for name in provided.record.after if name in self._results}
+            outcome = run_analyzer(
+                provided,
+                self.subject.context(item.name, params, results=earlier, engine=LocalEngine(), host=self),
+                self._registry,
+                required=item.required,
+                parameters=parameters,
+                store=None if folder is None else lambda name, array: write_array(folder.path, name, array),
+            )
+            self._results[item.name] = outcome.result
+            if outcome.details:
+                self._details[item.name] = outcome.details
+            self._restore(item.name)
+            spent = self._seconds[item.name] = time.monotonic() - started
+            self._listener.stage_finished(item.name, spent, outcome.result.status)
+
+    def progress(self, analyzer: str, step: str, done: int, total: int) -> None:
+        """Pass on how far an analyzer is."""
+        self._listener.stage_progress(analyzer, step, done, total)
+
+    def rerun(self, analyzer: str, context: AuditContext) -> AnalysisResult:
+        """Run another analyzer of this audit on a variant of the context."""
+        from auditbench.analysis import rerun
+        from auditbench.checking import parameters_of
+
+        def parameters(provided: Provided[Analyzer]) -> tuple[Any, dict[str, Any]]:
+            tables = self._config.analyzers
+            if provided.record.name not in tables:
+                raise PluginError("this analyzer takes no part in the audit", where=provided.record.name)
+            return parameters_of(provided, tables[provided.record.name].parameters)
+
+        return rerun(analyzer, context, self._registry, parameters)
+
+    def record(self, threads: int, flags: Mapping[str, str]) -> AuditRun:
+        """The finished run, observers told."""
+        timing = Timing(
+            started=self._started, finished=_now(), command="", seconds=self._seconds, details=self._details
+        )
+        opened = OpenedSubject(
+            model=self.subject.model.facts,
+            data=self.subject.data.facts,
+            cases=self.subject.chosen.cases,
+            case_rule=self.subject.chosen.rule,
+            device=self.subject.model.device,
+            threads=threads,
+            flags=flags,
+        )
+        results = tuple(self._results.values())
+        loaded = LoadedConfig(
+            config=self._config, base=Path(), digest=config_digest(self._config), path=Path("audit.toml")
+        )
+        run = build_run(loaded, self._plan, opened, results, timing, warnings=self._warnings)
+        told = tuple(
+            Message(key="core.observer_raised", values={"plugin": plugin, "type": type(error).__name__, "error": ""})
+            for plugin, error in self._registry.audit_finished(run)
+        )
+        return dataclasses.replace(run, warnings=run.warnings + told)
+
+    def write(self, run: AuditRun, folder: RunFolder) -> AuditRun:
+        """Render the reports in workers, write the folder, and return the run as it is there."""
+        from auditbench.rendering import render_formats
+        from auditbench.store import LOGS
+        from auditbench.worker_pool import WorkerPool
+
+        pool = WorkerPool(folder.folder(LOGS))
+        try:
+            rendered = render_formats(
+                pool,
+                folder,
+                self._plan.renderers,
+                encode_run(run),
+                language=self._config.report.language,
+                seconds=self._config.limits.render_seconds,
+                listener=self._listener,
+            )
+        finally:
+            pool.kill()
+        if rendered.failures:
+            run = dataclasses.replace(run, warnings=run.warnings + tuple(rendered.failures.values()))
+            run = with_exit_code(run, ExitCode.INTERNAL_ERROR if rendered.ours else ExitCode.INCOMPLETE)
+        folder.remove_empty_logs()
+        folder.complete(encode_run(run))
+        return decode_run(encode_run(run), folder=folder.path)
+
+    def _restore(self, analyzer: str) -> None:
+        changed = self.subject.changes()
+        if changed:
+            values = {"analyzer": analyzer, "what": changed}
+            self._warnings += (Message(key="core.model_changed", values=values),)
+            self.subject = self._open_again()
+
+
+def _config(
+    task: str,
+    analyzers: Mapping[str, Mapping[str, Any]],
+    gates: Sequence[Mapping[str, Any] | GateTable],
+    sensitive_features: Any,
+    *,
+    name: str,
+    seed: int,
+    threshold: float,
+) -> AuditConfig:
+    tables = [gate.model_dump(exclude_none=True) if isinstance(gate, GateTable) else dict(gate) for gate in gates]
+    names = [] if sensitive_features is None else [str(column) for column in sensitive_features]
+    document = {
+        "audit": {"name": name, "seed": seed},
+        "model": {"format": "module", "task": task, "threshold": threshold},
+        "data": {"test": "arrays", "target": "target", "sensitive": names},
+        "analyzers": {analyzer: dict(table) for analyzer, table in analyzers.items()},
+        "gates": tables,
+        "report": {"formats": []},
+    }
+    return config_from(document, name="the arguments of audit()")
+
+
+def _plan(config: AuditConfig, registry: Registry, formats: Sequence[str]) -> Plan:
+    """Load what is named and put the analyzers in order.
+
+    Raises:
+        ConfigError: With everything that is wrong.
+    """
+    from auditbench.checking import check_part
+    from auditbench.registry import find_entry
+    from auditbench.worker_pool import group_of
+
+    part = check_part(config, registry, analyzers=config.analyzers, formats=(), foundation=False)
+    described = {item.name: item for item in part.analyzers}
+    problems = [*part.problems, *gate_problems(config, described)]
+    if problems:
+        raise ConfigError("the arguments of audit() are not valid", problems=tuple(problems))
+    order = in_order(tuple(config.analyzers), {name: item.after for name, item in described.items()})
+    planned = tuple(
+        PlannedAnalyzer(
+            name=name,
+            group="",
+            required=config.analyzers[name].required,
+            time_limit=config.limits.analyzer_seconds,
+            description=described[name],
+        )
+        for name in order
+    )
+    renderers = {name: group_of(find_entry(name, where="formats")) for name in formats if name != "json"}
+    return Plan(analyzers=planned, formats=tuple(renderers), renderers=renderers, trains=False, plugins=part.plugins)
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

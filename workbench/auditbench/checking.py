@@ -1,0 +1,194 @@
+"""What a worker finds when it loads plugins and checks a config against them. Imports neither torch nor numpy."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from pydantic import ValidationError
+
+from auditbench.config import AuditConfig
+from auditbench.config_problems import nearest, problems_of
+from auditbench.contracts import Analyzer
+from auditbench.data import BUILT_IN as DATA_SETS
+from auditbench.descriptions import AnalyzerDescription, CheckedPart, PluginDescription, Provision
+from auditbench.errors import AuditbenchError, ConfigError, PluginError, Problem, UnknownPluginError
+from auditbench.models.architectures import BUILT_IN as ARCHITECTURES
+from auditbench.registry import Provided, Registry, list_entry_points, missing_dependency, missing_packages
+from auditbench.run import PluginFacts
+
+MODEL_FORMATS = ("bundle",)
+_KINDS = {
+    "Renderer": "renderer",
+    "ModelLoader": "model format",
+    "DatasetLoader": "data set",
+    "Architecture": "architecture",
+}
+
+
+def describe_plugin(registry: Registry, name: str) -> PluginDescription:
+    """Load a plugin and say what it provides, or why it cannot be used."""
+    try:
+        entry = registry.load(name)
+        records = registry.provided_by(entry.name)
+        return PluginDescription(
+            plugin=entry.facts(),
+            first_party=entry.first_party,
+            analyzers=tuple(describe_analyzer(item) for item in records if isinstance(item.record, Analyzer)),
+            provides=tuple(
+                Provision(kind=_KINDS[type(item.record).__name__], name=item.record.name, summary=item.record.summary)
+                for item in records
+                if not isinstance(item.record, Analyzer)
+            ),
+        )
+    except AuditbenchError as error:
+        known = next((entry for entry in list_entry_points() if entry.name == name), None)
+        facts = known.facts() if known else PluginFacts(name=name, distribution="", version="")
+        return PluginDescription(plugin=facts, first_party=bool(known and known.first_party), problems=error.problems)
+
+
+def describe_analyzer(provided: Provided[Analyzer], parameters: Mapping[str, Any] | None = None) -> AnalyzerDescription:
+    """An analyzer without its code.
+
+    Args:
+        parameters: As validated, with defaults written out.
+
+    Raises:
+        PluginError: Its Params give no JSON Schema.
+    """
+    record = provided.record
+    try:
+        schema = record.Params.model_json_schema() if record.Params else {}
+    except Exception as error:  # a plugin's own schema code
+        raise PluginError("the parameters have no JSON Schema", where=record.name, found=str(error)[:200]) from error
+    return AnalyzerDescription(
+        name=record.name,
+        topic=record.topic,
+        summary=record.summary,
+        plugin=provided.origin.facts(),
+        needs=record.needs,
+        after=record.after,
+        metrics=record.metrics,
+        schema=schema,
+        parameters=parameters or {},
+        messages=record.messages,
+        missing_packages=missing_packages(record.needs),
+    )
+
+
+def check_part(
+    config: AuditConfig, registry: Registry, *, analyzers: Iterable[str], formats: Iterable[str], foundation: bool
+) -> CheckedPart:
+    """Load what a part of the config names and check the parameters given there.
+
+    Args:
+        analyzers: Tables of `analyzers` to check.
+        formats: Formats of `report` to check.
+        foundation: Whether to check model format, data set and architecture, too.
+    """
+    problems: list[Problem] = []
+    described: list[AnalyzerDescription] = []
+    for name in analyzers:
+        with _Collected(problems):
+            provided = registry.analyzer(name, where=f"analyzers.{name}")
+            table = config.analyzers[name]
+            _, plain_parameters = parameters_of(provided, table.parameters)
+            described.append(describe_analyzer(provided, plain_parameters))
+            missing = missing_dependency(provided.record.needs, provided.origin, f"analyzers.{name}")
+            if missing is not None and table.required:
+                raise missing
+    for name in formats:
+        with _Collected(problems):
+            provided_renderer = registry.renderer(name, where="report.formats")
+            missing = missing_dependency(provided_renderer.record.needs, provided_renderer.origin, "report.formats")
+            if missing is not None:
+                raise missing
+    if foundation:
+        _check_foundation(config, registry, problems)
+    return CheckedPart(
+        analyzers=tuple(described),
+        plugins=tuple(entry.facts() for entry in registry.loaded),
+        problems=tuple(problems),
+    )
+
+
+def parameters_of(provided: Provided[Analyzer], parameters: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """Validated parameters of an analyzer: as its own `Params` (None without one) and as plain data.
+
+    Raises:
+        ConfigError: With every problem of the analyzer's table.
+        PluginError: The analyzer's own validation raised.
+    """
+    where = f"analyzers.{provided.record.name}"
+    return _validated(provided.record.Params, parameters, where)
+
+
+def _validated(model: Any, parameters: Mapping[str, Any], where: str) -> tuple[Any, dict[str, Any]]:
+    if model is None:
+        if parameters:
+            problems = tuple(
+                Problem(message="unknown key", where=f"{where}.{key}", allowed="no parameters", fix="remove it")
+                for key in parameters
+            )
+            raise ConfigError(f"{where} is not valid", problems=problems)
+        return None, {}
+    try:
+        params = model.model_validate_json(json.dumps(parameters, default=str))
+        return params, params.model_dump(mode="json")
+    except ValidationError as error:
+        raise ConfigError(f"{where} is not valid", problems=tuple(problems_of(error, model, where))) from error
+    except Exception as error:  # whatever a plugin's validators raise
+        raise PluginError(
+            "checking the parameters raised", where=where, found=f"{type(error).__name__}: {error}"[:300]
+        ) from error
+
+
+def _check_foundation(config: AuditConfig, registry: Registry, problems: list[Problem]) -> None:
+    if config.model.format not in MODEL_FORMATS:
+        with _Collected(problems):
+            _known(config.model.format, MODEL_FORMATS, registry.model_loader, "model.format", "model format")
+    if config.data.dataset is not None and config.data.dataset not in (names := [item.name for item in DATA_SETS]):
+        with _Collected(problems):
+            _known(config.data.dataset, names, registry.dataset_loader, "data.dataset", "data set")
+    if config.train is None:
+        return
+    with _Collected(problems):
+        built_in = {item.name: item for item in ARCHITECTURES}
+        name = config.train.architecture
+        if name in built_in:
+            params = built_in[name].Params
+        else:
+            params = _known(name, built_in, registry.architecture, "train.architecture", "architecture").Params
+        _validated(params, config.train.parameters, "train.parameters")
+
+
+def _known(name: str, built_in: Iterable[str], find: Callable[..., Provided[Any]], where: str, what: str) -> Any:
+    """The record of a plugin, or an error that also names what is built in."""
+    try:
+        return find(name, where=where).record
+    except UnknownPluginError as error:
+        names: Sequence[str] = sorted({*built_in, *(entry.name for entry in list_entry_points())})
+        raise UnknownPluginError(
+            f"nothing installed provides the {what} {name!r}",
+            where=where,
+            found=name,
+            allowed=f"{', '.join(sorted(built_in))}, or one that a plugin provides",
+            fix=nearest(name, names),
+        ) from error
+
+
+class _Collected:
+    """Adds the problems of what is raised inside to a list, and goes on."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        self._problems = problems
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
+        if isinstance(error, AuditbenchError):
+            self._problems.extend(error.problems)
+            return True
+        return False

@@ -1,0 +1,128 @@
+"""`auditbench check`: everything that can be found out before any work is done."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from auditbench.cli.options import (
+    config_argument,
+    debug_option,
+    example,
+    format_option,
+    json_option,
+    only_option,
+    set_option,
+    skip_option,
+)
+
+if TYPE_CHECKING:
+    from auditbench.config_file import LoadedConfig
+    from auditbench.messages import Catalogue
+    from auditbench.planning import Plan, PlannedAnalyzer
+
+
+@click.command(
+    epilog=example("auditbench check audit.toml", "auditbench check audit.toml --set analyzers.shap.rows=50")
+)
+@config_argument
+@only_option
+@skip_option
+@set_option
+@format_option
+@json_option
+@debug_option
+def check(
+    config: Path,
+    only: tuple[str, ...],
+    skip: tuple[str, ...],
+    overrides: tuple[str, ...],
+    formats: tuple[str, ...],
+    as_json: bool,
+) -> int:
+    """Validate CONFIG and print the plan; nothing is computed.
+
+    Looks at every key, the plugins and files it names, their parameters and the metrics of the gates, and lists everything
+    that is wrong at once. Prints which analyzers would run, in which order, and which would not and why. Exits 0 when
+    an audit can start, 2 when it would be refused, 4 when no analyzer would run.
+    """
+    from auditbench import supervisor
+    from auditbench.cli.terminal import say_json
+    from auditbench.config_file import load_config
+    from auditbench.errors import ExitCode
+    from auditbench.messages import load_messages, merge_catalogues
+
+    loaded = load_config(config, overrides)
+    plan = supervisor.plan(loaded, only=only, skip=skip, formats=formats or None)
+    catalogue = merge_catalogues("en", load_messages("auditbench").get("en", {}))
+    if as_json:
+        say_json(_document(loaded, plan, catalogue))
+    else:
+        _say(loaded, plan, catalogue)
+    runs = any(analyzer.reason is None for analyzer in plan.analyzers)
+    return ExitCode.PASSED if runs else ExitCode.NOTHING_EVALUATED
+
+
+def _document(loaded: LoadedConfig, plan: Plan, catalogue: Catalogue) -> dict[str, Any]:
+    return {
+        "config": str(loaded.path),
+        "digest": loaded.digest,
+        "trains": plan.trains,
+        "analyzers": [
+            {
+                "name": analyzer.name,
+                "runs": analyzer.reason is None,
+                "reason": catalogue.text(analyzer.reason) if analyzer.reason else None,
+                "required": analyzer.required,
+                "time_limit": analyzer.time_limit,
+                "parameters": dict(analyzer.description.parameters) if analyzer.description else {},
+            }
+            for analyzer in plan.analyzers
+        ],
+        "gates": len(loaded.config.gates),
+        "formats": list(plan.formats),
+    }
+
+
+def _say(loaded: LoadedConfig, plan: Plan, catalogue: Catalogue) -> None:
+    from auditbench.cli.terminal import safe_text, say
+    from auditbench.cli.words import counted
+
+    config = loaded.config
+    say(f"{safe_text(loaded.path)} is valid", "good")
+    say(f"  data      {safe_text(_data_words(loaded))}")
+    made = "made by [train], since there is none" if plan.trains else "as it is there"
+    say(f"  model     {safe_text(config.model.path)} ({config.model.format}, {config.model.task}), {made}")
+    say(f"  gates     {counted(len(config.gates), 'gate')}")
+    say(f"  reports   {', '.join((*map(safe_text, plan.formats), 'run.json'))}")
+    will = [analyzer for analyzer in plan.analyzers if analyzer.reason is None]
+    say("Analyzers, in this order" if will else "No analyzer would run", "strong")
+    for index, analyzer in enumerate(will, start=1):
+        _say_planned(index, analyzer)
+    for analyzer in plan.analyzers:
+        if analyzer.reason is not None:
+            say(f"  not  {safe_text(analyzer.name)}: {catalogue.text(analyzer.reason)}", "caution")
+
+
+def _data_words(loaded: LoadedConfig) -> str:
+    data = loaded.config.data
+    positive = f", positive {data.positive}" if data.positive else ""
+    sensitive = f", sensitive {' and '.join(data.sensitive)}" if data.sensitive else ", no sensitive features"
+    return f"{data.dataset or data.test}, target {data.target}{positive}{sensitive}"
+
+
+def _say_planned(index: int, analyzer: PlannedAnalyzer) -> None:
+    import json
+
+    from auditbench.cli.terminal import safe_text, say
+    from auditbench.cli.words import duration
+
+    optional = "" if analyzer.required else ", not required"
+    name = f"{safe_text(analyzer.name)} (limit {duration(analyzer.time_limit)}{optional})"
+    say(f"  {index:>2}.  {name}")
+    parameters = analyzer.description.parameters if analyzer.description else {}
+    if parameters:
+        text = ", ".join(f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in parameters.items())
+        say(f"       {safe_text(text)}", "quiet")

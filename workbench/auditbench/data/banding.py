@@ -1,0 +1,110 @@
+"""Inputs of single rows as they may be shown: numbers in bands, rare categories without their name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from auditbench.data.coding import MISSING_GROUP
+from auditbench.data.evaluation import TABULAR_INPUT, EvaluationData, Rows
+from auditbench.data.features import FeatureSpec
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+RARE_ROWS = 10
+"""A category of fewer evaluated rows could point at a person; it shows as `rare value`."""
+
+RARE_VALUE = "rare value"
+_QUINTILES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
+_BACKGROUND_ROWS = 2000
+_BATCH_ROWS = 16_384
+
+
+def shown_inputs(data: EvaluationData, rows: Rows, *, raw: bool) -> list[tuple[tuple[str, str], ...]]:
+    """Feature and value as text, for each row; none for inputs that are no table.
+
+    Args:
+        raw: Show values as they are. Otherwise a number shows as a band between quantiles of the background, a
+            category of fewer than 10 evaluated rows as `rare value`, and a sensitive feature as its group.
+    """
+    if TABULAR_INPUT not in rows.inputs or not data.features:
+        return [() for _ in range(len(rows))]
+    matrix = rows.inputs[TABULAR_INPUT]
+    if raw:
+        columns = [_raw(feature, matrix[:, index]) for index, feature in enumerate(data.features)]
+    else:
+        columns = _banded(data, rows, matrix)
+    names = [feature.name for feature in data.features]
+    return [tuple(zip(names, texts, strict=True)) for texts in zip(*columns, strict=True)]
+
+
+def band(value: float, reference: npt.NDArray[np.float64]) -> str:
+    """The band of a number between quintiles of reference values: `under 26`, `37 to 48`, `49 and over`.
+
+    A value that makes up about a fifth of the reference or more stands alone. Whole numbers give bands that do not
+    overlap; the outer bands are open, so that no extreme value shows. NaN is `missing`.
+    """
+    if np.isnan(value):
+        return MISSING_GROUP
+    present = reference[~np.isnan(reference)]
+    if not len(present):
+        return RARE_VALUE
+    quantiles, repeats = np.unique(np.quantile(present, _QUINTILES, method="nearest"), return_counts=True)
+    frequent = set(quantiles[repeats > 1].tolist())
+    if value in frequent:
+        return f"{value:.10g}"
+    bounds = np.unique(np.quantile(present, _QUINTILES[1:-1], method="nearest"))
+    place = int(np.searchsorted(bounds, value, side="right"))
+    if place == 0:
+        return f"under {bounds[0]:.10g}"
+    low = float(bounds[place - 1])
+    if place == len(bounds):
+        return f"over {low:.10g}" if low in frequent else f"{low:.10g} and over"
+    high = float(bounds[place])
+    if not np.all(present == np.floor(present)) or not value.is_integer():
+        return f"{low:.4g} to under {high:.4g}"
+    low, high = low + (low in frequent), high - 1
+    return f"{low:.10g} to {high:.10g}" if low < high else f"{low:.10g}"
+
+
+def _banded(data: EvaluationData, rows: Rows, matrix: npt.NDArray[np.float64]) -> list[list[str]]:
+    background = data.background(_BACKGROUND_ROWS, np.random.default_rng(0)).inputs[TABULAR_INPUT]
+    counts = _category_counts(data)
+    columns = []
+    for index, feature in enumerate(data.features):
+        cells = matrix[:, index]
+        if feature.name in rows.sensitive_features:
+            columns.append(_groups(data.sensitive_features[feature.name], rows.sensitive_features[feature.name]))
+        elif feature.kind == "number":
+            columns.append([band(float(cell), background[:, index]) for cell in cells])
+        else:
+            rare = [count < RARE_ROWS for count in counts[index]]
+            texts = _raw(feature, cells)
+            columns.append([RARE_VALUE if rare[int(cell)] else text for cell, text in zip(cells, texts, strict=True)])
+    return columns
+
+
+def _groups(everyone: npt.NDArray[np.str_], shown: npt.NDArray[np.str_]) -> list[str]:
+    names, counts = np.unique(everyone, return_counts=True)
+    rare = {str(name) for name, count in zip(names, counts, strict=True) if count < RARE_ROWS}
+    return [RARE_VALUE if str(group) in rare else str(group) for group in shown]
+
+
+def _category_counts(data: EvaluationData) -> list[npt.NDArray[np.int64]]:
+    """Evaluated rows by category, for each feature; nothing for a number."""
+    counts = [np.zeros(len(feature.categories) + 1, dtype=np.int64) for feature in data.features]
+    for batch in data.batches(_BATCH_ROWS):
+        matrix = batch.inputs[TABULAR_INPUT]
+        for index, feature in enumerate(data.features):
+            if feature.kind == "category":
+                counts[index] += np.bincount(matrix[:, index].astype(np.int64), minlength=len(counts[index]))
+    return counts
+
+
+def _raw(feature: FeatureSpec, cells: npt.NDArray[np.float64]) -> list[str]:
+    if feature.kind == "number":
+        return [MISSING_GROUP if np.isnan(cell) else f"{cell:.10g}" for cell in cells]
+    names = (*feature.categories, MISSING_GROUP)
+    return [names[int(cell)] for cell in cells]

@@ -1,0 +1,274 @@
+"""What an audit would run, in which order, and everything that stands in its way, found before any work is done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from auditbench.config import AuditConfig
+from auditbench.config_file import LoadedConfig
+from auditbench.config_problems import nearest
+from auditbench.descriptions import AnalyzerDescription, CheckedPart
+from auditbench.errors import AuditbenchError, ConfigError, Problem
+from auditbench.findings import Message
+from auditbench.registry import PluginEntry, find_entry, list_entry_points
+from auditbench.run import PluginFacts, validate
+from auditbench.worker_pool import FIRST_PARTY, WorkerPool, group_of
+from auditbench.worker_process import WorkerFault, no_event
+
+RECORD_FORMAT = "json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedAnalyzer:
+    """One analyzer of the config.
+
+    Attributes:
+        group: The worker it runs in.
+        time_limit: Wall-clock seconds.
+        rows: Rows it was told to look at, where it has such a parameter.
+        reason: Why it will not run; None when nothing known stands against it.
+        description: None when it was left out by the command, since its plugin is then not loaded.
+    """
+
+    name: str
+    group: str
+    required: bool
+    time_limit: float
+    rows: int | None = None
+    reason: Message | None = None
+    description: AnalyzerDescription | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What an audit would do.
+
+    Attributes:
+        analyzers: In the order in which they run.
+        formats: Reports to write, beside run.json.
+        renderers: The worker of each format.
+        trains: Whether a `[train]` table is there to make a model that is missing.
+        plugins: Everything that was loaded.
+    """
+
+    analyzers: tuple[PlannedAnalyzer, ...]
+    formats: tuple[str, ...]
+    renderers: Mapping[str, str]
+    trains: bool
+    plugins: tuple[PluginFacts, ...]
+
+
+def make_plan(
+    loaded: LoadedConfig,
+    pool: WorkerPool,
+    *,
+    only: Sequence[str] = (),
+    skip: Sequence[str] = (),
+    formats: Sequence[str] | None = None,
+) -> Plan:
+    """Plan an audit; plugins are loaded and asked in workers of the pool, which stay for the audit itself.
+
+    Raises:
+        ConfigError: With everything that is wrong: names, parameters, gates, files, plugins.
+    """
+    config = loaded.config
+    entries = list_entry_points()
+    problems = _selection_problems(config, only, skip)
+    left_out = {name for name in config.analyzers if (only and name not in only) or name in skip}
+    wanted = tuple(name for name in config.analyzers if name not in left_out)
+    groups = _groups(wanted, "analyzers.{}", entries, problems)
+    names = tuple(dict.fromkeys(name for name in (config.report.formats if formats is None else formats)))
+    rendered = tuple(name for name in names if name != RECORD_FORMAT)
+    renderers = _groups(rendered, "report.formats", entries, problems)
+    parts = _ask(config, pool, groups, renderers, problems)
+    described = {item.name: item for part in parts for item in part.analyzers}
+    problems += gate_problems(config, described)
+    problems += _file_problems(loaded)
+    order = tuple(config.analyzers)
+    try:
+        order = in_order(order, {name: item.after for name, item in described.items()})
+    except ConfigError as error:
+        problems += error.problems
+    if problems:
+        raise ConfigError(f"{loaded.path.name} is not valid", problems=tuple(problems))
+    planned = tuple(_planned(name, config, groups, described.get(name), left_out) for name in order)
+    plugins = {plugin for part in parts for plugin in part.plugins}
+    return Plan(
+        analyzers=planned,
+        formats=rendered,
+        renderers=renderers,
+        trains=config.train is not None and not (loaded.base / config.model.path).exists(),
+        plugins=tuple(sorted(plugins, key=lambda plugin: plugin.name)),
+    )
+
+
+def in_order(names: Sequence[str], after: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    """The names in their order, moved back only as far as what they come after demands.
+
+    Raises:
+        ConfigError: Some of them wait for each other.
+    """
+    waiting = list(names)
+    ordered: list[str] = []
+    while waiting:
+        ready = next((name for name in waiting if not set(after.get(name, ())) & (set(waiting) - {name})), None)
+        if ready is None or ready in after.get(ready, ()):
+            raise ConfigError(
+                "these analyzers wait for each other", where="analyzers", found=", ".join(waiting), fix="leave one out"
+            )
+        waiting.remove(ready)
+        ordered.append(ready)
+    return tuple(ordered)
+
+
+def _planned(
+    name: str,
+    config: AuditConfig,
+    groups: Mapping[str, str],
+    description: AnalyzerDescription | None,
+    left_out: Iterable[str],
+) -> PlannedAnalyzer:
+    table = config.analyzers[name]
+    reason = Message(key="core.skipped_by_command") if name in left_out else None
+    if reason is None and description is not None:
+        reason = _foreseen(config, description)
+    rows = (description.parameters if description else {}).get("rows")
+    return PlannedAnalyzer(
+        name=name,
+        group=groups.get(name, ""),
+        required=table.required,
+        time_limit=table.time_limit or config.limits.analyzer_seconds,
+        rows=rows if isinstance(rows, int) and not isinstance(rows, bool) else None,
+        reason=reason,
+        description=description,
+    )
+
+
+def _foreseen(config: AuditConfig, description: AnalyzerDescription) -> Message | None:
+    """Why an analyzer will not apply, as far as the config alone tells."""
+    needs = description.needs
+    if needs.tasks and config.model.task not in needs.tasks:
+        values = {"found": config.model.task, "allowed": ", ".join(needs.tasks)}
+        return Message(key="core.not_applicable_task", values=values)
+    if needs.sensitive_features and not config.data.sensitive:
+        return Message(key="core.not_applicable_sensitive")
+    if description.missing_packages:
+        values = {"package": ", ".join(description.missing_packages), "extra": needs.extra}
+        return Message(key="core.not_applicable_package", values=values)
+    return None
+
+
+def _selection_problems(config: AuditConfig, only: Sequence[str], skip: Sequence[str]) -> list[Problem]:
+    return [
+        Problem(
+            message="the config has no such analyzer",
+            where=option,
+            found=name,
+            allowed=", ".join(config.analyzers) or "no analyzers",
+            fix=nearest(name, config.analyzers),
+        )
+        for option, names in (("--only", only), ("--skip", skip))
+        for name in names
+        if name not in config.analyzers
+    ]
+
+
+def _groups(
+    names: Iterable[str], where: str, entries: Sequence[PluginEntry], problems: list[Problem]
+) -> dict[str, str]:
+    groups: dict[str, str] = {}
+    for name in names:
+        try:
+            groups[name] = group_of(find_entry(name, entries, where=where.format(name)))
+        except AuditbenchError as error:
+            problems += error.problems
+    return groups
+
+
+def _ask(
+    config: AuditConfig,
+    pool: WorkerPool,
+    analyzers: Mapping[str, str],
+    renderers: Mapping[str, str],
+    problems: list[Problem],
+) -> list[CheckedPart]:
+    """Let every group check its part of the config; the first-party worker checks the foundation as well."""
+    parts: list[CheckedPart] = []
+    for group in dict.fromkeys([FIRST_PARTY, *analyzers.values(), *renderers.values()]):
+        content: dict[str, Any] = {
+            "config": config.model_dump_json(),
+            "analyzers": [name for name, owner in analyzers.items() if owner == group],
+            "formats": [name for name, owner in renderers.items() if owner == group],
+            "foundation": group == FIRST_PARTY,
+        }
+        try:
+            answer = pool.worker(group).ask("check", seconds=config.limits.load_seconds, event=no_event, **content)
+            parts.append(validate(CheckedPart, answer["part"], where=f"worker {group}"))
+            problems += parts[-1].problems
+        except WorkerFault as fault:
+            pool.drop(group)
+            problems.append(_fault_problem(group, fault))
+        except AuditbenchError as error:
+            problems += error.problems
+    return parts
+
+
+def _fault_problem(group: str, fault: WorkerFault) -> Problem:
+    last = next((line for line in reversed(fault.details.splitlines()) if line.strip()), "")
+    what = "did not answer in time" if fault.timed_out else "ended its process"
+    values = ", ".join(f"{key} {value}" for key, value in fault.reason.values.items())
+    return Problem(
+        message=f"the plugin {what} while it was loaded",
+        where=group.removeprefix("plugin-"),
+        found="; ".join(part for part in (values, last[:200]) if part),
+        fix="remove it from the config, or repair it",
+    )
+
+
+def gate_problems(config: AuditConfig, described: Mapping[str, AnalyzerDescription]) -> list[Problem]:
+    problems = []
+    for index, gate in enumerate(config.gates):
+        analyzer, _, metric = gate.metric.partition(".")
+        where = f"gates[{index}].metric"
+        if analyzer not in config.analyzers:
+            problems.append(
+                Problem(
+                    message="the config lists no analyzer of this name",
+                    where=where,
+                    found=gate.metric,
+                    allowed=", ".join(config.analyzers) or "no analyzers",
+                    fix=nearest(analyzer, config.analyzers) or f"add [analyzers.{analyzer}]",
+                )
+            )
+        elif (known := described.get(analyzer)) and known.metrics and metric not in known.metrics:
+            problems.append(
+                Problem(
+                    message=f"{analyzer} gives no metric of this name",
+                    where=where,
+                    found=metric,
+                    allowed=", ".join(known.metrics),
+                    fix=nearest(metric, known.metrics),
+                )
+            )
+    return problems
+
+
+def _file_problems(loaded: LoadedConfig) -> list[Problem]:
+    config, base = loaded.config, loaded.base
+    named = [("data.test", config.data.test), ("data.train", config.data.train)]
+    if config.train is None:
+        named.append(("model.path", config.model.path))
+    return [
+        Problem(
+            message="there is no such file",
+            where=where,
+            found=name,
+            fix=f"paths start from {base}"
+            if where != "model.path"
+            else "correct the path, or add a [train] table that says how to make the model",
+        )
+        for where, name in named
+        if name is not None and not (base / name).exists()
+    ]

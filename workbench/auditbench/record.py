@@ -1,0 +1,156 @@
+"""From what the workers said to the `AuditRun` that is written, rendered and gated."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePath
+from typing import Any, Literal
+
+from auditbench import gates
+from auditbench.config import AuditConfig
+from auditbench.config_file import LoadedConfig
+from auditbench.errors import ExitCode
+from auditbench.findings import Message, Waiver
+from auditbench.messages import load_messages
+from auditbench.planning import Plan
+from auditbench.provenance import DISTRIBUTION, host_facts, provenance
+from auditbench.results import AnalysisResult
+from auditbench.run import AuditFacts, AuditRun, Case, DataFacts, ModelFacts, Volatile
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenedSubject:
+    """What the first worker said about model, data and itself.
+
+    Attributes:
+        device: `cpu`, or the kind of GPU.
+        training: Cost of training, where it is known.
+        seconds: Of `train` and `load`.
+    """
+
+    model: ModelFacts
+    data: DataFacts
+    cases: tuple[Case, ...] = ()
+    case_rule: Message | None = None
+    device: str = "cpu"
+    training: Mapping[str, float] = field(default_factory=dict)
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    threads: int = 1
+    flags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timing:
+    """When a run happened and where its time went; all of it is volatile."""
+
+    started: str
+    finished: str
+    command: str
+    seconds: Mapping[str, float]
+    details: Mapping[str, str]
+
+
+def build_run(
+    loaded: LoadedConfig,
+    plan: Plan,
+    subject: OpenedSubject,
+    results: Sequence[AnalysisResult],
+    timing: Timing,
+    *,
+    status: Literal["complete", "interrupted"] = "complete",
+    stopped: ExitCode | None = None,
+    warnings: tuple[Message, ...] = (),
+) -> AuditRun:
+    """Decide the gates and put the record together.
+
+    Args:
+        stopped: Exit code of the signal that ended the run early.
+    """
+    config = loaded.config
+    today = datetime.datetime.now(datetime.UTC).date()
+    decisions = gates.decide(config.gates, results, config.waivers, today=today)
+    word, code = gates.verdict(decisions, results, rows=subject.data.rows)
+    return AuditRun(
+        status=status,
+        verdict=word,
+        exit_code=int(code if stopped is None else stopped),
+        audit=_audit_facts(config),
+        config=echo(config, results),
+        model=subject.model,
+        data=subject.data,
+        cases=subject.cases,
+        case_rule=subject.case_rule,
+        results=tuple(results),
+        gates=decisions,
+        waivers=tuple(Waiver(**waiver.model_dump()) for waiver in config.waivers),
+        messages=_messages(plan),
+        warnings=warnings,
+        provenance=provenance(
+            plugins=plan.plugins,
+            seed=config.audit.seed,
+            device=subject.device,
+            threads=subject.threads,
+            determinism=subject.flags,
+            config_sha256=loaded.digest,
+        ),
+        volatile=Volatile(
+            started=timing.started,
+            finished=timing.finished,
+            command=timing.command,
+            seconds=timing.seconds,
+            host=host_facts(),
+            training=subject.training,
+            details=timing.details,
+        ),
+    )
+
+
+def with_exit_code(run: AuditRun, code: ExitCode) -> AuditRun:
+    """The same run with at least this exit code, by the precedence of codes."""
+    return dataclasses.replace(run, exit_code=int(gates.worst_exit_code(ExitCode(run.exit_code), code)))
+
+
+def empty_subject(config: AuditConfig) -> OpenedSubject:
+    """What is known of a subject without rows, which was never opened."""
+    name = config.data.dataset or PurePath(config.data.test or "").name
+    model = ModelFacts(
+        name=config.model.name or config.audit.name,
+        format=config.model.format,
+        architecture="",
+        task=config.model.task,
+        output="value",
+        parameters=0,
+        digest="",
+    )
+    data = DataFacts(name=name, digests={}, rows=0, train_rows=0, target=config.data.target)
+    return OpenedSubject(model=model, data=data)
+
+
+def echo(config: AuditConfig, results: Sequence[AnalysisResult]) -> dict[str, Any]:
+    """The config as resolved, with the analyzers' defaults written out and without folders of this machine."""
+    document = config.model_dump(mode="json")
+    for result in results:
+        if result.analyzer in document["analyzers"] and result.parameters:
+            document["analyzers"][result.analyzer]["parameters"] = dict(result.parameters)
+    for table, key in (("model", "path"), ("data", "test"), ("data", "train")):
+        value = document[table][key]
+        if value is not None and PurePath(value).is_absolute():
+            document[table][key] = PurePath(value).name
+    return document
+
+
+def _audit_facts(config: AuditConfig) -> AuditFacts:
+    return AuditFacts(**config.audit.model_dump())
+
+
+def _messages(plan: Plan) -> dict[str, dict[str, Any]]:
+    """The host's templates and those of the analyzers that took part; the host's words win."""
+    merged: dict[str, dict[str, Any]] = {}
+    described = [item.description.messages for item in plan.analyzers if item.description is not None]
+    for part in (*described, load_messages(DISTRIBUTION)):
+        for language, templates in part.items():
+            merged.setdefault(language, {}).update(templates)
+    return {language: dict(sorted(merged[language].items())) for language in sorted(merged)}

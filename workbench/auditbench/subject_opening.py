@@ -1,0 +1,273 @@
+"""Opening what is audited: the data, the model (trained first when it is missing), its outputs, the cases to show."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from auditbench.cases import ChosenCases, choose_cases
+from auditbench.config import AuditConfig
+from auditbench.context import AuditContext, ContextHost
+from auditbench.data import BUILT_IN as DATA_SETS
+from auditbench.data import build_evaluation, open_source
+from auditbench.descriptions import TrainedModel
+from auditbench.errors import EmptyDataError, ModelError
+from auditbench.models.architectures import BUILT_IN as ARCHITECTURES
+from auditbench.run import plain
+from auditbench.state_guard import model_state
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from auditbench.data import DatasetLoader, EvaluationData, TableSource
+    from auditbench.engines import Engine
+    from auditbench.models import Architecture, ModelUnderTest
+    from auditbench.registry import Registry
+    from auditbench.results import AnalysisResult
+
+
+class Stage(Protocol):
+    """Hears of the stages of opening: `started`, `progress` and `finished`, with what belongs to each."""
+
+    def __call__(self, state: str, name: str, **content: Any) -> None:
+        """Hear of one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """What an audit is about, opened.
+
+    Attributes:
+        outputs: Shape `(rows, outputs)`, in the declared scale.
+        seconds: Wall-clock seconds of `train` and `load`.
+        state: Of the model, as opened.
+    """
+
+    config_seed: int
+    model: ModelUnderTest
+    data: EvaluationData
+    outputs: npt.NDArray[Any]
+    chosen: ChosenCases
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    state: Mapping[str, str]
+
+    def context(
+        self,
+        analyzer: str,
+        params: Any,
+        *,
+        results: Mapping[str, AnalysisResult],
+        engine: Engine,
+        host: ContextHost,
+    ) -> AuditContext:
+        """What one analyzer sees of it."""
+        return AuditContext(
+            analyzer=analyzer,
+            model=self.model,
+            data=self.data,
+            params=params,
+            seed=self.config_seed,
+            results=results,
+            outputs=self.outputs,
+            case_indices=self.chosen.indices,
+            engine=engine,
+            host=host,
+        )
+
+    def changes(self) -> str:
+        """What of the model is no longer as it was opened, in a word or several; empty when all is."""
+        now = model_state(self.model.module)
+        return ", ".join(name for name, digest in now.items() if self.state[name] != digest)
+
+    def document(self) -> dict[str, Any]:
+        """What the record says about it, as JSON types."""
+        return {
+            "model": plain(self.model.facts),
+            "data": plain(self.data.facts),
+            "cases": plain(self.chosen.cases),
+            "case_rule": plain(self.chosen.rule),
+            "device": device_kind(self.model.device),
+            "training": dict(self.model.training_cost),
+            "seconds": dict(self.seconds),
+        }
+
+
+def open_subject(
+    config: AuditConfig, base: Path, registry: Registry, *, device: str, stage: Stage, may_train: bool
+) -> Subject:
+    """Open data and model, evaluate the model once on every row, and choose the cases.
+
+    Args:
+        device: `auto`, `cpu` or `cuda`.
+        may_train: Whether a missing bundle is trained; otherwise it is an error.
+
+    Raises:
+        DataError: The data do not fit the config.
+        ModelError: The model cannot be opened or does not fit the data.
+    """
+    from auditbench.training import ensure_model
+
+    place = resolve_device(device)
+    seconds: dict[str, float] = {}
+    started = time.monotonic()
+    source = _source(config, base, registry)
+    architectures = _architectures(config, registry)
+    with _Training(stage, seconds) as training:
+        ensure_model(
+            config if may_train else config.model_copy(update={"train": None}),
+            base,
+            source,
+            place,
+            architectures,
+            training.progress,
+        )
+    model = _load(config, base, registry, place, architectures)
+    data = build_evaluation(
+        source, model.features, task=config.model.task, classes=model.facts.classes, seed=config.audit.seed
+    )
+    subject = make_subject(model, data, seed=config.audit.seed, cases=config.report.cases, raw=config.report.raw_inputs)
+    seconds["load"] = time.monotonic() - started - seconds.get("train", 0.0)
+    return _with_seconds(subject, seconds)
+
+
+def make_subject(model: ModelUnderTest, data: EvaluationData, *, seed: int, cases: int, raw: bool) -> Subject:
+    """A subject of a model and data that are open already.
+
+    Raises:
+        ModelError: An output is not finite.
+    """
+    parts = [model.predict(rows.inputs) for rows in data.batches(model.batch_rows)]
+    outputs = np.concatenate(parts)
+    wrong = ~np.isfinite(outputs).all(axis=1)
+    if wrong.any():
+        raise ModelError(
+            "the model gives outputs that are not finite",
+            where="model",
+            found=f"{int(wrong.sum()):,} of {len(outputs):,} rows",
+            fix="look for infinite or very large inputs, and for damaged weights",
+        )
+    return Subject(
+        config_seed=seed,
+        model=model,
+        data=data,
+        outputs=outputs,
+        chosen=choose_cases(model, data, outputs, count=cases, raw_inputs=raw),
+        state=model_state(model.module),
+    )
+
+
+def train_subject(config: AuditConfig, base: Path, registry: Registry, *, device: str, stage: Stage) -> TrainedModel:
+    """Train the model that the config describes, replacing one that `train` made before.
+
+    Raises:
+        TrainingError: There is no `[train]` table, or training cannot be done.
+    """
+    from auditbench.training import train_bundle
+
+    place = resolve_device(device)
+    source = _source(config, base, registry)
+    architectures = _architectures(config, registry)
+    with _Training(stage, {}) as training:
+        train_bundle(
+            config,
+            source,
+            base / config.model.path,
+            device=place,
+            architectures=architectures,
+            progress=training.progress,
+        )
+    model = _load(config, base, registry, place, architectures)
+    return TrainedModel(path=config.model.path, model=model.facts, cost=dict(model.training_cost))
+
+
+def resolve_device(device: str) -> str:
+    """A device that torch knows: `auto` is the first GPU, or else the CPU.
+
+    Raises:
+        ModelError: A GPU is asked for and torch sees none.
+    """
+    import torch
+
+    if device == "auto":
+        return "cuda:0" if torch.cuda.is_available() else "cpu"
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise ModelError("torch sees no GPU", where="--device", found=device, allowed="cpu", fix="use --device cpu")
+    return "cuda:0" if device == "cuda" else device
+
+
+def device_kind(device: str) -> str:
+    """`cpu`, or the kind of GPU behind a device."""
+    import torch
+
+    return torch.cuda.get_device_name(device) if device.startswith("cuda") else device
+
+
+class _Training:
+    """Tells of training as a stage of its own, once its first epoch shows that there is one."""
+
+    def __init__(self, stage: Stage, seconds: dict[str, float]) -> None:
+        self._stage = stage
+        self._seconds = seconds
+        self._started = time.monotonic()
+        self._running = False
+
+    def __enter__(self) -> _Training:
+        self._stage("limit", "train")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._running:
+            self._seconds["train"] = time.monotonic() - self._started
+            self._stage("finished", "train", seconds=self._seconds["train"])
+        self._stage("limit", "load")
+
+    def progress(self, done: int, total: int, text: str) -> None:
+        """Pass an epoch on."""
+        if not self._running:
+            self._running = True
+            self._stage("started", "train")
+        self._stage("progress", "train", step="epochs", done=done, total=total, text=text)
+
+
+def _source(config: AuditConfig, base: Path, registry: Registry) -> TableSource:
+    loaders: dict[str, DatasetLoader] = {item.name: item for item in DATA_SETS}
+    name = config.data.dataset
+    if name is not None and name not in loaders:
+        loaders[name] = registry.dataset_loader(name, where="data.dataset").record
+    source = open_source(config.data, base, loaders)
+    if not len(source.test):
+        raise EmptyDataError(
+            "there are no rows to evaluate", where="data", found="0 rows", fix="name a file with labelled rows"
+        )
+    return source
+
+
+def _architectures(config: AuditConfig, registry: Registry) -> dict[str, Architecture]:
+    found: dict[str, Architecture] = {item.name: item for item in ARCHITECTURES}
+    if config.train is not None and config.train.architecture not in found:
+        name = config.train.architecture
+        found[name] = registry.architecture(name, where="train.architecture").record
+    return found
+
+
+def _load(
+    config: AuditConfig, base: Path, registry: Registry, device: str, architectures: Mapping[str, Architecture]
+) -> ModelUnderTest:
+    from auditbench.models import load_bundle
+
+    table = config.model.model_copy(update={"name": config.model.name or config.audit.name})
+    path = base / config.model.path
+    if config.model.format == "bundle":
+        return load_bundle(path, table, device, architectures)
+    return registry.model_loader(config.model.format, where="model.format").record.load(path, table, device)
+
+
+def _with_seconds(subject: Subject, seconds: Mapping[str, float]) -> Subject:
+    import dataclasses
+
+    return dataclasses.replace(subject, seconds=seconds)

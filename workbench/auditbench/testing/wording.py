@@ -1,0 +1,44 @@
+"""Whether an analyzer's catalogue has words for all it says."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from auditbench.contracts import Analyzer
+from auditbench.findings import Message
+from auditbench.messages import merge_catalogues
+from auditbench.results import AnalysisResult
+
+
+def messages_in(block: Any) -> Iterator[Message]:
+    """Every message inside a block, a result, or a sequence or mapping of them."""
+    if isinstance(block, Message):
+        yield block
+    elif dataclasses.is_dataclass(block):
+        for field in dataclasses.fields(block):
+            yield from messages_in(getattr(block, field.name))
+    elif isinstance(block, Mapping):
+        for value in block.values():
+            yield from messages_in(value)
+    elif isinstance(block, list | tuple):
+        for value in block:
+            yield from messages_in(value)
+
+
+def missing_words(analyzer: Analyzer, result: AnalysisResult, language: str = "en") -> tuple[str, ...]:
+    """What a reader would see unexplained, sorted; empty when the catalogue is complete for this result.
+
+    Keys without a template, templates whose placeholders no value fills, and metrics without title, help or formula.
+    """
+    say = merge_catalogues(language, analyzer.messages.get(language, {}))
+    messages = list(messages_in(result))
+    found = {message.key for message in messages if not say.has(message.key)}
+    found |= {f"{message.key}: {say.text(message)}" for message in messages if "{" in say.text(message)}
+    names = {*analyzer.metrics, *(metric.name for metric in result.metrics)}
+    for name in names:
+        full = f"{analyzer.name}.{name}"
+        found |= {key for key in (full, f"{full}.help", f"{full}.formula") if not say.has(key)}
+    found |= {metric.method for metric in result.metrics if metric.method and not say.has(metric.method)}
+    return tuple(sorted(found))

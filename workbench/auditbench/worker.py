@@ -1,0 +1,234 @@
+"""A worker: the process in which plugins, models and data live. `python -m auditbench.worker FD` serves one supervisor.
+
+It reads commands from the socket FD and answers each. Whatever the supervisor does not hear as an answer did not happen.
+When the other end closes, the worker ends with everything it started.
+"""
+
+from __future__ import annotations
+
+import base64
+import functools
+import os
+import queue
+import signal
+import socket
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from auditbench.checking import check_part, describe_plugin, parameters_of
+from auditbench.config import AuditConfig
+from auditbench.contracts import RenderOptions
+from auditbench.errors import AuditbenchError, PluginError
+from auditbench.findings import Message
+from auditbench.registry import Registry, missing_dependency
+from auditbench.results import AnalysisResult
+from auditbench.run import bind_arrays, decode_run, plain, validate
+from auditbench.store import is_report_name
+from auditbench.wire import Channel, error_document
+
+if TYPE_CHECKING:
+    from auditbench.context import AuditContext
+    from auditbench.contracts import Analyzer
+    from auditbench.registry import Provided
+    from auditbench.subject_opening import Subject
+
+_EVENT_SECONDS = 0.1
+
+
+def main(descriptor: int) -> None:
+    """Serve commands until `stop`, or until the supervisor is gone."""
+    os.set_inheritable(descriptor, False)
+    channel = Channel(socket.socket(fileno=descriptor))
+    commands: queue.Queue[dict[str, Any]] = queue.Queue()
+    threading.Thread(target=_listen, args=(channel, commands), daemon=True).start()
+    worker = Worker(channel.send)
+    while True:
+        message = commands.get()
+        if message["command"] == "stop":
+            return
+        channel.send(worker.answer(message))
+
+
+class Worker:
+    """Answers commands; keeps the plugins, the model and the data it opened.
+
+    Args:
+        send: Sends an event to the supervisor.
+    """
+
+    def __init__(self, send: Callable[[dict[str, Any]], None]) -> None:
+        self._send = send
+        self._registry = Registry()
+        self._subject: Subject | None = None
+        self._config: AuditConfig | None = None
+        self._open_again: Callable[[], Subject] | None = None
+        self._last_event = 0.0
+        self._commands: dict[str, Callable[..., dict[str, Any]]] = {
+            "describe": self._describe,
+            "check": self._check,
+            "open": self._open,
+            "train": self._train,
+            "analyze": self._analyze,
+            "render": self._render,
+            "finished": self._finished,
+        }
+
+    def answer(self, message: dict[str, Any]) -> dict[str, Any]:
+        """Carry out one command; what it raises is the answer."""
+        number = message["number"]
+        content = {key: value for key, value in message.items() if key not in ("kind", "command", "number")}
+        try:
+            return {"kind": "answer", "number": number, **self._commands[message["command"]](**content)}
+        except AuditbenchError as error:
+            traceback.print_exc()
+            return {"kind": "error", "number": number, "error": error_document(error)}
+        except BaseException as error:  # noqa: BLE001 - the supervisor must hear of everything, SystemExit too
+            traceback.print_exc()
+            wrapped = AuditbenchError(f"{type(error).__name__}: {error}"[:500], fix="the worker's log has the trace")
+            return {"kind": "error", "number": number, "error": error_document(wrapped)}
+
+    def progress(self, analyzer: str, step: str, done: int, total: int) -> None:
+        """Tell the supervisor how far an analyzer is; at most ten times a second."""
+        now = time.monotonic()
+        if now - self._last_event >= _EVENT_SECONDS or done == total:
+            self._last_event = now
+            self._send(
+                {"kind": "event", "event": "progress", "name": analyzer, "step": step, "done": done, "total": total}
+            )
+
+    def rerun(self, analyzer: str, context: AuditContext) -> AnalysisResult:
+        """Run another analyzer of this audit on a variant of the context; its arrays stay in memory."""
+        from auditbench.analysis import rerun
+
+        return rerun(analyzer, context, self._registry, self._parameters_in_config)
+
+    def _describe(self, plugins: list[str]) -> dict[str, Any]:
+        return {"plugins": [plain(describe_plugin(self._registry, name)) for name in plugins]}
+
+    def _check(self, config: str, analyzers: list[str], formats: list[str], foundation: bool) -> dict[str, Any]:
+        self._config = AuditConfig.model_validate_json(config)
+        part = check_part(self._config, self._registry, analyzers=analyzers, formats=formats, foundation=foundation)
+        return {"part": plain(part)}
+
+    def _open(self, config: str, base: str, device: str, train: bool) -> dict[str, Any]:
+        from auditbench.determinism import make_deterministic
+        from auditbench.subject_opening import open_subject
+
+        self._config = AuditConfig.model_validate_json(config)
+        flags = make_deterministic()
+        subject = open_subject(
+            self._config, Path(base), self._registry, device=device, stage=self._stage, may_train=train
+        )
+        self._subject = subject
+        self._open_again = functools.partial(
+            open_subject, self._config, Path(base), self._registry, device=device, stage=self._stage, may_train=False
+        )
+        return {"subject": subject.document(), "environment": plain(flags)}
+
+    def _train(self, config: str, base: str, device: str) -> dict[str, Any]:
+        from auditbench.determinism import make_deterministic
+        from auditbench.subject_opening import train_subject
+
+        self._config = AuditConfig.model_validate_json(config)
+        make_deterministic()
+        outcome = train_subject(self._config, Path(base), self._registry, device=device, stage=self._stage)
+        return {"outcome": plain(outcome)}
+
+    def _analyze(
+        self,
+        analyzer: str,
+        folder: str,
+        required: bool,
+        results: dict[str, Any],
+        chunks: list[dict[str, Any]],
+    ) -> dict[str, Any]:
+        from auditbench.analysis import run_analyzer
+        from auditbench.array_store import FileChunks, write_array
+        from auditbench.engines.local import LocalEngine
+
+        home = Path(folder)
+        provided = self._registry.analyzer(analyzer)
+        params, parameters = self._parameters_in_config(provided)
+        store = FileChunks(home, chunks, lambda record: self._send({"kind": "event", "event": "chunk", **record}))
+        earlier = {
+            name: bind_arrays(validate(AnalysisResult, document, where=f"results.{name}"), home)
+            for name, document in results.items()
+        }
+        subject = self._opened()
+        context = subject.context(analyzer, params, results=earlier, engine=LocalEngine(store), host=self)
+        outcome = run_analyzer(
+            provided,
+            context,
+            self._registry,
+            required=required,
+            parameters=parameters,
+            store=lambda name, array: write_array(home, name, array),
+        )
+        changed = subject.changes()
+        if changed:
+            self._subject = None
+        return {"result": plain(outcome.result), "details": outcome.details, "changed": changed}
+
+    def _render(self, renderer: str, folder: str, language: str, record: str) -> dict[str, Any]:
+        home = Path(folder)
+        provided = self._registry.renderer(renderer)
+        if (missing := missing_dependency(provided.record.needs, provided.origin, f"renderer {renderer}")) is not None:
+            raise missing
+        run = decode_run(record.encode(), folder=home)
+        files = provided.record.render(run, RenderOptions(folder=home, language=language))
+        for name, content in files.items():
+            if not isinstance(name, str) or not is_report_name(name) or not isinstance(content, bytes):
+                raise PluginError("a renderer gave something else than bytes by file name", found=repr(name)[:80])
+        return {"files": {name: base64.b64encode(files[name]).decode() for name in sorted(files)}}
+
+    def _finished(self, folder: str, record: str) -> dict[str, Any]:
+        from auditbench.analysis import presentable
+
+        run = decode_run(record.encode(), folder=Path(folder))
+        warnings = [
+            Message(
+                key="core.observer_raised",
+                values={"plugin": plugin, "type": type(error).__name__, "error": presentable(str(error))},
+            )
+            for plugin, error in self._registry.audit_finished(run)
+        ]
+        return {"warnings": plain(warnings)}
+
+    def _parameters_in_config(self, provided: Provided[Analyzer]) -> tuple[Any, dict[str, Any]]:
+        """Validated parameters of an analyzer of this audit, as its Params and as plain data."""
+        tables = self._config.analyzers if self._config else {}
+        name = provided.record.name
+        if name not in tables:
+            raise PluginError("this analyzer takes no part in the audit", where=name, allowed=", ".join(tables))
+        return parameters_of(provided, tables[name].parameters)
+
+    def _opened(self) -> Subject:
+        """The subject; opened again when the last analyzer left the model other than it found it."""
+        if self._subject is None:
+            if self._open_again is None:
+                raise AuditbenchError("the worker was asked to analyze before it opened the model")
+            self._subject = self._open_again()
+        return self._subject
+
+    def _stage(self, state: str, name: str, **content: Any) -> None:
+        """Tell the supervisor that a stage of opening starts, goes on or ends."""
+        self._send({"kind": "event", "event": state, "name": name, **content})
+
+
+def _listen(channel: Channel, commands: queue.Queue[dict[str, Any]]) -> None:
+    """Pass commands on; without a supervisor there is nobody to work for, and the whole group ends."""
+    try:
+        while (message := channel.receive()) is not None:
+            commands.put(message)
+    except (EOFError, OSError, AuditbenchError):
+        pass
+    os.killpg(os.getpgid(0), signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))
