@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from auditbench.findings import Finding, GateDecision, Message, Waiver
 from auditbench.results import (
     AnalysisResult,

@@ -19,6 +19,7 @@ from auditbench_fairness.rates import (
     RATES,
     Counts,
     Mask,
+    Numbers,
     counts_by_cell,
     disparities,
     one_against_rest,
@@ -32,6 +33,10 @@ if TYPE_CHECKING:
 
     from auditbench.context import AuditContext
     from auditbench_fairness import Params
+
+
+BATCH_CELLS = 1 << 20
+"""Counts that one batch of bootstrap replicates may hold; bounds the memory of many groups."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -151,12 +156,9 @@ def _reason(n: int, denominator: int, params: Params) -> Message:
 
 
 def _disparities(question: Question, params: Params, estimated: Mask, rng: np.random.Generator) -> list[Summary]:
-    drawn = multinomial_replicates(question.counts, params.replicates, rng)
-    both = disparities(np.concatenate([question.counts[np.newaxis], drawn]), estimated, question.rates)
-    wanted = {
-        name: values for name, values in both.items() if params.reference == "overall" or "_to_overall" not in name
-    }
-    stacked = np.stack(list(wanted.values()), axis=1)
+    values = _replicated(question, estimated, params.replicates, rng)
+    wanted = [name for name in values if params.reference == "overall" or "_to_overall" not in name]
+    stacked = np.stack([values[name] for name in wanted], axis=1)
     estimates = percentile_intervals(stacked[0], stacked[1:])
     sizes = question.counts.sum(axis=(-2, -1))
     summaries = []
@@ -180,6 +182,24 @@ def _disparities(question: Question, params: Params, estimated: Mask, rng: np.ra
             )
         )
     return summaries
+
+
+def _replicated(
+    question: Question, estimated: Mask, replicates: int, rng: np.random.Generator
+) -> Mapping[str, Numbers]:
+    """Disparities of the counts and of their bootstrap replicates, each of shape `(1 + replicates,)`.
+
+    Groups that take no part are drawn as one, which changes nothing about the others or about all rows.
+    """
+    known = estimated.any(axis=1)
+    counts = np.concatenate([question.counts[known], question.counts[~known].sum(axis=0, keepdims=True)])
+    taking_part = np.concatenate([estimated[known], np.zeros((1, len(RATES)), dtype=np.bool_)])
+    batch = max(1, BATCH_CELLS // counts.size)
+    parts = [disparities(counts[np.newaxis], taking_part, question.rates)]
+    for start in range(0, replicates, batch):
+        drawn = multinomial_replicates(counts, min(batch, replicates - start), rng)
+        parts.append(disparities(drawn, taking_part, question.rates))
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def _taking_part(name: str, estimated: Mask) -> Mask:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 Codes: TypeAlias = npt.NDArray[np.int64]
 
-DENSE_CELLS = 1 << 16
+DENSE_CELLS = 1 << 12
 """Combinations of all features up to which a cell without rows is kept in the table of counts."""
 
 
@@ -41,7 +41,7 @@ class Grouping:
     Attributes:
         feature: `sex`, or `sex & race` for the combination.
         depth: Number of features combined.
-        groups: `Female`, or `Female & Black`; every combination, those without rows too.
+        groups: `Female`, or `Female & Black`; every combination, those without rows too unless there are very many.
         cell_groups: Group of each cell, shape `(cells,)`.
     """
 

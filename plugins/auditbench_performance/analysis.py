@@ -96,15 +96,9 @@ def _notes(context: AuditContext, params: Params) -> tuple[Note, ...]:
         Note(kind="method", text=intervals),
         Note(kind="method", text=message(calibration, bins=params.bins)),
         Note(kind="how_to_read", text=message("accuracy.how")),
-        Note(kind="how_to_read", text=message("reliability.how")),
-        Note(kind="how_to_read", text=message("confusion.how")),
     ]
     if binary:
-        notes += [
-            Note(kind="how_to_read", text=message("roc.how")),
-            Note(kind="how_to_read", text=message("precision_recall.how")),
-            Note(kind="limit", text=message("limit.threshold")),
-        ]
+        notes.append(Note(kind="limit", text=message("limit.threshold")))
     return (
         *notes,
         Note(kind="limit", text=message("limit.one_sample")),

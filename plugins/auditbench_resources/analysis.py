@@ -153,8 +153,6 @@ def _notes(context: AuditContext, params: Params, meter: str) -> tuple[Note, ...
             text=message("note.machine", device=context.device, n=torch.get_num_threads()),
         ),
         Note(kind="method", text=message(f"note.memory_{meter}", rows=params.memory_rows)),
-        Note(kind="how_to_read", text=message("latency.how")),
-        Note(kind="how_to_read", text=message("modules.how")),
         Note(kind="limit", text=message("limit.machine")),
         Note(kind="limit", text=message("limit.macs")),
         Note(kind="limit", text=message("limit.memory")),

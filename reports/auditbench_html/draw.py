@@ -73,12 +73,9 @@ def bin_width(places: list[float]) -> float:
 
 
 def hundred_path(first: int, last: int) -> str:
-    """Dots `first` to `last` - 1 of ten rows of ten, filled from the bottom."""
-    circles = []
-    for index in range(first, last):
-        row, column = divmod(index, 10)
-        circles.append(f"M{column * 20 + 3} {190 - row * 20}a7 7 0 1 0 14 0a7 7 0 1 0-14 0")
-    return "".join(circles)
+    """Dots `first` to `last` - 1 of ten rows of ten, filled from the bottom; round caps make them discs."""
+    places = (divmod(index, 10) for index in range(first, last))
+    return "".join(f"M{column * 20 + 10} {190 - row * 20}h.1" for row, column in places)
 
 
 def swarm_paths(dots: tuple[Dot, ...], scale: Scale) -> list[tuple[int, str]]:
@@ -90,7 +87,7 @@ def swarm_paths(dots: tuple[Dot, ...], scale: Scale) -> list[tuple[int, str]]:
         place = 1000 * min(max(scale.place(dot.value), 0.0), 1.0)
         lane = _free_lane(lanes, place, step, reach)
         lanes[lane] = place
-        height = SWARM_HEIGHT / 2 + lane * 3.6
+        height = SWARM_HEIGHT // 2 + lane * 4
         levels[dot.level].append(f"M{number(round(place))} {number(height)}h.1")
     return [(level, "".join(marks)) for level, marks in sorted(levels.items())]
 

@@ -65,9 +65,10 @@ def test_the_plugin_example_shows_up_in_the_report(small_audit: Path, tmp_path: 
 @pytest.fixture(scope="module")
 def small_audit(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The README's audit.toml beside the files it names: Adult, split in two."""
+    from importlib import resources
+
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
-    from importlib import resources
 
     folder = tmp_path_factory.mktemp("readme")
     table = pq.read_table(str(resources.files("auditbench") / "data" / "adult.parquet"))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,7 @@ from torch import nn
 import auditbench_captum
 from auditbench.results import AnalysisResult, Metric
 from auditbench.testing import ToySubject, missing_words, toy_context, toy_subject
+from auditbench.worker.analysis import unmet_need
 from auditbench_captum import Params
 from auditbench_captum.analysis import analyze
 from auditbench_captum.methods import METHODS
@@ -198,8 +201,10 @@ def test_agreement_covers_all_methods_before() -> None:
 
 
 def test_a_model_without_gradients_is_not_applicable() -> None:
-    assert "gradients" in ANALYZER.needs.capabilities
-    assert "gradients" not in toy_subject(gradients=False).model.facts.capabilities
+    assert unmet_need(ANALYZER.needs, toy_context(toy_subject(gradients=True))) is None
+    reason = unmet_need(ANALYZER.needs, toy_context(toy_subject(gradients=False)))
+    assert reason is not None
+    assert reason.values["capability"] == "gradients"
 
 
 def test_steps_out_of_order_and_unknown_methods_are_refused() -> None:
@@ -211,3 +216,10 @@ def test_steps_out_of_order_and_unknown_methods_are_refused() -> None:
 
 def test_the_analyzer_says_what_it_needs() -> None:
     assert (ANALYZER.name, ANALYZER.topic, ANALYZER.after) == ("captum", "explanation", ("shap", "lime"))
+
+
+def test_every_key_in_the_source_has_words() -> None:
+    folder = Path(auditbench_captum.__file__).parent
+    keys = {key for path in folder.glob("*.py") for key in re.findall(r'key="([^"]+)"', path.read_text("utf-8"))}
+    assert len(keys) > 3
+    assert keys <= set(ANALYZER.messages["en"])

@@ -15,9 +15,9 @@ from auditbench.config_file import LoadedConfig
 from auditbench.descriptions import AnalyzerDescription
 from auditbench.errors import EmptyDataError
 from auditbench.findings import GateDecision, Message
-from auditbench.planning import Plan, PlannedAnalyzer
 from auditbench.results import AnalysisResult
 from auditbench.run import AuditFacts, AuditRun, DataFacts, ModelFacts, PluginFacts, Provenance, Volatile, encode_run
+from auditbench.supervisor.planning import Plan, PlannedAnalyzer
 
 CONFIG = """
 [audit]
@@ -289,6 +289,15 @@ def test_show_reads_a_folder_or_its_record(tmp_path: Path, capsys: pytest.Captur
     assert "ValueError: lens cap" in capsys.readouterr().out
     assert guarded(["show", str(tmp_path), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["verdict"] == "not_ready"
+
+
+@pytest.mark.parametrize(("status", "words"), [("interrupted", "interrupted"), ("running", "still going")])
+def test_show_says_that_a_run_is_not_complete(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], status: str, words: str
+) -> None:
+    (tmp_path / "run.json").write_bytes(encode_run(a_run(status=status, exit_code=130)))
+    assert guarded(["show", str(tmp_path)]) == 0
+    assert f"This run is {words}" in capsys.readouterr().out
 
 
 def test_show_refuses_what_is_no_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

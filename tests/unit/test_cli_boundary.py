@@ -19,6 +19,15 @@ from auditbench.errors import ConfigError, EmptyDataError, ExitCode, HostError, 
 Answer = Callable[[], int | None]
 
 
+@pytest.fixture(autouse=True)
+def kept_traces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder that stands in for the system's temporary one."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(folder))
+    return folder
+
+
 @pytest.fixture
 def command(monkeypatch: pytest.MonkeyPatch) -> Callable[[Answer], None]:
     """Puts a command in the place of `doctor` that does what it is told."""
@@ -94,16 +103,12 @@ def test_debug_shows_the_trace(
 
 
 def test_a_fault_says_where_its_details_are(
-    command: Callable[[Answer], None],
-    capsys: pytest.CaptureFixture[str],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    command: Callable[[Answer], None], capsys: pytest.CaptureFixture[str], kept_traces: Path
 ) -> None:
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     command(raising(ZeroDivisionError("division by \x1b[31mzero")))
     assert guarded(["doctor"]) == 5
     err = capsys.readouterr().err
-    (kept,) = tmp_path.iterdir()
+    (kept,) = kept_traces.iterdir()
     assert str(kept) in err
     assert "ZeroDivisionError" in kept.read_text()
     assert kept.stat().st_mode & 0o777 == 0o600

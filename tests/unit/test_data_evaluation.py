@@ -70,9 +70,7 @@ def refused(folder: Path, **keys: Any) -> str:
 def test_rows_are_coded_by_the_training_rows(tmp_path: Path) -> None:
     data = evaluation(tmp_path, sensitive=("sex",))
     rows = data.take(np.arange(3))
-    np.testing.assert_array_equal(
-        rows.inputs["features"], [[70.0, 0.0, 1.0], [np.nan, 2.0, 2.0], [30.0, 2.0, 0.0]]
-    )
+    np.testing.assert_array_equal(rows.inputs["features"], [[70.0, 0.0, 1.0], [np.nan, 2.0, 2.0], [30.0, 2.0, 0.0]])
     assert data.classes == ("no", "yes")
     assert rows.y_true.tolist() == [1, 0, 1]
     assert rows.sensitive_features["sex"].tolist() == ["m", "missing", "f"]
@@ -87,7 +85,13 @@ def test_facts_count_missing_and_unseen_cells_by_rule(tmp_path: Path) -> None:
     assert facts.outcomes == {"no": 1, "yes": 2}
     assert list(facts.digests) == ["test.parquet", "train.parquet"]
     age, city, sex = facts.features
-    assert (age.kind, age.levels, age.missing_test, age.missing_train, age.missing_rule) == ("number", None, 1, 0, "median")
+    assert (age.kind, age.levels, age.missing_test, age.missing_train, age.missing_rule) == (
+        "number",
+        None,
+        1,
+        0,
+        "median",
+    )
     assert (city.levels, city.missing_test, city.missing_train, city.unseen_test) == (2, 1, 1, 1)
     assert (city.missing_rule, city.sensitive, sex.sensitive) == ("own-category", False, True)
 
@@ -210,7 +214,9 @@ def test_bins_make_groups_and_missing_is_one(tmp_path: Path) -> None:
     assert whole.sensitive_features["age"].tolist() == ["31 and over", "under 25", "25 to 30"]
 
 
-@given(bounds=st.lists(st.integers(-50, 50), min_size=1, max_size=5, unique=True).map(sorted), value=st.integers(-60, 60))
+@given(
+    bounds=st.lists(st.integers(-50, 50), min_size=1, max_size=5, unique=True).map(sorted), value=st.integers(-60, 60)
+)
 def test_bin_labels_say_which_numbers_they_hold(bounds: list[int], value: int) -> None:
     labels = bin_labels(tuple(float(bound) for bound in bounds), whole=True)
     assert len(set(labels)) == len(bounds) + 1

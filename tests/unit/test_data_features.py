@@ -38,14 +38,17 @@ def frames(draw: st.DrawFn) -> pd.DataFrame:
         columns[f"n{index}"] = draw(st.lists(NUMBERS, min_size=rows, max_size=rows))
     for index in range(draw(st.integers(0, 3))):
         columns[f"c{index}"] = draw(st.lists(NAMES, min_size=rows, max_size=rows))
-    frame = pd.DataFrame({name: pd.Series(cells, dtype="float64" if name[0] == "n" else "object")
-                          for name, cells in columns.items()})
+    frame = pd.DataFrame(
+        {name: pd.Series(cells, dtype="float64" if name[0] == "n" else "object") for name, cells in columns.items()}
+    )
     return frame.assign(y=[index % 2 for index in range(rows)])
 
 
 @given(train=frames(), seed=st.integers(0, 100))
 @settings(max_examples=60, deadline=None)
-def test_encoder_equals_pandas_and_sklearn(tmp_path_factory: pytest.TempPathFactory, train: pd.DataFrame, seed: int) -> None:
+def test_encoder_equals_pandas_and_sklearn(
+    tmp_path_factory: pytest.TempPathFactory, train: pd.DataFrame, seed: int
+) -> None:
     """Fitted on one table and applied to another whose rows are drawn from it, with unseen and missing cells."""
     folder = tmp_path_factory.mktemp("frames")
     test = train.sample(len(train), replace=True, random_state=seed).reset_index(drop=True)
@@ -154,7 +157,9 @@ def test_infinite_numbers_and_too_many_categories_are_refused(tmp_path: Path) ->
         fit_features(open_source(DataTable(test="a.parquet", target="y"), tmp_path, {}))
     assert "n: column 'n' of a.parquet has numbers that are infinite" in caught.value.describe()
     assert "found: rows 2, 4, 6, 8, 10 and 595 more" in caught.value.describe()
-    pd.DataFrame({"c": [f"id{row}" for row in range(rows)], "y": [0, 1] * (rows // 2)}).to_parquet(tmp_path / "b.parquet")
+    pd.DataFrame({"c": [f"id{row}" for row in range(rows)], "y": [0, 1] * (rows // 2)}).to_parquet(
+        tmp_path / "b.parquet"
+    )
     with pytest.raises(DataError) as caught:
         fit_features(open_source(DataTable(test="b.parquet", target="y"), tmp_path, {}))
     assert "found: 1,200 different values" in caught.value.describe()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -132,7 +134,9 @@ def test_low_fidelity_is_found_from_the_stated_line_on() -> None:
     assert fidelity.value is not None
     for line, expected in ((fidelity.value + 0.01, ["lime.low_fidelity"]), (fidelity.value - 0.01, [])):
         params = QUICK.model_copy(update={"low_fidelity": line})
-        assert [finding.rule for finding in explain(toy_subject(), params).findings] == expected
+        result = explain(toy_subject(), params)
+        assert [finding.rule for finding in result.findings] == expected
+        assert missing_words(ANALYZER, result) == ()
 
 
 def test_a_constant_model_has_no_fidelity_and_no_order() -> None:
@@ -200,3 +204,10 @@ def test_all_features_are_kept() -> None:
 def test_the_analyzer_says_what_it_needs() -> None:
     assert (ANALYZER.name, ANALYZER.topic, ANALYZER.after) == ("lime", "explanation", ("shap",))
     assert ANALYZER.needs.packages == ("lime",)
+
+
+def test_every_key_in_the_source_has_words() -> None:
+    folder = Path(auditbench_lime.__file__).parent
+    keys = {key for path in folder.glob("*.py") for key in re.findall(r'key="([^"]+)"', path.read_text("utf-8"))}
+    assert len(keys) > 3
+    assert keys <= set(ANALYZER.messages["en"])

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import Any
 
-import auditbench_performance
 import numpy as np
 import pytest
-from auditbench_performance import Params
-from auditbench_performance.analysis import analyze
-from auditbench_performance.confusion import confusion_matrix, f1_scores
-from auditbench_performance.resampling import weighted_average_precision, weighted_calibration_error, weighted_r2
 from hypothesis import given
 from hypothesis import strategies as st
 
+import auditbench_performance
 from auditbench import statistics as stats
 from auditbench.errors import ModelError
 from auditbench.results import AnalysisResult
 from auditbench.statistics.quantiles import quantile_interval
 from auditbench.testing import given_outputs_subject, toy_context, toy_subject
+from auditbench_performance import Params
+from auditbench_performance.analysis import analyze
+from auditbench_performance.confusion import confusion_matrix, f1_scores
+from auditbench_performance.resampling import weighted_average_precision, weighted_calibration_error, weighted_r2
 from tests.plugin_results import analyzer_of, check_catalogue, check_result, metric_of, rules_of
 
 FEW = Params(replicates=60)
@@ -210,8 +211,9 @@ def test_few_rows_of_calibrated_probabilities_are_no_finding() -> None:
 
 @pytest.mark.parametrize("outputs", [[0.2, math.nan], [0.2, math.inf], [0.2, 1.2]])
 def test_outputs_that_are_no_probabilities_are_refused(outputs: list[float]) -> None:
+    context = toy_context(given_outputs_subject([0.2, 0.4], [0, 1]), analyzer="performance")
     with pytest.raises(ModelError):
-        binary(outputs, [0, 1])
+        analyze(dataclasses.replace(context, outputs=np.array(outputs)[:, np.newaxis]), FEW)
 
 
 @given(rows=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=30))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -87,6 +89,7 @@ def test_a_gap_above_tolerance_is_found(monkeypatch: pytest.MonkeyPatch) -> None
     output_range = np.ptp(toy_context(toy_subject()).outputs)
     assert gap.value == pytest.approx(FEATURES * 0.01 / output_range, rel=1e-6)
     assert "shap.contributions_do_not_add_up" in [finding.rule for finding in result.findings]
+    assert missing_words(ANALYZER, result) == ()
 
 
 def test_equal_seeds_give_equal_values_and_others_do_not() -> None:
@@ -225,3 +228,10 @@ def test_the_analyzer_says_what_it_needs() -> None:
     assert (ANALYZER.name, ANALYZER.topic, ANALYZER.Params) == ("shap", "explanation", Params)
     assert ANALYZER.needs.modalities == ("tabular",)
     assert ANALYZER.needs.packages == ("shap",)
+
+
+def test_every_key_in_the_source_has_words() -> None:
+    folder = Path(auditbench_shap.__file__).parent
+    keys = {key for path in folder.glob("*.py") for key in re.findall(r'key="([^"]+)"', path.read_text("utf-8"))}
+    assert len(keys) > 3
+    assert keys <= set(ANALYZER.messages["en"])

@@ -14,10 +14,10 @@ from auditbench.config_file import LoadedConfig, config_digest, config_from, loa
 from auditbench.errors import ConfigError, ExitCode, PluginError
 from auditbench.findings import Message
 from auditbench.listener import Listener, SilentListener
-from auditbench.planning import Plan, PlannedAnalyzer, gate_problems, in_order
 from auditbench.provenance import check_platform
-from auditbench.record import OpenedSubject, Timing, build_run, with_exit_code
 from auditbench.run import AuditRun, decode_run, encode_run
+from auditbench.supervisor.planning import Plan, PlannedAnalyzer, gate_problems, in_order
+from auditbench.supervisor.record import OpenedSubject, Timing, build_run, with_exit_code
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from auditbench.results import AnalysisResult
     from auditbench.run import OutputScale, Task
     from auditbench.store import RunFolder
-    from auditbench.subject_opening import Subject
+    from auditbench.worker.subject_opening import Subject
 
 
 def audit(
@@ -77,8 +77,8 @@ def audit(
         DataError: The arrays do not fit each other.
         ModelError: The model does not take these rows or gives another number of outputs.
     """
-    from auditbench.determinism import borrowed_process
     from auditbench.store import RunFolder
+    from auditbench.worker.determinism import borrowed_process
 
     check_platform()
     config = _config(task, analyzers, gates, sensitive_features, name=name, seed=seed, threshold=threshold)
@@ -154,7 +154,7 @@ class _LiveAudit:
         """Take copies of model and data, and evaluate the model once on every row."""
         from auditbench.data import from_arrays
         from auditbench.models import wrap_module
-        from auditbench.subject_opening import make_subject, resolve_device
+        from auditbench.worker.subject_opening import make_subject, resolve_device
 
         config, started = self._config, time.monotonic()
         data = from_arrays(
@@ -186,10 +186,10 @@ class _LiveAudit:
 
     def analyze(self, folder: RunFolder | None) -> None:
         """Run every analyzer; arrays of results go to the folder, if there is one."""
-        from auditbench.analysis import run_analyzer
-        from auditbench.array_store import write_array
-        from auditbench.checking import parameters_of
         from auditbench.engines.local import LocalEngine
+        from auditbench.worker.analysis import run_analyzer
+        from auditbench.worker.array_store import write_array
+        from auditbench.worker.checking import parameters_of
 
         for item in self._plan.analyzers:
             started = time.monotonic()
@@ -218,8 +218,8 @@ class _LiveAudit:
 
     def rerun(self, analyzer: str, context: AuditContext) -> AnalysisResult:
         """Run another analyzer of this audit on a variant of the context."""
-        from auditbench.analysis import rerun
-        from auditbench.checking import parameters_of
+        from auditbench.worker.analysis import rerun
+        from auditbench.worker.checking import parameters_of
 
         def parameters(provided: Provided[Analyzer]) -> tuple[Any, dict[str, Any]]:
             tables = self._config.analyzers
@@ -231,6 +231,8 @@ class _LiveAudit:
 
     def record(self, threads: int, flags: Mapping[str, str]) -> AuditRun:
         """The finished run, observers told."""
+        from auditbench.worker.analysis import observer_raised
+
         timing = Timing(
             started=self._started, finished=_now(), command="", seconds=self._seconds, details=self._details
         )
@@ -248,17 +250,14 @@ class _LiveAudit:
             config=self._config, base=Path(), digest=config_digest(self._config), path=Path("audit.toml")
         )
         run = build_run(loaded, self._plan, opened, results, timing, warnings=self._warnings)
-        told = tuple(
-            Message(key="core.observer_raised", values={"plugin": plugin, "type": type(error).__name__, "error": ""})
-            for plugin, error in self._registry.audit_finished(run)
-        )
+        told = tuple(observer_raised(plugin, error) for plugin, error in self._registry.audit_finished(run))
         return dataclasses.replace(run, warnings=run.warnings + told)
 
     def write(self, run: AuditRun, folder: RunFolder) -> AuditRun:
         """Render the reports in workers, write the folder, and return the run as it is there."""
-        from auditbench.rendering import render_formats
         from auditbench.store import LOGS
-        from auditbench.worker_pool import WorkerPool
+        from auditbench.supervisor.rendering import render_formats
+        from auditbench.supervisor.worker_pool import WorkerPool
 
         pool = WorkerPool(folder.folder(LOGS))
         try:
@@ -317,9 +316,9 @@ def _plan(config: AuditConfig, registry: Registry, formats: Sequence[str]) -> Pl
     Raises:
         ConfigError: With everything that is wrong.
     """
-    from auditbench.checking import check_part
     from auditbench.registry import find_entry
-    from auditbench.worker_pool import group_of
+    from auditbench.supervisor.worker_pool import group_of
+    from auditbench.worker.checking import check_part
 
     part = check_part(config, registry, analyzers=config.analyzers, formats=(), foundation=False)
     described = {item.name: item for item in part.analyzers}

@@ -50,8 +50,10 @@ def problems_of(error: ValidationError, model: type[BaseModel], prefix: str = ""
 
 def nearest(name: str, names: Iterable[str]) -> str:
     """A suggestion of the most similar name, or nothing when none is similar."""
-    close = difflib.get_close_matches(name, list(names), n=1, cutoff=0.6)
-    return f"did you mean `{close[0]}`?" if close else ""
+    known = list(names)
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    begun = [one for one in known if len(name) > 2 and one.startswith(name)]
+    return f"did you mean `{(close or begun)[0]}`?" if close or begun else ""
 
 
 def key_path(parts: Sequence[str | int], prefix: str = "") -> str:
@@ -88,7 +90,9 @@ def _problem(item: ErrorDetails, model: type[BaseModel], prefix: str) -> Problem
     allowed = _allowed(field) or _TYPES.get(kind, "")
     choices = _choices(field)
     message = f"expected {_TYPES[kind]}" if kind in _TYPES else "this value is not allowed"
-    if not allowed and kind not in _TYPES:
+    if kind == "too_short":
+        allowed = f"at least {item['ctx']['min_length']} entries"
+    elif not allowed and kind not in _TYPES:
         message = item["msg"].lower()
     return Problem(
         message=message,

@@ -36,7 +36,8 @@ STEPS = 8
 METHODS = 3
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 GAP = 1e-3
-_PROBABILITIES = (0.001, 0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.999)
+_PROBABILITIES = (0.5, 0.1, 0.9, 0.01, 0.99, 0.25, 0.75, 0.05, 0.95, 0.001, 0.999, 0.2, 0.8, 0.3, 0.7, 0.4, 0.6, 0.02, 0.98, 0.15, 0.85)  # roundest first
+_APART = 0.14
 
 
 def attributions(draft: Draft) -> Iterator[tuple[AnalysisResult, Attribution]]:
@@ -59,8 +60,8 @@ def swarm_figure(draft: Draft) -> Figure | None:
     return None
 
 
-def waterfall(draft: Draft, case: Case) -> tuple[Waterfall, Grid] | None:
-    """The contributions to one row's output, and every input by every method; None when no method explains the row."""
+def waterfall(draft: Draft, case: Case) -> tuple[Waterfall, Grid | None] | None:
+    """The contributions to one row's output, and the inputs that are not drawn by every method; None when no method explains the row."""
     found = [(result, block) for result, block in attributions(draft) if case.row_id in block.row_ids]
     main = next((pair for pair in found if pair[1].additive), None)
     if main is None:
@@ -71,7 +72,7 @@ def waterfall(draft: Draft, case: Case) -> tuple[Waterfall, Grid] | None:
     inputs = {name: shown for name, shown in case.inputs}
     others_values = [_of_row(block, case, min(target, len(block.target_names) - 1))[0] for _, block in others]
     rows = _steps(draft, main[1], values, base, output, inputs, others_values)
-    titles = tuple(draft.analyzer_title(result.analyzer) for result, _ in others)
+    titles = tuple(_method_title(draft, result, block, main[1].unit) for result, block in others)
     threshold = _threshold(draft, main[1])
     scale = _output_scale(main[1].unit, [place for row in rows for place in (row.start, row.end)], threshold)
     figure = Waterfall(
@@ -83,7 +84,9 @@ def waterfall(draft: Draft, case: Case) -> tuple[Waterfall, Grid] | None:
         threshold=threshold,
     )
     methods = [(draft.analyzer_title(main[0].analyzer), values), *zip(titles, others_values, strict=True)]
-    return figure, _inputs_table(draft, inputs, methods)
+    shown = _shown(values)
+    rest = [name for name in _by_size(values) if name not in shown]
+    return figure, _inputs_table(draft, inputs, methods, rest)
 
 
 def sampled(row_ids: tuple[str, ...], name: str, most: int = DOTS) -> list[int]:
@@ -166,6 +169,14 @@ def _quantiles(draft: Draft, block: Attribution, values: npt.NDArray[Any], order
     return Grid(caption=say.say("swarm.caption"), columns=tuple(columns), rows=tuple(rows))
 
 
+def _method_title(draft: Draft, result: AnalysisResult, block: Attribution, unit: str) -> Text:
+    """Name of a method, with its unit where that is another one."""
+    title = draft.analyzer_title(result.analyzer)
+    if block.unit == unit:
+        return title
+    return draft.say.say("column.with_unit", name=title, unit=draft.say.first((f"unit.{block.unit}",)) or block.unit)
+
+
 def _target(block: Attribution, case: Case) -> int:
     """The explained output: the predicted class where there are several, else the only one."""
     return block.target_names.index(case.predicted) if case.predicted in block.target_names else 0
@@ -192,8 +203,7 @@ def _steps(
 ) -> tuple[WaterfallRow, ...]:
     """From base value to output; what is not shown stands in `all other inputs`, so that the steps always add up."""
     say = draft.say
-    order = sorted(values, key=lambda name: (-abs(values[name]), name))
-    shown = order if len(order) <= STEPS + 1 else order[:STEPS]
+    order, shown = _by_size(values), _shown(values)
     blank = tuple(Cell(text=EMPTY) for _ in others)
     rows = [_end_row(draft, block, "base", base, blank)]
     place = base
@@ -256,21 +266,34 @@ def _output_scale(unit: str, places: list[float], threshold: float | None) -> Sc
     marks = [(math.log(p / (1 - p)), p) for p in _PROBABILITIES]
     found: list[Tick] = []
     for value, probability in marks:
-        near = found and (value - found[-1].value) < 0.13 * (high - low)
+        near = any(abs(value - tick.value) < _APART * (high - low) for tick in found)
         if low <= value <= high and not near:
             found.append(Tick(value=value, label=f"{short(100 * probability)}%"))
+    found.sort(key=lambda tick: tick.value)
     return Scale(low=low, high=high, ticks=tuple(found) or (Tick(value=places[0], label=short(places[0])),))
 
 
-def _inputs_table(draft: Draft, inputs: dict[str, str], methods: list[tuple[Text, dict[str, float]]]) -> Grid:
+def _by_size(values: dict[str, float]) -> list[str]:
+    return sorted(values, key=lambda name: (-abs(values[name]), name))
+
+
+def _shown(values: dict[str, float]) -> list[str]:
+    order = _by_size(values)
+    return order if len(order) <= STEPS + 1 else order[:STEPS]
+
+
+def _inputs_table(
+    draft: Draft, inputs: dict[str, str], methods: list[tuple[Text, dict[str, float]]], names: list[str]
+) -> Grid | None:
+    if not names:
+        return None
     say = draft.say
     columns = [Heading(label=say.say("column.input")), Heading(label=say.say("column.shown_value"))]
     columns += [Heading(label=title, number=True) for title, _ in methods]
-    order = sorted(methods[0][1], key=lambda name: (-abs(methods[0][1][name]), name))
     rows = []
-    for name in order[:50]:
+    for name in names[:50]:
         shown = name_text(inputs[name]) if name in inputs else DASH
         effects = [_effect_cell(values.get(name)) for _, values in methods]
         rows.append((Cell(text=name_text(name)), Cell(text=shown), *effects))
     caption = say.say("cases.inputs_caption")
-    return Grid(caption=caption, columns=tuple(columns), rows=tuple(rows), more=draft.more(50, len(order)))
+    return Grid(caption=caption, columns=tuple(columns), rows=tuple(rows), more=draft.more(50, len(names)))

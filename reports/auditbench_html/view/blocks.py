@@ -43,6 +43,9 @@ from auditbench_html.view.text import EMPTY, Text, name_text, words
 
 LARGEST_MATRIX = 40
 LARGEST_NUMBERED = 12
+FOLDED = 12
+MANY_COLUMNS = 8
+WIDE_ROWS = 30
 
 
 def scatter_figure(draft: Draft, result: AnalysisResult, block: Scatter) -> Figure:
@@ -129,17 +132,17 @@ def matrix_figure(draft: Draft, result: AnalysisResult, block: Matrix) -> Figure
     rows = []
     for name, values in list(zip(block.rows, block.values, strict=True))[:shown]:
         cells = tuple(_heat_cell(draft, block, values, value) for value in values[:shown])
-        rows.append((name_text(name), cells))
+        rows.append((_matrix_label(draft, block, name), cells))
     heat = Heat(
         caption=title,
         row_label=say.tell(block.row_label),
         column_label=say.tell(block.column_label),
-        columns=tuple(name_text(name) for name in block.columns[:shown]),
+        columns=tuple(_matrix_label(draft, block, name) for name in block.columns[:shown]),
         rows=tuple(rows),
     )
     total = max(len(block.rows), len(block.columns))
     return draft.figure(
-        "heat", title, say.say("matrix.sub", rows=heat.row_label, columns=heat.column_label), heat, result=result,
+        "heat", title, _matrix_subtitle(draft, heat), heat, result=result,
         how=draft.how(result, block.name, block.kind), wide=total > 5, note=draft.more(shown, total),
     )  # fmt: skip
 
@@ -148,20 +151,21 @@ def table_figure(draft: Draft, result: AnalysisResult, block: Table) -> Figure:
     """A table as the analyzer gave it, at most fifty rows."""
     grid = table_grid(draft, block)
     how = draft.say.first((f"{result.analyzer}.{block.name}.how",)) or EMPTY
-    return draft.figure("table", grid.caption, EMPTY, grid, result=result, how=how, wide=len(grid.columns) > 4)
+    return draft.figure("table", grid.caption, EMPTY, grid, result=result, how=how, wide=len(grid.columns) > 4, folded=len(grid.rows) > FOLDED)
 
 
 def table_grid(draft: Draft, block: Table) -> Grid:
-    """The cells of a table as text and numbers."""
+    """The cells of a table as text and numbers; a table of many columns shows fewer rows."""
+    shown = TABLE_ROWS if len(block.columns) <= MANY_COLUMNS else WIDE_ROWS
     headings = tuple(
         Heading(label=_column_label(draft, column), number=column.kind != "text") for column in block.columns
     )
     rows = tuple(
         tuple(_cell(draft, cell, column) for cell, column in zip(row, block.columns, strict=True))
-        for row in block.rows[:TABLE_ROWS]
+        for row in block.rows[:shown]
     )
     return Grid(
-        caption=draft.title(block.title), columns=headings, rows=rows, more=draft.more(TABLE_ROWS, len(block.rows))
+        caption=draft.title(block.title), columns=headings, rows=rows, more=draft.more(shown, len(block.rows))
     )
 
 
@@ -234,6 +238,17 @@ def _change(draft: Draft, change: Change) -> ChangeRow:
     )
 
 
+def _matrix_label(draft: Draft, block: Matrix, name: str) -> Text:
+    """A row or column of a matrix; methods go by their titles."""
+    return draft.analyzer_title(name) if block.kind == "agreement" else name_text(name)
+
+
+def _matrix_subtitle(draft: Draft, heat: Heat) -> Text:
+    if str(heat.row_label) == str(heat.column_label):
+        return EMPTY
+    return draft.say.say("matrix.sub", rows=heat.row_label, columns=heat.column_label)
+
+
 def _heat_cell(draft: Draft, block: Matrix, row: tuple[float | None, ...], value: float | None) -> HeatCell:
     if value is None:
         return HeatCell(text=DASH, value=None, shade=0)
@@ -247,7 +262,8 @@ def _heat_cell(draft: Draft, block: Matrix, row: tuple[float | None, ...], value
         part = abs(value) / largest
     shade = 3 if part >= 0.7 else 2 if part >= 0.4 else 1 if part >= 0.1 else 0
     numbered = len(block.columns) <= LARGEST_NUMBERED and len(block.rows) <= LARGEST_NUMBERED
-    text = words(f"{value:,.0f}" if block.kind == "confusion" and value == int(value) else short(value))
+    digits = 2 if block.kind == "agreement" else decimals(value, None, None)
+    text = words(fixed(value, digits))
     return HeatCell(text=text if numbered else EMPTY, value=value, shade=shade, note=note if numbered else EMPTY)
 
 

@@ -13,6 +13,7 @@ from auditbench_html.view.text import EMPTY, Text, humanize, name_text, words
 
 MOST_LINES = 4
 MOST_POINTS = 120
+TABLE_POINTS = 25
 SQUARE = ("roc", "precision_recall", "reliability")
 
 
@@ -101,7 +102,7 @@ def _table(draft: Draft, curve: Curve, title: Text) -> Grid:
     columns += [Heading(label=_label(draft, s.label) or axis_label(draft, curve.y), number=True) for s in curve.series]
     values = [dict(zip(series.x, series.y, strict=True)) for series in curve.series]
     xs = list(dict.fromkeys(x for series in curve.series for x in series.x))
-    kept = [xs[i] for i in thin(len(xs), TABLE_ROWS)]
+    kept = [xs[i] for i in thin(len(xs), TABLE_POINTS)]
     rows = []
     for x in kept:
         cells = [Cell(text=words(short(x)), value=x)]

@@ -60,10 +60,12 @@ class Draft:
         return self.say.first((f"{analyzer}.name", f"analyzer.{analyzer}")) or name_text(analyzer)
 
     def metric_title(self, full_name: str, where: Mapping[str, str]) -> Text:
-        """Title of a metric with its labels: `Demographic parity ratio, sex`."""
+        """Title of a metric with its labels: `Demographic parity ratio by sex`."""
         title = self.metric_name(full_name)
+        if set(where) == {"feature"}:
+            return self.say.say("label.feature", title=title, feature=where["feature"])
         rest = labels(where)
-        return title + words(", ") + rest if rest else title
+        return self.say.say("label.other", title=title, labels=rest) if rest else title
 
     def metric_name(self, full_name: str) -> Text:
         """Title of a metric without its labels."""

@@ -294,10 +294,10 @@ class Hundred:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HundredPeople:
-    """A share of people in two groups, as dots out of a hundred."""
+    """A share of people in two groups, as dots out of a hundred, and the gate that compares them."""
 
-    question: Text
     groups: tuple[Hundred, ...]
+    gate: Text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -357,6 +357,8 @@ class Figure:
     """A figure or table with everything that stands around it.
 
     Attributes:
+        how_again: Whether an earlier figure has the same reading help; print then leaves it out.
+        folded: Whether a table is long enough to be closed at first.
         number: In the order of the page, from 1; `fig-4` is its place.
         kind: Name of the drawing; a renderer that has none for it shows `data`.
         wide: Whether it needs the whole width of the page.
@@ -373,3 +375,5 @@ class Figure:
     data: Grid | None = None
     wide: bool = True
     number: int = 0
+    how_again: bool = False
+    folded: bool = False

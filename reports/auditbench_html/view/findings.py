@@ -34,10 +34,10 @@ def findings(draft: Draft) -> tuple[FindingRow, ...]:
             found.append((_rank(finding, gates), _from_analyzer(draft, result, finding, gates)))
     for row in draft.gates:
         if row.tone != "pass" and row.gate not in covered:
-            found.append(((_RANK[row.tone], 0 if row.blocking else 1), _from_gate(draft, row, decisions[row.gate])))
+            found.append(((0 if row.blocking else 1, _RANK[row.tone]), _from_gate(draft, row, decisions[row.gate])))
     for result in draft.run.results:
         if result.status in ("failed", "timed_out") and not _has_gate(draft, result):
-            found.append(((1, 1), _from_status(draft, result)))
+            found.append(((0 if result.required else 1, 3), _from_status(draft, result)))
     found.sort(key=lambda pair: pair[0])
     return tuple(_number(index, row) for index, (_, row) in enumerate(found, 1))
 
@@ -125,7 +125,7 @@ def _gate_chip(draft: Draft, row: GateRow) -> Chip:
     if row.tone in ("error", "none"):
         return Chip(tone=row.tone, label=say.say("finding.missing_evidence"))
     if row.tone == "fail":
-        return Chip(tone="fail", label=row.kind if row.blocking else say.say("finding.advisory"))
+        return Chip(tone="fail", label=say.say("finding.blocking" if row.blocking else "finding.advisory"))
     return Chip(tone="warn", label=say.say("finding.review"))
 
 
@@ -163,9 +163,9 @@ def _matches(wanted: Mapping[str, str], where: Mapping[str, str]) -> bool:
 def _rank(finding: Finding, gates: tuple[GateRow, ...]) -> tuple[int, int]:
     open_gates = [row for row in gates if row.tone != "pass"]
     if open_gates:
-        worst = min(open_gates, key=lambda row: (_RANK[row.tone], not row.blocking))
-        return (_RANK[worst.tone], 0 if worst.blocking else 1)
-    return (3, ("high", "medium", "low", "info").index(finding.severity))
+        worst = min(open_gates, key=lambda row: (not row.blocking, _RANK[row.tone]))
+        return (0 if worst.blocking else 1, _RANK[worst.tone])
+    return (2, ("high", "medium", "low", "info").index(finding.severity))
 
 
 def _has_gate(draft: Draft, result: AnalysisResult) -> bool:

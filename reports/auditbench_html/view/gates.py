@@ -6,7 +6,7 @@ from auditbench.findings import GateDecision
 
 from auditbench_html.view.draft import Draft, topics_in_order
 from auditbench_html.view.figures import Chip, Tone
-from auditbench_html.view.numbers import DASH, Estimate, estimate, limit_text
+from auditbench_html.view.numbers import DASH, Estimate, estimate, limit_text, limit_words
 from auditbench_html.view.page import GateRow, Section, StateCount, Track, WallRow
 from auditbench_html.view.text import EMPTY, Text, name_text
 
@@ -30,6 +30,7 @@ def gates_section(draft: Draft) -> Section:
         lead=_lead(draft),
         chip=worst_chip(draft, rows),
         gates=rows,
+        method_notes=(_source(draft),),
     )
 
 
@@ -38,7 +39,7 @@ def counts(draft: Draft) -> tuple[StateCount, ...]:
     order = ("pass", "warn", "fail", "error", "none")
     found = [(tone, sum(row.tone == tone for row in draft.gates)) for tone in order]
     return tuple(
-        StateCount(tone=tone, label=draft.say.say(f"state.{STATES[tone]}"), n=n) for tone, n in found if n
+        StateCount(tone=tone, label=draft.say.say(f"state.{STATES[tone]}"), button=draft.say.say(f"state_label.{STATES[tone]}"), n=n, order=WORST_FIRST.index(tone)) for tone, n in found if n
     )
 
 
@@ -114,6 +115,7 @@ def _gate_row(draft: Draft, index: int, decision: GateDecision) -> GateRow:
         help=draft.metric_help(decision.metric),
         estimate=_observed(draft, decision, reason),
         limit=limit_text(say, decision.minimum, decision.maximum, decision.unit) if _has_limit(decision) else DASH,
+        limit_words=limit_words(say, decision.minimum, decision.maximum, decision.unit),
         limit_value=next((limit for limit in (decision.minimum, decision.maximum) if limit is not None), 0.0),
         track=track(decision),
         evidence="incomplete" if decision.state in ("error", "not_run") else draft.section_id(topic) if topic else "gates",
@@ -151,6 +153,13 @@ def _topic_of(draft: Draft, decision: GateDecision) -> str:
 
 def _has_limit(decision: GateDecision) -> bool:
     return decision.minimum is not None or decision.maximum is not None
+
+
+def _source(draft: Draft) -> Text:
+    digest = draft.run.provenance.config_sha256
+    if not digest:
+        return draft.say.say("gates.source")
+    return draft.say.say("gates.source_config", digest=f"{digest[:12]}…")
 
 
 def _lead(draft: Draft) -> Text:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from auditbench.results import AnalysisResult, Metric
+from auditbench.results import AnalysisResult, Metric, Table
 
 from auditbench_html.view.draft import TABLE_ROWS, Draft
 from auditbench_html.view.figures import Cell, Figure, Grid, GroupRates, GroupRow, Heading, Key
@@ -14,6 +14,7 @@ from auditbench_html.view.text import EMPTY, Text, humanize, name_text
 
 RATES = ("selection_rate", "true_positive_rate", "false_positive_rate", "precision", "accuracy")
 DRAWN_ROWS = 24
+MOST_FIGURES = 9
 
 
 def group_metrics(result: AnalysisResult) -> list[Metric]:
@@ -23,9 +24,17 @@ def group_metrics(result: AnalysisResult) -> list[Metric]:
 
 def group_figures(draft: Draft, result: AnalysisResult) -> list[Figure]:
     """One figure a feature, each with the table of every rate."""
-    metrics = group_metrics(result)
-    features = dict.fromkeys(metric.where["feature"] for metric in metrics)
-    return [_figure(draft, result, name, [m for m in metrics if m.where["feature"] == name]) for name in features]
+    parts: dict[tuple[str, str], list[Metric]] = {}
+    for metric in group_metrics(result):
+        parts.setdefault((metric.where["feature"], str(_rest(metric))), []).append(metric)
+    return [_figure(draft, result, key[0], metrics) for key, metrics in list(parts.items())[:MOST_FIGURES]]
+
+
+def repeats_groups(result: AnalysisResult, table: Table) -> bool:
+    """Whether a table says only what the figures of groups and their tables say."""
+    names = {metric.name for metric in group_metrics(result)}
+    columns = {column.name for column in table.columns}
+    return {"feature", "group"} <= columns and bool(names) and columns <= names | {"feature", "group", "class", "n", "note"}
 
 
 def _figure(draft: Draft, result: AnalysisResult, feature: str, metrics: list[Metric]) -> Figure:
@@ -50,6 +59,8 @@ def _figure(draft: Draft, result: AnalysisResult, feature: str, metrics: list[Me
         scale=scale_for(ends, percent=True),
     )
     subtitle = say.say("groups.sub", feature=feature)
+    if rest := _rest(metrics[0]):
+        subtitle = say.say("series.sentences", first=say.say("groups.class", of_class=rest), second=subtitle)
     if len(groups) > DRAWN_ROWS:
         subtitle = say.say(
             "series.sentences", first=subtitle, second=say.say("groups.cut", shown=DRAWN_ROWS, total=len(groups))
@@ -144,6 +155,12 @@ def _size_cell(draft: Draft, size: int) -> Cell:
     if size < 10:
         return Cell(text=draft.say.say("groups.under_ten"))
     return Cell(text=draft.say.say("count", n=size), value=float(size))
+
+
+def _rest(metric: Metric) -> Text:
+    """Labels besides feature and group, such as the class."""
+    values = [value for key, value in sorted(metric.where.items()) if key not in ("feature", "group")]
+    return name_text(", ".join(values)) if values else EMPTY
 
 
 def _ordered(names: Iterable[str]) -> list[str]:

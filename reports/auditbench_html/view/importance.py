@@ -42,12 +42,12 @@ class Method:
         return {name: metric.value for name, metric in self.metrics.items() if metric.value is not None}
 
 
-def importance_figures(draft: Draft) -> list[Figure]:
-    """One figure a target (at most three), then the agreement of methods."""
+def importance_figures(draft: Draft, *, own_agreement: bool) -> list[Figure]:
+    """One figure a target (at most three), then the agreement of methods where no analyzer gives it."""
     figures = []
     for target, methods in list(_by_target(draft).items())[:3]:
         figures.append(_importance(draft, target, methods))
-        if len([method for method in methods if len(method.values()) >= 3]) > 1:
+        if own_agreement and len([method for method in methods if len(method.values()) >= 3]) > 1:
             figures.append(_agreement(draft, methods))
     return figures
 
@@ -150,10 +150,19 @@ def _importance(draft: Draft, target: str, methods: list[Method]) -> Figure:
             scale=scale_for(ends, zero=True),
         ),
         result=first.result,
+        how=_how(draft, first),
         keys=_keys(draft, first, others),
         data=_table(draft, methods, order),
         note=say.say("figure.n", n=_n(first)),
     )
+
+
+def _how(draft: Draft, first: Method) -> Text:
+    """How to read the figure, and what the first method adds to that."""
+    say = draft.say
+    own = say.first((f"{first.result.analyzer}.{METRIC}.how",))
+    general = say.say("how.importance")
+    return say.say("series.sentences", first=general, second=own) if own else general
 
 
 def _factor(first: Method, other: Method) -> float:

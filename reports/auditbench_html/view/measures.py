@@ -13,15 +13,22 @@ from auditbench_html.view.page import Fact, FactList
 from auditbench_html.view.scales import scale_for
 from auditbench_html.view.text import EMPTY, Text, labels, words
 
+MOST_ROWS = 16
+PART_ROWS = 6
+
 
 def measure_figures(draft: Draft, result: AnalysisResult) -> list[Figure]:
     """Metrics with an interval, in one figure a unit and range; many of them become a table."""
     figures = []
     for metrics in _by_scale(_plain_metrics(result)):
-        if len(metrics) > TABLE_ROWS:
+        if _differs_by_feature(metrics):
+            features = dict.fromkeys(metric.where["feature"] for metric in metrics)
+            parts = [[m for m in metrics if m.where["feature"] == name] for name in features]
+            figures += [_rows(draft, result, part, most=PART_ROWS) for part in parts]
+        elif len(metrics) > TABLE_ROWS:
             figures.append(_table(draft, result, metrics))
         elif len(metrics) > 1 or metrics[0].interval is not None:
-            figures.append(_rows(draft, result, metrics))
+            figures.append(_rows(draft, result, metrics, most=MOST_ROWS))
     return figures
 
 
@@ -65,18 +72,39 @@ def _alone(result: AnalysisResult) -> list[Metric]:
     return [metric for metric in plain if id(metric) not in drawn]
 
 
-def _rows(draft: Draft, result: AnalysisResult, metrics: list[Metric]) -> Figure:
-    say = draft.say
-    rows = tuple(_row(draft, result, metric) for metric in metrics)
+def _differs_by_feature(metrics: list[Metric]) -> bool:
+    """Whether many measures are given for each of several features, and nothing else tells them apart."""
+    return len(metrics) > MOST_ROWS and all(set(metric.where) == {"feature"} for metric in metrics)
+
+
+def _first(draft: Draft, result: AnalysisResult, metrics: list[Metric], most: int) -> list[Metric]:
+    """At most so many, gated ones before others, each part in its order."""
+    gated = {(gate.metric, tuple(sorted(gate.where.items()))) for gate in draft.run.gates}
+
+    def rank(metric: Metric) -> bool:
+        return (f"{result.analyzer}.{metric.name}", tuple(sorted(metric.where.items()))) not in gated
+
+    chosen = sorted(metrics, key=rank)[:most]
+    return [metric for metric in metrics if metric in chosen]
+
+
+def _rows(draft: Draft, result: AnalysisResult, metrics: list[Metric], *, most: int) -> Figure:
+    say, total = draft.say, len(metrics)
+    metrics = _first(draft, result, metrics, most)
+    directions = {metric.higher_is_better for metric in metrics}
+    one_feature = _one_feature(metrics)
+    rows = tuple(_row(draft, result, metric, mixed=len(directions) > 1, bare=bool(one_feature)) for metric in metrics)
     ends: list[float | None] = []
     for row in rows:
         ends += [row.estimate.value, row.estimate.low, row.estimate.high, *row.limits]
-    directions = {metric.higher_is_better for metric in metrics}
     track = say.say(
         "measures.higher" if directions == {True} else "measures.lower" if directions == {False} else "measures.scale"
     )
     level = next((metric.interval.level for metric in metrics if metric.interval is not None), None)
     sub = say.say("measures.sub_interval", level=round(100 * level)) if level else say.say("measures.sub")
+    if total > len(metrics):
+        cut = say.say("measures.cut", shown=len(metrics), total=total)
+        sub = say.say("series.sentences", first=sub + words("."), second=cut)
     keys = [Key(mark="dot-interval", label=say.say("measures.key"))] if level else []
     if any(row.limits for row in rows):
         keys.append(Key(mark="reference", label=say.say("measures.limit")))
@@ -90,11 +118,11 @@ def _rows(draft: Draft, result: AnalysisResult, metrics: list[Metric]) -> Figure
         keys=tuple(keys) if any(row.limits for row in rows) else (),
         how=draft.how(result, "metrics", "intervals"),
         note=say.say("figure.n", n=n),
-        wide=len({metric.name for metric in metrics}) > 6 or any(len(str(row.label)) > 34 for row in rows),
+        wide=len(metrics) > 5 or any(len(str(row.label)) > 30 for row in rows),
     )
 
 
-def _row(draft: Draft, result: AnalysisResult, metric: Metric) -> IntervalRow:
+def _row(draft: Draft, result: AnalysisResult, metric: Metric, *, mixed: bool, bare: bool) -> IntervalRow:
     full_name = f"{result.analyzer}.{metric.name}"
     gate = next(
         (g for g in draft.run.gates if g.metric == full_name and dict(g.where) == dict(metric.where)), None
@@ -102,17 +130,23 @@ def _row(draft: Draft, result: AnalysisResult, metric: Metric) -> IntervalRow:
     row = next((row for row in draft.gates if gate is not None and row.gate == gate.id), None)
     limits = tuple(x for x in (gate.minimum, gate.maximum) if x is not None) if gate else ()
     shown = _estimate(draft, metric)
-    note = shown.reason or draft.metric_help(full_name)
+    note = draft.metric_help(full_name)
+    if mixed and metric.higher_is_better is False:
+        note = note + words(" · ") + draft.say.say("measures.lower_note") if note else draft.say.say("measures.lower_note")
     if row is not None:
         note = draft.say.say("measures.gate", code=words(row.code), limit=row.limit)
     tone = row.tone if row is not None and row.tone in ("fail", "warn", "pass") else None
+    label = draft.metric_name(full_name) if bare else draft.metric_title(full_name, metric.where)
     return IntervalRow(
-        label=draft.metric_title(full_name, metric.where), note=shown.reason or note, estimate=shown, tone=tone, limits=limits
+        label=label, note=shown.reason or note, estimate=shown, tone=tone, limits=limits
     )
 
 
 def _title(draft: Draft, result: AnalysisResult, metrics: list[Metric], rows: tuple[IntervalRow, ...]) -> Text:
     say = draft.say
+    if feature := _one_feature(metrics):
+        return say.say("measures.title_feature", feature=feature)
+    analyzer = draft.analyzer_title(result.analyzer)
     gated = [row for row in rows if row.tone is not None]
     outside = [row for row in gated if row.tone == "fail"]
     crossing = [row for row in gated if row.tone == "warn"]
@@ -121,10 +155,17 @@ def _title(draft: Draft, result: AnalysisResult, metrics: list[Metric], rows: tu
     if crossing:
         return say.say("measures.title_open", titles=say.series(row.label for row in crossing[:2]), n=len(crossing))
     if gated:
-        return say.say("measures.title_pass", n=len(gated))
+        return say.say("measures.title_pass", n=len(gated), analyzer=analyzer)
     if len({metric.name for metric in metrics}) == 1:
         return draft.metric_name(f"{result.analyzer}.{metrics[0].name}")
-    return say.say("measures.title", analyzer=draft.analyzer_title(result.analyzer))
+    return say.say("measures.title", analyzer=analyzer)
+
+
+def _one_feature(metrics: list[Metric]) -> str:
+    """The feature that all of several measures are by; empty when there is no such one."""
+    features = {metric.where.get("feature", "") for metric in metrics if set(metric.where) == {"feature"}}
+    alike = len(metrics) > 2 and len(features) == 1 and all(set(metric.where) == {"feature"} for metric in metrics)
+    return features.pop() if alike else ""
 
 
 def _table(draft: Draft, result: AnalysisResult, metrics: list[Metric]) -> Figure:

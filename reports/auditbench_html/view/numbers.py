@@ -9,6 +9,9 @@ from auditbench_html.view.text import EMPTY, Text, Words, words
 
 DASH = words("—")
 PLAIN_UNITS = frozenset({"", "1"})
+COUNTED_UNITS = frozenset({"parameters", "rows"})  # the title of such a metric says what is counted
+_SIZES = (("gib", 2.0**30), ("mib", 2.0**20), ("kib", 2.0**10))
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +39,10 @@ def estimate(
     """A value and its interval in one set of digits: two significant digits of the interval's half-width."""
     if value is None:
         return Estimate(value=None, text=DASH, reason=reason)
+    if unit == "bytes" and low is None and abs(value) >= _SIZES[-1][1]:
+        name, size = next((name, size) for name, size in _SIZES if abs(value) >= size)
+        text = say.say("quantity", number=words(f"{value / size:,.3g}"), unit=say.say(f"unit.{name}"))
+        return Estimate(value=value, text=text)
     digits = decimals(value, low, high)
     number, interval = short(value), EMPTY
     if low is not None and high is not None:
@@ -88,8 +95,9 @@ def signed(value: float, digits: int) -> str:
 
 def short(value: float) -> str:
     """A number for an axis or a list: up to four significant digits, no closing zeros."""
-    if 0 < abs(value) < 1e-6:
-        return f"{value:.3g}".replace("-", "\N{MINUS SIGN}")
+    if 0 < abs(value) < 1e-4:
+        mantissa, _, power = f"{value:.1e}".partition("e")
+        return f"{mantissa} × 10{str(int(power)).translate(_RAISED)}".replace("-", "\N{MINUS SIGN}")
     text = fixed(value, decimals(value, None, None))
     return text.rstrip("0").rstrip(".") if "." in text and "e" not in text else text
 
@@ -101,7 +109,7 @@ def spread(say: Words, low: str, high: str) -> Text:
 
 def with_unit(say: Words, number: str, unit: str) -> Text:
     """A number and its unit; ratios and shares have none."""
-    if unit in PLAIN_UNITS:
+    if unit in PLAIN_UNITS or unit in COUNTED_UNITS:
         return words(number)
     key = f"unit.{unit}"
     return say.say("quantity", number=words(number), unit=say.say(key) if say.has(key) else unit)
@@ -117,8 +125,18 @@ def limit_text(say: Words, minimum: float | None, maximum: float | None, unit: s
     return parts[0] + words(", ") + parts[1] if len(parts) == 2 else parts[0] if parts else DASH
 
 
+def limit_words(say: Words, minimum: float | None, maximum: float | None, unit: str) -> Text:
+    """The limits of a gate within a sentence: `at least 0.80`."""
+    parts = []
+    if minimum is not None:
+        parts.append(say.say("limit.minimum", value=with_unit(say, limit_number(minimum, unit), unit)))
+    if maximum is not None:
+        parts.append(say.say("limit.maximum", value=with_unit(say, limit_number(maximum, unit), unit)))
+    return say.series(parts)
+
+
 def limit_number(value: float, unit: str) -> str:
     """A limit as configured, with at least two digits where it is a share or a ratio."""
     text = short(value)
     whole, _, fraction = text.partition(".")
-    return f"{whole}.{fraction:0<2}" if unit in PLAIN_UNITS and "e" not in text else text
+    return f"{whole}.{fraction:0<2}" if unit in PLAIN_UNITS and "×" not in text else text

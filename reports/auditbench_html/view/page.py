@@ -76,6 +76,7 @@ class GateRow:
     help: Text
     estimate: Estimate
     limit: Text
+    limit_words: Text
     limit_value: float
     track: Track
     evidence: str
@@ -91,7 +92,9 @@ class StateCount:
 
     tone: Tone
     label: Text
+    button: Text
     n: int
+    order: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,6 +176,7 @@ class StateBox:
     gates: tuple[Link, ...] = ()
     remedy: tuple[str, ...] = ()
     hint: Text = EMPTY
+    more: Link | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

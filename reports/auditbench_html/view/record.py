@@ -92,7 +92,7 @@ def _box(draft: Draft, result: AnalysisResult) -> StateBox:
     return StateBox(
         tone=TONES[result.status],
         title=say.say(f"incomplete.title_{result.status}", analyzer=name),
-        meta=_dotted(meta),
+        meta=_joined(meta),
         text=say.tell(result.reason) if result.reason else EMPTY,
         gates=tuple(Link(target=row.id, label=say.say("gate.link", code=words(row.code))) for row in gates),
         remedy=_remedy(draft, result),
@@ -171,10 +171,9 @@ def _environment(draft: Draft) -> FactList:
         Fact(label=say.say("provenance.seed"), value=words(str(record.seed))),
     ]
     facts += [Fact(label=_host_label(draft, name), value=name_text(value)) for name, value in sorted(run.volatile.host.items())]
-    facts += [
-        Fact(label=say.say("provenance.flag", name=name), value=name_text(value))
-        for name, value in sorted(record.determinism.items())
-    ]
+    if record.determinism:
+        flags = [name_text(f"{name} = {value}") for name, value in sorted(record.determinism.items())]
+        facts.append(Fact(label=say.say("provenance.determinism"), value=_joined(flags, "; ")))
     return FactList(title=say.say("provenance.environment"), facts=tuple(facts))
 
 
@@ -260,11 +259,12 @@ def _log(draft: Draft) -> Grid:
 
 def _moment(stamp: str) -> Text:
     """`2026-11-20 09:14` of an ISO 8601 time."""
-    return name_text(stamp[:16].replace("T", " "))
+    zone = " UTC" if stamp.endswith(("+00:00", "Z")) else ""
+    return name_text(stamp[:16].replace("T", " ") + zone)
 
 
-def _dotted(parts: list[Text]) -> Text:
+def _joined(parts: list[Text], mark: str = " · ") -> Text:
     text = parts[0]
     for part in parts[1:]:
-        text = text + words(" · ") + part
+        text = text + words(mark) + part
     return text

@@ -13,6 +13,7 @@ from auditbench.run import AuditRun
 from auditbench_html.view.cases import cases_section
 from auditbench_html.view.draft import Draft
 from auditbench_html.view.facts import facts_section
+from auditbench_html.view.figures import Figure
 from auditbench_html.view.findings import findings
 from auditbench_html.view.gates import gate_rows, gates_section
 from auditbench_html.view.page import Report, Section
@@ -39,7 +40,7 @@ def build_report(run: AuditRun, templates: Templates, *, language: str) -> Repor
     facts = facts_section(draft)
     screen = hero(draft, found)
     name, date = model_name(draft), date_text(draft, run.volatile.finished or run.volatile.started)
-    counter = itertools.count(1)
+    counter, told = itertools.count(1), set[str]()
     if overview.people is not None:
         people = dataclasses.replace(overview.people, number=next(counter))
         overview = dataclasses.replace(overview, people=people)
@@ -52,15 +53,24 @@ def build_report(run: AuditRun, templates: Templates, *, language: str) -> Repor
         hero=screen,
         gates=gates_section(draft),
         summary=overview,
-        sections=tuple(_numbered(section, counter) for section in sections),
+        sections=tuple(_numbered(section, counter, told) for section in sections),
         footing=_footing(run),
         tool=name_text(run.provenance.product),
     )
 
 
-def _numbered(section: Section, counter: Iterator[int]) -> Section:
+def _again(figure: Figure, told: set[str]) -> bool:
+    """Whether this reading help was given before; notes it."""
+    text = str(figure.how)
+    known = text in told
+    told.add(text)
+    return known
+
+
+def _numbered(section: Section, counter: Iterator[int], told: set[str]) -> Section:
     rows = tuple(
-        tuple(dataclasses.replace(figure, number=next(counter)) for figure in row) for row in section.figures
+        tuple(dataclasses.replace(figure, number=next(counter), how_again=_again(figure, told)) for figure in row)
+        for row in section.figures
     )
     return dataclasses.replace(section, figures=rows)
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from auditbench.findings import Message
-from auditbench.results import AnalysisResult
+from auditbench.results import AnalysisResult, Table
 
 from auditbench_html.view.attributions import swarm_figure
 from auditbench_html.view.blocks import (
@@ -22,11 +22,11 @@ from auditbench_html.view.curves import curve_figure
 from auditbench_html.view.draft import Draft, topics_in_order
 from auditbench_html.view.figures import Figure
 from auditbench_html.view.gates import WORST_FIRST, worst_chip
-from auditbench_html.view.groups import group_figures
+from auditbench_html.view.groups import group_figures, repeats_groups
 from auditbench_html.view.importance import agree_on_top, importance_figures, strongest_inputs
 from auditbench_html.view.measures import measure_figures, value_list
 from auditbench_html.view.numbers import short
-from auditbench_html.view.page import Fact, FactList, GateRow, Section, StateBox
+from auditbench_html.view.page import Fact, FactList, GateRow, Link, Section, StateBox
 from auditbench_html.view.record import duration
 from auditbench_html.view.text import EMPTY, Text, name_text, words
 from auditbench_html.view.verdict import gate_sentence
@@ -48,10 +48,12 @@ def _section(draft: Draft, topic: str, results: list[AnalysisResult]) -> Section
     say = draft.say
     gates = tuple(row for row in draft.gates if row.topic == topic)
     finished = [result for result in results if result.status == "ok"]
-    figures = importance_figures(draft) if topic == "explanation" else []
+    agreements = [matrix_figure(draft, r, block) for r in finished for block in r.matrices if block.kind == "agreement"]
+    figures = importance_figures(draft, own_agreement=not agreements) if topic == "explanation" else []
     swarm = swarm_figure(draft) if topic == "explanation" else None
     if swarm is not None:
         figures.insert(1, swarm)
+    figures += agreements
     lists = []
     for result in finished:
         figures += result_figures(draft, result)
@@ -79,13 +81,13 @@ def result_figures(draft: Draft, result: AnalysisResult) -> list[Figure]:
     """Every block of one result that draws itself, figures before tables."""
     figures = group_figures(draft, result) + measure_figures(draft, result)
     figures += [curve_figure(draft, result, block) for block in result.curves]
-    figures += [matrix_figure(draft, result, block) for block in result.matrices]
+    figures += [matrix_figure(draft, result, block) for block in result.matrices if block.kind != "agreement"]
     figures += [percentiles_figure(draft, result, block) for block in result.percentiles]
     figures += [scatter_figure(draft, result, block) for block in result.scatters]
     figures += [changes_figure(draft, result, block) for block in result.paired_changes]
     figures += [overlay_figure(draft, result, block) for block in result.image_overlays]
     figures += [tokens_figure(draft, result, block) for block in result.token_attributions]
-    figures += [table_figure(draft, result, block) for block in result.tables if block.rows]
+    figures += [table_figure(draft, result, block) for block in _tables(result)]
     return figures
 
 
@@ -107,6 +109,10 @@ def parameter_facts(draft: Draft, parameters: Mapping[str, Any]) -> tuple[Fact, 
     for name, value in sorted(_flat(parameters).items()):
         facts.append(Fact(label=name_text(name), value=_value(draft, value)))
     return tuple(facts)
+
+
+def _tables(result: AnalysisResult) -> list[Table]:
+    return [table for table in result.tables if table.rows and table.columns and not repeats_groups(result, table)]
 
 
 def _lead(draft: Draft, topic: str, gates: tuple[GateRow, ...], finished: list[AnalysisResult]) -> Text:
@@ -160,7 +166,7 @@ def _state(draft: Draft, result: AnalysisResult) -> StateBox:
         title=say.say(f"incomplete.title_{result.status}", analyzer=draft.analyzer_title(result.analyzer)),
         meta=EMPTY,
         text=say.tell(result.reason) if result.reason else EMPTY,
-        hint=say.say("incomplete.see"),
+        more=Link(target="incomplete", label=say.say("incomplete.see")),
     )
 
 

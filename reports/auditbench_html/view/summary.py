@@ -62,7 +62,7 @@ def _paragraphs(draft: Draft) -> list[Text]:
 
 def _about_model(draft: Draft) -> Text:
     say, run = draft.say, draft.run
-    purpose = say.say("plain.purpose", use=name_text(run.audit.intended_use)) if run.audit.intended_use else EMPTY
+    purpose = say.say("plain.purpose", use=name_text(run.audit.intended_use.rstrip(". "))) if run.audit.intended_use else EMPTY
     if run.model.task == "binary-classification" and run.model.threshold is not None:
         threshold = words(f"{short(100 * run.model.threshold)}%")
         positive = run.data.positive or (run.model.classes[-1] if run.model.classes else run.data.target)
@@ -75,7 +75,7 @@ def _about_model(draft: Draft) -> Text:
 
 def _about_performance(draft: Draft) -> Text:
     rows = [row for row in draft.gates if row.topic in ("performance", "resources") and row.estimate.value is not None]
-    return _sentences(draft, rows[:3])
+    return _sentences(draft, rows[:2])
 
 
 def _about_inputs(draft: Draft) -> Text:
@@ -124,7 +124,7 @@ def _people(draft: Draft) -> Figure | None:
             continue
         groups = _extremes(result, rate, decision.where.get("feature", ""))
         if groups is not None:
-            return _hundred(draft, result, rate, groups)
+            return _hundred(draft, result, rate, groups, row)
     return None
 
 
@@ -144,7 +144,9 @@ def _extremes(result: AnalysisResult, rate: str, feature: str) -> tuple[Metric, 
     return ordered[0], ordered[-1]
 
 
-def _hundred(draft: Draft, result: AnalysisResult, rate: str, groups: tuple[Metric, Metric]) -> Figure:
+def _hundred(
+    draft: Draft, result: AnalysisResult, rate: str, groups: tuple[Metric, Metric], gate: GateRow
+) -> Figure:
     say = draft.say
     positive = draft.run.data.positive or draft.run.data.target
     parts = []
@@ -157,7 +159,7 @@ def _hundred(draft: Draft, result: AnalysisResult, rate: str, groups: tuple[Metr
         "hundred",
         say.say("people.title"),
         say.say(f"people.{rate}", positive=positive),
-        HundredPeople(question=say.say(f"people.{rate}", positive=positive), groups=tuple(parts)),
+        HundredPeople(groups=tuple(parts), gate=gate_sentence(draft, gate)),
         result=result,
         note=say.say("figure.n_two", n=sum(metric.n for metric in groups)),
     )

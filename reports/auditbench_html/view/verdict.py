@@ -20,6 +20,7 @@ SEALS: dict[str, Tone] = {
     "nothing_evaluated": "error",
 }
 CLOSE = 0.05
+TELLING = ("performance", "fairness", "resources", "robustness", "privacy")  # for headlines, among equal states
 _DATE = re.compile(r"^(\d{4})-(\d{2})-(\d{2})")
 
 
@@ -67,9 +68,9 @@ def gate_sentence(draft: Draft, row: GateRow) -> Text:
     if row.estimate.value is None:
         return draft.say.say(f"sentence.{key}_bare", title=row.title)
     if row.estimate.low is None:
-        return draft.say.say(f"sentence.{key}_exact", title=row.title, value=row.estimate.text, limit=row.limit)
+        return draft.say.say(f"sentence.{key}_exact", title=row.title, value=row.estimate.text, limit=row.limit_words)
     return draft.say.say(
-        f"sentence.{key}", title=row.title, value=row.estimate.text, interval=row.estimate.interval, limit=row.limit
+        f"sentence.{key}", title=row.title, value=row.estimate.text, interval=row.estimate.interval, limit=row.limit_words
     )
 
 
@@ -156,7 +157,11 @@ def _gap(row: GateRow) -> float:
 def _headlines(draft: Draft) -> tuple[Headline, ...]:
     """The worst gate of each of three topics, worst topics first, shown in the order of the page; then the evidence."""
     by_topic: dict[str, GateRow] = {}
-    for row in sorted(draft.gates, key=lambda row: (WORST_FIRST.index(row.tone), not row.blocking)):
+    def rank(row: GateRow) -> tuple[bool, int, int]:
+        telling = TELLING.index(row.topic) if row.topic in TELLING else len(TELLING)
+        return (not row.blocking, WORST_FIRST.index(row.tone), telling)
+
+    for row in sorted(draft.gates, key=rank):
         if row.estimate.value is not None:
             by_topic.setdefault(row.topic, row)
     chosen = list(by_topic.values())[:3]

@@ -62,7 +62,7 @@ def audit(
     from auditbench import supervisor
     from auditbench.cli.progress import progress_listener
     from auditbench.cli.summary import run_document, say_run
-    from auditbench.cli.terminal import say_json
+    from auditbench.cli.terminal import say, say_json
     from auditbench.config_file import load_config
 
     loaded = load_config(config, overrides)
@@ -82,6 +82,7 @@ def audit(
         say_json(run_document(run, folder))
     else:
         say_run(run, folder, debug=session.debug)
+        say(f"exit code {run.exit_code}", "quiet")
     return run.exit_code
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
-import traceback
 from collections.abc import Sequence
 
 import click
@@ -95,11 +93,16 @@ def _show_fault(error: BaseException, session: Session) -> None:
 
 def _show_trace(session: Session) -> None:
     if session.debug:
+        import traceback
+
         complain(traceback.format_exc().rstrip())
 
 
 def _keep_trace() -> str | None:
     """Write the trace where only this user can read it; without a writable place there is none."""
+    import tempfile
+    import traceback
+
     try:
         handle, path = tempfile.mkstemp(prefix="auditbench-", suffix=".txt")
         with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:

@@ -21,7 +21,7 @@ from auditbench.cli.options import (
 if TYPE_CHECKING:
     from auditbench.config_file import LoadedConfig
     from auditbench.messages import Catalogue
-    from auditbench.planning import Plan, PlannedAnalyzer
+    from auditbench.supervisor.planning import Plan, PlannedAnalyzer
 
 
 @click.command(
@@ -109,7 +109,7 @@ def _say(loaded: LoadedConfig, plan: Plan, catalogue: Catalogue) -> None:
 def _data_words(loaded: LoadedConfig) -> str:
     data = loaded.config.data
     positive = f", positive {data.positive}" if data.positive else ""
-    sensitive = f", sensitive {' and '.join(data.sensitive)}" if data.sensitive else ", no sensitive features"
+    sensitive = f", sensitive {', '.join(data.sensitive)}" if data.sensitive else ", no sensitive features"
     return f"{data.dataset or data.test}, target {data.target}{positive}{sensitive}"
 
 

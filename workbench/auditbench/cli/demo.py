@@ -40,7 +40,9 @@ def demo(session: Session, out: Path, open_report: bool) -> int:
             loaded, out=out / "run", only=(), skip=(), device="auto", formats=None, resume=True, listener=listener
         )
     say_run(run, out / "run", debug=session.debug)
-    say(f"config   {safe_text(config)}; change it, then: auditbench audit {safe_text(config)}")
+    say(f"config   {safe_text(config)}")
+    if run.exit_code == ExitCode.GATE_FAILED:
+        say("The example is meant to fail a gate. The demo is complete and exits 0; `auditbench audit` would exit 1.")
     if open_report:
         for page in report_files(out / "run"):
             if page.suffix == ".html":

@@ -51,11 +51,11 @@ class LiveProgress:
         )
         if detail:
             line.append(f"  {safe_text(detail)}", "dim")
-        self.progress.console.print(line)
+        self.progress.console.print(line, soft_wrap=True)
 
     def note(self, text: str) -> None:
         """Print a sentence above the bars."""
-        self.progress.console.print(Text(safe_text(text)))
+        self.progress.console.print(Text(safe_text(text)), soft_wrap=True)
 
     def _drop(self, name: str) -> None:
         self._steps.pop(name, None)

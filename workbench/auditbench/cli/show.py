@@ -22,7 +22,7 @@ def show(session: Session, run: Path, as_json: bool) -> None:
     RUN is a run folder or its run.json. Nothing is computed again, and the exit code is 0 whatever the verdict was.
     """
     from auditbench.cli.summary import run_document, say_run
-    from auditbench.cli.terminal import say_json
+    from auditbench.cli.terminal import say, say_json
     from auditbench.run import read_run
 
     record = read_run(run)
@@ -31,3 +31,4 @@ def show(session: Session, run: Path, as_json: bool) -> None:
         say_json(run_document(record, folder))
     else:
         say_run(record, folder, debug=session.debug)
+        say(f"exit code {record.exit_code}", "quiet")

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from auditbench.cli.terminal import Tone, padded, say
+from auditbench.cli.terminal import Tone, padded, safe_text, say
 from auditbench.cli.words import GATE_STATES, VERDICTS, counted, duration, labels, limit, number
 
 if TYPE_CHECKING:
@@ -25,7 +25,12 @@ def say_run(run: AuditRun, folder: Path, *, debug: bool = False) -> None:
         debug: Also print the trace of each analyzer that failed.
     """
     title, tone = VERDICTS[run.verdict]
-    say(f"{title}: {run.audit.name}", tone)
+    say(f"{title}: {safe_text(run.audit.name)}", tone)
+    if run.status != "complete":
+        say(
+            f"This run is {'still going' if run.status == 'running' else 'interrupted'}; what had finished is kept.",
+            "caution",
+        )
     say(_sentence(run))
     _say_gates(run)
     _say_incomplete(run, debug=debug)
@@ -36,7 +41,6 @@ def say_run(run: AuditRun, folder: Path, *, debug: bool = False) -> None:
         say(f"report   {file}")
     say(f"record   {folder / 'run.json'}")
     say_times(run)
-    say(f"exit code {run.exit_code}", "quiet")
 
 
 def run_document(run: AuditRun, folder: Path) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import sys
@@ -44,6 +43,8 @@ def complain(text: str, tone: Tone = "") -> None:
 
 def say_json(document: Any) -> None:
     """Write JSON to stdout, in ASCII and without NaN."""
+    import json
+
     say(json.dumps(document, indent=2, allow_nan=False))
 
 

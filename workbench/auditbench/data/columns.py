@@ -51,7 +51,7 @@ def number_column(cells: Any, *, name: str, shown: str) -> NumberColumn:
     if pa.types.is_dictionary(cells.type):
         cells = cells.cast(cells.type.value_type)
     if pa.types.is_string(cells.type) or pa.types.is_large_string(cells.type):
-        cells = pc.replace_with_mask(cells.combine_chunks(), pc.equal(cells, "").combine_chunks(), None)
+        cells = pc.if_else(pc.equal(cells, ""), pa.scalar(None, cells.type), cells)
     whole = bool(pa.types.is_integer(cells.type))
     try:
         values = cells.cast(pa.float64(), safe=False).to_numpy()

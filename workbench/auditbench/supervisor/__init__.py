@@ -11,20 +11,20 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from auditbench.audit_session import AuditSession
 from auditbench.config_file import LoadedConfig
 from auditbench.descriptions import PluginDescription, TrainedModel
 from auditbench.errors import AuditbenchError, PluginError, Problem, WorkerError
 from auditbench.interruption import sigterm_raises
 from auditbench.listener import Listener, SilentListener
-from auditbench.planning import RECORD_FORMAT, Plan, make_plan
 from auditbench.provenance import check_platform
 from auditbench.registry import find_entry, list_entry_points
-from auditbench.rendering import render_formats
 from auditbench.run import AuditRun, PluginFacts, read_run, validate
 from auditbench.store import LOGS, RECORD, RunFolder
-from auditbench.worker_pool import FIRST_PARTY, WorkerPool, group_of
-from auditbench.worker_process import WorkerFault, no_event
+from auditbench.supervisor.planning import RECORD_FORMAT, Plan, make_plan
+from auditbench.supervisor.rendering import render_formats
+from auditbench.supervisor.session import AuditSession
+from auditbench.supervisor.worker_pool import FIRST_PARTY, WorkerPool, group_of
+from auditbench.supervisor.worker_process import WorkerFault, no_event
 
 _DESCRIBE_SECONDS = 60.0
 _RENDER_SECONDS = 120.0

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from auditbench.cases import ChosenCases, choose_cases
 from auditbench.config import AuditConfig
 from auditbench.context import AuditContext, ContextHost
 from auditbench.data import BUILT_IN as DATA_SETS
@@ -19,7 +18,8 @@ from auditbench.descriptions import TrainedModel
 from auditbench.errors import EmptyDataError, ModelError
 from auditbench.models.architectures import BUILT_IN as ARCHITECTURES
 from auditbench.run import plain
-from auditbench.state_guard import model_state
+from auditbench.worker.cases import ChosenCases, choose_cases
+from auditbench.worker.state_guard import model_state
 
 if TYPE_CHECKING:
     import numpy.typing as npt

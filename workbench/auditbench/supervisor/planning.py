@@ -14,8 +14,8 @@ from auditbench.errors import AuditbenchError, ConfigError, Problem
 from auditbench.findings import Message
 from auditbench.registry import PluginEntry, find_entry, list_entry_points
 from auditbench.run import PluginFacts, validate
-from auditbench.worker_pool import FIRST_PARTY, WorkerPool, group_of
-from auditbench.worker_process import WorkerFault, no_event
+from auditbench.supervisor.worker_pool import FIRST_PARTY, WorkerPool, group_of
+from auditbench.supervisor.worker_process import WorkerFault, no_event
 
 RECORD_FORMAT = "json"
 
@@ -228,6 +228,7 @@ def _fault_problem(group: str, fault: WorkerFault) -> Problem:
 
 
 def gate_problems(config: AuditConfig, described: Mapping[str, AnalyzerDescription]) -> list[Problem]:
+    """Gates on analyzers that do not take part, and on metrics that an analyzer does not declare."""
     problems = []
     for index, gate in enumerate(config.gates):
         analyzer, _, metric = gate.metric.partition(".")

@@ -15,10 +15,10 @@ from auditbench.config_file import LoadedConfig
 from auditbench.errors import ExitCode
 from auditbench.findings import Message, Waiver
 from auditbench.messages import load_messages
-from auditbench.planning import Plan
 from auditbench.provenance import DISTRIBUTION, host_facts, provenance
 from auditbench.results import AnalysisResult
 from auditbench.run import AuditFacts, AuditRun, Case, DataFacts, ModelFacts, Volatile
+from auditbench.supervisor.planning import Plan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

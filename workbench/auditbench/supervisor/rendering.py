@@ -12,8 +12,8 @@ from auditbench.errors import AuditbenchError
 from auditbench.findings import Message
 from auditbench.listener import Listener
 from auditbench.store import RunFolder, is_report_name
-from auditbench.worker_pool import FIRST_PARTY, WorkerPool
-from auditbench.worker_process import WorkerFault, no_event
+from auditbench.supervisor.worker_pool import FIRST_PARTY, WorkerPool
+from auditbench.supervisor.worker_process import WorkerFault, no_event
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

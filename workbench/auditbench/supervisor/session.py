@@ -11,22 +11,22 @@ from contextlib import contextmanager
 from typing import Any
 
 from auditbench import __version__
-from auditbench.analyzer_runs import AnalyzerRuns
 from auditbench.config_file import LoadedConfig
 from auditbench.digests import digest_of
 from auditbench.errors import EmptyDataError, ExitCode, RunFolderError, WorkerError
 from auditbench.findings import Message
 from auditbench.interruption import Terminated
 from auditbench.listener import Listener
-from auditbench.opening import open_in
-from auditbench.planning import Plan, make_plan
 from auditbench.provenance import package_versions
-from auditbench.record import OpenedSubject, Timing, build_run, empty_subject, with_exit_code
-from auditbench.rendering import render_formats
 from auditbench.run import AuditRun, decode_run, encode_run, plain, validate
 from auditbench.store import RECORD, RunFolder
-from auditbench.worker_pool import FIRST_PARTY, WorkerPool
-from auditbench.worker_process import WorkerFault, no_event
+from auditbench.supervisor.analyzer_runs import AnalyzerRuns
+from auditbench.supervisor.opening import open_in
+from auditbench.supervisor.planning import Plan, make_plan
+from auditbench.supervisor.record import OpenedSubject, Timing, build_run, empty_subject, with_exit_code
+from auditbench.supervisor.rendering import render_formats
+from auditbench.supervisor.worker_pool import FIRST_PARTY, WorkerPool
+from auditbench.supervisor.worker_process import WorkerFault, no_event
 
 _FINISHED_SECONDS = 60.0
 

@@ -12,14 +12,14 @@ from auditbench.digests import digest_of
 from auditbench.errors import AuditbenchError, RecordError
 from auditbench.findings import Message
 from auditbench.listener import Listener
-from auditbench.opening import open_in
-from auditbench.planning import PlannedAnalyzer
-from auditbench.record import OpenedSubject
 from auditbench.results import AnalysisResult, Status
 from auditbench.run import plain, validate
 from auditbench.store import RunFolder, arrays_are_whole
-from auditbench.worker_pool import FIRST_PARTY, WorkerPool
-from auditbench.worker_process import WorkerFault, no_event, words
+from auditbench.supervisor.opening import open_in
+from auditbench.supervisor.planning import PlannedAnalyzer
+from auditbench.supervisor.record import OpenedSubject
+from auditbench.supervisor.worker_pool import FIRST_PARTY, WorkerPool
+from auditbench.supervisor.worker_process import WorkerFault, no_event, words
 
 _KEPT = ("ok", "not_applicable")
 

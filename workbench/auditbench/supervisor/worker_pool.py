@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 from auditbench.registry import PluginEntry
-from auditbench.worker_process import WorkerProcess
+from auditbench.supervisor.worker_process import WorkerProcess
 
 FIRST_PARTY = "auditbench"
 MAX_STARTS = 9

@@ -1,4 +1,4 @@
-"""A worker: the process in which plugins, models and data live. `python -m auditbench.worker FD` serves one supervisor.
+"""Serving one supervisor from a worker process.
 
 It reads commands from the socket FD and answers each. Whatever the supervisor does not hear as an answer did not happen.
 When the other end closes, the worker ends with everything it started.
@@ -12,30 +12,28 @@ import os
 import queue
 import signal
 import socket
-import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from auditbench.checking import check_part, describe_plugin, parameters_of
 from auditbench.config import AuditConfig
 from auditbench.contracts import RenderOptions
 from auditbench.errors import AuditbenchError, PluginError
-from auditbench.findings import Message
 from auditbench.registry import Registry, missing_dependency
 from auditbench.results import AnalysisResult
 from auditbench.run import bind_arrays, decode_run, plain, validate
 from auditbench.store import is_report_name
 from auditbench.wire import Channel, error_document
+from auditbench.worker.checking import check_part, describe_plugin, parameters_of
 
 if TYPE_CHECKING:
     from auditbench.context import AuditContext
     from auditbench.contracts import Analyzer
     from auditbench.registry import Provided
-    from auditbench.subject_opening import Subject
+    from auditbench.worker.subject_opening import Subject
 
 _EVENT_SECONDS = 0.1
 
@@ -103,7 +101,7 @@ class Worker:
 
     def rerun(self, analyzer: str, context: AuditContext) -> AnalysisResult:
         """Run another analyzer of this audit on a variant of the context; its arrays stay in memory."""
-        from auditbench.analysis import rerun
+        from auditbench.worker.analysis import rerun
 
         return rerun(analyzer, context, self._registry, self._parameters_in_config)
 
@@ -116,8 +114,8 @@ class Worker:
         return {"part": plain(part)}
 
     def _open(self, config: str, base: str, device: str, train: bool) -> dict[str, Any]:
-        from auditbench.determinism import make_deterministic
-        from auditbench.subject_opening import open_subject
+        from auditbench.worker.determinism import make_deterministic
+        from auditbench.worker.subject_opening import open_subject
 
         self._config = AuditConfig.model_validate_json(config)
         flags = make_deterministic()
@@ -131,8 +129,8 @@ class Worker:
         return {"subject": subject.document(), "environment": plain(flags)}
 
     def _train(self, config: str, base: str, device: str) -> dict[str, Any]:
-        from auditbench.determinism import make_deterministic
-        from auditbench.subject_opening import train_subject
+        from auditbench.worker.determinism import make_deterministic
+        from auditbench.worker.subject_opening import train_subject
 
         self._config = AuditConfig.model_validate_json(config)
         make_deterministic()
@@ -147,9 +145,9 @@ class Worker:
         results: dict[str, Any],
         chunks: list[dict[str, Any]],
     ) -> dict[str, Any]:
-        from auditbench.analysis import run_analyzer
-        from auditbench.array_store import FileChunks, write_array
         from auditbench.engines.local import LocalEngine
+        from auditbench.worker.analysis import run_analyzer
+        from auditbench.worker.array_store import FileChunks, write_array
 
         home = Path(folder)
         provided = self._registry.analyzer(analyzer)
@@ -180,23 +178,17 @@ class Worker:
         if (missing := missing_dependency(provided.record.needs, provided.origin, f"renderer {renderer}")) is not None:
             raise missing
         run = decode_run(record.encode(), folder=home)
-        files = provided.record.render(run, RenderOptions(folder=home, language=language))
+        files: Mapping[Any, Any] = provided.record.render(run, RenderOptions(folder=home, language=language))
         for name, content in files.items():
             if not isinstance(name, str) or not is_report_name(name) or not isinstance(content, bytes):
                 raise PluginError("a renderer gave something else than bytes by file name", found=repr(name)[:80])
         return {"files": {name: base64.b64encode(files[name]).decode() for name in sorted(files)}}
 
     def _finished(self, folder: str, record: str) -> dict[str, Any]:
-        from auditbench.analysis import presentable
+        from auditbench.worker.analysis import observer_raised
 
         run = decode_run(record.encode(), folder=Path(folder))
-        warnings = [
-            Message(
-                key="core.observer_raised",
-                values={"plugin": plugin, "type": type(error).__name__, "error": presentable(str(error))},
-            )
-            for plugin, error in self._registry.audit_finished(run)
-        ]
+        warnings = [observer_raised(plugin, error) for plugin, error in self._registry.audit_finished(run)]
         return {"warnings": plain(warnings)}
 
     def _parameters_in_config(self, provided: Provided[Analyzer]) -> tuple[Any, dict[str, Any]]:
@@ -228,7 +220,3 @@ def _listen(channel: Channel, commands: queue.Queue[dict[str, Any]]) -> None:
     except (EOFError, OSError, AuditbenchError):
         pass
     os.killpg(os.getpgid(0), signal.SIGKILL)
-
-
-if __name__ == "__main__":
-    main(int(sys.argv[1]))

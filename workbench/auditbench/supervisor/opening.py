@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from auditbench.config_file import LoadedConfig
-from auditbench.record import OpenedSubject
 from auditbench.run import validate
-from auditbench.worker_pool import WorkerPool
+from auditbench.supervisor.record import OpenedSubject
+from auditbench.supervisor.worker_pool import WorkerPool
 
 
 def open_in(

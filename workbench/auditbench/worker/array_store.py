@@ -23,6 +23,7 @@ ARRAY_FIELDS: dict[type[Any], tuple[str, ...]] = {
     Attribution: ("values", "base_values", "outputs", "standard_error", "player_values"),
     ImageOverlay: ("image", "values"),
 }
+_PREFIX = "array."  # so that no name is taken for an argument of numpy's
 _BLOCKS = ("attributions", "image_overlays")
 _MAY_BE_UNDEFINED = frozenset({"player_values"})
 
@@ -115,12 +116,12 @@ class FileChunks:
         if hashlib.sha256(content).hexdigest() != record["sha256"]:
             return None
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in arrays.files}
+            return {name.removeprefix(_PREFIX): arrays[name] for name in arrays.files}
 
     def save(self, analyzer: str, step: str, chunk: int, arrays: Arrays) -> None:
         """Write the arrays of a finished chunk."""
         buffer = io.BytesIO()
-        np.savez(buffer, allow_pickle=False, **{name: np.asarray(array) for name, array in arrays.items()})
+        np.savez(buffer, allow_pickle=False, **{_PREFIX + name: np.asarray(array) for name, array in arrays.items()})
         content = buffer.getvalue()
         file = f"{CHUNKS}/{file_part(analyzer)}-{file_part(step)}-{chunk:06d}.npz"
         (self._folder / CHUNKS).mkdir(mode=0o700, exist_ok=True)

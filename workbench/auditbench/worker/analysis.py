@@ -9,13 +9,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from auditbench.array_store import checked, describe_array, with_stored
 from auditbench.contracts import Analyzer, Needs
 from auditbench.errors import AnalyzerNotPossible, ResultError
 from auditbench.findings import Message
 from auditbench.registry import missing_packages
 from auditbench.results import AnalysisResult, Status
 from auditbench.run import plain, validate
+from auditbench.worker.array_store import checked, describe_array, with_stored
 
 if TYPE_CHECKING:
     from auditbench.arrays import StoredArray
@@ -132,6 +132,12 @@ def seed_everything(context: AuditContext) -> None:
     random.seed(seed)
     np.random.seed(seed)  # noqa: NPY002 - libraries that analyzers call still draw from it
     torch.manual_seed(seed)
+
+
+def observer_raised(plugin: str, error: Exception) -> Message:
+    """The warning about an observer that raised."""
+    values = {"plugin": plugin, "type": type(error).__name__, "error": presentable(str(error))}
+    return Message(key="core.observer_raised", values=values)
 
 
 def presentable(text: str) -> str:

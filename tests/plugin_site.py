@@ -1,0 +1,72 @@
+"""A folder with plugins as installed distributions, visible to this process and to every worker it starts."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+IMPORTS = """
+import os
+import sys
+import time
+
+from pydantic import BaseModel, ConfigDict
+
+from auditbench import Analyzer, Needs, Renderer, hookimpl
+from auditbench.results import AnalysisResult, Attribution, Metric
+"""
+ANALYZERS = """
+@hookimpl
+def auditbench_analyzers():
+    yield Analyzer(name="{name}", topic="probe", summary="A probe", analyze=analyze)
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PluginSite:
+    """Where `add` installs plugins."""
+
+    path: Path
+    modules: list[str] = field(default_factory=list)
+
+    def add(self, entry: str, code: str, *, distribution: str = "", version: str = "1.0", module: str = "") -> None:
+        """Install a module, after the usual imports, behind an entry point.
+
+        Args:
+            distribution: Named like the entry point when empty.
+        """
+        distribution = distribution or entry
+        module = module or f"probe_{distribution.replace('-', '_')}_{entry.replace('-', '_')}"
+        self.modules.append(module)
+        (self.path / f"{module}.py").write_text(IMPORTS + code)
+        info = self.path / f"{distribution.replace('-', '_')}-{version}.dist-info"
+        info.mkdir(exist_ok=True)
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n")
+        with (info / "entry_points.txt").open("a") as file:
+            file.write(f"[auditbench.plugins]\n{entry} = {module}\n")
+        importlib.invalidate_caches()
+
+    def add_analyzer(self, name: str, body: str) -> None:
+        """Install an analyzer of one function; `body` stands in `analyze(context, params)`."""
+        lines = "".join(f"    {line}\n" for line in body.strip().splitlines())
+        self.add(name, f"def analyze(context, params):\n{lines}\n{ANALYZERS.format(name=name)}")
+
+
+@contextmanager
+def installed_site(path: Path) -> Iterator[PluginSite]:
+    """A site on `sys.path` and PYTHONPATH as long as the block runs."""
+    path.mkdir(exist_ok=True)
+    site = PluginSite(path=path)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(path))
+        patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(path), os.environ.get("PYTHONPATH", "")])))
+        yield site
+    for module in site.modules:
+        sys.modules.pop(module, None)

@@ -1,0 +1,199 @@
+"""Plugins: found by metadata, loaded when named, and judged before anything relies on them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from auditbench.contracts import Needs
+from auditbench.errors import (
+    AuditbenchError,
+    MissingDependencyError,
+    PluginConflictError,
+    PluginError,
+    UnknownPluginError,
+)
+from auditbench.registry import (
+    PluginEntry,
+    Registry,
+    find_entry,
+    list_entry_points,
+    missing_dependency,
+    missing_packages,
+)
+from tests.plugin_site import PluginSite, installed_site
+
+ENTRY = PluginEntry(name="p", module="m", distribution="others", version="2.0")
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[PluginSite]:
+    with installed_site(tmp_path / "site") as found:
+        yield found
+
+
+def yields(*names: str) -> str:
+    records = "\n".join(f"    yield Analyzer(name={n!r}, topic='t', summary='s', analyze=print)" for n in names)
+    return f"@hookimpl\ndef auditbench_analyzers():\n{records}\n"
+
+
+def refused(name: str) -> AuditbenchError:
+    with pytest.raises(AuditbenchError) as caught:
+        Registry().analyzer(name, where=f"analyzers.{name}")
+    return caught.value
+
+
+def test_a_plugin_gives_what_its_name_covers(site: PluginSite) -> None:
+    site.add("acme", yields("acme", "acme-drift"), distribution="acme-tools", version="3.1")
+    registry = Registry()
+    provided = registry.analyzer("acme-drift")
+    assert provided.record.name == "acme-drift"
+    assert (provided.origin.distribution, provided.origin.version) == ("acme-tools", "3.1")
+    assert not provided.origin.first_party
+    assert {item.record.name for item in registry.provided_by("acme")} == {"acme", "acme-drift"}
+
+
+def test_listing_imports_nothing(site: PluginSite) -> None:
+    site.add("loud", "raise RuntimeError('imported')")
+    assert "loud" in {entry.name for entry in list_entry_points()}
+    assert refused("loud").problems[0].found == "RuntimeError: imported"
+
+
+def test_the_host_alone_lists_nothing(tmp_path: Path) -> None:
+    program = "import auditbench.registry as r; print(r.list_entry_points())"
+    host = Path(__file__).parents[2] / "workbench"
+    libraries = [path for path in sys.path if path.endswith("site-packages")]
+    # The libraries without the metadata of this project: a folder of links to everything else.
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    for library in libraries:
+        for item in Path(library).iterdir():
+            if "auditbench" not in item.name.lower() and not (alone / item.name).exists():
+                (alone / item.name).symlink_to(item)
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", program],
+        env={"PYTHONPATH": f"{host}:{alone}"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "()\n"
+
+
+def test_ours_are_first_party() -> None:
+    ours = [entry for entry in list_entry_points() if entry.first_party]
+    assert {"performance", "shap", "html"} <= {entry.name for entry in ours}
+    assert {entry.distribution for entry in ours} == {"auditbench"}
+
+
+def test_the_longest_plugin_name_counts(site: PluginSite) -> None:
+    site.add("acme", yields("acme"))
+    site.add("acme-drift", yields("acme-drift-fast"))
+    assert find_entry("acme-drift-fast").name == "acme-drift"
+    assert find_entry("acme-other").name == "acme"
+
+
+def test_two_distributions_of_one_name(site: PluginSite) -> None:
+    site.add("twin", yields("twin"), distribution="first", version="1.2")
+    site.add("twin", yields("twin"), distribution="second", version="3.4")
+    error = refused("twin")
+    assert isinstance(error, PluginConflictError)
+    assert "first 1.2" in error.problems[0].found
+    assert "second 3.4" in error.problems[0].found
+
+
+def test_two_plugins_that_provide_one_name(site: PluginSite) -> None:
+    site.add("acme", yields("acme", "acme-drift"))
+    site.add("acme-drift", yields("acme-drift"))
+    registry = Registry()
+    registry.analyzer("acme")
+    with pytest.raises(PluginConflictError, match="acme-drift"):
+        registry.analyzer("acme-drift")
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        pytest.param(yields("other"), "`rule`, or `rule-` and more", id="foreign-name"),
+        pytest.param(yields("rule Two"), "`rule`, or `rule-` and more", id="bad-letters"),
+        pytest.param("raise ValueError('broken')", "ValueError: broken", id="raises"),
+        pytest.param("sys.exit(3)", "SystemExit: 3", id="exits"),
+        pytest.param("def (", "SyntaxError", id="syntax"),
+        pytest.param("x = 1", "mark its functions with `@hookimpl`", id="no-hook"),
+        pytest.param("def auditbench_analyzers():\n    return []", "@hookimpl", id="unmarked-hook"),
+        pytest.param("@hookimpl\ndef auditbench_analysers():\n    return []", "unknown hook", id="misspelt-hook"),
+        pytest.param("@hookimpl\ndef auditbench_analyzers(config):\n    return []", "config", id="unknown-argument"),
+        pytest.param("@hookimpl\ndef auditbench_analyzers():\n    return [1]", "something else than Analyzer", id="type"),
+        pytest.param("@hookimpl\ndef auditbench_analyzers():\n    return 1", "TypeError", id="no-iterable"),
+        pytest.param("@hookimpl\ndef auditbench_analyzers():\n    raise OSError('x')", "OSError: x", id="hook-raises"),
+    ],
+)
+def test_a_broken_plugin_is_named(site: PluginSite, code: str, words: str) -> None:
+    site.add("rule", code, distribution="their-tools", version="0.3")
+    error = refused("rule")
+    assert isinstance(error, PluginError)
+    assert "rule (their-tools 0.3)" in error.problems[0].where
+    assert words in error.describe()
+
+
+def test_a_refused_plugin_leaves_the_registry_usable(site: PluginSite) -> None:
+    site.add("bad", yields("elsewhere"))
+    site.add("good", yields("good"))
+    registry = Registry()
+    for _ in range(2):
+        with pytest.raises(PluginError):
+            registry.analyzer("bad")
+    assert registry.analyzer("good").record.name == "good"
+    assert [entry.name for entry in registry.loaded] == ["good"]
+
+
+def test_a_missing_package_is_named(site: PluginSite) -> None:
+    site.add("needy", "import absent_package.part")
+    error = refused("needy")
+    assert isinstance(error, MissingDependencyError)
+    assert error.problems[0].fix == "pip install 'absent_package'"
+
+
+def test_a_missing_module_of_its_own_is_its_own_fault(site: PluginSite) -> None:
+    site.add("hollow", "x = 1", module="hollow_module")
+    (site.path / "hollow_module.py").unlink()
+    error = refused("hollow")
+    assert not isinstance(error, MissingDependencyError)
+    assert "hollow_module" in error.problems[0].found
+
+
+def test_needs_are_looked_up_and_not_imported() -> None:
+    needs = Needs(packages=("json", "absent_package", "absent.part"), extra="more")
+    sys.modules.pop("antigravity", None)
+    assert missing_packages(needs) == ("absent_package", "absent.part")
+    assert missing_packages(Needs(packages=("antigravity",))) == ()
+    assert "antigravity" not in sys.modules
+
+
+def test_what_to_install_names_the_extra_of_the_distribution() -> None:
+    needs = Needs(packages=("absent_package",), extra="more")
+    ours = PluginEntry(name="p", module="m", distribution="auditbench", version="1")
+    fixes = [missing_dependency(needs, origin, "w") for origin in (ours, ENTRY)]
+    assert [error.problems[0].fix for error in fixes if error] == [
+        "pip install 'auditbench[more]'",
+        "pip install 'others[more]'",
+    ]
+    assert missing_dependency(Needs(packages=("json",)), ENTRY, "w") is None
+
+
+def test_an_unknown_name_gets_the_nearest(site: PluginSite) -> None:
+    site.add("acme", yields("acme-drift"))
+    error = refused("shapp")
+    assert isinstance(error, UnknownPluginError)
+    assert error.problems[0].fix == "did you mean `shap`?"
+    assert "acme-drift" in refused("acme-drifts").problems[0].fix
+
+
+def test_an_empty_path_has_no_plugins() -> None:
+    with pytest.raises(UnknownPluginError) as caught:
+        find_entry("shap", [])
+    assert caught.value.problems[0].allowed == "no plugins are installed"

@@ -1,0 +1,237 @@
+"""Running one analyzer: whatever it does becomes a result that says so."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from auditbench.contracts import Analyzer, Needs
+from auditbench.errors import AnalyzerNotPossible
+from auditbench.registry import PluginEntry, Provided, Registry
+from auditbench.results import AnalysisResult, Artifact, Attribution, ImageOverlay, Matrix, Metric
+from auditbench.run import plain
+from auditbench.testing import toy_context, toy_subject
+from auditbench.worker.analysis import Outcome, presentable, rerun, run_analyzer
+from auditbench.worker.array_store import write_array
+from auditbench.worker.state_guard import model_state
+
+ORIGIN = PluginEntry(name="toy", module="m", distribution="toys", version="2.5")
+
+
+def run(analyze: Callable[..., Any], *, needs: Needs | None = None, **fields: Any) -> Outcome:
+    analyzer = Analyzer(name="toy", topic="probe", summary="", analyze=analyze, needs=needs or Needs())
+    return run_analyzer(Provided(record=analyzer, origin=ORIGIN), toy_context(), Registry(), **fields)
+
+
+def returning(value: Any) -> Outcome:
+    return run(lambda context, params: value)
+
+
+def raising(error: BaseException) -> Outcome:
+    def analyze(context: Any, params: Any) -> AnalysisResult:
+        raise error
+
+    return run(analyze)
+
+
+def attribution(**fields: Any) -> Attribution:
+    small = np.zeros((2, 1))
+    known: dict[str, Any] = {
+        "name": "a", "method": "toy", "values": np.ones((2, 1, 3)), "player_names": ("x", "y", "z"),
+        "target_names": ("t",), "base_values": small, "outputs": small, "row_ids": ("1", "2"), "unit": "logit",
+        "model_rows": 2,
+    }  # fmt: skip
+    return Attribution(**{**known, **fields})
+
+
+def test_the_host_fills_in_what_it_knows() -> None:
+    metric = Metric(name="m", value=np.float64(0.5), n=np.int64(3), no_interval="exact")  # type: ignore[arg-type]
+    outcome = run(
+        lambda context, params: AnalysisResult(analyzer="someone else", topic="x", version="9", metrics=(metric,)),
+        required=False,
+        parameters={"rows": 3},
+    )
+    result = outcome.result
+    assert (result.analyzer, result.topic, result.version) == ("toy", "probe", "2.5")
+    assert (result.status, result.required, result.parameters) == ("ok", False, {"rows": 3})
+    assert [type(value) for value in (result.metrics[0].value, result.metrics[0].n)] == [float, int]
+    assert outcome.details == ""
+
+
+@pytest.mark.parametrize(
+    "error",
+    [ValueError("no"), MemoryError(), RecursionError("deep"), SystemExit(0), GeneratorExit(), StopIteration()],
+    ids=lambda error: type(error).__name__,
+)
+def test_what_is_raised_is_named_and_traced(error: BaseException) -> None:
+    outcome = raising(error)
+    assert outcome.result.status == "failed"
+    assert outcome.result.reason is not None
+    assert outcome.result.reason.key == "core.analyzer_raised"
+    assert outcome.result.reason.values["type"] in (type(error).__name__, "RuntimeError")
+    assert "raise error" in outcome.details
+
+
+def test_keyboard_interrupt_passes() -> None:
+    with pytest.raises(KeyboardInterrupt):
+        raising(KeyboardInterrupt())
+
+
+def test_an_analyzer_may_say_that_it_does_not_apply() -> None:
+    outcome = raising(AnalyzerNotPossible("two classes are needed"))
+    assert outcome.result.status == "not_applicable"
+    assert outcome.result.reason is not None
+    assert outcome.result.reason.values["error"] == "two classes are needed"
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        pytest.param(None, "NoneType", id="none"),
+        pytest.param({"metrics": []}, "dict", id="dict"),
+        pytest.param(AnalysisResult(metrics=("no metric",)), "result.metrics", id="text-as-metric"),  # type: ignore[arg-type]
+        pytest.param(AnalysisResult(metrics=[1]), "result.metrics", id="list"),  # type: ignore[arg-type]
+        pytest.param(AnalysisResult(metrics=object()), "object", id="object"),  # type: ignore[arg-type]
+        pytest.param(AnalysisResult(attributions=(attribution(values=np.full((2, 1, 3), np.nan)),)), "a.values", id="nan"),
+        pytest.param(AnalysisResult(attributions=(attribution(outputs=np.full((2, 1), np.inf)),)), "a.outputs", id="inf"),
+        pytest.param(AnalysisResult(attributions=(attribution(values=torch.ones(2, 1, 3)),)), "Tensor", id="tensor"),
+        pytest.param(AnalysisResult(attributions=(attribution(values=np.full((2, 1, 3), "x")),)), "dtype", id="text"),
+        pytest.param(AnalysisResult(attributions=(attribution(values=np.full((2, 1, 3), None)),)), "dtype", id="objects"),
+        pytest.param(AnalysisResult(attributions=(attribution(), attribution())), "different names", id="same-name"),
+        pytest.param(
+            AnalysisResult(attributions=(attribution(player_values=np.full((2, 3), np.inf)),)), "a.player_values",
+            id="inf-where-nan-may-be",
+        ),
+        pytest.param(
+            AnalysisResult(artifacts=(Artifact(name="x", path=Path("/x"), media_type="", sha256=""),)),  # type: ignore[arg-type]
+            "Path", id="path",
+        ),
+    ],
+)  # fmt: skip
+def test_what_is_no_result_fails(value: Any, words: str) -> None:
+    outcome = returning(value)
+    assert outcome.result.status == "failed"
+    assert outcome.result.reason is not None
+    assert outcome.result.reason.key == "core.invalid_result"
+    assert words in str(outcome.result.reason.values["error"])
+    json.dumps(plain(outcome.result))
+
+
+def test_ranks_may_be_undefined() -> None:
+    assert returning(AnalysisResult(attributions=(attribution(player_values=np.full((2, 3), np.nan)),))).result.status == "ok"
+
+
+def test_arrays_go_to_files_and_the_rest_is_json(tmp_path: Path) -> None:
+    image = ImageOverlay(
+        name="i", title=plain_message(), row_id="1", image=np.zeros((2, 2)), values=np.ones((2, 2)), unit="logit"
+    )
+    outcome = run(
+        lambda context, params: AnalysisResult(attributions=(attribution(name="../X"),), image_overlays=(image,)),
+        store=lambda name, array: write_array(tmp_path, name, array),
+    )
+    document = json.dumps(plain(outcome.result))
+    files = sorted(path.name for path in (tmp_path / "arrays").iterdir())
+    assert len(files) == 5
+    assert all(name.startswith("toy-") and f"arrays/{name}" in document for name in files)
+    np.testing.assert_array_equal(np.load(tmp_path / "arrays/toy-i-values.npy"), image.values)
+
+
+def plain_message() -> Any:
+    from auditbench.findings import Message
+
+    return Message(key="toy.title")
+
+
+@pytest.mark.parametrize(
+    ("needs", "key"),
+    [
+        (Needs(capabilities=("gradients", "embeddings")), "core.not_applicable_capability"),
+        (Needs(tasks=("regression",)), "core.not_applicable_task"),
+        (Needs(modalities=("image",)), "core.not_applicable_modality"),
+        (Needs(packages=("absent_package",)), "core.not_applicable_package"),
+    ],
+)
+def test_unmet_needs_are_not_applicable(needs: Needs, key: str) -> None:
+    outcome = run(lambda context, params: pytest.fail("ran"), needs=needs)
+    assert outcome.result.status == "not_applicable"
+    assert outcome.result.reason is not None
+    assert outcome.result.reason.key == key
+
+
+def test_met_needs_run() -> None:
+    needs = Needs(
+        capabilities=("gradients",), tasks=("binary-classification",), modalities=("tabular",),
+        sensitive_features=True, packages=("json",),
+    )  # fmt: skip
+    assert run(lambda context, params: AnalysisResult(), needs=needs).result.status == "ok"
+
+
+def test_global_generators_do_not_depend_on_what_ran_before() -> None:
+    def draw(context: Any, params: Any) -> AnalysisResult:
+        values = (random.random(), np.random.random(), float(torch.rand(())))  # noqa: NPY002
+        matrix = Matrix(
+            name="m", title=plain_message(), row_label=plain_message(), column_label=plain_message(), rows=("a",),
+            columns=("1", "2", "3"), values=(values,),
+        )  # fmt: skip
+        return AnalysisResult(matrices=(matrix,))
+
+    assert run(draw).result == run(draw).result
+
+
+def test_text_of_exceptions_holds_no_addresses_or_folders() -> None:
+    said = presentable("bad <x at 0x7f0001020304> in /home/ann/work/rows.csv\nand /tmp/y\x1b[31m " + "z" * 500)
+    assert said.startswith("bad <x at 0x…> in …/rows.csv and …/y [31m z")
+    assert len(said) == 300
+    assert presentable("a/b and 1/2 of https") == "a/b and 1/2 of https"
+
+
+def test_rerun_takes_the_variant() -> None:
+    seen: list[int] = []
+
+    def analyze(context: Any, params: Any) -> AnalysisResult:
+        seen.append(len(context.data))
+        return AnalysisResult()
+
+    registry = Registry()
+    analyzer = Analyzer(name="toy", topic="probe", summary="", analyze=analyze)
+    registry.analyzer = lambda name: Provided(record=analyzer, origin=ORIGIN)  # type: ignore[method-assign, misc, assignment]
+    small = toy_context(toy_subject(rows=7))
+    assert rerun("toy", small, registry, lambda provided: (None, {})).status == "ok"
+    assert seen == [7]
+
+
+def test_the_state_guard_sees_each_kind_of_change() -> None:
+    module = toy_subject().model.module
+    before = model_state(module)
+    assert model_state(module) == before
+
+    def changed() -> set[str]:
+        now = model_state(module)
+        return {name for name in before if now[name] != before[name]}
+
+    module.train()
+    assert changed() == {"modes"}
+    module.eval()
+    handle = module.register_forward_hook(lambda *_: None)
+    assert changed() == {"hooks"}
+    handle.remove()
+    parameter = next(module.parameters())
+    parameter.requires_grad_(True)
+    assert changed() == {"weights"}
+    parameter.requires_grad_(False)
+    kept = parameter.detach().clone()
+    with torch.no_grad():
+        parameter.add_(1.0)
+        assert changed() == {"weights"}
+        parameter.copy_(kept)
+    module.forward = lambda encoded: encoded  # type: ignore[assignment, method-assign]
+    assert changed() == {"structure"}
+    del module.forward
+    assert changed() == set()
