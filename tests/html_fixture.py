@@ -130,9 +130,19 @@ def income_run() -> AuditRun:
         _linear("captum", shap, rng, "logit", 0.93, additive=True),
         _fairness(),
         _resources(),
-        _status("counterfactual", "explanation", "timed_out", Message(key="host.timed_out", values={"limit": 600, "done": 212, "total": 500})),
+        _status(
+            "counterfactual",
+            "explanation",
+            "timed_out",
+            Message(key="host.timed_out", values={"limit": 600, "done": 212, "total": 500}),
+        ),
         _status("drift", "robustness", "skipped", Message(key="host.not_reached")),
-        _status("lrp", "explanation", "failed", Message(key="host.failed", values={"error": "RuntimeError: no rule for layer Softsign"})),
+        _status(
+            "lrp",
+            "explanation",
+            "failed",
+            Message(key="host.failed", values={"error": "RuntimeError: no rule for layer Softsign"}),
+        ),
     )
     return AuditRun(
         status="complete",
@@ -171,7 +181,11 @@ def wilson(p: float, n: int) -> Interval:
     """Wilson's interval of a share."""
     z = 1.96
     middle, half = p + z * z / (2 * n), z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-    return Interval(low=max(0.0, (middle - half) / (1 + z * z / n)), high=min(1.0, (middle + half) / (1 + z * z / n)), method="wilson")
+    return Interval(
+        low=max(0.0, (middle - half) / (1 + z * z / n)),
+        high=min(1.0, (middle + half) / (1 + z * z / n)),
+        method="wilson",
+    )
 
 
 def _gates() -> tuple[GateDecision, ...]:
@@ -265,7 +279,9 @@ def importance(values: Any, unit: str, *, with_interval: bool, names: tuple[str,
     )  # fmt: skip
 
 
-def _linear(name: str, shap: AnalysisResult, rng: np.random.Generator, unit: str, factor: float, *, additive: bool) -> AnalysisResult:
+def _linear(
+    name: str, shap: AnalysisResult, rng: np.random.Generator, unit: str, factor: float, *, additive: bool
+) -> AnalysisResult:
     block = shap.attributions[0]
     values = np.asarray(block.values) * factor + rng.normal(0, 0.06 * factor, block.values.shape)
     outputs = np.asarray(block.base_values) + values.sum(axis=2) if additive else block.outputs
@@ -275,21 +291,46 @@ def _linear(name: str, shap: AnalysisResult, rng: np.random.Generator, unit: str
     )  # fmt: skip
     metrics = importance(values[:, 0, :], unit, with_interval=False)
     if additive:
-        metrics = (*metrics, Metric(name="completeness_gap", value=0.0031, no_interval="exact", n=100, higher_is_better=False))
-    return AnalysisResult(analyzer=name, topic="explanation", version="0.1.0", parameters={"rows": 100}, metrics=metrics, attributions=(other,))
+        metrics = (
+            *metrics,
+            Metric(name="completeness_gap", value=0.0031, no_interval="exact", n=100, higher_is_better=False),
+        )
+    return AnalysisResult(
+        analyzer=name,
+        topic="explanation",
+        version="0.1.0",
+        parameters={"rows": 100},
+        metrics=metrics,
+        attributions=(other,),
+    )
 
 
 def _cases(ids: tuple[str, ...], outputs: Any) -> tuple[Case, ...]:
     order = np.argsort(np.abs(outputs[:, 0]))
     shown = {"age": "40 to 49", "hours-per-week": "40 to 49", "capital-gain": "0", "education-num": "9 to 10", "sex": "Female",
              "race": "White", "marital-status": "Married-civ-spouse", "occupation": "Prof-specialty", "capital-loss": "0"}  # fmt: skip
-    picks = ((order[0], "threshold", {}), (order[-1], "worst_error", {}), (order[50], "typical", {}), (order[20], "group", {"feature": "sex", "group": "Female"}))
+    picks = (
+        (order[0], "threshold", {}),
+        (order[-1], "worst_error", {}),
+        (order[50], "typical", {}),
+        (order[20], "group", {"feature": "sex", "group": "Female"}),
+    )
     cases = []
     for index, rule, where in picks:
         output = float(outputs[index, 0])
         predicted = ">50K" if output >= 0 else "<=50K"
         observed = ("<=50K" if predicted == ">50K" else ">50K") if rule == "worst_error" else predicted
-        cases.append(Case(row_id=ids[index], rule=rule, where=where, output=(output,), predicted=predicted, observed=observed, inputs=tuple(shown.items())))
+        cases.append(
+            Case(
+                row_id=ids[index],
+                rule=rule,
+                where=where,
+                output=(output,),
+                predicted=predicted,
+                observed=observed,
+                inputs=tuple(shown.items()),
+            )
+        )
     return tuple(cases)
 
 
@@ -303,16 +344,54 @@ def _fairness() -> AnalysisResult:
     metrics: list[Metric] = []
     for feature, members in groups.items():
         for group, (n, rate) in members.items():
-            for index, name in enumerate(("selection_rate", "true_positive_rate", "false_positive_rate", "precision", "accuracy")):
-                metrics.append(group_metric(name, feature, group, n, None if rate is None else (rate, 0.35 + rate, 0.02 + rate / 4, 0.74, 0.95 - rate / 2)[index]))
+            for index, name in enumerate(
+                ("selection_rate", "true_positive_rate", "false_positive_rate", "precision", "accuracy")
+            ):
+                metrics.append(
+                    group_metric(
+                        name,
+                        feature,
+                        group,
+                        n,
+                        None if rate is None else (rate, 0.35 + rate, 0.02 + rate / 4, 0.74, 0.95 - rate / 2)[index],
+                    )
+                )
     sex, race = {"feature": "sex"}, {"feature": "race"}
     few = Message(key="fairness.too_few", values={"minimum": 30})
     metrics += [
-        Metric(name="demographic_parity_ratio", value=0.3119, interval=interval(0.2871, 0.3377), n=16281, where=sex, higher_is_better=True),
-        Metric(name="demographic_parity_difference", value=0.1763, interval=interval(0.1649, 0.1877), n=16281, where=sex, higher_is_better=False),
-        Metric(name="equal_opportunity_difference", value=0.0892, interval=interval(0.0471, 0.1313), n=3846, where=sex, higher_is_better=False),
+        Metric(
+            name="demographic_parity_ratio",
+            value=0.3119,
+            interval=interval(0.2871, 0.3377),
+            n=16281,
+            where=sex,
+            higher_is_better=True,
+        ),
+        Metric(
+            name="demographic_parity_difference",
+            value=0.1763,
+            interval=interval(0.1649, 0.1877),
+            n=16281,
+            where=sex,
+            higher_is_better=False,
+        ),
+        Metric(
+            name="equal_opportunity_difference",
+            value=0.0892,
+            interval=interval(0.0471, 0.1313),
+            n=3846,
+            where=sex,
+            higher_is_better=False,
+        ),
         Metric(name="demographic_parity_ratio", value=None, reason=few, n=16281, where=race, higher_is_better=True),
-        Metric(name="demographic_parity_difference", value=0.1441, interval=interval(0.1011, 0.1871), n=16257, where=race, higher_is_better=False),
+        Metric(
+            name="demographic_parity_difference",
+            value=0.1441,
+            interval=interval(0.1011, 0.1871),
+            n=16257,
+            where=race,
+            higher_is_better=False,
+        ),
     ]
     return AnalysisResult(
         analyzer="fairness", topic="fairness", version="0.1.0", parameters={"minimum_rows": 30, "intersections": True}, metrics=tuple(metrics),
@@ -327,7 +406,9 @@ def group_metric(name: str, feature: str, group: str, n: int, value: float | Non
     """A rate of one group."""
     where = {"feature": feature, "group": group}
     if value is None:
-        return Metric(name=name, value=None, reason=Message(key="fairness.too_few", values={"minimum": 30}), n=n, where=where)
+        return Metric(
+            name=name, value=None, reason=Message(key="fairness.too_few", values={"minimum": 30}), n=n, where=where
+        )
     return Metric(name=name, value=value, interval=wilson(value, n), n=n, where=where)
 
 
@@ -335,7 +416,10 @@ def _resources() -> AnalysisResult:
     def count(name: str, value: float, unit: str) -> Metric:
         return Metric(name=name, value=value, unit=unit, no_interval="count", n=1)
 
-    columns = (Column(name="layer", label=Message(key="resources.layer")), Column(name="n", label=Message(key="resources.parameters"), kind="count"))
+    columns = (
+        Column(name="layer", label=Message(key="resources.layer")),
+        Column(name="n", label=Message(key="resources.parameters"), kind="count"),
+    )
     return AnalysisResult(
         analyzer="resources", topic="resources", version="0.1.0", parameters={"batch_sizes": [1, 32, 1024], "repeats": 200},
         metrics=(
@@ -377,7 +461,9 @@ def robustness_result() -> AnalysisResult:
 
 
 def _status(name: str, topic: str, status: Any, reason: Message) -> AnalysisResult:
-    return AnalysisResult(analyzer=name, topic=topic, status=status, reason=reason, version="0.1.0", required=status != "skipped")
+    return AnalysisResult(
+        analyzer=name, topic=topic, status=status, reason=reason, version="0.1.0", required=status != "skipped"
+    )
 
 
 def _model() -> ModelFacts:

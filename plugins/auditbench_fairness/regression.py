@@ -11,8 +11,7 @@ from scipy import special
 
 from auditbench.findings import Message
 from auditbench.results import Metric
-from auditbench.statistics import mean_intervals, normal_quantile, percentile_intervals
-from auditbench.statistics.bootstrap import resampling_weights
+from auditbench.statistics import mean_intervals, normal_quantile, percentile_intervals, resampling_weights
 from auditbench_fairness.comparisons import Comparison
 from auditbench_fairness.groups import Cells, Grouping
 from auditbench_fairness.measures import disparity_metric, group_metric, message

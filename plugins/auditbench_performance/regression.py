@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from auditbench.results import Interval, Metric
-from auditbench.statistics.quantiles import quantile_interval
+from auditbench.statistics import quantile_interval
 from auditbench_performance.measures import Measured, bootstrapped, estimated
 from auditbench_performance.resampling import bootstrap_weighted, weighted_mean, weighted_r2
 

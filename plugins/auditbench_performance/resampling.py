@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from auditbench.statistics import IntervalEstimates, percentile_intervals
-from auditbench.statistics.bootstrap import resampling_weights
+from auditbench.statistics import IntervalEstimates, percentile_intervals, resampling_weights
 
 if TYPE_CHECKING:
     import numpy as np

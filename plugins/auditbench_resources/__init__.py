@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 METRICS = (
     "parameters",
-    "trainable_parameters",
     "macs",
     "model_size",
     "latency_p50",

@@ -37,7 +37,7 @@ def analyze(context: AuditContext, params: Params) -> AnalysisResult:
             *_exact_metrics(context, compute),
             *(metric for timing in timings for metric in latency_metrics(timing)),
             *_memory_metrics(memory, params.memory_rows),
-            metered("training_time", None, "s", n=0, reason=message("undefined.training_not_told")),
+            _training_time(context),
         ),
         tables=(_module_table(context, compute),),
         percentiles=() if latency is None else (latency,),
@@ -81,13 +81,18 @@ def _memory(context: AuditContext, params: Params) -> MemoryReading:
 
 def _exact_metrics(context: AuditContext, compute: MultiplyAccumulates) -> tuple[Metric, ...]:
     size = model_size(context.model.module)
-    reason = "no_parameters" if size.parameters == 0 else "frozen"
     return (
         counted("parameters", size.parameters, "parameters"),
-        counted("trainable_parameters", size.trainable or None, "parameters", reason=reason),
         counted("macs", compute.total or None, "MAC/row", n=1, reason="nothing_counted"),
         counted("model_size", size.state_bytes or None, "bytes", reason="no_state"),
     )
+
+
+def _training_time(context: AuditContext) -> Metric:
+    seconds = context.model.training_cost.get("seconds")
+    if seconds is None:
+        return metered("training_time", None, "s", n=0, reason=message("undefined.training_not_recorded"))
+    return metered("training_time", seconds, "s", n=1)
 
 
 def _memory_metrics(memory: MemoryReading, rows: int) -> tuple[Metric, ...]:

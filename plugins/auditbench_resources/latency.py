@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from auditbench.findings import Message
 from auditbench.results import Interval, Metric, PercentileRow, Percentiles
-from auditbench.statistics.quantiles import quantile_interval
+from auditbench.statistics import quantile_interval
 from auditbench_resources.measures import message, metered
 
 PERCENTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}

@@ -14,23 +14,19 @@ class ModelSize:
 
     Attributes:
         parameters: Elements of all parameters, shared ones once.
-        trainable: Those of them that require a gradient.
         state_bytes: Bytes of the state dict (parameters and persistent buffers), tensors that share memory once.
     """
 
     parameters: int
-    trainable: int
     state_bytes: int
 
 
 def model_size(module: nn.Module) -> ModelSize:
     """Count the parameters of `module` and the bytes of its state dict."""
-    parameters = list(module.parameters())
     tensors = [value for value in module.state_dict().values() if isinstance(value, torch.Tensor)]
     distinct = {(tensor.data_ptr(), tensor.numel(), tensor.dtype): tensor for tensor in tensors}
     return ModelSize(
-        parameters=sum(parameter.numel() for parameter in parameters),
-        trainable=sum(parameter.numel() for parameter in parameters if parameter.requires_grad),
+        parameters=sum(parameter.numel() for parameter in module.parameters()),
         state_bytes=sum(tensor.numel() * tensor.element_size() for tensor in distinct.values()),
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
 from collections.abc import Iterable
 
@@ -68,7 +69,7 @@ def band_path(x: Scale, y: Scale, band: tuple[tuple[float, float, float], ...]) 
 
 def bin_width(places: list[float]) -> float:
     """Width of the columns under a reliability chart: nine tenths of the smallest distance between bins."""
-    gaps = [second - first for first, second in zip(places, places[1:], strict=False) if second > first]
+    gaps = [second - first for first, second in itertools.pairwise(places) if second > first]
     return 0.9 * min(gaps) if gaps else 0.08
 
 

@@ -7,18 +7,17 @@ import hashlib
 from functools import cache
 from importlib import resources
 
-from auditbench.messages import Templates, load_messages
-from auditbench.run import AuditRun
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from auditbench.messages import Templates, load_messages, merge_catalogues
+from auditbench.run import AuditRun
 from auditbench_html import draw
 from auditbench_html.markup import compact, number, plain, to_markup
 from auditbench_html.view.figures import Figure
 from auditbench_html.view.page import Report
 from auditbench_html.view.report import build_report
 from auditbench_html.view.text import EMPTY, Words
-from auditbench.messages import merge_catalogues
 
 PACKAGE = "auditbench_html"
 FALLBACK = "table"
@@ -80,7 +79,18 @@ def _environment() -> Environment:
         keep_trailing_newline=False,
     )
     environment.filters.update(plain=plain, num=number)
-    drawing = ("at", "percent", "extent", "gate_place", "gate_beyond", "x_of", "y_of", "line_path", "band_path", "bin_width")
+    drawing = (
+        "at",
+        "percent",
+        "extent",
+        "gate_place",
+        "gate_beyond",
+        "x_of",
+        "y_of",
+        "line_path",
+        "band_path",
+        "bin_width",
+    )
     environment.globals.update({name: getattr(draw, name) for name in (*drawing, "hundred_path", "swarm_paths")})
     environment.globals.update(figure_template=figure_template, figure_body=figure_body, EMPTY=EMPTY, chart=draw)
     return environment

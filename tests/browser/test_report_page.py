@@ -23,7 +23,7 @@ WIDTHS = (320, 390, 768, 1280)
 WCAG = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice")
 OVERFLOWING = """() => {
   const page = document.documentElement;
-  const scrolls = (node) => { for (let n = node; n; n = n.parentElement) if (n.matches && n.matches('.scroll, .vh, .sprite, svg, thead')) return true; return false; };
+  const scrolls = (node) => { for (let n = node; n; n = n.parentElement) if (n.matches && n.matches('.scroll, .where, .vh, .sprite, svg, thead')) return true; return false; };
   const wide = [...document.querySelectorAll('main *, header *, footer')]
     .filter((node) => node.getBoundingClientRect().right > page.clientWidth + 1 && !scrolls(node) && getComputedStyle(node).position !== 'absolute');
   return [page.scrollWidth > page.clientWidth, wide.slice(0, 5).map((node) => node.outerHTML.slice(0, 120))];
@@ -87,7 +87,12 @@ def test_nothing_is_wider_than_the_screen(browser: Browser, report: Path, width:
 
 
 def test_odd_runs_fit_a_narrow_screen(browser: Browser, tmp_path: Path) -> None:
-    runs = {"features": many_features(500), "groups": many_groups(60), "class": many_groups(4, "c" * 300), "hostile": hostile_run("W" * 300)}
+    runs = {
+        "features": many_features(500),
+        "groups": many_groups(60),
+        "class": many_groups(4, "c" * 300),
+        "hostile": hostile_run("W" * 300),
+    }
     for name, run in runs.items():
         for width in (320, 1280):
             page = opened(browser, render_to(tmp_path, run, f"{name}.html"), width=width)
@@ -102,7 +107,10 @@ def test_hostile_text_runs_nothing(browser: Browser, tmp_path: Path) -> None:
         page.on("dialog", lambda dialog, said=said: (said.append("dialog"), dialog.dismiss()))
         page.on("console", lambda message, said=said: said.append(message.text))
         file = render_to(tmp_path, hostile_run(text), f"{index}.html")
-        page.on("request", lambda request, said=said, file=file: said.append(request.url) if request.url != file.as_uri() else None)
+        page.on(
+            "request",
+            lambda request, said=said, file=file: said.append(request.url) if request.url != file.as_uri() else None,
+        )
         page.goto(file.as_uri())
         assert (text, said) == (text, [])
         page.context.close()

@@ -13,7 +13,7 @@ from auditbench.registry import Registry
 from auditbench.results import AnalysisResult
 from auditbench.testing import toy_context
 from auditbench.worker.analysis import run_analyzer
-from tests.plugin_site import PluginSite, installed_site
+from tests.plugin_site import installed_site
 
 CODE = """
 from auditbench.contracts import Architecture, DatasetLoader, ModelLoader

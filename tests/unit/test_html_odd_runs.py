@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from auditbench.findings import Finding, Message, Waiver
 from auditbench.results import AnalysisResult, Attribution, Note, Table
 from auditbench.run import AuditRun
 from auditbench_html.render import render_report
-
 from tests.html_fixture import gate, group_metric, importance, income_run, robustness_result
 from tests.html_page import Element, parse
 
@@ -51,8 +51,12 @@ def hostile_run(text: str) -> AuditRun:
         notes=(Note(kind="limit", text=message), Note(kind="method", text=raw)),
         findings=(Finding(rule="a.b", severity="low", title=message, action=raw, where=where),),
     )  # fmt: skip
-    case = dataclasses.replace(run.cases[0], predicted=text, observed=text, row_id=text, rule=text, inputs=((text, text),))
-    decision = gate(text, f"fairness.{text}", "error", where=where, topic=text, minimum=0.5, reason=raw, waived_until=text)
+    case = dataclasses.replace(
+        run.cases[0], predicted=text, observed=text, row_id=text, rule=text, inputs=((text, text),)
+    )
+    decision = gate(
+        text, f"fairness.{text}", "error", where=where, topic=text, minimum=0.5, reason=raw, waived_until=text
+    )
     return dataclasses.replace(
         run,
         audit=dataclasses.replace(run.audit, name=text, version=text, intended_use=text, not_for=text, owner=text, policy=text),
@@ -102,8 +106,22 @@ def test_long_names_are_cut() -> None:
 @pytest.mark.parametrize("n", [0, 1, 200])
 def test_any_number_of_gates(n: int) -> None:
     run = income_run()
-    gates = tuple(gate(f"gate {k % 150}/{k}", "performance.auc", "pass", topic="performance", minimum=0.5, value=0.9, low=0.89, high=0.91) for k in range(n))
-    run = dataclasses.replace(run, gates=gates, waivers=(), verdict="ready_for_review" if n else "no_gates", exit_code=0)
+    gates = tuple(
+        gate(
+            f"gate {k % 150}/{k}",
+            "performance.auc",
+            "pass",
+            topic="performance",
+            minimum=0.5,
+            value=0.9,
+            low=0.89,
+            high=0.91,
+        )
+        for k in range(n)
+    )
+    run = dataclasses.replace(
+        run, gates=gates, waivers=(), verdict="ready_for_review" if n else "no_gates", exit_code=0
+    )
     tree = parse(render_report(run))
     rows = [row for row in tree.every("tr") if "data-s" in row.attributes]
     assert len(rows) == n
@@ -111,7 +129,9 @@ def test_any_number_of_gates(n: int) -> None:
     assert len(tree.every("a", lambda link: "tile" in link.classes)) == n
 
 
-@pytest.mark.parametrize("verdict", ["not_ready", "evidence_incomplete", "no_decision", "ready_for_review", "no_gates", "nothing_evaluated"])
+@pytest.mark.parametrize(
+    "verdict", ["not_ready", "evidence_incomplete", "no_decision", "ready_for_review", "no_gates", "nothing_evaluated"]
+)
 def test_every_verdict_reads_as_a_sentence(verdict: Any) -> None:
     run = dataclasses.replace(income_run(), verdict=verdict)
     hero = parse(render_report(run)).one("section", id="verdict")
@@ -122,7 +142,9 @@ def test_every_verdict_reads_as_a_sentence(verdict: Any) -> None:
 def test_no_analyzer_finished() -> None:
     run = income_run()
     reason = Message(key="host.failed", values={"error": "x"})
-    results = tuple(AnalysisResult(analyzer=r.analyzer, topic=r.topic, status="failed", reason=reason) for r in run.results)
+    results = tuple(
+        AnalysisResult(analyzer=r.analyzer, topic=r.topic, status="failed", reason=reason) for r in run.results
+    )
     run = dataclasses.replace(run, results=results, gates=(), cases=(), verdict="nothing_evaluated", exit_code=4)
     tree = parse(render_report(run))
     assert len(tree.one("section", id="incomplete").every("div", lambda div: "state" in div.classes)) == len(results)
@@ -151,7 +173,12 @@ def many_features(n: int) -> AuditRun:
         name="shap", method="shap", values=values[:, None, :], player_names=names, target_names=("y",), base_values=base,
         outputs=values.sum(axis=1, keepdims=True), player_values=rng.random((30, n)), row_ids=ids, unit="logit", model_rows=1,
     )  # fmt: skip
-    result = AnalysisResult(analyzer="shap", topic="explanation", metrics=importance(values, "logit", with_interval=True, names=names), attributions=(block,))
+    result = AnalysisResult(
+        analyzer="shap",
+        topic="explanation",
+        metrics=importance(values, "logit", with_interval=True, names=names),
+        attributions=(block,),
+    )
     return dataclasses.replace(run, results=(result,), cases=run.cases[:1], gates=(), waivers=(), verdict="no_gates")
 
 
@@ -160,7 +187,11 @@ def test_five_hundred_features_show_the_strongest_and_the_sum_of_the_rest() -> N
     tree = parse(page)
     assert len(page) < 300_000
     assert "All 485 other inputs" in tree.one("section", id="explanations").text
-    rows = tree.one("article", id="case-1").every("table")[0].every("tr", lambda row: bool(row.classes & {"base", "step", "rest", "output"}))
+    rows = (
+        tree.one("article", id="case-1")
+        .every("table")[0]
+        .every("tr", lambda row: bool(row.classes & {"base", "step", "rest", "output"}))
+    )
     values = [float(row.every("td")[0].attributes["data-v"]) for row in rows]
     assert sum(values[:-1]) == pytest.approx(values[-1], abs=1e-4)
 
@@ -196,11 +227,17 @@ def test_blocks_of_every_kind_are_drawn() -> None:
 def test_topic_of_a_plugin_gets_a_section_by_its_own_name() -> None:
     run = income_run()
     table = Table(name="t", title=Message(key="watermark.title"), columns=(), rows=((),))
-    result = AnalysisResult(analyzer="watermark", topic="water_mark", metrics=(group_metric("hits", "a", "b", 50, 0.4),), tables=(table,))
+    result = AnalysisResult(
+        analyzer="watermark", topic="water_mark", metrics=(group_metric("hits", "a", "b", 50, 0.4),), tables=(table,)
+    )
     messages = {"en": {**run.messages["en"], "watermark.title": "Marks found", "topic.water_mark": "Watermarks"}}
-    named = parse(render_report(dataclasses.replace(run, results=(result,), gates=(), cases=(), waivers=(), messages=messages)))
+    named = parse(
+        render_report(dataclasses.replace(run, results=(result,), gates=(), cases=(), waivers=(), messages=messages))
+    )
     assert named.one("section", id="water-mark").every("h2")[0].text.startswith("Watermarks")
-    bare = parse(render_report(dataclasses.replace(run, results=(result,), gates=(), cases=(), waivers=(), messages={})))
+    bare = parse(
+        render_report(dataclasses.replace(run, results=(result,), gates=(), cases=(), waivers=(), messages={}))
+    )
     assert bare.one("section", id="water-mark").every("h2")[0].text.startswith("water mark")
 
 
@@ -221,5 +258,3 @@ def known_elements() -> set[str]:
 def _reference() -> Element:
     run = income_run()
     return parse(render_report(dataclasses.replace(run, results=(*run.results, robustness_result()))))
-
-

@@ -3,6 +3,7 @@ from __future__ import annotations
 import base64
 import dataclasses
 import hashlib
+import itertools
 import re
 import subprocess
 import sys
@@ -10,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from auditbench.contracts import RenderOptions
 from auditbench.run import AuditRun, decode_run, encode_run
 from auditbench_html import auditbench_renderers
 from auditbench_html.render import render_report
-
 from tests.html_fixture import income_run
 from tests.html_page import Element, number_of, parse
 
@@ -89,7 +90,7 @@ def test_ids_are_unique_and_links_lead_somewhere(tree: Element) -> None:
 def test_headings_begin_with_one_h1_and_skip_no_level(tree: Element) -> None:
     levels = [int(element.name[1]) for element in tree.every() if re.fullmatch(r"h[1-6]", element.name)]
     assert levels.count(1) == 1
-    assert all(after - before <= 1 for before, after in zip(levels, levels[1:], strict=False))
+    assert all(after - before <= 1 for before, after in itertools.pairwise(levels))
 
 
 def test_gate_table_holds_what_was_decided(run: AuditRun, tree: Element) -> None:
@@ -150,10 +151,14 @@ def test_text_of_a_value_is_its_number_rounded(tree: Element) -> None:
 def test_tables_of_groups_hold_the_rates_of_the_run(run: AuditRun, tree: Element) -> None:
     section = tree.one("section", id="fairness")
     rows = {row.every("th")[0].own_text: row for row in section.every("tr") if len(row.every("td")) == 7}
-    metrics = [metric for metric in run.results[4].metrics if metric.where.get("feature") == "race" and "group" in metric.where]
+    metrics = [
+        metric for metric in run.results[4].metrics if metric.where.get("feature") == "race" and "group" in metric.where
+    ]
     assert len(metrics) == 25
     for metric in metrics:
-        place = ("selection_rate", "true_positive_rate", "false_positive_rate", "precision", "accuracy").index(metric.name)
+        place = ("selection_rate", "true_positive_rate", "false_positive_rate", "precision", "accuracy").index(
+            metric.name
+        )
         cell = rows[metric.where["group"]].every("td")[1 + place]
         if metric.value is None:
             assert cell.own_text == "—"

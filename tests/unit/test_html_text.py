@@ -7,8 +7,12 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import auditbench_html
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import spearmanr
+
+import auditbench_html
 from auditbench.findings import Message
 from auditbench.messages import Catalogue
 from auditbench_html.markup import compact, to_markup
@@ -18,14 +22,12 @@ from auditbench_html.view.importance import rank_correlation
 from auditbench_html.view.numbers import estimate, fixed, limit_number, share, short, signed
 from auditbench_html.view.scales import round_step, scale_for
 from auditbench_html.view.text import LONGEST_NAME, Slugs, Text, Words, clean, name_text, words
-from hypothesis import given
-from hypothesis import strategies as st
-from scipy.stats import spearmanr
-
 from tests.html_fixture import gate
 
 PACKAGE = Path(auditbench_html.__file__).parent
-CATALOGUE: dict[str, Any] = tomllib.loads((resources.files(auditbench_html) / "messages" / "en.toml").read_text("utf-8"))
+CATALOGUE: dict[str, Any] = tomllib.loads(
+    (resources.files(auditbench_html) / "messages" / "en.toml").read_text("utf-8")
+)
 SAY = Words(catalogue=Catalogue(language="en", templates=CATALOGUE))
 KEY_IN_TEMPLATE = re.compile(r"""\bt\(\s*"([^"]+)\"""")
 KEY_IN_CODE = re.compile(r"""\b(?:say\.say|say|first)\(\s*\(?\s*"([a-z_]+\.[a-z0-9_.]+)\"""")
@@ -58,8 +60,17 @@ def test_every_key_of_templates_and_code_is_in_the_catalogue() -> None:
 def test_every_key_of_the_catalogue_is_used() -> None:
     sources = [*templates(), *PACKAGE.glob("view/*.py")]
     text = "\n".join(path.read_text("utf-8") for path in sources)
-    formed = set(re.findall(r'f"([a-z_]+(?:\.[a-z_]+)*[._])\{', text)) | {"unit.", "unit_long.", "host_label.", "kind.", "nav.group."}
-    formed |= {"step.correct_", "step.settle_", "step.finish_"} | {f"{start}." for start in ("state_label", "topic", "analyzer", "no_interval", "how", "series", "exit", "month", "stage")}
+    formed = set(re.findall(r'f"([a-z_]+(?:\.[a-z_]+)*[._])\{', text)) | {
+        "unit.",
+        "unit_long.",
+        "host_label.",
+        "kind.",
+        "nav.group.",
+    }
+    formed |= {"step.correct_", "step.settle_", "step.finish_"} | {
+        f"{start}."
+        for start in ("state_label", "topic", "analyzer", "no_interval", "how", "series", "exit", "month", "stage")
+    }
     unused = [key for key in CATALOGUE if f'"{key}"' not in text and not key.startswith(tuple(formed))]
     assert unused == []
 
@@ -118,11 +129,15 @@ def test_slugs_tell_colliding_and_empty_names_apart() -> None:
     [
         pytest.param(0.8417, 0.829, 0.855, "0.842", "0.829 to 0.855", id="two-digits-of-the-half-width"),
         pytest.param(18.437, 17.9, 19.1, "18.44", "17.90 to 19.10", id="half-width-below-one"),
-        pytest.param(-0.5, -0.9, -0.1, "\N{MINUS SIGN}0.50", "\N{MINUS SIGN}0.90 to \N{MINUS SIGN}0.10", id="true-minus"),
+        pytest.param(
+            -0.5, -0.9, -0.1, "\N{MINUS SIGN}0.50", "\N{MINUS SIGN}0.90 to \N{MINUS SIGN}0.10", id="true-minus"
+        ),
         pytest.param(0.4, None, None, "0.4", "", id="no-interval"),
     ],
 )
-def test_digits_follow_the_interval(value: float, low: float | None, high: float | None, text: str, interval: str) -> None:
+def test_digits_follow_the_interval(
+    value: float, low: float | None, high: float | None, text: str, interval: str
+) -> None:
     shown = estimate(SAY, value, low=low, high=high)
     assert (str(shown.text), str(shown.interval)) == (text, interval)
 
@@ -136,7 +151,9 @@ def test_sizes_are_read_in_binary_units() -> None:
     assert str(estimate(SAY, 37_376.0, unit="bytes").text) == "36.5 KiB"
 
 
-@pytest.mark.parametrize(("value", "text"), [(0.0, "0"), (2.1e-8, "2.1 × 10⁻⁸"), (123456.7, "123,457"), (0.30000000000000004, "0.3")])
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.0, "0"), (2.1e-8, "2.1 × 10⁻⁸"), (123456.7, "123,457"), (0.30000000000000004, "0.3")]
+)
 def test_short_numbers(value: float, text: str) -> None:
     assert short(value) == text
 
@@ -144,7 +161,9 @@ def test_short_numbers(value: float, text: str) -> None:
 @given(st.floats(-1e6, 1e6), st.integers(0, 6))
 def test_fixed_never_shows_a_negative_zero(value: float, digits: int) -> None:
     assert not re.fullmatch("\N{MINUS SIGN}0(\\.0*)?", fixed(value, digits))
-    assert signed(value, digits).startswith(("+", "\N{MINUS SIGN}")) or float(signed(value, digits).replace(",", "")) == 0
+    assert (
+        signed(value, digits).startswith(("+", "\N{MINUS SIGN}")) or float(signed(value, digits).replace(",", "")) == 0
+    )
 
 
 def test_limits_keep_two_digits_as_shares() -> None:

@@ -15,7 +15,7 @@ import auditbench_performance
 from auditbench import statistics as stats
 from auditbench.errors import ModelError
 from auditbench.results import AnalysisResult
-from auditbench.statistics.quantiles import quantile_interval
+from auditbench.statistics import quantile_interval
 from auditbench.testing import given_outputs_subject, toy_context, toy_subject
 from auditbench_performance import Params
 from auditbench_performance.analysis import analyze

@@ -23,7 +23,7 @@ from tests.plugin_results import analyzer_of, check_catalogue, check_result, met
 
 QUICK = Params(batch_sizes=(1, 8), warm_up=1, repetitions=6, seconds=5.0, memory_rows=8)
 WIDTH = encoded_width(toy_subject().model.features)
-EXACT = {"parameters", "trainable_parameters", "macs", "model_size"}
+EXACT = {"parameters", "macs", "model_size"}
 
 
 @pytest.fixture(autouse=True)
@@ -121,19 +121,10 @@ def test_nothing_to_count_is_undefined_not_zero() -> None:
     reasons = {m.name: m.reason.key for m in result.metrics if m.name in EXACT and m.reason is not None}
     assert metric_of(result, "parameters").value == 0
     assert reasons == {
-        "trainable_parameters": "resources.undefined.no_parameters",
         "macs": "resources.undefined.nothing_counted",
         "model_size": "resources.undefined.no_state",
     }
     check_result(auditbench_resources, result)
-
-
-def test_frozen_parameters_are_not_called_untrainable() -> None:
-    frozen, open_ended = TwoLayers(), TwoLayers()
-    open_ended.layers[2].requires_grad_(True)
-    metric = metric_of(analyze(context_of(frozen), QUICK), "trainable_parameters")
-    assert (metric.value, metric.reason.key) == (None, "resources.undefined.frozen")
-    assert metric_of(analyze(context_of(open_ended), QUICK), "trainable_parameters").value == 6
 
 
 def test_shared_weights_count_once() -> None:
@@ -141,7 +132,7 @@ def test_shared_weights_count_once() -> None:
     module = nn.Sequential(layer, nn.ReLU(), layer)
     module.register_buffer("offset", torch.zeros(3, dtype=torch.float64))
     size = model_size(module)
-    assert (size.parameters, size.trainable, size.state_bytes) == (16, 16, 16 * 4 + 3 * 8)
+    assert (size.parameters, size.state_bytes) == (16, 16 * 4 + 3 * 8)
     assert parameters_by_module(module) == {"0": ("Linear", 16)}
 
 
@@ -202,6 +193,13 @@ def test_an_absent_meter_is_undefined_not_zero(monkeypatch: pytest.MonkeyPatch) 
     training = metric_of(result, "training_time")
     assert (training.value, training.repeatable) == (None, False)
     check_result(auditbench_resources, result)
+
+
+def test_training_time_is_the_recorded_one() -> None:
+    context = context_of()
+    trained = dataclasses.replace(context.model, training_cost={"seconds": 12.5})
+    metric = metric_of(analyze(dataclasses.replace(context, model=trained), QUICK), "training_time")
+    assert (metric.value, metric.unit, metric.repeatable) == (12.5, "s", False)
 
 
 def test_record_and_catalogue() -> None:

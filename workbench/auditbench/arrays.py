@@ -38,7 +38,7 @@ class StoredArray:
         content = (Path(self.folder) / self.path).read_bytes()
         if hashlib.sha256(content).hexdigest() != self.sha256:
             raise ResultError(f"{self.path} is not the file that was recorded", found="another sha256")
-        array = np.load(io.BytesIO(content), allow_pickle=False)
+        array: npt.NDArray[Any] = np.load(io.BytesIO(content), allow_pickle=False)
         return array if dtype is None else array.astype(dtype)
 
 

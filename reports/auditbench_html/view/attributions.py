@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from auditbench.results import AnalysisResult, Attribution
 from auditbench.run import Case
-
 from auditbench_html.view.draft import Draft
 from auditbench_html.view.figures import (
     Cell,
@@ -36,7 +35,29 @@ STEPS = 8
 METHODS = 3
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 GAP = 1e-3
-_PROBABILITIES = (0.5, 0.1, 0.9, 0.01, 0.99, 0.25, 0.75, 0.05, 0.95, 0.001, 0.999, 0.2, 0.8, 0.3, 0.7, 0.4, 0.6, 0.02, 0.98, 0.15, 0.85)  # roundest first
+_PROBABILITIES = (
+    0.5,
+    0.1,
+    0.9,
+    0.01,
+    0.99,
+    0.25,
+    0.75,
+    0.05,
+    0.95,
+    0.001,
+    0.999,
+    0.2,
+    0.8,
+    0.3,
+    0.7,
+    0.4,
+    0.6,
+    0.02,
+    0.98,
+    0.15,
+    0.85,
+)  # roundest first
 _APART = 0.14
 
 
@@ -69,7 +90,7 @@ def waterfall(draft: Draft, case: Case) -> tuple[Waterfall, Grid | None] | None:
     others = [pair for pair in found if pair is not main][:METHODS]
     target = _target(main[1], case)
     values, base, output = _of_row(main[1], case, target)
-    inputs = {name: shown for name, shown in case.inputs}
+    inputs = dict(case.inputs)
     others_values = [_of_row(block, case, min(target, len(block.target_names) - 1))[0] for _, block in others]
     rows = _steps(draft, main[1], values, base, output, inputs, others_values)
     titles = tuple(_method_title(draft, result, block, main[1].unit) for result, block in others)
@@ -223,9 +244,13 @@ def _steps(
     return tuple(rows)
 
 
-def _step_row(kind: Any, label: Text, note: Text, start: float, effect: float, others: tuple[Cell, ...]) -> WaterfallRow:
+def _step_row(
+    kind: Any, label: Text, note: Text, start: float, effect: float, others: tuple[Cell, ...]
+) -> WaterfallRow:
     shown = Estimate(value=effect, text=words(signed(effect, _effect_digits(effect))))
-    return WaterfallRow(kind=kind, label=label, note=note, estimate=shown, start=start, end=start + effect, others=others)
+    return WaterfallRow(
+        kind=kind, label=label, note=note, estimate=shown, start=start, end=start + effect, others=others
+    )
 
 
 def _end_row(draft: Draft, block: Attribution, kind: Any, value: float, blank: tuple[Cell, ...]) -> WaterfallRow:
@@ -242,7 +267,7 @@ def _end_row(draft: Draft, block: Attribution, kind: Any, value: float, blank: t
 
 
 def _effect_digits(effect: float) -> int:
-    return 2 if abs(effect) >= 0.1 or effect == 0 else min(4, 1 - math.floor(math.log10(abs(effect))))
+    return 2 if abs(effect) >= 0.0095 or effect == 0 else min(4, 1 - math.floor(math.log10(abs(effect))))
 
 
 def _effect_cell(value: float | None) -> Cell:
@@ -253,7 +278,13 @@ def _threshold(draft: Draft, block: Attribution) -> float | None:
     threshold = draft.run.model.threshold
     if threshold is None or len(block.target_names) > 1:
         return None
-    return math.log(threshold / (1 - threshold)) if block.unit == "logit" else threshold if block.unit == "probability" else None
+    return (
+        math.log(threshold / (1 - threshold))
+        if block.unit == "logit"
+        else threshold
+        if block.unit == "probability"
+        else None
+    )
 
 
 def _output_scale(unit: str, places: list[float], threshold: float | None) -> Scale:

@@ -6,7 +6,6 @@ from auditbench.findings import Message
 from auditbench.results import (
     AnalysisResult,
     Axis,
-    Cell as BlockCell,
     Change,
     Column,
     ImageOverlay,
@@ -17,7 +16,9 @@ from auditbench.results import (
     Table,
     TokenAttribution,
 )
-
+from auditbench.results import (
+    Cell as BlockCell,
+)
 from auditbench_html.view.draft import TABLE_ROWS, Draft
 from auditbench_html.view.figures import (
     Cell,
@@ -65,7 +66,12 @@ def scatter_figure(draft: Draft, result: AnalysisResult, block: Scatter) -> Figu
         frontier=tuple(places[name] for name in block.frontier if name in places),
     )
     rows = [
-        (Cell(text=point.label), _number(point.x), _number(point.y), Cell(text=_yes(draft, str(raw.label) in block.frontier)))
+        (
+            Cell(text=point.label),
+            _number(point.x),
+            _number(point.y),
+            Cell(text=_yes(draft, str(raw.label) in block.frontier)),
+        )
         for point, raw in zip(points, block.points, strict=True)
     ]
     columns = (
@@ -151,7 +157,16 @@ def table_figure(draft: Draft, result: AnalysisResult, block: Table) -> Figure:
     """A table as the analyzer gave it, at most fifty rows."""
     grid = table_grid(draft, block)
     how = draft.say.first((f"{result.analyzer}.{block.name}.how",)) or EMPTY
-    return draft.figure("table", grid.caption, EMPTY, grid, result=result, how=how, wide=len(grid.columns) > 4, folded=len(grid.rows) > FOLDED)
+    return draft.figure(
+        "table",
+        grid.caption,
+        EMPTY,
+        grid,
+        result=result,
+        how=how,
+        wide=4 < len(grid.columns) and len(grid.rows) <= FOLDED,
+        folded=len(grid.rows) > FOLDED,
+    )
 
 
 def table_grid(draft: Draft, block: Table) -> Grid:
@@ -164,9 +179,7 @@ def table_grid(draft: Draft, block: Table) -> Grid:
         tuple(_cell(draft, cell, column) for cell, column in zip(row, block.columns, strict=True))
         for row in block.rows[:shown]
     )
-    return Grid(
-        caption=draft.title(block.title), columns=headings, rows=rows, more=draft.more(shown, len(block.rows))
-    )
+    return Grid(caption=draft.title(block.title), columns=headings, rows=rows, more=draft.more(shown, len(block.rows)))
 
 
 def tokens_figure(draft: Draft, result: AnalysisResult, block: TokenAttribution) -> Figure:
@@ -174,7 +187,8 @@ def tokens_figure(draft: Draft, result: AnalysisResult, block: TokenAttribution)
     say = draft.say
     largest = max((abs(value) for value in block.values), default=0.0) or 1.0
     tokens = tuple(
-        Token(text=token, depth=_depth(value / largest)) for token, value in zip(block.tokens, block.values, strict=True)
+        Token(text=token, depth=_depth(value / largest))
+        for token, value in zip(block.tokens, block.values, strict=True)
     )
     columns = (Heading(label=say.say("column.word")), Heading(label=say.say("column.effect"), number=True))
     order = sorted(range(len(tokens)), key=lambda index: -abs(block.values[index]))[:TABLE_ROWS]
@@ -223,13 +237,21 @@ def _change(draft: Draft, change: Change) -> ChangeRow:
     interval = spread(say, fixed(low, digits), fixed(high, digits)) if low is not None and high is not None else EMPTY
     better = [sign * end for end in (low, high) if end is not None]
     clear = len(better) == 2 and (min(better) > 0 or max(better) < 0)
-    tone, key = ("none", "changes.unclear") if not clear else ("pass", "changes.better") if better[0] > 0 else ("fail", "changes.worse")
+    tone, key = (
+        ("none", "changes.unclear")
+        if not clear
+        else ("pass", "changes.better")
+        if better[0] > 0
+        else ("fail", "changes.worse")
+    )
     span = max([abs(difference), *(abs(end) for end in better)]) * 1.1 or 1.0
     return ChangeRow(
         label=name_text(change.label),
         before=Estimate(value=change.before, text=with_unit(say, short(change.before), change.unit)),
         after=Estimate(value=change.after, text=with_unit(say, short(change.after), change.unit)),
-        change=Estimate(value=difference, text=words(signed(difference, digits)), low=low, high=high, interval=interval),
+        change=Estimate(
+            value=difference, text=words(signed(difference, digits)), low=low, high=high, interval=interval
+        ),
         chip=Chip(tone=tone, label=say.say(key)),  # type: ignore[arg-type]
         better=sign * difference,
         low=min(better) if len(better) == 2 else None,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 from auditbench.run import Case
-
 from auditbench_html.view.attributions import waterfall
 from auditbench_html.view.draft import Draft
 from auditbench_html.view.figures import Cell, Chip, Grid, Heading

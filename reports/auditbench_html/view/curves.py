@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from auditbench.results import AnalysisResult, Curve, Series
-
 from auditbench_html.view.blocks import axis_label
 from auditbench_html.view.draft import TABLE_ROWS, Draft
 from auditbench_html.view.figures import Cell, Chart, Figure, Grid, Heading, Key, Line
@@ -25,7 +24,9 @@ def curve_figure(draft: Draft, result: AnalysisResult | None, curve: Curve) -> F
     square = curve.kind in SQUARE
     lines = tuple(_line(draft, series, points=points) for series in curve.series[:MOST_LINES])
     xs = [x for line in lines for x, _ in line.points]
-    ys = [y for line in lines for _, y in line.points] + [end for line in lines for _, *band in line.band for end in band]
+    ys = [y for line in lines for _, y in line.points] + [
+        end for line in lines for _, *band in line.band for end in band
+    ]
     chart = Chart(
         summary=_summary(draft, curve, title, lines),
         x_label=axis_label(draft, curve.x),
@@ -37,9 +38,17 @@ def curve_figure(draft: Draft, result: AnalysisResult | None, curve: Curve) -> F
         marks=points,
         intervals=points,
     )
-    keys = tuple(Key(mark=f"line-{index}", label=line.label) for index, line in enumerate(lines, 1)) if len(lines) > 1 else ()
+    keys = (
+        tuple(Key(mark=f"line-{index}", label=line.label) for index, line in enumerate(lines, 1))
+        if len(lines) > 1
+        else ()
+    )
     if points:
-        keys = (*keys, Key(mark="diagonal", label=say.say("reliability.diagonal")), Key(mark="bins", label=say.say("reliability.bins")))
+        keys = (
+            *keys,
+            Key(mark="diagonal", label=say.say("reliability.diagonal")),
+            Key(mark="bins", label=say.say("reliability.bins")),
+        )
     subtitle = say.first((f"curve.{curve.kind}",)) or EMPTY
     if len(curve.series) > MOST_LINES:
         cut = say.say("curve.cut", shown=MOST_LINES, total=len(curve.series))
@@ -70,7 +79,7 @@ def thin(size: int, most: int) -> list[int]:
 def _line(draft: Draft, series: Series, *, points: bool) -> Line:
     kept = thin(len(series.x), MOST_POINTS)
     places = tuple((series.x[i], y) for i in kept if (y := series.y[i]) is not None)
-    band = ()
+    band: tuple[tuple[float, float, float], ...] = ()
     if series.low and series.high:
         ends = ((series.x[i], series.low[i], series.high[i]) for i in kept if series.y[i] is not None)
         band = tuple((x, low, high) for x, low, high in ends if low is not None and high is not None)
@@ -84,7 +93,9 @@ def _label(draft: Draft, label: str) -> Text:
 
 def _summary(draft: Draft, curve: Curve, title: Text, lines: tuple[Line, ...]) -> Text:
     say = draft.say
-    text = say.say("chart.summary", title=title, x=axis_label(draft, curve.x), y=axis_label(draft, curve.y), n=len(lines))
+    text = say.say(
+        "chart.summary", title=title, x=axis_label(draft, curve.x), y=axis_label(draft, curve.y), n=len(lines)
+    )
     for line in lines[:1]:
         if line.points:
             first, last = line.points[0], line.points[-1]
@@ -140,4 +151,6 @@ def _reliability_table(draft: Draft, curve: Curve, title: Text) -> Grid:
                 Cell(text=bounds or DASH),
             ]
             rows.append(tuple(row))
-    return Grid(caption=title, columns=tuple(columns), rows=tuple(rows[:TABLE_ROWS]), more=draft.more(TABLE_ROWS, len(rows)))
+    return Grid(
+        caption=title, columns=tuple(columns), rows=tuple(rows[:TABLE_ROWS]), more=draft.more(TABLE_ROWS, len(rows))
+    )

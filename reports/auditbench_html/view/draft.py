@@ -9,7 +9,6 @@ from typing import Any
 from auditbench.findings import Message
 from auditbench.results import AnalysisResult
 from auditbench.run import AuditRun
-
 from auditbench_html.view.figures import Body, Figure
 from auditbench_html.view.page import GateRow
 from auditbench_html.view.text import EMPTY, Slugs, Text, Words, humanize, labels, name_text, words
@@ -17,7 +16,19 @@ from auditbench_html.view.text import EMPTY, Slugs, Text, Words, humanize, label
 TOPIC_ORDER = ("performance", "explanation", "fairness", "robustness", "privacy", "resources")
 TABLE_ROWS = 50
 _SECTION_IDS = {"explanation": "explanations"}
-_TAKEN_IDS = ("verdict", "gates", "summary", "facts", "cases", "incomplete", "provenance", "signoff", "main", "theme", "print")
+_TAKEN_IDS = (
+    "verdict",
+    "gates",
+    "summary",
+    "facts",
+    "cases",
+    "incomplete",
+    "provenance",
+    "signoff",
+    "main",
+    "theme",
+    "print",
+)
 
 
 @dataclass(slots=True, kw_only=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from auditbench.findings import Message
 from auditbench.results import Axis, Curve, Series
-
 from auditbench_html.view.curves import curve_figure
 from auditbench_html.view.draft import Draft
 from auditbench_html.view.figures import Cell, Figure, Grid, Heading
@@ -71,7 +70,12 @@ def _output(draft: Draft) -> Text:
     say, model = draft.say, draft.run.model
     scale = say.say(f"output.{model.output}")
     if model.task == "binary-classification" and model.threshold is not None:
-        return say.say("facts.output_binary", scale=scale, threshold=words(short(model.threshold)), positive=draft.run.data.positive)
+        return say.say(
+            "facts.output_binary",
+            scale=scale,
+            threshold=words(short(model.threshold)),
+            positive=draft.run.data.positive,
+        )
     if model.classes:
         return say.say("facts.output_classes", scale=scale, n=len(model.classes))
     return scale
@@ -185,7 +189,14 @@ def _inputs(draft: Draft) -> Grid | None:
     say, features = draft.say, draft.run.data.features
     if not features:
         return None
-    names = ("column.input", "column.kind", "column.levels", "column.missing_test", "column.missing_train", "column.rule")
+    names = (
+        "column.input",
+        "column.kind",
+        "column.levels",
+        "column.missing_test",
+        "column.missing_train",
+        "column.rule",
+    )
     columns = tuple(Heading(label=say.say(name), number=2 <= index <= 4) for index, name in enumerate(names))
     rows = tuple(
         (

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 
 from auditbench.findings import Finding, GateDecision
 from auditbench.results import AnalysisResult
-
 from auditbench_html.view.draft import Draft
 from auditbench_html.view.figures import Chip, Tone
 from auditbench_html.view.numbers import estimate
@@ -48,15 +47,13 @@ def rows_to_settle(decision: GateDecision) -> tuple[int, float] | None:
     The width of an interval shrinks with the square root of the rows. None where that says nothing: no interval, no
     number of rows, or a value on the limit itself.
     """
+    value, low, high, n = decision.value, decision.low, decision.high, decision.n
     limit = decision.minimum if decision.minimum is not None else decision.maximum
-    if None in (decision.value, decision.low, decision.high, decision.n, limit):
+    if value is None or low is None or high is None or n is None or limit is None or value == limit:
         return None
-    distance = abs(decision.value - limit)  # type: ignore[operator]
-    end = decision.low if decision.value > limit else decision.high  # type: ignore[operator]
-    if distance == 0:
-        return None
-    factor = (abs(decision.value - end) / distance) ** 2  # type: ignore[operator]
-    return (math.ceil(decision.n * factor), factor) if factor > 1 else None  # type: ignore[operator]
+    end = low if value > limit else high
+    factor = ((value - end) / (value - limit)) ** 2
+    return (math.ceil(n * factor), factor) if factor > 1 else None
 
 
 def _from_analyzer(draft: Draft, result: AnalysisResult, finding: Finding, gates: tuple[GateRow, ...]) -> FindingRow:

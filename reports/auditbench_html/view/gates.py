@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from auditbench.findings import GateDecision
-
 from auditbench_html.view.draft import Draft, topics_in_order
 from auditbench_html.view.figures import Chip, Tone
 from auditbench_html.view.numbers import DASH, Estimate, estimate, limit_text, limit_words
@@ -36,10 +35,18 @@ def gates_section(draft: Draft) -> Section:
 
 def counts(draft: Draft) -> tuple[StateCount, ...]:
     """How many gates are in each state that occurs, passes first."""
-    order = ("pass", "warn", "fail", "error", "none")
+    order: tuple[Tone, ...] = ("pass", "warn", "fail", "error", "none")
     found = [(tone, sum(row.tone == tone for row in draft.gates)) for tone in order]
     return tuple(
-        StateCount(tone=tone, label=draft.say.say(f"state.{STATES[tone]}"), button=draft.say.say(f"state_label.{STATES[tone]}"), n=n, order=WORST_FIRST.index(tone)) for tone, n in found if n
+        StateCount(
+            tone=tone,
+            label=draft.say.say(f"state.{STATES[tone]}"),
+            button=draft.say.say(f"state_label.{STATES[tone]}"),
+            n=n,
+            order=WORST_FIRST.index(tone),
+        )
+        for tone, n in found
+        if n
     )
 
 
@@ -82,7 +89,11 @@ def track(decision: GateDecision) -> Track:
         if limit is None:
             continue
         size = abs(limit) or 1.0
-        values = [sign * (value - limit) / size for value in (decision.value, decision.low, decision.high) if value is not None]
+        values = [
+            sign * (value - limit) / size
+            for value in (decision.value, decision.low, decision.high)
+            if value is not None
+        ]
         places.append((min(values), limit, values))
     if not places:
         return Track(position=None)
@@ -118,7 +129,11 @@ def _gate_row(draft: Draft, index: int, decision: GateDecision) -> GateRow:
         limit_words=limit_words(say, decision.minimum, decision.maximum, decision.unit),
         limit_value=next((limit for limit in (decision.minimum, decision.maximum) if limit is not None), 0.0),
         track=track(decision),
-        evidence="incomplete" if decision.state in ("error", "not_run") else draft.section_id(topic) if topic else "gates",
+        evidence="incomplete"
+        if decision.state in ("error", "not_run")
+        else draft.section_id(topic)
+        if topic
+        else "gates",
         blocking=decision.blocking,
         reason=reason,
         waiver_chip=chip,
@@ -169,7 +184,9 @@ def _lead(draft: Draft) -> Text:
     n = {state: sum(row.tone == tone for row in draft.gates) for state, tone in TONES.items()}
     if n["pass"] == len(draft.gates):
         return say.say("gates.all_pass", n=n["pass"])
-    parts = [say.say(f"gates.lead_{state}", n=n[state]) for state in ("fail", "inconclusive", "error", "not_run") if n[state]]
+    parts = [
+        say.say(f"gates.lead_{state}", n=n[state]) for state in ("fail", "inconclusive", "error", "not_run") if n[state]
+    ]
     text = parts[0]
     for part in parts[1:]:
         text = say.say("series.sentences", first=text, second=part)

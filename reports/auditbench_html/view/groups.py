@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from auditbench.results import AnalysisResult, Metric, Table
-
 from auditbench_html.view.draft import TABLE_ROWS, Draft
 from auditbench_html.view.figures import Cell, Figure, Grid, GroupRates, GroupRow, Heading, Key
 from auditbench_html.view.numbers import DASH, Estimate, share
@@ -34,7 +33,11 @@ def repeats_groups(result: AnalysisResult, table: Table) -> bool:
     """Whether a table says only what the figures of groups and their tables say."""
     names = {metric.name for metric in group_metrics(result)}
     columns = {column.name for column in table.columns}
-    return {"feature", "group"} <= columns and bool(names) and columns <= names | {"feature", "group", "class", "n", "note"}
+    return (
+        {"feature", "group"} <= columns
+        and bool(names)
+        and columns <= names | {"feature", "group", "class", "n", "note"}
+    )
 
 
 def _figure(draft: Draft, result: AnalysisResult, feature: str, metrics: list[Metric]) -> Figure:
@@ -48,7 +51,9 @@ def _figure(draft: Draft, result: AnalysisResult, feature: str, metrics: list[Me
     reference = groups[0]
     references = tuple(_value(cells.get((reference, name))) for name in drawn)
     ends = [end for row in rows for rate in row.rates for end in (rate.value, rate.low, rate.high)]
-    keys = [Key(mark=mark, label=title) for mark, title in zip(("disc-interval", "square-interval"), titles, strict=False)]
+    keys = [
+        Key(mark=mark, label=title) for mark, title in zip(("disc-interval", "square-interval"), titles, strict=False)
+    ]
     keys.append(Key(mark="reference", label=say.say("groups.reference", group=reference)))
     body = GroupRates(
         heading=name_text(feature),
@@ -87,7 +92,9 @@ def _title(
     groups: list[str],
 ) -> Text:
     """The lowest and the highest rate; neutral where fewer than two groups could be estimated."""
-    known = [(cells[group, rate].value or 0.0, group) for group in groups if _value(cells.get((group, rate))) is not None]
+    known = [
+        (cells[group, rate].value or 0.0, group) for group in groups if _value(cells.get((group, rate))) is not None
+    ]
     name = _rate_title(draft, result, rate)
     if len(known) < 2:
         return draft.say.say("groups.title_neutral", rate=name, feature=feature)
@@ -169,8 +176,8 @@ def _ordered(names: Iterable[str]) -> list[str]:
 
 
 def _drawn(names: list[str]) -> list[str]:
-    known = [name for name in ("selection_rate", "true_positive_rate") if name in names]
-    return known if len(known) == 2 else (known + [name for name in names if name not in known])[:2]
+    known: list[str] = [name for name in ("selection_rate", "true_positive_rate") if name in names]
+    return [*known, *(name for name in names if name not in known)][:2]
 
 
 def _groups(metrics: list[Metric]) -> list[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from auditbench.results import AnalysisResult, Metric
-
 from auditbench_html.view.draft import Draft
 from auditbench_html.view.figures import (
     Cell,
@@ -237,7 +236,11 @@ def _agreement(draft: Draft, methods: list[Method]) -> Figure:
             value = None if first is second else rank_correlation(first.values(), second.values())
             weakest = min(weakest, value if value is not None else 1.0)
             shade = 0 if value is None else 3 if value >= 0.85 else 2 if value >= 0.7 else 1
-            cells.append(HeatCell(text=DASH if value is None else words(f"{value:.2f}".replace("-", "−")), value=value, shade=shade))
+            cells.append(
+                HeatCell(
+                    text=DASH if value is None else words(f"{value:.2f}".replace("-", "−")), value=value, shade=shade
+                )
+            )
         rows.append((first.title, tuple(cells)))
     heat = Heat(
         caption=say.say("agreement.caption"),
@@ -246,7 +249,13 @@ def _agreement(draft: Draft, methods: list[Method]) -> Figure:
         columns=tuple(method.title for method in used),
         rows=tuple(rows),
     )
-    key = "agreement.title_high" if weakest >= 0.85 else "agreement.title_some" if weakest >= 0.5 else "agreement.title_low"
+    key = (
+        "agreement.title_high"
+        if weakest >= 0.85
+        else "agreement.title_some"
+        if weakest >= 0.5
+        else "agreement.title_low"
+    )
     n = len(used[0].values())
     return draft.figure(
         "heat",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from auditbench.results import AnalysisResult, Metric
-
 from auditbench_html.view.draft import TABLE_ROWS, Draft
 from auditbench_html.view.figures import Cell, Figure, Grid, Heading, IntervalRow, IntervalRows, Key
 from auditbench_html.view.groups import group_metrics
@@ -43,7 +42,9 @@ def value_list(draft: Draft, result: AnalysisResult) -> FactList | None:
         facts.append(Fact(label=title, value=shown.text, note=note))
     if not facts:
         return None
-    return FactList(title=draft.say.say("values.title", analyzer=draft.analyzer_title(result.analyzer)), facts=tuple(facts))
+    return FactList(
+        title=draft.say.say("values.title", analyzer=draft.analyzer_title(result.analyzer)), facts=tuple(facts)
+    )
 
 
 def _plain_metrics(result: AnalysisResult) -> list[Metric]:
@@ -52,7 +53,11 @@ def _plain_metrics(result: AnalysisResult) -> list[Metric]:
 
 
 def _drawable(metric: Metric) -> bool:
-    return metric.unit in ("", "1") and (metric.value is None or -1.0 <= metric.value <= 1.5) and metric.no_interval != "count"
+    return (
+        metric.unit in ("", "1")
+        and (metric.value is None or -1.0 <= metric.value <= 1.5)
+        and metric.no_interval != "count"
+    )
 
 
 def _by_scale(metrics: list[Metric]) -> list[list[Metric]]:
@@ -124,22 +129,20 @@ def _rows(draft: Draft, result: AnalysisResult, metrics: list[Metric], *, most: 
 
 def _row(draft: Draft, result: AnalysisResult, metric: Metric, *, mixed: bool, bare: bool) -> IntervalRow:
     full_name = f"{result.analyzer}.{metric.name}"
-    gate = next(
-        (g for g in draft.run.gates if g.metric == full_name and dict(g.where) == dict(metric.where)), None
-    )
+    gate = next((g for g in draft.run.gates if g.metric == full_name and dict(g.where) == dict(metric.where)), None)
     row = next((row for row in draft.gates if gate is not None and row.gate == gate.id), None)
     limits = tuple(x for x in (gate.minimum, gate.maximum) if x is not None) if gate else ()
     shown = _estimate(draft, metric)
     note = draft.metric_help(full_name)
     if mixed and metric.higher_is_better is False:
-        note = note + words(" · ") + draft.say.say("measures.lower_note") if note else draft.say.say("measures.lower_note")
+        note = (
+            note + words(" · ") + draft.say.say("measures.lower_note") if note else draft.say.say("measures.lower_note")
+        )
     if row is not None:
         note = draft.say.say("measures.gate", code=words(row.code), limit=row.limit)
     tone = row.tone if row is not None and row.tone in ("fail", "warn", "pass") else None
     label = draft.metric_name(full_name) if bare else draft.metric_title(full_name, metric.where)
-    return IntervalRow(
-        label=label, note=shown.reason or note, estimate=shown, tone=tone, limits=limits
-    )
+    return IntervalRow(label=label, note=shown.reason or note, estimate=shown, tone=tone, limits=limits)
 
 
 def _title(draft: Draft, result: AnalysisResult, metrics: list[Metric], rows: tuple[IntervalRow, ...]) -> Text:
@@ -206,4 +209,3 @@ def _estimate(draft: Draft, metric: Metric) -> Estimate:
         reason=draft.say.tell(metric.reason) if metric.reason else EMPTY,
         without_interval=metric.no_interval,
     )
-

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from auditbench.results import AnalysisResult
 from auditbench.run import Provenance
-
 from auditbench_html.view.draft import Draft
 from auditbench_html.view.figures import BarRow, BarRows, Cell, Chip, Figure, Grid, Heading, Tone
 from auditbench_html.view.numbers import DASH, Estimate
@@ -12,7 +11,13 @@ from auditbench_html.view.page import Fact, FactList, Link, Section, StateBox
 from auditbench_html.view.scales import scale_for
 from auditbench_html.view.text import EMPTY, Text, clean, name_text, words
 
-TONES: dict[str, Tone] = {"ok": "pass", "failed": "error", "timed_out": "error", "skipped": "none", "not_applicable": "none"}
+TONES: dict[str, Tone] = {
+    "ok": "pass",
+    "failed": "error",
+    "timed_out": "error",
+    "skipped": "none",
+    "not_applicable": "none",
+}
 MOST_PACKAGES = 40
 _STAGES = ("start", "train", "load", "render")
 
@@ -25,7 +30,9 @@ def incomplete_section(draft: Draft) -> Section | None:
     without = sum(row.tone in ("error", "none") for row in draft.gates)
     boxes = [_interrupted(draft)] if run.status == "interrupted" else []
     boxes += [_box(draft, result) for result in missing] + [_nothing_box(draft, result) for result in empty]
-    boxes += [StateBox(tone="warn", title=say.say("incomplete.warning"), meta=EMPTY, text=say.tell(w)) for w in run.warnings]
+    boxes += [
+        StateBox(tone="warn", title=say.say("incomplete.warning"), meta=EMPTY, text=say.tell(w)) for w in run.warnings
+    ]
     if not boxes:
         return None
     chip = Chip(tone="error", label=say.say("incomplete.chip", n=without)) if without else None
@@ -167,10 +174,16 @@ def _environment(draft: Draft) -> FactList:
         Fact(label=say.say("provenance.tool"), value=name_text(record.product)),
         Fact(label=say.say("provenance.exit_code"), value=_exit_code(draft)),
         Fact(label=say.say("provenance.python"), value=name_text(record.python)),
-        Fact(label=say.say("provenance.device"), value=say.say("provenance.device_value", device=record.device, n=record.threads)),
+        Fact(
+            label=say.say("provenance.device"),
+            value=say.say("provenance.device_value", device=record.device, n=record.threads),
+        ),
         Fact(label=say.say("provenance.seed"), value=words(str(record.seed))),
     ]
-    facts += [Fact(label=_host_label(draft, name), value=name_text(value)) for name, value in sorted(run.volatile.host.items())]
+    facts += [
+        Fact(label=_host_label(draft, name), value=name_text(value))
+        for name, value in sorted(run.volatile.host.items())
+    ]
     if record.determinism:
         flags = [name_text(f"{name} = {value}") for name, value in sorted(record.determinism.items())]
         facts.append(Fact(label=say.say("provenance.determinism"), value=_joined(flags, "; ")))
@@ -193,7 +206,12 @@ def _inputs(draft: Draft) -> FactList:
     entries += [(say.say("facts.file", file=path), digest) for path, digest in run.data.digests.items()]
     entries.append((say.say("provenance.config"), run.provenance.config_sha256))
     facts = [
-        Fact(label=label, value=name_text(digest) if digest else say.say("value.not_recorded"), code=bool(digest), missing=not digest)
+        Fact(
+            label=label,
+            value=name_text(digest) if digest else say.say("value.not_recorded"),
+            code=bool(digest),
+            missing=not digest,
+        )
         for label, digest in entries
     ]
     facts.append(Fact(label=say.say("provenance.signature"), value=say.say("provenance.not_signed"), missing=True))
@@ -206,7 +224,9 @@ def _packages(draft: Draft, record: Provenance) -> FactList:
         Fact(label=name_text(plugin.name), value=name_text(f"{plugin.distribution} {plugin.version}"))
         for plugin in record.plugins
     ]
-    facts += [Fact(label=name_text(name), value=name_text(version)) for name, version in sorted(record.packages.items())]
+    facts += [
+        Fact(label=name_text(name), value=name_text(version)) for name, version in sorted(record.packages.items())
+    ]
     return FactList(title=say.say("provenance.packages", n=len(facts)), facts=tuple(facts[: 2 * MOST_PACKAGES]))
 
 
@@ -227,7 +247,9 @@ def _time(draft: Draft) -> tuple[tuple[Figure, ...], ...]:
         rows=rows,
         scale=scale_for([row.estimate.value for row in rows], zero=True),
     )
-    title = say.say("time.title", stage=rows[0].label, part=words(f"{100 * stages[0][1] / total:.0f}%" if total else "0%"))
+    title = say.say(
+        "time.title", stage=rows[0].label, part=words(f"{100 * stages[0][1] / total:.0f}%" if total else "0%")
+    )
     subtitle = say.say("time.sub", total=duration(draft, total))
     return ((draft.figure("bars", title, subtitle, body, how=EMPTY),),)
 

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 
 from auditbench.messages import Templates, merge_catalogues
 from auditbench.run import AuditRun
-
 from auditbench_html.view.cases import cases_section
 from auditbench_html.view.draft import Draft
 from auditbench_html.view.facts import facts_section
@@ -32,7 +31,9 @@ def build_report(run: AuditRun, templates: Templates, *, language: str) -> Repor
     Args:
         templates: The renderer's own catalogue; templates of the analyzers come with the run.
     """
-    say = Words(catalogue=merge_catalogues(language, templates, run.messages.get(language, {}), run.messages.get("en", {})))
+    say = Words(
+        catalogue=merge_catalogues(language, templates, run.messages.get(language, {}), run.messages.get("en", {}))
+    )
     draft = Draft(run=run, say=say)
     draft.gates = gate_rows(draft)
     found = findings(draft)

@@ -82,6 +82,8 @@ def _log_scale(low: float, high: float) -> Scale:
     first, last = math.floor(math.log10(low) + 1e-9), math.ceil(math.log10(high) - 1e-9)
     start = low / 1.15 if low > 10.0**first else 10.0**first
     end = high * 1.15 if high < 10.0**last else 10.0**last
-    steps = [factor * 10.0**power for power in range(first, last + 1) for factor in ((1,) if last - first > 2 else (1, 2, 5))]
+    steps = [
+        factor * 10.0**power for power in range(first, last + 1) for factor in ((1,) if last - first > 2 else (1, 2, 5))
+    ]
     inside = [value for value in steps if start <= value <= end] or [low, high]
     return Scale(low=start, high=end, ticks=tuple(Tick(value=v, label=short(v)) for v in inside), log=True)

@@ -7,7 +7,6 @@ from typing import Any
 
 from auditbench.findings import Message
 from auditbench.results import AnalysisResult, Table
-
 from auditbench_html.view.attributions import swarm_figure
 from auditbench_html.view.blocks import (
     changes_figure,
@@ -119,7 +118,9 @@ def _lead(draft: Draft, topic: str, gates: tuple[GateRow, ...], finished: list[A
     """At most two sentences: the worst gate, then what the topic itself has to say."""
     say = draft.say
     parts = []
-    worst = sorted((row for row in gates if row.tone != "pass"), key=lambda row: (WORST_FIRST.index(row.tone), not row.blocking))
+    worst = sorted(
+        (row for row in gates if row.tone != "pass"), key=lambda row: (WORST_FIRST.index(row.tone), not row.blocking)
+    )
     if worst:
         parts.append(gate_sentence(draft, worst[0]))
     elif gates:
@@ -155,7 +156,9 @@ def _meta(draft: Draft, gates: tuple[GateRow, ...], finished: list[AnalysisResul
     analyzers = say.say("meta.analyzers", names=names, n=len(finished))
     if not gates:
         return say.say("meta.no_gates", analyzers=analyzers)
-    codes = say.series(words(row.code) for row in gates) if len(gates) <= 6 else words(f"{gates[0].code}–{gates[-1].code}")
+    codes = (
+        say.series(words(row.code) for row in gates) if len(gates) <= 6 else words(f"{gates[0].code}–{gates[-1].code}")
+    )
     return say.say("meta.gates", codes=codes, n=len(gates), analyzers=analyzers)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from auditbench.results import AnalysisResult, Metric
-
 from auditbench_html.view.draft import Draft
 from auditbench_html.view.figures import Figure, Hundred, HundredPeople
 from auditbench_html.view.findings import SHOWN
@@ -57,12 +56,22 @@ def _passing_topics(draft: Draft) -> list[Text]:
 
 def _paragraphs(draft: Draft) -> list[Text]:
     """Three to five plain paragraphs, each by a rule and from named blocks of the run."""
-    return [_about_model(draft), _about_performance(draft), _about_inputs(draft), _about_groups(draft), _about_gaps(draft)]
+    return [
+        _about_model(draft),
+        _about_performance(draft),
+        _about_inputs(draft),
+        _about_groups(draft),
+        _about_gaps(draft),
+    ]
 
 
 def _about_model(draft: Draft) -> Text:
     say, run = draft.say, draft.run
-    purpose = say.say("plain.purpose", use=name_text(run.audit.intended_use.rstrip(". "))) if run.audit.intended_use else EMPTY
+    purpose = (
+        say.say("plain.purpose", use=name_text(run.audit.intended_use.rstrip(". ")))
+        if run.audit.intended_use
+        else EMPTY
+    )
     if run.model.task == "binary-classification" and run.model.threshold is not None:
         threshold = words(f"{short(100 * run.model.threshold)}%")
         positive = run.data.positive or (run.model.classes[-1] if run.model.classes else run.data.target)
@@ -144,9 +153,7 @@ def _extremes(result: AnalysisResult, rate: str, feature: str) -> tuple[Metric, 
     return ordered[0], ordered[-1]
 
 
-def _hundred(
-    draft: Draft, result: AnalysisResult, rate: str, groups: tuple[Metric, Metric], gate: GateRow
-) -> Figure:
+def _hundred(draft: Draft, result: AnalysisResult, rate: str, groups: tuple[Metric, Metric], gate: GateRow) -> Figure:
     say = draft.say
     positive = draft.run.data.positive or draft.run.data.target
     parts = []

@@ -70,7 +70,11 @@ def gate_sentence(draft: Draft, row: GateRow) -> Text:
     if row.estimate.low is None:
         return draft.say.say(f"sentence.{key}_exact", title=row.title, value=row.estimate.text, limit=row.limit_words)
     return draft.say.say(
-        f"sentence.{key}", title=row.title, value=row.estimate.text, interval=row.estimate.interval, limit=row.limit_words
+        f"sentence.{key}",
+        title=row.title,
+        value=row.estimate.text,
+        interval=row.estimate.interval,
+        limit=row.limit_words,
     )
 
 
@@ -95,7 +99,11 @@ def _reason(draft: Draft) -> Text:
     if run.verdict == "evidence_incomplete":
         missing = [row for row in blocking if row.tone in ("error", "none")]
         titles = say.series(row.title for row in missing[:2])
-        return say.say("reason.evidence_incomplete", n=len(missing), titles=titles) if missing else say.say("reason.analyses")
+        return (
+            say.say("reason.evidence_incomplete", n=len(missing), titles=titles)
+            if missing
+            else say.say("reason.analyses")
+        )
     if tone is None:
         return say.say(f"reason.{run.verdict}", n=len(blocking))
     rows = [row for row in blocking if row.tone == tone]
@@ -134,7 +142,9 @@ def _finding_link(draft: Draft, finding: FindingRow) -> Link:
 def _firmness(draft: Draft) -> Text:
     """Which failing and passing intervals are close to their limit: within 5 % of it."""
     say = draft.say
-    decided = [row for row in draft.gates if row.blocking and row.tone in ("fail", "pass") and row.track.position is not None]
+    decided = [
+        row for row in draft.gates if row.blocking and row.tone in ("fail", "pass") and row.track.position is not None
+    ]
     if not decided:
         return say.say("firmness.none")
     near = [row for row in decided if _gap(row) < CLOSE]
@@ -157,6 +167,7 @@ def _gap(row: GateRow) -> float:
 def _headlines(draft: Draft) -> tuple[Headline, ...]:
     """The worst gate of each of three topics, worst topics first, shown in the order of the page; then the evidence."""
     by_topic: dict[str, GateRow] = {}
+
     def rank(row: GateRow) -> tuple[bool, int, int]:
         telling = TELLING.index(row.topic) if row.topic in TELLING else len(TELLING)
         return (not row.blocking, WORST_FIRST.index(row.tone), telling)
@@ -185,7 +196,9 @@ def _metric_headlines(draft: Draft) -> list[Headline]:
     for result in draft.run.results:
         metric = next((m for m in result.metrics if m.value is not None and m.interval is not None), None)
         if metric is not None and metric.interval is not None and result.topic != "explanation":
-            shown = estimate(draft.say, metric.value, low=metric.interval.low, high=metric.interval.high, unit=metric.unit)
+            shown = estimate(
+                draft.say, metric.value, low=metric.interval.low, high=metric.interval.high, unit=metric.unit
+            )
             title = draft.metric_title(f"{result.analyzer}.{metric.name}", metric.where)
             found.append(Headline(label=title, estimate=shown, note=shown.interval))
     return found[:3]
@@ -197,5 +210,3 @@ def _evidence(draft: Draft) -> Headline:
     text = say.say("headline.of", n=finished, total=len(run.results))
     note = say.say("headline.evidence", rows=run.data.rows)
     return Headline(label=say.say("headline.label"), estimate=Estimate(value=None, text=text), note=note)
-
-

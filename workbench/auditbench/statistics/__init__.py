@@ -6,7 +6,12 @@ value is ever replaced by 0. Bad arguments raise `ValueError`. numpy and `scipy.
 that compute with them, so importing this package costs next to nothing.
 """
 
-from auditbench.statistics.bootstrap import bootstrap_interval, multinomial_replicates, percentile_intervals
+from auditbench.statistics.bootstrap import (
+    bootstrap_interval,
+    multinomial_replicates,
+    percentile_intervals,
+    resampling_weights,
+)
 from auditbench.statistics.calibration import ReliabilityBins, expected_calibration_error, reliability_bins
 from auditbench.statistics.interval import IntervalEstimate, IntervalEstimates, UndefinedReason, normal_quantile
 from auditbench.statistics.means import bootstrap_mean_intervals, mean_interval, mean_intervals
@@ -25,6 +30,7 @@ from auditbench.statistics.proportions import (
     wilson_interval,
     wilson_intervals,
 )
+from auditbench.statistics.quantiles import quantile_interval
 from auditbench.statistics.ranking import auc, average_precision, delong_interval
 
 __all__ = [
@@ -52,7 +58,9 @@ __all__ = [
     "paired_difference_bootstrap",
     "percentile_intervals",
     "permutation_test_paired",
+    "quantile_interval",
     "reliability_bins",
+    "resampling_weights",
     "wilson_interval",
     "wilson_intervals",
 ]

@@ -1,0 +1,153 @@
+"""`auditbench.audit` on a live module: in this process, nothing left behind."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch import nn
+
+import auditbench
+from auditbench.errors import ConfigError, DataError, ExitCode, ModelError
+from auditbench.worker.state_guard import model_state
+from tests.plugin_site import PluginSite, installed_site
+
+PROBE = """
+import numpy as np
+context.model.module.register_forward_hook(lambda *_: None)
+context.model.module.train()
+random_draw = np.random.random()
+return AnalysisResult(metrics=(
+    Metric(name="draw", value=random_draw, n=1, no_interval="exact"),
+    Metric(name="right", value=float((context.model.decisions(context.outputs) == context.data.y_true).mean()),
+           n=len(context.data), no_interval="exact"),
+))
+"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PluginSite]:
+    with installed_site(tmp_path_factory.mktemp("api") / "site") as site:
+        site.add_analyzer("probe", PROBE)
+        site.add_analyzer("raises", "raise ValueError('on purpose')")
+        site.add(
+            "block",
+            """
+def analyze(context, params):
+    import numpy as np
+    rows = context.explained_rows(6)
+    outputs = context.model.predict(rows.inputs)
+    return AnalysisResult(attributions=(Attribution(
+        name="b", method="m", values=np.stack([outputs, -outputs, outputs], axis=2), player_names=tuple("abc"),
+        target_names=context.model.target_names, base_values=outputs * 0, outputs=outputs, row_ids=rows.row_ids,
+        unit="logit", model_rows=6),))
+
+@hookimpl
+def auditbench_analyzers():
+    yield Analyzer(name="block", topic="probe", summary="", analyze=analyze)
+""",
+        )
+        yield site
+
+
+@pytest.fixture
+def table() -> tuple[pd.DataFrame, Any]:
+    rng = np.random.default_rng(3)
+    frame = pd.DataFrame(rng.normal(size=(50, 3)), columns=["a", "b", "c"])
+    return frame, (frame["a"] > 0).to_numpy().astype(int)
+
+
+def module() -> nn.Module:
+    layer = nn.Linear(3, 1)
+    with torch.no_grad():
+        layer.weight.copy_(torch.tensor([[4.0, 0.0, 0.0]]))
+        layer.bias.zero_()
+    return nn.Sequential(layer, nn.Dropout(0.5))
+
+
+def audit(model: nn.Module, table: tuple[Any, Any], **options: Any) -> auditbench.AuditRun:
+    known = {"task": "binary-classification", "output": "logit", "analyzers": {"probe": {}}}
+    return auditbench.audit(model, *table, **{**known, **options})
+
+
+def test_model_flags_and_generators_are_left_as_found(table: Any) -> None:
+    model = module().train()
+    before = model_state(model)
+    torch.manual_seed(1), np.random.seed(1), random.seed(1)  # noqa: NPY002
+    expected = float(torch.rand(())), np.random.random(), random.random()  # noqa: NPY002
+    torch.manual_seed(1), np.random.seed(1), random.seed(1)  # noqa: NPY002
+    flags = torch.are_deterministic_algorithms_enabled(), torch.get_num_threads()
+    run = audit(model, table)
+    assert model_state(model) == before
+    assert (float(torch.rand(())), np.random.random(), random.random()) == expected  # noqa: NPY002
+    assert (torch.are_deterministic_algorithms_enabled(), torch.get_num_threads()) == flags
+    assert [warning.key for warning in run.warnings] == ["core.model_changed"]
+    assert run.results[0].metrics[1].value == 1.0
+
+
+def test_equal_calls_give_equal_results(table: Any) -> None:
+    assert audit(module(), table).results == audit(module(), table).results
+    assert audit(module(), table, seed=1).results != audit(module(), table).results
+
+
+def test_gates_decide_and_a_raising_analyzer_is_a_result(table: Any) -> None:
+    gates = [{"metric": "probe.right", "min": 0.9}, {"metric": "probe.right", "max": 0.1, "id": "low", "on_fail": "warn"}]
+    run = audit(module(), table, analyzers={"probe": {}, "raises": {"required": False}}, gates=gates)
+    assert [decision.state for decision in run.gates] == ["pass", "fail"]
+    assert (run.verdict, run.exit_code) == ("ready_for_review", ExitCode.PASSED)
+    assert [result.status for result in run.results] == ["ok", "failed"]
+    assert "on purpose" in run.volatile.details["raises"]
+
+
+def test_arrays_stay_in_memory_or_go_to_the_folder(table: Any, tmp_path: Path) -> None:
+    live = audit(module(), table, analyzers={"block": {}})
+    values = live.results[0].attributions[0].values
+    assert isinstance(values, np.ndarray)
+    out = tmp_path / "run"
+    stored = audit(module(), table, analyzers={"block": {}}, out=out, formats=())
+    np.testing.assert_array_equal(np.asarray(stored.results[0].attributions[0].values), values)
+    assert auditbench.read_run(out) == stored
+    files = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
+    assert set(json.loads((out / "manifest.json").read_bytes())["files"]) == files - {"manifest.json", ".lock"}
+    audit(module(), table, analyzers={"probe": {}}, out=out, formats=())
+    assert not (out / "arrays").exists()
+
+
+def test_a_folder_gets_the_html_report(table: Any, tmp_path: Path) -> None:
+    run = audit(module(), table, analyzers={"performance": {}}, out=tmp_path / "run", sensitive_features={"g": ["x"] * 50})
+    assert run.results[0].status == "ok"
+    assert run.warnings == ()
+    assert b"<html" in (tmp_path / "run" / "report.html").read_bytes()[:2000]
+
+
+def test_everything_wrong_with_the_arguments_is_said_at_once(table: Any) -> None:
+    with pytest.raises(ConfigError) as caught:
+        audit(module(), table, analyzers={"probe": {"x": 1}, "prob": {}}, gates=[{"metric": "shap.a", "min": 0}])
+    assert {problem.where for problem in caught.value.problems} == {"analyzers.probe.x", "analyzers.prob", "gates[0].metric"}
+
+
+def test_wrong_arrays_and_modules_are_refused(table: Any) -> None:
+    frame, labels = table
+    with pytest.raises(DataError):
+        audit(module(), (frame, labels[:-1]))
+    with pytest.raises(ModelError):
+        audit(nn.Linear(7, 1), table)
+    with pytest.raises(ModelError):
+        audit(module(), table, device="cuda") if not torch.cuda.is_available() else audit(nn.Linear(7, 1), table)
+
+
+@pytest.mark.parametrize("task", ["multiclass-classification", "regression"])
+def test_the_other_tasks(table: Any, task: Any) -> None:
+    frame, labels = table
+    outputs, scale = (3, "logit") if task == "multiclass-classification" else (1, "value")
+    y_true = np.arange(50) % 3 if task == "multiclass-classification" else labels * 1.5
+    run = audit(nn.Linear(3, outputs), (frame.to_numpy(), y_true), task=task, output=scale, analyzers={"block": {}})
+    assert run.results[0].status == "ok"
+    assert run.results[0].attributions[0].values.shape == (6, outputs, 3)
