@@ -24,8 +24,13 @@ FALLBACK = "table"
 
 
 def render_report(run: AuditRun, *, language: str = "en") -> bytes:
-    """The report of a run as one HTML file; the same run gives the same bytes."""
-    templates = _templates(language)
+    """The report of a run as one HTML file; the same run gives the same bytes.
+
+    A language without a catalogue gives an English page that says so in its `lang`.
+    """
+    found = load_messages(PACKAGE)
+    language = language if language in found else "en"
+    templates: Templates = {**found["en"], **found[language]}
     report = build_report(run, templates, language=language)
     return render_page(report, Words(catalogue=merge_catalogues(language, templates))).encode("utf-8")
 
@@ -99,13 +104,6 @@ def _environment() -> Environment:
 @cache
 def _drawings() -> frozenset[str]:
     return frozenset(name for name in _environment().list_templates() if name.startswith("figures/"))
-
-
-@cache
-def _templates(language: str) -> Templates:
-    """The renderer's catalogue; what a language lacks is shown in English."""
-    found = load_messages(PACKAGE)
-    return {**found["en"], **found.get(language, {})}
 
 
 @cache

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tests.html_fixture import income_run, render_to, robustness_result
+from tests.html_fixture import income_run, render_to
+from tests.html_results import robustness_result
 from tests.unit.test_html_odd_runs import PAYLOADS, hostile_run, many_features, many_groups
 
 pytestmark = pytest.mark.browser

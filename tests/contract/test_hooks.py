@@ -76,7 +76,9 @@ def test_every_hook_is_prefixed_typed_and_documented() -> None:
 
 
 def test_every_hook_is_implemented_here() -> None:
-    assert set(HOOKS) == {line.partition("(")[0].removeprefix("def ") for line in CODE.splitlines() if "def auditbench" in line}
+    assert set(HOOKS) == {
+        line.partition("(")[0].removeprefix("def ") for line in CODE.splitlines() if "def auditbench" in line
+    }
 
 
 def test_every_kind_of_record_is_found_by_name(registry: Registry) -> None:

@@ -17,6 +17,7 @@ FEWER_ROWS = [
     f"--set=analyzers.{name}"
     for name in ("shap.rows=8", "shap.background=10", "lime.rows=8", "captum.rows=8", "fairness.replicates=200")
 ]
+ROUNDING_ERRORS = {"local_accuracy_gap", "largest_standard_error"}
 ANALYZERS = {"performance", "shap", "lime", "captum", "fairness", "resources"}
 
 
@@ -113,3 +114,19 @@ def test_the_demo_is_the_example() -> None:
     from importlib import resources
 
     assert (resources.files("auditbench") / "demo" / "audit.toml").read_text() == EXAMPLE.read_text()
+
+
+@pytest.mark.gpu
+def test_a_gpu_gives_the_same_answers(
+    trained: Path, audited: tuple[subprocess.CompletedProcess[str], Path], tmp_path: Path
+) -> None:
+    done = auditbench("audit", trained, "--out", tmp_path / "run", "--device", "cuda", *FEWER_ROWS)
+    assert done.returncode == 1, done.stderr
+    on_cpu, on_gpu = record(audited[1]), record(tmp_path / "run")
+    assert on_gpu["provenance"]["device"] != "cpu"
+    assert [gate["state"] for gate in on_gpu["gates"]] == [gate["state"] for gate in on_cpu["gates"]]
+    for ours, theirs in zip(on_gpu["results"], on_cpu["results"], strict=True):
+        values = [metric["value"] for metric in theirs["metrics"] if metric["name"] not in ROUNDING_ERRORS]
+        assert [metric["value"] for metric in ours["metrics"] if metric["name"] not in ROUNDING_ERRORS] == pytest.approx(
+            values, rel=1e-3, abs=1e-4
+        )

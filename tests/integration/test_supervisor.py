@@ -186,9 +186,7 @@ def test_two_runs_differ_under_volatile_alone(faulty: Any, folder: Path, tmp_pat
     assert next(result for result in with_faults if result["analyzer"] == "good") == documents[0]["results"][0]
 
 
-def test_a_killed_audit_goes_on_where_it_stopped(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_killed_audit_goes_on_where_it_stopped(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     trace, out = tmp_path / "trace", tmp_path / "run"
     monkeypatch.setenv("PROBE_TRACE", str(trace))
     monkeypatch.setenv("PROBE_KILL", "2")

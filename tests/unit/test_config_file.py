@@ -170,7 +170,9 @@ def test_overrides(tmp_path: Path, override: str, table: str, key: str, value: o
 
 
 def test_overrides_reach_analyzers_and_make_tables(tmp_path: Path) -> None:
-    loaded = load_config(write(tmp_path, GOOD), ["analyzers.shap.rows=9", "analyzers.lime.time_limit=3", "limits.load_seconds=1"])
+    loaded = load_config(
+        write(tmp_path, GOOD), ["analyzers.shap.rows=9", "analyzers.lime.time_limit=3", "limits.load_seconds=1"]
+    )
     assert loaded.config.analyzers["shap"].parameters == {"rows": 9}
     assert loaded.config.analyzers["lime"].time_limit == 3
     assert loaded.config.limits.load_seconds == 1

@@ -49,7 +49,9 @@ def only(gates: GateTable, *results: AnalysisResult, waivers: tuple[WaiverTable,
         pytest.param({"min": 0.8, "max": 0.92}, metric(0.9, 0.85, 0.95), "inconclusive", id="interval-crosses-above"),
         pytest.param({"min": 0.8}, metric(0.7, 0.6, 0.79), "fail", id="interval-outside"),
         pytest.param({"min": 0.8}, metric(0.7, 0.6, 0.8), "inconclusive", id="interval-touches-the-limit"),
-        pytest.param({"min": 0.8, "decide": "estimate"}, metric(0.81, 0.5, 0.9), "pass", id="estimate-ignores-interval"),
+        pytest.param(
+            {"min": 0.8, "decide": "estimate"}, metric(0.81, 0.5, 0.9), "pass", id="estimate-ignores-interval"
+        ),
         pytest.param({"min": 0.8}, metric(no_interval="count"), "pass", id="count"),
         pytest.param({"min": 0.8}, metric(no_interval="not_estimated"), "inconclusive", id="not-estimated"),
         pytest.param({"min": 0.8}, metric(no_interval="some other word"), "inconclusive", id="unknown-word"),

@@ -11,8 +11,9 @@ from auditbench.findings import Finding, Message, Waiver
 from auditbench.results import AnalysisResult, Attribution, Note, Table
 from auditbench.run import AuditRun
 from auditbench_html.render import render_report
-from tests.html_fixture import gate, group_metric, importance, income_run, robustness_result
+from tests.html_fixture import gate, income_run
 from tests.html_page import Element, parse
+from tests.html_results import group_metric, importance, robustness_result
 
 PAYLOADS = (
     "<script>alert(1)</script>",

@@ -127,7 +127,9 @@ def test_two_plugins_that_provide_one_name(site: PluginSite) -> None:
         pytest.param("def auditbench_analyzers():\n    return []", "@hookimpl", id="unmarked-hook"),
         pytest.param("@hookimpl\ndef auditbench_analysers():\n    return []", "unknown hook", id="misspelt-hook"),
         pytest.param("@hookimpl\ndef auditbench_analyzers(config):\n    return []", "config", id="unknown-argument"),
-        pytest.param("@hookimpl\ndef auditbench_analyzers():\n    return [1]", "something else than Analyzer", id="type"),
+        pytest.param(
+            "@hookimpl\ndef auditbench_analyzers():\n    return [1]", "something else than Analyzer", id="type"
+        ),
         pytest.param("@hookimpl\ndef auditbench_analyzers():\n    return 1", "TypeError", id="no-iterable"),
         pytest.param("@hookimpl\ndef auditbench_analyzers():\n    raise OSError('x')", "OSError: x", id="hook-raises"),
     ],

@@ -34,7 +34,10 @@ STABLE = Metric(name="score", value=0.5, n=3, no_interval="exact")
 CLOCKED = Metric(name="latency", value=1.5, unit="ms", n=3, no_interval="exact", repeatable=False)
 UNDEFINED = Metric(name="auc", value=None, n=0, reason=Message(key="toy.one_class", values={"n": 1}))
 TIMES = Percentiles(
-    name="times", title=Message(key="toy.t"), unit="ms", rows=(PercentileRow(label="1", p50=1.0, p95=2.0, p99=3.0, n=9),)
+    name="times",
+    title=Message(key="toy.t"),
+    unit="ms",
+    rows=(PercentileRow(label="1", p50=1.0, p95=2.0, p99=3.0, n=9),),
 )
 
 
@@ -50,7 +53,13 @@ def make_run(**fields: Any) -> AuditRun:
         "audit": AuditFacts(name="toy"),
         "config": {"audit": {"name": "toy"}},
         "model": ModelFacts(
-            name="m", format="bundle", architecture="linear", task="regression", output="value", parameters=2, digest="d"
+            name="m",
+            format="bundle",
+            architecture="linear",
+            task="regression",
+            output="value",
+            parameters=2,
+            digest="d",
         ),
         "data": DataFacts(name="rows", digests={"rows.csv": "d"}, rows=3, train_rows=0, target="y"),
         "results": (
@@ -59,9 +68,7 @@ def make_run(**fields: Any) -> AuditRun:
         ),
         "gates": (gate("toy.score", repeatable=True), gate("toy.latency", repeatable=False)),
         "messages": {"en": {"toy.n": {"one": "a", "other": "b"}}},
-        "provenance": Provenance(
-            product="1", python="3", packages={}, plugins=(), seed=0, device="cpu", threads=1
-        ),
+        "provenance": Provenance(product="1", python="3", packages={}, plugins=(), seed=0, device="cpu", threads=1),
         "volatile": Volatile(started="then", seconds={"load": 1.0}),
     }
     return AuditRun(**{**known, **fields})
@@ -158,7 +165,10 @@ def test_every_misfit_of_a_record_is_named() -> None:
     document["exit_code"] = None
     with pytest.raises(RecordError) as caught:
         decode_run(json.dumps(document).encode())
-    assert {problem.where for problem in caught.value.problems} >= {"run.json.results.0.metrics.0.n", "run.json.exit_code"}
+    assert {problem.where for problem in caught.value.problems} >= {
+        "run.json.results.0.metrics.0.n",
+        "run.json.exit_code",
+    }
 
 
 def test_unknown_keys_of_a_later_minor_version_are_ignored() -> None:

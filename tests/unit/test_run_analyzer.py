@@ -125,7 +125,10 @@ def test_what_is_no_result_fails(value: Any, words: str) -> None:
 
 
 def test_ranks_may_be_undefined() -> None:
-    assert returning(AnalysisResult(attributions=(attribution(player_values=np.full((2, 3), np.nan)),))).result.status == "ok"
+    assert (
+        returning(AnalysisResult(attributions=(attribution(player_values=np.full((2, 3), np.nan)),))).result.status
+        == "ok"
+    )
 
 
 def test_arrays_go_to_files_and_the_rest_is_json(tmp_path: Path) -> None:
@@ -175,7 +178,7 @@ def test_met_needs_run() -> None:
 
 def test_global_generators_do_not_depend_on_what_ran_before() -> None:
     def draw(context: Any, params: Any) -> AnalysisResult:
-        values = (random.random(), np.random.random(), float(torch.rand(())))  # noqa: NPY002
+        values = (random.random(), np.random.random(), float(torch.rand(())))  # noqa: NPY002, S311 - their state is what is tested
         matrix = Matrix(
             name="m", title=plain_message(), row_label=plain_message(), column_label=plain_message(), rows=("a",),
             columns=("1", "2", "3"), values=(values,),

@@ -87,7 +87,9 @@ def test_what_json_has_no_word_for_is_refused(message: dict[str, Any]) -> None:
         encode(message)
 
 
-@pytest.mark.parametrize("body", [b"[1]", b'{"no": "kind"}', b"{", b"[" * 100_000], ids=["list", "no-kind", "cut", "deep"])
+@pytest.mark.parametrize(
+    "body", [b"[1]", b'{"no": "kind"}', b"{", b"[" * 100_000], ids=["list", "no-kind", "cut", "deep"]
+)
 def test_other_json_is_no_message(body: bytes) -> None:
     import hashlib
 

@@ -100,7 +100,7 @@ def audit(
             if folder is not None:
                 folder.begin({"module": live.subject.model.facts.digest}, resume=False)
             live.analyze(folder)
-        run = live.record(environment.threads, environment.flags)
+            run = live.record(environment.threads, environment.flags)
         return run if folder is None else live.write(run, folder)
     finally:
         if folder is not None:

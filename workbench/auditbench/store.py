@@ -222,7 +222,9 @@ def is_report_name(name: str) -> bool:
 def file_part(text: str) -> str:
     """A name as part of a file name: itself where that is safe, else what is safe of it and a hash."""
     safe = re.sub(r"[^a-z0-9_.-]+", "-", text.lower()).strip(".-")[:48]
-    return text if text and safe == text else f"{safe or 'x'}-{hashlib.sha256(text.encode('utf-8', 'replace')).hexdigest()[:8]}"
+    if text and safe == text:
+        return text
+    return f"{safe or 'x'}-{hashlib.sha256(text.encode('utf-8', 'replace')).hexdigest()[:8]}"
 
 
 _TEMPORARY = ".writing-"

@@ -164,7 +164,7 @@ def table_figure(draft: Draft, result: AnalysisResult, block: Table) -> Figure:
         grid,
         result=result,
         how=how,
-        wide=4 < len(grid.columns) and len(grid.rows) <= FOLDED,
+        wide=len(grid.columns) > 4 and len(grid.rows) <= FOLDED,
         folded=len(grid.rows) > FOLDED,
     )
 

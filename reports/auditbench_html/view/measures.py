@@ -135,9 +135,8 @@ def _row(draft: Draft, result: AnalysisResult, metric: Metric, *, mixed: bool, b
     shown = _estimate(draft, metric)
     note = draft.metric_help(full_name)
     if mixed and metric.higher_is_better is False:
-        note = (
-            note + words(" · ") + draft.say.say("measures.lower_note") if note else draft.say.say("measures.lower_note")
-        )
+        lower = draft.say.say("measures.lower_note")
+        note = draft.say.say("series.sentences", first=note, second=lower) if note else lower
     if row is not None:
         note = draft.say.say("measures.gate", code=words(row.code), limit=row.limit)
     tone = row.tone if row is not None and row.tone in ("fail", "warn", "pass") else None

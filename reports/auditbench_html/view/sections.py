@@ -129,6 +129,8 @@ def _lead(draft: Draft, topic: str, gates: tuple[GateRow, ...], finished: list[A
         parts += _explanation_lead(draft)
     elif len(worst) > 1:
         parts.append(gate_sentence(draft, worst[1]))
+    elif len(gates) > 1 and not worst:
+        parts.append(gate_sentence(draft, gates[0]))
     if not parts:
         names = say.series(draft.analyzer_title(result.analyzer) for result in finished)
         parts.append(say.say("lead.neutral", analyzers=names, n=len(finished)))

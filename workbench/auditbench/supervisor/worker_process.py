@@ -29,6 +29,7 @@ _FIXED = {
     "PYTHONFAULTHANDLER": "1",
     "MPLBACKEND": "Agg",
     "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
+    "NUMBA_DISABLE_JIT": "1",  # compiling shap's helpers takes longer than all that they do in an audit
 }
 
 

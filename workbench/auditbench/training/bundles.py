@@ -27,6 +27,7 @@ from auditbench.models.architecture import Architecture
 from auditbench.models.bundle import bundle_exists, read_cost, read_training_key, save_bundle
 from auditbench.models.description import BundleDescription, OutputScaling, output_count
 from auditbench.models.network import build_network, check_parameters, find_architecture
+from auditbench.models.threads import computing_threads
 from auditbench.run import Task, TrainingFacts
 from auditbench.training.loop import (
     Examples,
@@ -169,15 +170,16 @@ def train_bundle(
     train, validation = held_out(labels, len(rows.y_true), table.validation, seed)
     examples = _examples(rows, features, task, scaling, device)
     network = build_network(architecture, params, inputs=examples.inputs.shape[1], outputs=outputs, seed=seed)
-    fitted = fit(
-        network.to(device),
-        examples.take(torch.from_numpy(train).to(device)),
-        examples.take(torch.from_numpy(validation).to(device)),
-        loss,
-        table,
-        seed=seed,
-        progress=progress,
-    )
+    with computing_threads(sum(tensor.numel() for tensor in network.parameters())):
+        fitted = fit(
+            network.to(device),
+            examples.take(torch.from_numpy(train).to(device)),
+            examples.take(torch.from_numpy(validation).to(device)),
+            loss,
+            table,
+            seed=seed,
+            progress=progress,
+        )
     scaling = _fold(network, fitted.weights, scaling)
     description = BundleDescription(
         architecture=architecture.name,

@@ -17,8 +17,14 @@ class Environment:
         flags: What was set, by name, as the record shows it.
     """
 
-    threads: int
     flags: Mapping[str, str]
+
+    @property
+    def threads(self) -> int:
+        """Threads that torch computes with now."""
+        import torch
+
+        return torch.get_num_threads()
 
 
 def make_deterministic() -> Environment:
@@ -38,7 +44,6 @@ def make_deterministic() -> Environment:
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
     return Environment(
-        threads=threads,
         flags={
             "deterministic_algorithms": "warn_only",
             "cudnn_benchmark": "off",

@@ -126,7 +126,7 @@ class Worker:
         self._open_again = functools.partial(
             open_subject, self._config, Path(base), self._registry, device=device, stage=self._stage, may_train=False
         )
-        return {"subject": subject.document(), "environment": plain(flags)}
+        return {"subject": subject.document(), "environment": {"threads": flags.threads, "flags": dict(flags.flags)}}
 
     def _train(self, config: str, base: str, device: str) -> dict[str, Any]:
         from auditbench.worker.determinism import make_deterministic

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+import torch
 
 from auditbench.config import AuditConfig
 from auditbench.context import AuditContext, ContextHost
@@ -17,6 +18,7 @@ from auditbench.data import build_evaluation, open_source
 from auditbench.descriptions import TrainedModel
 from auditbench.errors import EmptyDataError, ModelError
 from auditbench.models.architectures import BUILT_IN as ARCHITECTURES
+from auditbench.models.threads import suitable_threads
 from auditbench.run import plain
 from auditbench.worker.cases import ChosenCases, choose_cases
 from auditbench.worker.state_guard import model_state
@@ -136,11 +138,12 @@ def open_subject(
 
 
 def make_subject(model: ModelUnderTest, data: EvaluationData, *, seed: int, cases: int, raw: bool) -> Subject:
-    """A subject of a model and data that are open already.
+    """A subject of a model and data that are open already; torch keeps the number of threads that suits the model.
 
     Raises:
         ModelError: An output is not finite.
     """
+    torch.set_num_threads(suitable_threads(model.facts.parameters, torch.get_num_threads()))
     parts = [model.predict(rows.inputs) for rows in data.batches(model.batch_rows)]
     outputs = np.concatenate(parts)
     wrong = ~np.isfinite(outputs).all(axis=1)
@@ -191,8 +194,6 @@ def resolve_device(device: str) -> str:
     Raises:
         ModelError: A GPU is asked for and torch sees none.
     """
-    import torch
-
     if device == "auto":
         return "cuda:0" if torch.cuda.is_available() else "cpu"
     if device.startswith("cuda") and not torch.cuda.is_available():
@@ -202,8 +203,6 @@ def resolve_device(device: str) -> str:
 
 def device_kind(device: str) -> str:
     """`cpu`, or the kind of GPU behind a device."""
-    import torch
-
     return torch.cuda.get_device_name(device) if device.startswith("cuda") else device
 
 

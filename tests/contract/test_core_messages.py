@@ -1,0 +1,19 @@
+"""Every message key that the host uses has its sentence, and every sentence is used."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from auditbench.messages import load_messages
+
+HOST = Path(__file__).parents[2] / "workbench" / "auditbench"
+MADE = {"core.not_applicable_task", "core.not_applicable_modality"}
+"""Keys that the code puts together from parts."""
+
+
+def test_keys_and_sentences_are_the_same() -> None:
+    code = "\n".join(path.read_text() for path in HOST.rglob("*.py"))
+    used = set(re.findall(r'"(core\.[a-z_]+[a-z])"', code)) | MADE
+    made = {f"core.case_rule_{kind}" for kind in ("binary", "multiclass", "regression")}
+    assert set(load_messages("auditbench")["en"]) == used | made
