@@ -71,7 +71,7 @@ FAULTS = {
     "exits": "sys.exit(0)",
     "vanishes": "os._exit(0)",
     "crashes": "os.kill(os.getpid(), 11)",
-    "babbles": "for fd in range(3, 20):\n    try:\n        os.write(fd, b'x' * 200)\n    except OSError:\n        pass\ntime.sleep(60)",
+    "babbles": "for fd in range(3, 1000):\n    try:\n        os.write(fd, b'x' * 200)\n    except OSError:\n        pass\ntime.sleep(60)",
     "hangs": "import subprocess\nsubprocess.Popen(['sleep', '600'])\nimport signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\ntime.sleep(600)",
     "changes": "context.model.module.train()\nreturn AnalysisResult()",
 }
