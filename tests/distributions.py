@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-RECORD = '''
+RECORD = """
 from auditbench import Analyzer, hookimpl
 
 
 @hookimpl
 def auditbench_analyzers():
     yield Analyzer(name="{name}", topic="{topic}", summary="A plugin of a test", analyze=analyze)
-'''
+"""
 
 
 def write_distribution(

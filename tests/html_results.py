@@ -28,9 +28,7 @@ from auditbench.results import (
     Table,
     TokenAttribution,
 )
-from auditbench.run import (
-    Case,
-)
+from auditbench.run import Case
 
 FEATURES = (
     "capital-gain", "marital-status", "education-num", "age", "hours-per-week", "occupation", "relationship",

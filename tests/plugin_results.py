@@ -6,8 +6,8 @@ from types import ModuleType
 
 from auditbench.contracts import Analyzer
 from auditbench.findings import Finding
+from auditbench.record import plain, validate
 from auditbench.results import AnalysisResult, Metric
-from auditbench.run import plain, validate
 from auditbench.testing.wording import missing_words
 
 

@@ -76,7 +76,9 @@ def test_without_that_gate_it_passes(trained: Path, tmp_path: Path) -> None:
 
 
 def test_an_analyzer_that_raises_makes_the_audit_incomplete(trained: Path, tmp_path: Path) -> None:
-    write_distribution(tmp_path / "site", "acme", "def analyze(context, params):\n    raise RuntimeError('lens cap is on')\n")
+    write_distribution(
+        tmp_path / "site", "acme", "def analyze(context, params):\n    raise RuntimeError('lens cap is on')\n"
+    )
     config = trained.with_name("with-acme.toml")
     config.write_text(trained.read_text().replace("[analyzers.resources]", "[analyzers.resources]\n[analyzers.acme]"))
     done = auditbench("audit", config, "--out", tmp_path / "run", "--only=performance,acme", path=tmp_path / "site")
@@ -127,6 +129,6 @@ def test_a_gpu_gives_the_same_answers(
     assert [gate["state"] for gate in on_gpu["gates"]] == [gate["state"] for gate in on_cpu["gates"]]
     for ours, theirs in zip(on_gpu["results"], on_cpu["results"], strict=True):
         values = [metric["value"] for metric in theirs["metrics"] if metric["name"] not in ROUNDING_ERRORS]
-        assert [metric["value"] for metric in ours["metrics"] if metric["name"] not in ROUNDING_ERRORS] == pytest.approx(
-            values, rel=1e-3, abs=1e-4
-        )
+        assert [
+            metric["value"] for metric in ours["metrics"] if metric["name"] not in ROUNDING_ERRORS
+        ] == pytest.approx(values, rel=1e-3, abs=1e-4)

@@ -16,7 +16,8 @@ import pytest
 from auditbench import supervisor
 from auditbench.config_file import load_config
 from auditbench.errors import ConfigError, EmptyDataError, ExitCode, PluginError, RunFolderError
-from auditbench.run import AuditRun, read_run
+from auditbench.run import AuditRun
+from auditbench.run_file import read_run
 from tests.integration.small_audit import Recorder, processes_of, write_config, write_rows
 from tests.plugin_site import PluginSite, installed_site
 

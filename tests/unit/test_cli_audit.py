@@ -16,7 +16,8 @@ from auditbench.descriptions import AnalyzerDescription
 from auditbench.errors import EmptyDataError
 from auditbench.findings import GateDecision, Message
 from auditbench.results import AnalysisResult
-from auditbench.run import AuditFacts, AuditRun, DataFacts, ModelFacts, PluginFacts, Provenance, Volatile, encode_run
+from auditbench.run import AuditFacts, AuditRun, DataFacts, ModelFacts, PluginFacts, Provenance, Volatile
+from auditbench.run_file import encode_run
 from auditbench.supervisor.planning import Plan, PlannedAnalyzer
 
 CONFIG = """

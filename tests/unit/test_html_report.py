@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from auditbench.contracts import RenderOptions
-from auditbench.run import AuditRun, decode_run, encode_run
+from auditbench.run import AuditRun
+from auditbench.run_file import decode_run, encode_run
 from auditbench_html import auditbench_renderers
 from auditbench_html.render import render_report
 from tests.html_fixture import income_run

@@ -14,20 +14,8 @@ from auditbench.arrays import StoredArray
 from auditbench.errors import RecordError, ResultError
 from auditbench.findings import GateDecision, Message
 from auditbench.results import AnalysisResult, Attribution, Metric, PercentileRow, Percentiles
-from auditbench.run import (
-    SCHEMA_VERSION,
-    AuditFacts,
-    AuditRun,
-    DataFacts,
-    ModelFacts,
-    Provenance,
-    Volatile,
-    decode_run,
-    encode_run,
-    migrate,
-    read_run,
-    run_schema,
-)
+from auditbench.run import SCHEMA_VERSION, AuditFacts, AuditRun, DataFacts, ModelFacts, Provenance, Volatile
+from auditbench.run_file import decode_run, encode_run, migrate, read_run, run_schema
 from auditbench.worker.array_store import write_array
 
 STABLE = Metric(name="score", value=0.5, n=3, no_interval="exact")

@@ -14,9 +14,9 @@ import torch
 
 from auditbench.contracts import Analyzer, Needs
 from auditbench.errors import AnalyzerNotPossible
+from auditbench.record import plain
 from auditbench.registry import PluginEntry, Provided, Registry
 from auditbench.results import AnalysisResult, Artifact, Attribution, ImageOverlay, Matrix, Metric
-from auditbench.run import plain
 from auditbench.testing import toy_context, toy_subject
 from auditbench.worker.analysis import Outcome, presentable, rerun, run_analyzer
 from auditbench.worker.array_store import write_array

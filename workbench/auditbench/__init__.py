@@ -9,7 +9,8 @@ if TYPE_CHECKING:
     from auditbench.api import audit
     from auditbench.contracts import Analyzer, Architecture, DatasetLoader, ModelLoader, Needs, Renderer
     from auditbench.hookspecs import hookimpl
-    from auditbench.run import AuditRun, read_run
+    from auditbench.run import AuditRun
+    from auditbench.run_file import read_run
 
 __version__ = "0.1.0"
 
@@ -23,7 +24,7 @@ _HOMES = {
     "Renderer": "contracts",
     "audit": "api",
     "hookimpl": "hookspecs",
-    "read_run": "run",
+    "read_run": "run_file",
 }
 
 __all__ = [

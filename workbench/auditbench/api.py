@@ -15,7 +15,8 @@ from auditbench.errors import ConfigError, ExitCode, PluginError
 from auditbench.findings import Message
 from auditbench.listener import Listener, SilentListener
 from auditbench.provenance import check_platform
-from auditbench.run import AuditRun, decode_run, encode_run
+from auditbench.run import AuditRun
+from auditbench.run_file import decode_run, encode_run
 from auditbench.supervisor.planning import Plan, PlannedAnalyzer, gate_problems, in_order
 from auditbench.supervisor.record import OpenedSubject, Timing, build_run, with_exit_code
 

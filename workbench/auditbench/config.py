@@ -116,7 +116,7 @@ class TrainTable(_Table):
     @model_validator(mode="after")
     def _momentum_is_used(self) -> TrainTable:
         if self.momentum and self.optimizer != "sgd":
-            raise ValueError("expected `momentum` with `optimizer = \"sgd\"` only")
+            raise ValueError('expected `momentum` with `optimizer = "sgd"` only')
         return self
 
 

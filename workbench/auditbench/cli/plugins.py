@@ -53,7 +53,7 @@ def show_plugin(name: str, as_json: bool) -> None:
     """
     from auditbench import supervisor
     from auditbench.cli.terminal import say_json
-    from auditbench.run import plain
+    from auditbench.record import plain
 
     for plugin in supervisor.describe((name,)):
         if as_json:

@@ -23,7 +23,7 @@ def render(run: Path, formats: tuple[str, ...], lang: str | None) -> None:
     """
     from auditbench import supervisor
     from auditbench.cli.terminal import safe_text, say
-    from auditbench.run import read_run
+    from auditbench.run_file import read_run
 
     folder = run if run.is_dir() else run.parent
     configured = read_run(folder).config.get("report", {})

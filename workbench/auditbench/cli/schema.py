@@ -24,6 +24,6 @@ def schema(kind: str) -> None:
 
         say_json(AuditConfig.model_json_schema())
     else:
-        from auditbench.run import run_schema
+        from auditbench.run_file import run_schema
 
         say_json(run_schema())

@@ -23,7 +23,7 @@ def show(session: Session, run: Path, as_json: bool) -> None:
     """
     from auditbench.cli.summary import run_document, say_run
     from auditbench.cli.terminal import say, say_json
-    from auditbench.run import read_run
+    from auditbench.run_file import read_run
 
     record = read_run(run)
     folder = run if run.is_dir() else run.parent

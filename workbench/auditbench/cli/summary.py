@@ -45,7 +45,7 @@ def say_run(run: AuditRun, folder: Path, *, debug: bool = False) -> None:
 
 def run_document(run: AuditRun, folder: Path) -> dict[str, Any]:
     """The same for a script: JSON types only."""
-    from auditbench.run import plain
+    from auditbench.record import plain
 
     return {
         "name": run.audit.name,

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from auditbench.data.features import FeatureSpec
 from auditbench.errors import ModelError, Problem
-from auditbench.run import OutputScale, Task, TrainingFacts, plain
+from auditbench.record import plain
+from auditbench.run import OutputScale, Task, TrainingFacts
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -17,8 +17,10 @@ from auditbench.errors import AuditbenchError, PluginError, Problem, WorkerError
 from auditbench.interruption import sigterm_raises
 from auditbench.listener import Listener, SilentListener
 from auditbench.provenance import check_platform
+from auditbench.record import validate
 from auditbench.registry import find_entry, list_entry_points
-from auditbench.run import AuditRun, PluginFacts, read_run, validate
+from auditbench.run import AuditRun, PluginFacts
+from auditbench.run_file import read_run
 from auditbench.store import LOGS, RECORD, RunFolder
 from auditbench.supervisor.planning import RECORD_FORMAT, Plan, make_plan
 from auditbench.supervisor.rendering import render_formats

@@ -12,8 +12,8 @@ from auditbench.digests import digest_of
 from auditbench.errors import AuditbenchError, RecordError
 from auditbench.findings import Message
 from auditbench.listener import Listener
+from auditbench.record import plain, validate
 from auditbench.results import AnalysisResult, Status
-from auditbench.run import plain, validate
 from auditbench.store import RunFolder, arrays_are_whole
 from auditbench.supervisor.opening import open_in
 from auditbench.supervisor.planning import PlannedAnalyzer

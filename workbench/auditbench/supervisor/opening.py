@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from auditbench.config_file import LoadedConfig
-from auditbench.run import validate
+from auditbench.record import validate
 from auditbench.supervisor.record import OpenedSubject
 from auditbench.supervisor.worker_pool import WorkerPool
 

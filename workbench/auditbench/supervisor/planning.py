@@ -12,8 +12,9 @@ from auditbench.config_problems import nearest
 from auditbench.descriptions import AnalyzerDescription, CheckedPart
 from auditbench.errors import AuditbenchError, ConfigError, Problem
 from auditbench.findings import Message
+from auditbench.record import validate
 from auditbench.registry import PluginEntry, find_entry, list_entry_points
-from auditbench.run import PluginFacts, validate
+from auditbench.run import PluginFacts
 from auditbench.supervisor.worker_pool import FIRST_PARTY, WorkerPool, group_of
 from auditbench.supervisor.worker_process import WorkerFault, no_event
 

@@ -18,7 +18,9 @@ from auditbench.findings import Message
 from auditbench.interruption import Terminated
 from auditbench.listener import Listener
 from auditbench.provenance import package_versions
-from auditbench.run import AuditRun, decode_run, encode_run, plain, validate
+from auditbench.record import plain, validate
+from auditbench.run import AuditRun
+from auditbench.run_file import decode_run, encode_run
 from auditbench.store import RECORD, RunFolder
 from auditbench.supervisor.analyzer_runs import AnalyzerRuns
 from auditbench.supervisor.opening import open_in

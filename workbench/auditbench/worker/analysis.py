@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from auditbench.contracts import Analyzer, Needs
 from auditbench.errors import AnalyzerNotPossible, ResultError
 from auditbench.findings import Message
+from auditbench.record import plain, validate
 from auditbench.registry import missing_packages
 from auditbench.results import AnalysisResult, Status
-from auditbench.run import plain, validate
 from auditbench.worker.array_store import checked, describe_array, with_stored
 
 if TYPE_CHECKING:

@@ -22,9 +22,10 @@ from typing import TYPE_CHECKING, Any
 from auditbench.config import AuditConfig
 from auditbench.contracts import RenderOptions
 from auditbench.errors import AuditbenchError, PluginError
+from auditbench.record import bind_arrays, plain, validate
 from auditbench.registry import Registry, missing_dependency
 from auditbench.results import AnalysisResult
-from auditbench.run import bind_arrays, decode_run, plain, validate
+from auditbench.run_file import decode_run
 from auditbench.store import is_report_name
 from auditbench.wire import Channel, error_document
 from auditbench.worker.checking import check_part, describe_plugin, parameters_of

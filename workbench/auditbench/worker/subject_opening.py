@@ -19,7 +19,7 @@ from auditbench.descriptions import TrainedModel
 from auditbench.errors import EmptyDataError, ModelError
 from auditbench.models.architectures import BUILT_IN as ARCHITECTURES
 from auditbench.models.threads import suitable_threads
-from auditbench.run import plain
+from auditbench.record import plain
 from auditbench.worker.cases import ChosenCases, choose_cases
 from auditbench.worker.state_guard import model_state
 

@@ -1,0 +1,78 @@
+"""Records as JSON: from frozen dataclasses to plain types, and strictly back."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from auditbench.arrays import StoredArray
+from auditbench.errors import Problem, RecordError
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
+_T = TypeVar("_T")
+
+
+def plain(value: Any) -> Any:
+    """A record as JSON types. Arrays must have been stored before; an array still in memory is an error."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        skipped = {"folder"} if isinstance(value, StoredArray) else set()
+        return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value) if f.name not in skipped}
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    return value
+
+
+def validate(kind: type[_T], document: Any, *, where: str) -> _T:
+    """Build a record type from parsed JSON; keys that this version does not know are ignored.
+
+    Raises:
+        RecordError: With every place that does not fit.
+    """
+    from pydantic import ValidationError
+
+    try:
+        record: _T = adapter(kind).validate_json(json.dumps(document))
+    except ValidationError as error:
+        problems = tuple(
+            Problem(
+                message=item["msg"],
+                where=".".join([where, *(str(part) for part in item["loc"])]),
+                found=repr(item["input"])[:80],
+            )
+            for item in error.errors()[:20]
+        )
+        raise RecordError(f"{where} does not follow the schema", problems=problems) from error
+    return record
+
+
+def bind_arrays(value: _T, folder: Path) -> _T:
+    """The same record with every stored array knowing the folder it is in."""
+    bound: _T = _replace_arrays(value, lambda array: dataclasses.replace(array, folder=str(folder)))
+    return bound
+
+
+@functools.cache
+def adapter(kind: Any) -> TypeAdapter[Any]:
+    """What validates a record type and knows its schema."""
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(kind)
+
+
+def _replace_arrays(value: Any, replace: Callable[[StoredArray], StoredArray]) -> Any:
+    if isinstance(value, StoredArray):
+        return replace(value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        changes = {f.name: _replace_arrays(getattr(value, f.name), replace) for f in dataclasses.fields(value)}
+        return dataclasses.replace(value, **changes)
+    if isinstance(value, tuple):
+        return tuple(_replace_arrays(item, replace) for item in value)
+    return value

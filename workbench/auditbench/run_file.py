@@ -1,0 +1,124 @@
+"""How run.json is written and read.
+
+Everything a clock, a meter or the host decides stands under `volatile`, so that the rest is equal between equal runs.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from auditbench.errors import RecordError
+from auditbench.record import adapter, bind_arrays, plain, validate
+from auditbench.results import AnalysisResult
+from auditbench.run import SCHEMA_VERSION, AuditRun
+
+
+def encode_run(run: AuditRun) -> bytes:
+    """The bytes of run.json: values of clocks and meters moved under `volatile`, no NaN, keys in a fixed order."""
+    stable, metered = zip(*(_split_result(result) for result in run.results), strict=True) if run.results else ((), ())
+    volatile = dataclasses.replace(
+        run.volatile,
+        results=tuple(result for result in metered if result is not None),
+        gates=tuple(decision for decision in run.gates if not decision.repeatable),
+    )
+    gates = tuple(decision for decision in run.gates if decision.repeatable)
+    document = plain(dataclasses.replace(run, results=stable, gates=gates, volatile=volatile))
+    return (json.dumps(document, indent=1, allow_nan=False) + "\n").encode()
+
+
+def decode_run(content: bytes, *, folder: Path | None = None) -> AuditRun:
+    """Read the bytes of a run.json of this or an earlier schema version.
+
+    Raises:
+        RecordError: It is not JSON, of a later version, or does not follow the schema.
+    """
+    try:
+        document = json.loads(content)
+    except ValueError as error:
+        raise RecordError("run.json is not valid JSON", found=str(error), fix="run the audit again") from error
+    run = validate(AuditRun, migrate(document), where="run.json")
+    merged = tuple(_merge_result(result, run.volatile.results) for result in run.results)
+    volatile = dataclasses.replace(run.volatile, results=(), gates=())
+    run = dataclasses.replace(run, results=merged, gates=run.gates + run.volatile.gates, volatile=volatile)
+    return run if folder is None else bind_arrays(run, folder)
+
+
+def read_run(path: Path) -> AuditRun:
+    """Read a run folder, or its run.json; arrays are read when they are used.
+
+    Raises:
+        RecordError: There is no readable record.
+    """
+    file = path / "run.json" if path.is_dir() else path
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise RecordError(
+            "there is no record of an audit",
+            where=str(file),
+            found=str(error.strerror),
+            fix="name a folder with run.json",
+        ) from error
+    return decode_run(content, folder=file.parent)
+
+
+def migrate(document: Any, migrations: Mapping[int, Any] | None = None) -> dict[str, Any]:
+    """Bring a parsed run.json to the current schema, one version at a time.
+
+    Args:
+        migrations: By version: a function from the document of that version to the document of the next.
+
+    Raises:
+        RecordError: The version is missing, later than this one, or has no migration.
+    """
+    steps = _MIGRATIONS if migrations is None else migrations
+    latest = SCHEMA_VERSION if migrations is None else max(migrations, default=SCHEMA_VERSION - 1) + 1
+    version = document.get("schema") if isinstance(document, dict) else None
+    if not isinstance(version, int) or isinstance(version, bool):
+        raise RecordError("expected an object with an integer `schema`", where="run.json")
+    while version != latest:
+        if version not in steps:
+            raise RecordError(
+                "this record is of a schema that this version does not read",
+                where="run.json",
+                found=f"schema {version}",
+                allowed=f"schema {min(steps, default=latest)} to {latest}",
+                fix="install the version of auditbench that wrote it, or run the audit again",
+            )
+        document = {**steps[version](document), "schema": version + 1}
+        version += 1
+    return dict(document)
+
+
+def run_schema() -> dict[str, Any]:
+    """JSON Schema (2020-12) of run.json."""
+    return adapter(AuditRun).json_schema()
+
+
+_MIGRATIONS: dict[int, Any] = {}
+
+
+_BLOCKS = ("metrics", "tables", "curves", "scatters", "percentiles", "paired_changes")
+
+
+def _split_result(result: AnalysisResult) -> tuple[AnalysisResult, AnalysisResult | None]:
+    """The repeatable part of a result, and the part that a clock or a meter produced, if there is one."""
+    stable: dict[str, Any] = {}
+    metered: dict[str, Any] = {}
+    for name in _BLOCKS:
+        blocks = getattr(result, name)
+        stable[name] = tuple(block for block in blocks if block.repeatable)
+        metered[name] = tuple(block for block in blocks if not block.repeatable)
+    rest = AnalysisResult(analyzer=result.analyzer, topic=result.topic, **metered) if any(metered.values()) else None
+    return dataclasses.replace(result, **stable), rest
+
+
+def _merge_result(result: AnalysisResult, metered: tuple[AnalysisResult, ...]) -> AnalysisResult:
+    rest = next((part for part in metered if part.analyzer == result.analyzer), None)
+    if rest is None:
+        return result
+    return dataclasses.replace(result, **{name: getattr(result, name) + getattr(rest, name) for name in _BLOCKS})
