@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from auditbench.arrays import StoredArray
 from auditbench.errors import Problem, RecordError
@@ -39,7 +39,7 @@ def validate(kind: type[_T], document: Any, *, where: str) -> _T:
     from pydantic import ValidationError
 
     try:
-        record: _T = adapter(kind).validate_json(json.dumps(document))
+        record: _T = adapter(cast(Hashable, kind)).validate_json(json.dumps(document))
     except ValidationError as error:
         problems = tuple(
             Problem(

@@ -16,11 +16,13 @@ def model_state(module: nn.Module) -> dict[str, str]:
 
     Gradients are not part of it: they are dropped, because nothing reads them later.
     """
+    import torch
+
     weights, modes, hooks, structure = (hashlib.sha256() for _ in range(4))
     for name, tensor in module.state_dict(keep_vars=True).items():
         tensor.grad = None
         weights.update(f"{name} {tensor.dtype} {tuple(tensor.shape)} {tensor.requires_grad}".encode())
-        weights.update(tensor.detach().cpu().contiguous().reshape(-1).view(dtype=_bytes()).numpy().tobytes())
+        weights.update(tensor.detach().cpu().contiguous().reshape(-1).view(dtype=torch.uint8).numpy().tobytes())
     for name, part in module.named_modules():
         modes.update(f"{name} {part.training}".encode())
         hooks.update(f"{name} {[len(getattr(part, kind)) for kind in _HOOKS]}".encode())
@@ -35,13 +37,3 @@ def model_state(module: nn.Module) -> dict[str, str]:
         "hooks": hooks.hexdigest(),
         "structure": structure.hexdigest(),
     }
-
-
-def _bytes() -> torch.dtype:
-    import torch
-
-    return torch.uint8
-
-
-if TYPE_CHECKING:
-    import torch
