@@ -15,5 +15,9 @@ MADE = {"core.not_applicable_task", "core.not_applicable_modality"}
 def test_keys_and_sentences_are_the_same() -> None:
     code = "\n".join(path.read_text() for path in HOST.rglob("*.py"))
     used = set(re.findall(r'"(core\.[a-z_]+[a-z])"', code)) | MADE
-    made = {f"core.case_rule_{kind}" for kind in ("binary", "multiclass", "regression")}
+    made = {
+        f"core.case_rule_{kind}{ending}"
+        for kind in ("binary", "multiclass", "regression")
+        for ending in ("", "_groups")
+    }
     assert set(load_messages("auditbench")["en"]) == used | made

@@ -160,3 +160,26 @@ def test_the_other_tasks(table: Any, task: Any) -> None:
     run = audit(nn.Linear(3, outputs), (frame.to_numpy(), y_true), task=task, output=scale, analyzers={"block": {}})
     assert run.results[0].status == "ok"
     assert run.results[0].attributions[0].values.shape == (6, outputs, 3)
+
+
+@pytest.mark.parametrize("task", ["binary-classification", "multiclass-classification", "regression"])
+def test_explainers_read_each_other_from_any_current_directory(
+    table: Any, task: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frame, labels = table
+    y_true = {"binary-classification": labels, "multiclass-classification": np.arange(50) % 3}.get(task, labels * 1.5)
+    outputs, scale = (3 if task == "multiclass-classification" else 1), ("value" if task == "regression" else "logit")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, outputs))
+    few = {"rows": 8, "background": 10}
+    analyzers = {"shap": few, "lime": {**few, "num_samples": 50}, "captum": few}
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    options = {"task": task, "output": scale, "analyzers": analyzers}
+    stored = audit(model, (frame, y_true), **options, out=tmp_path / "run", formats=())
+    assert {result.analyzer: result.status for result in stored.results} == dict.fromkeys(analyzers, "ok")
+    compared = [metric for result in stored.results for metric in result.metrics if metric.name == "rank_agreement"]
+    assert len(compared) == 3  # lime with shap, captum with both
+    in_memory = audit(model, (frame, y_true), **options)
+    assert [result.metrics for result in stored.results] == [result.metrics for result in in_memory.results]

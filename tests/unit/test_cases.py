@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -11,10 +13,14 @@ from hypothesis import strategies as st
 from torch import nn
 
 from auditbench.data import TABULAR_INPUT, EvaluationData, FeatureSpec, Rows, TabularEncoder
+from auditbench.findings import Message
+from auditbench.messages import load_messages
 from auditbench.models import ModelUnderTest
 from auditbench.run import DataFacts, ModelFacts, OutputScale, Task
-from auditbench.worker.cases import choose_cases
+from auditbench.worker.cases import ChosenCases, choose_cases
 
+SENTENCES = load_messages("auditbench")["en"]
+RULES = ("threshold", "margin", "worst_error", "typical", "extreme", "group")
 FEATURES = (
     FeatureSpec(name="age", kind="number", start=0, stop=1),
     FeatureSpec(name="city", kind="category", categories=("Oslo", "Rome", "Ulm"), start=1, stop=5),
@@ -84,8 +90,11 @@ def test_binary_cases_come_in_the_order_of_the_rule() -> None:
     assert chosen.indices == (2, 5, 7, 3, 4, 0, 6)
     first = chosen.cases[1]
     assert (first.predicted, first.observed, first.output) == ("yes", "no", (0.95,))
-    assert chosen.rule.key == "core.case_rule_binary"
-    assert chosen.rule.values == {"n": 7, "rows": 8, "threshold": 0.5}
+    assert chosen.rule.key == "core.case_rule_binary_groups"
+    assert chosen.rule.values == {
+        "n": 7, "rows": 8, "threshold": 1, "worst_error": 2, "typical": 2, "cutoff": 0.5,
+        "feature": "sex", "group": 2, "shown": 2, "groups": 2,
+    }  # fmt: skip
 
 
 def test_multiclass_cases_start_at_the_smallest_lead() -> None:
@@ -112,13 +121,91 @@ def test_regression_cases_are_worst_typical_and_extreme() -> None:
     chosen = choose_cases(model, data, outputs, count=12, raw_inputs=True)
     assert [(case.row_id, case.rule) for case in chosen.cases] == [
         ("r1", "worst_error"),
-        ("r4", "worst_error"),
         ("r2", "typical"),
+        ("r4", "worst_error"),
         ("r6", "extreme"),
         ("r3", "extreme"),
     ]
-    assert (chosen.cases[1].predicted, chosen.cases[1].observed) == ("2", "7.5")
-    assert chosen.rule.values == {"n": 5, "rows": 7}
+    assert (chosen.cases[2].predicted, chosen.cases[2].observed) == ("2", "7.5")
+    assert chosen.rule == Message(
+        key="core.case_rule_regression", values={"n": 5, "rows": 7, "worst_error": 2, "typical": 1, "extreme": 2}
+    )
+
+
+def grouped_cases(sex: list[str], *, count: int, raw_inputs: bool = True) -> ChosenCases:
+    """Cases of rows whose probabilities rise from 0.3 to 0.9; nobody is positive."""
+    rows = len(sex)
+    model = subject("binary-classification", ("no", "yes"), "probability")
+    data = evaluation([0] * rows, "binary-classification", ("no", "yes"), {"sex": sex})
+    return choose_cases(model, data, column(*np.linspace(0.3, 0.9, rows)), count=count, raw_inputs=raw_inputs)
+
+
+def test_a_group_without_a_case_comes_before_a_second_case_of_any_rule() -> None:
+    chosen = grouped_cases(["f"] * 3 + ["m"] * 18, count=4)
+    assert [(case.row_id, case.rule, dict(case.where)) for case in chosen.cases] == [
+        ("r7", "threshold", {}),  # 0.51
+        ("r20", "worst_error", {}),
+        ("r1", "group", {"sex": "f"}),
+        ("r10", "typical", {"label": "no"}),
+    ]
+    assert chosen.rule.values["group"] == 1
+    assert (chosen.rule.values["shown"], chosen.rule.values["groups"]) == (2, 2)
+
+
+def test_rules_give_way_where_only_as_many_cases_as_groups_are_left() -> None:
+    chosen = grouped_cases(["a"] * 2 + ["b"] * 3 + ["c"] * 4 + ["d"] * 12, count=4)
+    assert [(case.rule, dict(case.where)) for case in chosen.cases] == [
+        ("threshold", {}),  # of c; the worst error, of d, stands for d
+        ("worst_error", {}),
+        ("group", {"sex": "b"}),
+        ("group", {"sex": "a"}),
+    ]
+
+
+def test_the_name_of_a_rare_group_is_not_shown() -> None:
+    banded, raw = (grouped_cases(["f"] * 3 + ["m"] * 18, count=12, raw_inputs=raw) for raw in (False, True))
+    groups = [[dict(case.where) for case in chosen.cases if case.rule == "group"] for chosen in (banded, raw)]
+    assert groups == [[{"sex": "rare value"}, {"sex": "m"}], [{"sex": "f"}, {"sex": "m"}]]
+
+
+@given(
+    groups=st.lists(st.sampled_from("abcdefgh"), min_size=1, max_size=30),
+    count=st.integers(0, 12),
+    seed=st.integers(0, 50),
+    task=st.sampled_from(["binary-classification", "multiclass-classification", "regression"]),
+)
+def test_every_group_has_a_case_as_far_as_the_count_allows(
+    groups: list[str], count: int, seed: int, task: Task
+) -> None:
+    rng = np.random.default_rng(seed)
+    classes = {"binary-classification": ("n", "y"), "multiclass-classification": ("n", "o", "y")}.get(task, ())
+    model = subject(task, classes, "value" if task == "regression" else "probability")
+    outputs = rng.dirichlet(np.ones(3), len(groups)) if len(classes) == 3 else rng.random((len(groups), 1))
+    data = evaluation(
+        rng.integers(0, max(2, len(classes)), len(groups)), task, classes, {"g": groups, "h": ["x"] * len(groups)}
+    )
+    chosen = choose_cases(model, data, outputs, count=count, raw_inputs=False)
+    shown = {groups[index] for index in chosen.indices}
+    assert len(shown) == min(count, len(set(groups)))
+    values = chosen.rule.values
+    assert (values["feature"], values["shown"], values["groups"]) == ("g", len(shown), len(set(groups)))
+    rules = Counter(case.rule for case in chosen.cases)
+    assert {rule: values[rule] for rule in rules} == rules
+    assert sum(values.get(rule, 0) for rule in RULES) == values["n"] == len(chosen.cases)
+
+
+@pytest.mark.parametrize("key", sorted(key for key in SENTENCES if key.startswith("core.case_rule_")))
+def test_the_sentence_uses_every_number_of_the_rule(key: str) -> None:
+    binary, multiclass = "binary" in key, "multiclass" in key
+    task = "binary-classification" if binary else "multiclass-classification" if multiclass else "regression"
+    classes = ("n", "y") if binary else ("n", "o", "y") if multiclass else ()
+    data = evaluation([0, 1, 1], task, classes, {"sex": ["f", "m", "f"]} if key.endswith("groups") else None)
+    outputs = np.array([[0.2], [0.4], [0.9]]) if not multiclass else np.eye(3)
+    model = subject(task, classes, "probability" if classes else "value")
+    rule = choose_cases(model, data, outputs, count=6, raw_inputs=False).rule
+    assert rule.key == key
+    placeholders = set(re.findall(r"\{([a-z_]+)", str(SENTENCES[key])))
+    assert placeholders == set(rule.values)
 
 
 @given(outputs=st.lists(st.floats(0, 1), min_size=1, max_size=30), count=st.integers(0, 12), seed=st.integers(0, 50))

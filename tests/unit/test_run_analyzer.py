@@ -131,6 +131,15 @@ def test_ranks_may_be_undefined() -> None:
     )
 
 
+def test_a_stored_array_is_read_from_any_current_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    stored = write_array(Path("run"), "a", np.arange(3.0))
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    np.testing.assert_array_equal(np.asarray(stored), [0.0, 1.0, 2.0])
+
+
 def test_arrays_go_to_files_and_the_rest_is_json(tmp_path: Path) -> None:
     image = ImageOverlay(
         name="i", title=plain_message(), row_id="1", image=np.zeros((2, 2)), values=np.ones((2, 2)), unit="logit"
@@ -140,6 +149,7 @@ def test_arrays_go_to_files_and_the_rest_is_json(tmp_path: Path) -> None:
         store=lambda name, array: write_array(tmp_path, name, array),
     )
     document = json.dumps(plain(outcome.result))
+    assert str(tmp_path) not in document
     files = sorted(path.name for path in (tmp_path / "arrays").iterdir())
     assert len(files) == 5
     assert all(name.startswith("toy-") and f"arrays/{name}" in document for name in files)

@@ -22,7 +22,7 @@ class StoredArray:
     Attributes:
         path: Path of the `.npy` file, relative to the run folder.
         sha256: Digest of the file's bytes.
-        folder: The run folder; set when a record is read, never written.
+        folder: The run folder; set when the array is stored or a record is read, never written.
     """
 
     path: str

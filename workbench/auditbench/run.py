@@ -128,7 +128,7 @@ class Case:
     """One row shown in full, chosen by a rule.
 
     Attributes:
-        rule: Why this row: `threshold`, `worst_error`, `typical`, `group`.
+        rule: Why this row: `threshold`, `margin`, `worst_error`, `typical`, `extreme`, `group`.
         where: Labels of the rule, such as the group the row stands for.
         output: The explained output, in the model's declared unit.
         inputs: Feature and value as shown: banded, unless the config asks for raw inputs.

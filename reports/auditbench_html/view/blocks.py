@@ -19,6 +19,7 @@ from auditbench.results import (
 from auditbench.results import (
     Cell as BlockCell,
 )
+from auditbench_html.view.captions import SMALLEST_SHOWN, caption, group_count, n_words, result_caption
 from auditbench_html.view.draft import TABLE_ROWS, Draft
 from auditbench_html.view.figures import (
     Cell,
@@ -82,7 +83,9 @@ def scatter_figure(draft: Draft, result: AnalysisResult, block: Scatter) -> Figu
     )
     data = Grid(caption=title, columns=columns, rows=tuple(rows[:TABLE_ROWS]), more=draft.more(TABLE_ROWS, len(rows)))
     how = draft.how(result, block.name, "scatter")
-    return draft.figure("scatter", title, say.say("scatter.sub"), chart, result=result, how=how, data=data, wide=False)
+    return draft.figure("scatter", title, say.say("scatter.sub"), chart, result=result, how=how, data=data, wide=False,
+        note=result_caption(draft, result),
+    )  # fmt: skip
 
 
 def percentiles_figure(draft: Draft, result: AnalysisResult, block: Percentiles) -> Figure:
@@ -114,7 +117,7 @@ def percentiles_figure(draft: Draft, result: AnalysisResult, block: Percentiles)
         result=result,
         keys=tuple(Key(mark=mark, label=words(mark)) for mark in ("p50", "p95", "p99")),
         how=draft.how(result, block.name, "percentiles"),
-        note=draft.more(TABLE_ROWS, len(block.rows)),
+        note=n_words(draft, [row.n for row in block.rows]),
     )
 
 
@@ -126,7 +129,7 @@ def changes_figure(draft: Draft, result: AnalysisResult, block: PairedChange) ->
     how = draft.how(result, block.name, "changes")
     return draft.figure(
         "changes", draft.title(block.title), say.say("changes.sub"), body, result=result, how=how,
-        note=draft.more(TABLE_ROWS, len(block.rows)),
+        note=caption(draft, [change.n for change in block.rows], drawn="bootstrap" in block.method),
     )  # fmt: skip
 
 
@@ -147,9 +150,14 @@ def matrix_figure(draft: Draft, result: AnalysisResult, block: Matrix) -> Figure
         rows=tuple(rows),
     )
     total = max(len(block.rows), len(block.columns))
+    n = sum(int(value or 0) for row in block.values for value in row)
+    note = caption(draft, [n]) if block.kind == "confusion" else result_caption(draft, result)
+    subtitle = _matrix_subtitle(draft, heat)
+    if total > shown:
+        subtitle = say.say("series.sentences", first=subtitle, second=draft.more(shown, total))
     return draft.figure(
-        "heat", title, _matrix_subtitle(draft, heat), heat, result=result,
-        how=draft.how(result, block.name, block.kind), wide=total > 5, note=draft.more(shown, total),
+        "heat", title, subtitle, heat, result=result,
+        how=draft.how(result, block.name, block.kind), wide=total > 5, note=note,
     )  # fmt: skip
 
 
@@ -166,6 +174,7 @@ def table_figure(draft: Draft, result: AnalysisResult, block: Table) -> Figure:
         how=how,
         wide=len(grid.columns) > 4 and len(grid.rows) <= FOLDED,
         folded=len(grid.rows) > FOLDED,
+        note=result_caption(draft, result),
     )
 
 
@@ -175,8 +184,9 @@ def table_grid(draft: Draft, block: Table) -> Grid:
     headings = tuple(
         Heading(label=_column_label(draft, column), number=column.kind != "text") for column in block.columns
     )
+    of_groups = any(column.name == "group" for column in block.columns)
     rows = tuple(
-        tuple(_cell(draft, cell, column) for cell, column in zip(row, block.columns, strict=True))
+        tuple(_cell(draft, cell, column, of_groups) for cell, column in zip(row, block.columns, strict=True))
         for row in block.rows[:shown]
     )
     return Grid(caption=draft.title(block.title), columns=headings, rows=rows, more=draft.more(shown, len(block.rows)))
@@ -200,7 +210,8 @@ def tokens_figure(draft: Draft, result: AnalysisResult, block: TokenAttribution)
     data = Grid(caption=title, columns=columns, rows=rows, more=draft.more(TABLE_ROWS, len(tokens)))
     keys = (Key(mark="raises", label=say.say("tokens.raises")), Key(mark="lowers", label=say.say("tokens.lowers")))
     return draft.figure(
-        "tokens", title, say.say("tokens.sub"), MarkedText(tokens=tokens), result=result, keys=keys, data=data
+        "tokens", title, say.say("tokens.sub"), MarkedText(tokens=tokens), result=result, keys=keys, data=data,
+        note=n_words(draft, [1]),
     )
 
 
@@ -216,7 +227,8 @@ def overlay_figure(draft: Draft, result: AnalysisResult, block: ImageOverlay) ->
     grid = Grid(caption=draft.title(block.title), columns=columns, rows=rows)
     height, width = values.shape[:2]
     sub = say.say("overlay.sub", height=int(height), width=int(width))
-    return draft.figure("table", grid.caption, sub, grid, result=result, wide=False, how=EMPTY)
+    note = n_words(draft, [1])
+    return draft.figure("table", grid.caption, sub, grid, result=result, wide=False, how=EMPTY, note=note)
 
 
 def axis_label(draft: Draft, axis: Axis) -> Text:
@@ -262,7 +274,8 @@ def _change(draft: Draft, change: Change) -> ChangeRow:
 
 def _matrix_label(draft: Draft, block: Matrix, name: str) -> Text:
     """A row or column of a matrix; methods go by their titles."""
-    return draft.analyzer_title(name) if block.kind == "agreement" else name_text(name)
+    result = draft.run.result(name) if block.kind == "agreement" else None
+    return draft.method_title(result) if result else name_text(name)
 
 
 def _matrix_subtitle(draft: Draft, heat: Heat) -> Text:
@@ -297,7 +310,7 @@ def _column_label(draft: Draft, column: Column) -> Text:
     return label
 
 
-def _cell(draft: Draft, cell: BlockCell, column: Column) -> Cell:
+def _cell(draft: Draft, cell: BlockCell, column: Column, of_groups: bool) -> Cell:
     if cell is None:
         return Cell(text=DASH)
     if isinstance(cell, Message):
@@ -306,6 +319,8 @@ def _cell(draft: Draft, cell: BlockCell, column: Column) -> Cell:
         return Cell(text=_yes(draft, cell))
     if isinstance(cell, str):
         return Cell(text=name_text(cell))
+    if of_groups and column.name == "n" and cell < SMALLEST_SHOWN:
+        return Cell(text=group_count(draft, int(cell)))
     if column.kind == "percent":
         return Cell(text=words(f"{short(100 * cell)}%"), value=float(cell))
     return _number(float(cell))

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
-
 from auditbench.run import Case
 from auditbench_html.view.attributions import waterfall
 from auditbench_html.view.draft import Draft
 from auditbench_html.view.figures import Cell, Chip, Grid, Heading
 from auditbench_html.view.numbers import short
 from auditbench_html.view.page import CaseView, Section
+from auditbench_html.view.scores import case_probability
 from auditbench_html.view.text import EMPTY, Text, labels, name_text, words
 
 MOST = 12
@@ -22,7 +21,7 @@ def cases_section(draft: Draft) -> Section | None:
         return None
     shown = run.cases[:MOST]
     rule = say.tell(run.case_rule) if run.case_rule else say.say("cases.rule")
-    raw = bool(_report_setting(draft, "raw_inputs"))
+    raw = _raw_inputs(draft)
     return Section(
         id="cases",
         group="analyses",
@@ -49,7 +48,7 @@ def _case(draft: Draft, index: int, case: Case) -> CaseView:
         facts=_facts(draft, case),
         waterfall=found[0] if found else None,
         inputs=found[1] if found else _inputs(draft, case),
-        how=say.say("how.waterfall") if found else EMPTY,
+        how=found[0].how if found else EMPTY,
     )
 
 
@@ -68,15 +67,16 @@ def _verdict(draft: Draft, case: Case) -> Chip | None:
 
 def _facts(draft: Draft, case: Case) -> Text:
     say, model = draft.say, draft.run.model
-    predicted = name_text(case.predicted)
-    text = say.say("cases.predicted", predicted=predicted, observed=case.observed)
-    if model.task == "binary-classification" and len(case.output) == 1 and model.threshold is not None:
-        value = case.output[0]
-        probability = 1 / (1 + math.exp(-value)) if model.output == "logit" else value
+    facts = {"predicted": name_text(case.predicted), "observed": name_text(case.observed)}
+    probability = case_probability(draft.run, case)
+    text = say.say("cases.predicted", **facts)
+    if probability is not None:
         score = words(f"{100 * probability:.1f}%")
-        threshold = words(f"{short(100 * model.threshold)}%")
-        text = say.say("cases.scored", predicted=predicted, observed=case.observed, score=score, threshold=threshold)
-    return text + words(" · ") + say.say("cases.row", row=case.row_id)
+        text = say.say("cases.probable", **facts, score=score)
+        if model.task == "binary-classification" and len(case.output) == 1 and model.threshold is not None:
+            threshold = words(f"{short(100 * model.threshold)}%")
+            text = say.say("cases.scored", **facts, score=score, threshold=threshold)
+    return text + words(" · ") + say.say("cases.row", row=case.row_id) if _raw_inputs(draft) else text
 
 
 def _inputs(draft: Draft, case: Case) -> Grid | None:
@@ -90,6 +90,7 @@ def _inputs(draft: Draft, case: Case) -> Grid | None:
     )
 
 
-def _report_setting(draft: Draft, name: str) -> object:
+def _raw_inputs(draft: Draft) -> bool:
+    """Whether the audit file asks for inputs as they are; only then the row may be told too."""
     report = draft.run.config.get("report", {})
-    return report.get(name) if isinstance(report, dict) else None
+    return isinstance(report, dict) and report.get("raw_inputs") is True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from auditbench.results import AnalysisResult, Curve, Series
 from auditbench_html.view.blocks import axis_label
+from auditbench_html.view.captions import caption, result_caption
 from auditbench_html.view.draft import TABLE_ROWS, Draft
 from auditbench_html.view.figures import Cell, Chart, Figure, Grid, Heading, Key, Line
 from auditbench_html.view.numbers import DASH, count, decimals, fixed, share, short, spread
@@ -16,8 +17,8 @@ TABLE_POINTS = 25
 SQUARE = ("roc", "precision_recall", "reliability")
 
 
-def curve_figure(draft: Draft, result: AnalysisResult | None, curve: Curve) -> Figure:
-    """One chart a curve; which drawing follows from its kind."""
+def curve_figure(draft: Draft, result: AnalysisResult | None, curve: Curve, *, note: Text = EMPTY) -> Figure:
+    """One chart a curve; which drawing follows from its kind. `note` stands in the caption, else the rows behind it."""
     say = draft.say
     title = draft.title(curve.title)
     points = curve.kind == "reliability"
@@ -54,7 +55,9 @@ def curve_figure(draft: Draft, result: AnalysisResult | None, curve: Curve) -> F
         cut = say.say("curve.cut", shown=MOST_LINES, total=len(curve.series))
         subtitle = say.say("series.sentences", first=subtitle, second=cut) if subtitle else cut
     how = draft.how(result, curve.name, curve.kind) if result else say.first((f"how.{curve.kind}",)) or EMPTY
-    n = sum(curve.series[0].n) if curve.series and curve.series[0].n else 0
+    if not note:
+        n = sum(curve.series[0].n) if curve.series else 0
+        note = caption(draft, [n]) if n else result_caption(draft, result) if result else EMPTY
     return draft.figure(
         "chart",
         title,
@@ -64,7 +67,7 @@ def curve_figure(draft: Draft, result: AnalysisResult | None, curve: Curve) -> F
         keys=keys,
         how=how,
         data=_table(draft, curve, title),
-        note=say.say("figure.n", n=n) if n else EMPTY,
+        note=note,
         wide=False,
     )
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from auditbench.findings import Message
-from auditbench.results import AnalysisResult
+from auditbench.findings import GateDecision, Message
+from auditbench.results import AnalysisResult, Metric
 from auditbench.run import AuditRun
 from auditbench_html.view.figures import Body, Figure
 from auditbench_html.view.page import GateRow
@@ -56,6 +56,11 @@ class Draft:
             **rest,
         )
 
+    @property
+    def trained_here(self) -> bool:
+        """Whether this run trained the model, so that it is known which rows training saw."""
+        return bool(self.run.config.get("train")) and self.run.model.training is not None
+
     def section_id(self, topic: str) -> str:
         """Id of a topic's section."""
         if topic not in self.section_ids:
@@ -69,6 +74,18 @@ class Draft:
     def analyzer_title(self, analyzer: str) -> Text:
         """What an analyzer is called in sentences."""
         return self.say.first((f"{analyzer}.name", f"analyzer.{analyzer}")) or name_text(analyzer)
+
+    def method_title(self, result: AnalysisResult) -> Text:
+        """What the method of an explainer is called; an analyzer of several methods goes by the one that it ran."""
+        methods = [block.method.rpartition(".")[2] for block in result.attributions[:1]]
+        return self.say.first(f"method.{name}" for name in methods) or self.analyzer_title(result.analyzer)
+
+    def gated_metric(self, decision: GateDecision) -> Metric | None:
+        """The metric that a gate decided on: the one with all its labels; None where it has no result."""
+        analyzer, _, name = decision.metric.partition(".")
+        result = self.run.result(analyzer)
+        named = [metric for metric in result.metrics if metric.name == name] if result else []
+        return next((metric for metric in named if decision.where.items() <= metric.where.items()), None)
 
     def metric_title(self, full_name: str, where: Mapping[str, str]) -> Text:
         """Title of a metric with its labels: `Demographic parity ratio by sex`."""

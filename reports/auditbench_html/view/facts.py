@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from auditbench.findings import Message
 from auditbench.results import Axis, Curve, Series
+from auditbench_html.view.captions import caption
 from auditbench_html.view.curves import curve_figure
 from auditbench_html.view.draft import Draft
 from auditbench_html.view.figures import Cell, Figure, Grid, Heading
 from auditbench_html.view.numbers import short
 from auditbench_html.view.page import Fact, FactList, Section
 from auditbench_html.view.record import duration
+from auditbench_html.view.scores import positive_class
 from auditbench_html.view.sections import parameter_facts
 from auditbench_html.view.text import EMPTY, Text, name_text, words
 from auditbench_html.view.verdict import model_name
@@ -74,7 +76,7 @@ def _output(draft: Draft) -> Text:
             "facts.output_binary",
             scale=scale,
             threshold=words(short(model.threshold)),
-            positive=draft.run.data.positive,
+            positive=positive_class(draft.run),
         )
     if model.classes:
         return say.say("facts.output_classes", scale=scale, n=len(model.classes))
@@ -87,7 +89,7 @@ def _data(draft: Draft) -> FactList:
     facts = [
         Fact(label=say.say("facts.data_name"), value=name_text(data.name)),
         Fact(label=say.say("facts.rows"), value=say.say("count", n=data.rows)),
-        Fact(label=say.say("facts.split"), value=say.say("facts.split_rows", train=data.train_rows, rows=data.rows)),
+        Fact(label=say.say("facts.split"), value=_split(draft)),
         Fact(label=say.say("facts.outcome"), value=_outcome(draft)),
         Fact(
             label=say.say("facts.inputs"),
@@ -102,6 +104,12 @@ def _data(draft: Draft) -> FactList:
     for path, digest in data.digests.items():
         facts.append(digest_fact(draft, say.say("facts.file", file=path), digest))
     return FactList(title=say.say("facts.data"), facts=tuple(facts))
+
+
+def _split(draft: Draft) -> Text:
+    data = draft.run.data
+    key = "facts.split_rows" if draft.trained_here else "facts.split_given"
+    return draft.say.say(key, train=data.train_rows, rows=data.rows)
 
 
 def _outcome(draft: Draft) -> Text:
@@ -182,7 +190,8 @@ def _learning(draft: Draft) -> tuple[tuple[Figure, ...], ...]:
             Series(label="validation", x=epochs, y=tuple(pair[1] for pair in training.losses)),
         ),
     )
-    return ((curve_figure(draft, None, curve),),)
+    note = caption(draft, [training.train_rows], drawn=True)
+    return ((curve_figure(draft, None, curve, note=note),),)
 
 
 def _inputs(draft: Draft) -> Grid | None:

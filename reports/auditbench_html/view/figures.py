@@ -145,6 +145,7 @@ class Waterfall:
     rows: tuple[WaterfallRow, ...]
     scale: Scale
     threshold: float | None
+    how: Text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

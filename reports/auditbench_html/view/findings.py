@@ -45,12 +45,15 @@ def rows_to_settle(decision: GateDecision) -> tuple[int, float] | None:
     """Rows, in all and as a multiple, that would bring the interval to one side of the limit if the estimate stays.
 
     The width of an interval shrinks with the square root of the rows. None where that says nothing: no interval, no
-    number of rows, or a value on the limit itself.
+    number of rows, a value on the limit itself, or two limits within the interval.
     """
     value, low, high, n = decision.value, decision.low, decision.high, decision.n
-    limit = decision.minimum if decision.minimum is not None else decision.maximum
-    if value is None or low is None or high is None or n is None or limit is None or value == limit:
+    if value is None or low is None or high is None or n is None:
         return None
+    crossed = [x for x in (decision.minimum, decision.maximum) if x is not None and low <= x <= high]
+    if len(crossed) != 1 or value == crossed[0]:
+        return None
+    (limit,) = crossed
     end = low if value > limit else high
     factor = ((value - end) / (value - limit)) ** 2
     return (math.ceil(n * factor), factor) if factor > 1 else None

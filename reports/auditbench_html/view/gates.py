@@ -142,6 +142,7 @@ def _gate_row(draft: Draft, index: int, decision: GateDecision) -> GateRow:
 
 
 def _observed(draft: Draft, decision: GateDecision, reason: Text) -> Estimate:
+    metric = draft.gated_metric(decision)
     return estimate(
         draft.say,
         decision.value,
@@ -149,16 +150,9 @@ def _observed(draft: Draft, decision: GateDecision, reason: Text) -> Estimate:
         high=decision.high,
         unit=decision.unit,
         reason=reason,
-        without_interval=_no_interval(draft, decision),
+        without_interval=metric.no_interval if metric else "",
+        rows=decision.n or 0,
     )
-
-
-def _no_interval(draft: Draft, decision: GateDecision) -> str:
-    analyzer, _, name = decision.metric.partition(".")
-    result = draft.run.result(analyzer)
-    metrics = result.metrics if result else ()
-    same = (metric for metric in metrics if metric.name == name and dict(metric.where) == dict(decision.where))
-    return next((metric.no_interval for metric in same), "")
 
 
 def _topic_of(draft: Draft, decision: GateDecision) -> str:

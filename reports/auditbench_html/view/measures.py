@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from auditbench.results import AnalysisResult, Metric
+from auditbench_html.view.captions import metrics_caption, rows_behind
 from auditbench_html.view.draft import TABLE_ROWS, Draft
 from auditbench_html.view.figures import Cell, Figure, Grid, Heading, IntervalRow, IntervalRows, Key
 from auditbench_html.view.groups import group_metrics
@@ -113,7 +114,6 @@ def _rows(draft: Draft, result: AnalysisResult, metrics: list[Metric], *, most: 
     keys = [Key(mark="dot-interval", label=say.say("measures.key"))] if level else []
     if any(row.limits for row in rows):
         keys.append(Key(mark="reference", label=say.say("measures.limit")))
-    n = max((metric.n for metric in metrics), default=0)
     return draft.figure(
         "intervals",
         _title(draft, result, metrics, rows),
@@ -122,7 +122,7 @@ def _rows(draft: Draft, result: AnalysisResult, metrics: list[Metric], *, most: 
         result=result,
         keys=tuple(keys) if any(row.limits for row in rows) else (),
         how=draft.how(result, "metrics", "intervals"),
-        note=say.say("figure.n", n=n),
+        note=metrics_caption(draft, metrics),
         wide=len(metrics) > 5 or any(len(str(row.label)) > 30 for row in rows),
     )
 
@@ -185,7 +185,7 @@ def _table(draft: Draft, result: AnalysisResult, metrics: list[Metric]) -> Figur
             (
                 Cell(text=labels(metric.where) or draft.metric_name(f"{result.analyzer}.{metric.name}")),
                 Cell(text=shown.text, value=shown.value, note=shown.interval or shown.reason),
-                Cell(text=say.say("count", n=metric.n), value=float(metric.n)),
+                Cell(text=say.say("count", n=rows_behind(metric)), value=float(rows_behind(metric))),
             )
         )
     grid = Grid(
@@ -194,7 +194,9 @@ def _table(draft: Draft, result: AnalysisResult, metrics: list[Metric]) -> Figur
         rows=tuple(rows),
         more=draft.more(len(ordered), len(metrics)),
     )
-    return draft.figure("table", grid.caption, say.say("measures.sub"), grid, result=result, how=EMPTY)
+    return draft.figure("table", grid.caption, say.say("measures.sub"), grid, result=result, how=EMPTY,
+        note=metrics_caption(draft, ordered),
+    )  # fmt: skip
 
 
 def _estimate(draft: Draft, metric: Metric) -> Estimate:
@@ -207,4 +209,5 @@ def _estimate(draft: Draft, metric: Metric) -> Estimate:
         unit=metric.unit,
         reason=draft.say.tell(metric.reason) if metric.reason else EMPTY,
         without_interval=metric.no_interval,
+        rows=metric.n,
     )

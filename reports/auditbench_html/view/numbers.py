@@ -35,8 +35,14 @@ def estimate(
     unit: str = "1",
     reason: Text = EMPTY,
     without_interval: str = "",
+    rows: int = 0,
 ) -> Estimate:
-    """A value and its interval in one set of digits: two significant digits of the interval's half-width."""
+    """A value and its interval in one set of digits: two significant digits of the interval's half-width.
+
+    Args:
+        without_interval: Why there is none, as `Metric.no_interval` says.
+        rows: That an exact value was taken over; not said for none or one.
+    """
     if value is None:
         return Estimate(value=None, text=DASH, reason=reason)
     if unit == "bytes" and low is None and abs(value) >= _SIZES[-1][1]:
@@ -48,6 +54,8 @@ def estimate(
     if low is not None and high is not None:
         number = fixed(value, digits)
         interval = spread(say, fixed(low, digits), fixed(high, digits))
+    elif without_interval == "exact" and rows > 1:
+        interval = say.say("no_interval.exact_rows", n=rows)
     elif without_interval and say.has(f"no_interval.{without_interval}"):
         interval = say.say(f"no_interval.{without_interval}")
     return Estimate(value=value, text=with_unit(say, number, unit), low=low, high=high, interval=interval)

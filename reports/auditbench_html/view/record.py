@@ -251,7 +251,7 @@ def _time(draft: Draft) -> tuple[tuple[Figure, ...], ...]:
         "time.title", stage=rows[0].label, part=words(f"{100 * stages[0][1] / total:.0f}%" if total else "0%")
     )
     subtitle = say.say("time.sub", total=duration(draft, total))
-    return ((draft.figure("bars", title, subtitle, body, how=EMPTY),),)
+    return ((draft.figure("bars", title, subtitle, body, how=EMPTY, note=say.say("time.runs")),),)
 
 
 def _stage(draft: Draft, name: str) -> Text:

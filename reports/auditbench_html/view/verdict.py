@@ -20,6 +20,7 @@ SEALS: dict[str, Tone] = {
     "nothing_evaluated": "error",
 }
 CLOSE = 0.05
+MOST_STEPS = 3
 TELLING = ("performance", "fairness", "resources", "robustness", "privacy")  # for headlines, among equal states
 _DATE = re.compile(r"^(\d{4})-(\d{2})-(\d{2})")
 
@@ -118,21 +119,27 @@ def _furthest(rows: list[GateRow]) -> GateRow:
 
 
 def _steps(draft: Draft, findings: tuple[FindingRow, ...]) -> tuple[Step, ...]:
-    """At most three things to do: correct what fails, settle what is open, finish what is missing."""
+    """At most three things to do: decide on differences, correct what fails, settle what is open, finish the rest."""
     say = draft.say
-    blocking = {row.gate: row for row in draft.gates if row.blocking and row.tone != "pass"}
+    blocking = [row for row in draft.gates if row.blocking and row.tone != "pass"]
+    failing = [row for row in blocking if row.tone == "fail"]
+    todo = {
+        "step.decide": [row for row in failing if row.topic == "fairness"],
+        "step.correct": [row for row in failing if row.topic != "fairness"],
+        "step.settle": [row for row in blocking if row.tone == "warn"],
+        "step.finish": [row for row in blocking if row.tone in ("error", "none")],
+    }
     steps = []
-    for tones, key in ((("fail",), "step.correct"), (("warn",), "step.settle"), (("error", "none"), "step.finish")):
-        rows = [row for row in blocking.values() if row.tone in tones]
-        linked = [f for f in findings if any(gate in blocking and blocking[gate].tone in tones for gate in f.gates)]
-        if not rows:
-            continue
-        titles = say.series(row.title for row in rows[:2])
-        text = say.say(key if len(rows) <= 2 else f"{key}_many", titles=titles, n=len(rows))
-        steps.append(Step(text=text, findings=tuple(_finding_link(draft, f) for f in linked[:4])))
+    for key, rows in todo.items():
+        gates = {row.gate for row in rows}
+        links = [_finding_link(draft, finding) for finding in findings if gates.intersection(finding.gates)]
+        if rows:
+            titles = say.series(row.title for row in rows[:2])
+            text = say.say(key if len(rows) <= 2 else f"{key}_many", titles=titles, n=len(rows))
+            steps.append(Step(text=text, findings=tuple(links[:4])))
     if not steps and draft.run.verdict == "ready_for_review":
         steps.append(Step(text=say.say("step.review"), findings=()))
-    return tuple(steps)
+    return tuple(steps[:MOST_STEPS])
 
 
 def _finding_link(draft: Draft, finding: FindingRow) -> Link:

@@ -64,7 +64,7 @@ def with_stored(result: AnalysisResult, store: Callable[[str, Any], StoredArray]
 
 
 def write_array(folder: Path, name: str, array: Any) -> StoredArray:
-    """Write one array to `arrays/` of a run folder."""
+    """Write one array to `arrays/` of a run folder; what is returned reads it from any current directory."""
     content = _npy(array)
     (folder / ARRAYS).mkdir(mode=0o700, exist_ok=True)
     write_atomic(folder / ARRAYS / f"{name}.npy", content)
@@ -73,6 +73,7 @@ def write_array(folder: Path, name: str, array: Any) -> StoredArray:
         shape=tuple(array.shape),
         dtype=str(array.dtype),
         sha256=hashlib.sha256(content).hexdigest(),
+        folder=str(folder.absolute()),
     )
 
 

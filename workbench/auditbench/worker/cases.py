@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from auditbench.data.banding import shown_inputs
-from auditbench.findings import Message
+from auditbench.data.banding import RARE_ROWS, RARE_VALUE, shown_inputs
+from auditbench.findings import Message, Scalar
 from auditbench.run import Case
 
 if TYPE_CHECKING:
@@ -26,7 +27,9 @@ class ChosenCases:
     Attributes:
         indices: Positions among the evaluated rows, in the order of the cases.
         rule: How they were chosen: `core.case_rule_binary`, `core.case_rule_multiclass` or `core.case_rule_regression`,
-            with the values `n` (cases), `rows` (evaluated) and, in the first, `threshold`.
+            ending in `_groups` where there is a sensitive feature. Values: `n` cases of `rows` evaluated, how many of
+            them each rule gave (`worst_error`, `typical`, ...), the `cutoff` of a binary decision, and how many
+            (`shown`) of the `groups` of the `feature` have a case.
     """
 
     indices: tuple[int, ...]
@@ -39,18 +42,23 @@ def choose_cases(
 ) -> ChosenCases:
     """Choose at most `count` different rows; equal inputs give equal rows.
 
-    Classification, in this order: the row nearest to the threshold (`threshold`; for several classes the smallest
-    lead of the first over the second, `margin`), the most confident errors (`worst_error`), for each class the row
-    whose probability is nearest to the median of its class (`typical`), and for each group of the first sensitive
-    feature the row nearest to the median of its group (`group`). Regression: the largest error above and below
-    (`worst_error`), the median output (`typical`), the smallest and the largest output (`extreme`), and the groups.
-    Ties go to the earlier row.
+    Binary classification, in this order: the row nearest to the threshold (`threshold`), the most confident wrong
+    positive (`worst_error`), for each group of the first sensitive feature without a case the row nearest to the
+    median of its group (`group`), the most confident wrong negative, for each class the row whose probability is
+    nearest to the median of its class (`typical`), and the median of each other group. Several classes: the smallest
+    lead of the first over the second (`margin`) comes first, and the errors are the two most confident ones.
+    Regression: the largest error above, the median output (`typical`), groups without a case, the largest error
+    below, the smallest and the largest output (`extreme`), the other groups.
+
+    Every group gets a case as far as `count` allows: a rule is left out where its row would take the last places from
+    groups without one; larger groups go first. Ties go to the earlier row.
 
     Args:
         outputs: Of the evaluated rows, shape `(rows, outputs)`, in the declared scale.
         raw_inputs: Show inputs as they are, not in bands; see `auditbench.data.banding`.
     """
-    picks = _distinct(_rankings(model, data, outputs), count)
+    selection = _selected(model, data, outputs, count)
+    picks = selection.picks
     chosen = np.asarray([pick.index for pick in picks], dtype=np.intp)
     rows = data.take(chosen)
     predicted = model.decisions(outputs[chosen])
@@ -59,7 +67,7 @@ def choose_cases(
         Case(
             row_id=rows.row_ids[position],
             rule=pick.rule,
-            where=pick.where,
+            where=dict.fromkeys(pick.where, RARE_VALUE) if pick.rare and not raw_inputs else pick.where,
             output=tuple(float(value) for value in outputs[pick.index]),
             predicted=_named(data, predicted[position]),
             observed=_named(data, rows.y_true[position]),
@@ -67,17 +75,21 @@ def choose_cases(
         )
         for position, pick in enumerate(picks)
     )
-    rule = _rule(model, {"n": len(cases), "rows": len(data)})
-    return ChosenCases(indices=tuple(pick.index for pick in picks), cases=cases, rule=rule)
+    return ChosenCases(indices=tuple(pick.index for pick in picks), cases=cases, rule=_rule(model, data, selection))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Ranking:
-    """Rows from the best to the worst for one rule; only rows that fit it."""
+    """Rows from the best to the worst for one rule; only rows that fit it.
+
+    Attributes:
+        rare: Whether it is a group so small that its name could point at a person.
+    """
 
     rule: str
     order: npt.NDArray[np.intp]
     where: Mapping[str, str] = field(default_factory=dict)
+    rare: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,72 +97,117 @@ class _Pick:
     index: int
     rule: str
     where: Mapping[str, str]
+    rare: bool
 
 
-def _distinct(rankings: Iterator[_Ranking], count: int) -> list[_Pick]:
-    """The best row of each ranking that no earlier ranking took."""
-    picks: list[_Pick] = []
-    taken: set[int] = set()
-    for ranking in rankings:
-        if len(picks) >= count:
-            break
-        index = next((int(row) for row in ranking.order if int(row) not in taken), None)
-        if index is not None:
-            taken.add(index)
-            picks.append(_Pick(index=index, rule=ranking.rule, where=ranking.where))
-    return picks
+class _Selection:
+    """Different rows, at most `count`, that leave room for every group.
+
+    Attributes:
+        waiting: Groups without a row so far.
+    """
+
+    def __init__(self, groups: npt.NDArray[np.str_], count: int) -> None:
+        self.picks: list[_Pick] = []
+        self.waiting = set(groups.tolist())
+        self._groups = groups
+        self._count = count
+        self._taken: set[int] = set()
+
+    def offer(self, ranking: _Ranking) -> None:
+        """Take the best row that is not taken yet, unless its place is needed for a group without one."""
+        index = next((int(row) for row in ranking.order if int(row) not in self._taken), None)
+        places = self._count - len(self.picks)
+        if index is None or places <= 0:
+            return
+        group = str(self._groups[index])
+        if group not in self.waiting and places <= len(self.waiting):
+            return
+        self.waiting.discard(group)
+        self._taken.add(index)
+        self.picks.append(_Pick(index=index, rule=ranking.rule, where=ranking.where, rare=ranking.rare))
 
 
-def _rankings(model: ModelUnderTest, data: EvaluationData, outputs: npt.NDArray[Any]) -> Iterator[_Ranking]:
+def _selected(model: ModelUnderTest, data: EvaluationData, outputs: npt.NDArray[Any], count: int) -> _Selection:
     if data.task == "regression":
         score = outputs[:, 0]
-        yield from _regression(data, score)
+        first, later = _regression(data, score)
     else:
         probabilities = model.probabilities(outputs)
-        yield from _classification(model, data, probabilities, model.decisions(outputs))
+        first, later = _classification(model, data, probabilities, model.decisions(outputs))
         score = probabilities[:, 1] if data.task == "binary-classification" else probabilities.max(axis=1)
-    yield from _groups(data, score)
+    _, labels = _first_sensitive(data)
+    groups = _groups(data, score)
+    selection = _Selection(labels, count)
+    for ranking in first:
+        selection.offer(ranking)
+    absent = [ranking for ranking in groups if str(labels[ranking.order[0]]) in selection.waiting]
+    present = [ranking for ranking in groups if str(labels[ranking.order[0]]) not in selection.waiting]
+    for ranking in (*absent, *later, *present):
+        selection.offer(ranking)
+    return selection
 
 
 def _classification(
     model: ModelUnderTest, data: EvaluationData, probabilities: npt.NDArray[Any], decisions: npt.NDArray[Any]
-) -> Iterator[_Ranking]:
+) -> tuple[list[_Ranking], list[_Ranking]]:
+    """Rules that come before the groups, and after."""
     everyone = np.ones(len(data), dtype=bool)
     wrong = decisions != data.y_true
     of_truth = np.take_along_axis(probabilities, data.y_true[:, None], axis=1)[:, 0]
+    first: list[_Ranking] = []
     if data.task == "binary-classification":
-        threshold = 0.5 if model.facts.threshold is None else model.facts.threshold
-        yield _Ranking(rule="threshold", order=_order(np.abs(probabilities[:, 1] - threshold), everyone))
-        for label in (1, 0):
-            yield _Ranking(rule="worst_error", order=_order(of_truth, wrong & (decisions == label)))
+        first.append(_Ranking(rule="threshold", order=_order(np.abs(probabilities[:, 1] - _cutoff(model)), everyone)))
+        errors = [_order(of_truth, wrong & (decisions == label)) for label in (1, 0)]
     else:
         lead = np.sort(probabilities, axis=1)
         if probabilities.shape[1] > 1:
-            yield _Ranking(rule="margin", order=_order(lead[:, -1] - lead[:, -2], everyone))
-        for _ in range(2):
-            yield _Ranking(rule="worst_error", order=_order(of_truth, wrong))
+            first.append(_Ranking(rule="margin", order=_order(lead[:, -1] - lead[:, -2], everyone)))
+        errors = [_order(of_truth, wrong)] * 2
+    first.append(_Ranking(rule="worst_error", order=errors[0]))
+    later = [_Ranking(rule="worst_error", order=errors[1])]
     for label, name in enumerate(data.classes):
         order = _nearest_to_median(probabilities[:, label], data.y_true == label)
-        yield _Ranking(rule="typical", order=order, where={data.facts.target: name})
+        later.append(_Ranking(rule="typical", order=order, where={data.facts.target: name}))
+    return first, later
 
 
-def _regression(data: EvaluationData, score: npt.NDArray[Any]) -> Iterator[_Ranking]:
+def _regression(data: EvaluationData, score: npt.NDArray[Any]) -> tuple[list[_Ranking], list[_Ranking]]:
+    """Rules that come before the groups, and after."""
     everyone = np.ones(len(data), dtype=bool)
     error = score - data.y_true
-    yield _Ranking(rule="worst_error", order=_order(-error, error > 0))
-    yield _Ranking(rule="worst_error", order=_order(error, error < 0))
-    yield _Ranking(rule="typical", order=_nearest_to_median(score, everyone))
-    yield _Ranking(rule="extreme", order=_order(score, everyone))
-    yield _Ranking(rule="extreme", order=_order(-score, everyone))
+    first = [
+        _Ranking(rule="worst_error", order=_order(-error, error > 0)),
+        _Ranking(rule="typical", order=_nearest_to_median(score, everyone)),
+    ]
+    later = [
+        _Ranking(rule="worst_error", order=_order(error, error < 0)),
+        _Ranking(rule="extreme", order=_order(score, everyone)),
+        _Ranking(rule="extreme", order=_order(-score, everyone)),
+    ]
+    return first, later
 
 
-def _groups(data: EvaluationData, score: npt.NDArray[Any]) -> Iterator[_Ranking]:
+def _first_sensitive(data: EvaluationData) -> tuple[str, npt.NDArray[np.str_]]:
+    """Name and group of each row; one group without a name where there is no sensitive feature."""
+    return next(iter(data.sensitive_features.items()), ("", np.zeros(len(data), dtype=np.str_)))
+
+
+def _groups(data: EvaluationData, score: npt.NDArray[Any]) -> list[_Ranking]:
     """One ranking a group of the first sensitive feature, the largest group first."""
-    for name, groups in list(data.sensitive_features.items())[:1]:
-        labels, counts = np.unique(groups, return_counts=True)
-        for label in labels[np.argsort(-counts, kind="stable")]:
-            order = _nearest_to_median(score, groups == label)
-            yield _Ranking(rule="group", order=order, where={name: str(label)})
+    name, groups = _first_sensitive(data)
+    if not name:
+        return []
+    labels, counts = np.unique(groups, return_counts=True)
+    return [
+        _Ranking(
+            rule="group",
+            order=_nearest_to_median(score, groups == labels[place]),
+            where={name: str(labels[place])},
+            rare=bool(counts[place] < RARE_ROWS),
+        )
+        for place in np.argsort(-counts, kind="stable")
+    ]
 
 
 def _order(value: npt.NDArray[Any], mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.intp]:
@@ -163,12 +220,24 @@ def _nearest_to_median(value: npt.NDArray[Any], mask: npt.NDArray[np.bool_]) -> 
     return _order(np.abs(value - np.median(value[mask])), mask) if mask.any() else np.empty(0, dtype=np.intp)
 
 
-def _rule(model: ModelUnderTest, values: Mapping[str, int]) -> Message:
-    task = model.facts.task
-    if task == "binary-classification":
-        return Message(key="core.case_rule_binary", values={**values, "threshold": model.facts.threshold})
-    kind = "multiclass" if task == "multiclass-classification" else "regression"
-    return Message(key=f"core.case_rule_{kind}", values={**values})
+def _cutoff(model: ModelUnderTest) -> float:
+    return 0.5 if model.facts.threshold is None else model.facts.threshold
+
+
+def _rule(model: ModelUnderTest, data: EvaluationData, selection: _Selection) -> Message:
+    filled = Counter(pick.rule for pick in selection.picks)
+    binary, regression = data.task == "binary-classification", data.task == "regression"
+    kind = "regression" if regression else "binary" if binary else "multiclass"
+    rules = ("worst_error", "typical", "extreme" if regression else "threshold" if binary else "margin")
+    values: dict[str, Scalar] = {"n": len(selection.picks), "rows": len(data), **{rule: filled[rule] for rule in rules}}
+    if binary:
+        values["cutoff"] = _cutoff(model)
+    name, groups = _first_sensitive(data)
+    if not name:
+        return Message(key=f"core.case_rule_{kind}", values=values)
+    total = len(np.unique(groups))
+    values |= {"feature": name, "group": filled["group"], "shown": total - len(selection.waiting), "groups": total}
+    return Message(key=f"core.case_rule_{kind}_groups", values=values)
 
 
 def _named(data: EvaluationData, value: float) -> str:
