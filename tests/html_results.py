@@ -104,15 +104,17 @@ def shap_result(rng: np.random.Generator) -> tuple[AnalysisResult, tuple[Case, .
         name="shap", method="shap.permutation", values=values[:, None, :], player_names=FEATURES, target_names=(">50K",),
         base_values=base, outputs=outputs, standard_error=None, player_values=ranks, row_ids=ids, unit="logit", model_rows=520_000,
     )  # fmt: skip
+    cases = _cases(ids, outputs)
+    counted = [place for place, row_id in enumerate(ids) if row_id not in {case.row_id for case in cases}]
     result = AnalysisResult(
         analyzer="shap", topic="explanation", version="0.1.0", parameters={"rows": 100, "background": 50, "rounds": 2},
         metrics=(
-            *importance(values[:, 0:], "logit", with_interval=True),
+            *importance(values[counted], "logit", with_interval=True),
             Metric(name="additivity_error", value=2.1e-06, no_interval="exact", n=rows, higher_is_better=False),
         ),
         attributions=(block,), notes=(Note(kind="limit", text=Message(key="shap.limit_correlated")),),
     )  # fmt: skip
-    return result, _cases(ids, outputs)
+    return result, cases
 
 
 def importance(values: Any, unit: str, *, with_interval: bool, names: tuple[str, ...] = FEATURES) -> tuple[Metric, ...]:
@@ -129,13 +131,13 @@ def importance(values: Any, unit: str, *, with_interval: bool, names: tuple[str,
 
 
 def linear_result(
-    name: str, shap: AnalysisResult, rng: np.random.Generator, unit: str, factor: float, *, additive: bool
+    name: str, method: str, shap: AnalysisResult, rng: np.random.Generator, unit: str, factor: float, *, additive: bool
 ) -> AnalysisResult:
     block = shap.attributions[0]
     values = np.asarray(block.values) * factor + rng.normal(0, 0.06 * factor, block.values.shape)
     outputs = np.asarray(block.base_values) + values.sum(axis=2) if additive else block.outputs
     other = Attribution(
-        name=name, method=name, values=values, player_names=FEATURES, target_names=(">50K",), base_values=block.base_values,
+        name=name, method=f"{name}.{method}", values=values, player_names=FEATURES, target_names=(">50K",), base_values=block.base_values,
         outputs=outputs, row_ids=block.row_ids, additive=additive, unit=unit, model_rows=500_000,
     )  # fmt: skip
     metrics = importance(values[:, 0, :], unit, with_interval=False)
@@ -203,10 +205,11 @@ def fairness_result() -> AnalysisResult:
                         group,
                         n,
                         None if rate is None else (rate, 0.35 + rate, 0.02 + rate / 4, 0.74, 0.95 - rate / 2)[index],
+                        denominator=(n, n // 5, n - n // 5, n // 6, n)[index],
                     )
                 )
     sex, race = {"feature": "sex"}, {"feature": "race"}
-    few = Message(key="fairness.too_few", values={"minimum": 30})
+    few = Message(key="fairness.too_few", values={"n": 24, "minimum": 30})
     metrics += [
         Metric(
             name="demographic_parity_ratio",
@@ -251,14 +254,18 @@ def fairness_result() -> AnalysisResult:
     )  # fmt: skip
 
 
-def group_metric(name: str, feature: str, group: str, n: int, value: float | None) -> Metric:
+def group_metric(
+    name: str, feature: str, group: str, n: int, value: float | None, denominator: int | None = None
+) -> Metric:
     """A rate of one group."""
     where = {"feature": feature, "group": group}
     if value is None:
         return Metric(
-            name=name, value=None, reason=Message(key="fairness.too_few", values={"minimum": 30}), n=n, where=where
+            name=name, value=None, reason=Message(key="fairness.too_few", values={"n": n, "minimum": 30}), n=n, where=where
         )
-    return Metric(name=name, value=value, interval=wilson(value, n), n=n, where=where)
+    return Metric(
+        name=name, value=value, interval=wilson(value, denominator or n), n=n, denominator=denominator, where=where
+    )
 
 
 def resources_result() -> AnalysisResult:

@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from auditbench.data import TABULAR_INPUT
 from auditbench.findings import Finding, Message
 from auditbench.masking import (
     additivity_gap,
     agreement_matrix,
     agreement_metrics,
+    earlier_attributions,
+    explained,
     importance_metrics,
-    sampled_rows,
-    value_ranks,
+    shared_out,
+    table_attribution,
 )
 from auditbench.results import AnalysisResult, Attribution, Metric, Note
 from auditbench_captum.gradients import gradient_attributions
@@ -36,28 +37,22 @@ COMPLETENESS_LIMIT = 0.01
 
 def analyze(context: AuditContext, params: Params) -> AnalysisResult:
     """Explain the rows that all explainers of this audit explain, and summarise."""
-    rows = context.explained_rows(params.rows)
-    background = context.data.background(params.background, context.rng("background"))
+    task, method = explained(context, rows=params.rows, background=params.background), METHODS[params.method]
     output_range = np.ptp(context.outputs, axis=0)
-    work = partial(explain_chunk, model=context.model, background=background, params=params, output_range=output_range)
-    arrays = context.map_rows(work, rows, chunk_rows=min(CHUNK_ROWS, context.model.batch_rows))
-    features, method = context.model.features, METHODS[params.method]
-    attribution = Attribution(
-        name="contributions",
-        method=f"captum.{params.method}",
-        values=arrays["values"],
-        player_names=tuple(feature.name for feature in features),
-        target_names=context.model.target_names,
-        base_values=arrays["base_values"],
-        outputs=arrays["outputs"],
-        player_values=value_ranks(rows.inputs[TABULAR_INPUT], background.inputs[TABULAR_INPUT], features),
-        row_ids=rows.row_ids,
-        additive=method.additive,
-        unit=context.model.facts.output,
-        model_rows=int(arrays["model_rows"].sum()),
+    work = partial(
+        explain_chunk, model=context.model, background=task.background, params=params, output_range=output_range
     )
-    counted = sampled_rows(len(rows), len(context.case_indices), len(context.data))
-    others = {name: result.attributions[0] for name, result in context.results.items() if result.attributions}
+    arrays = context.map_rows(work, task.rows, chunk_rows=min(CHUNK_ROWS, context.model.batch_rows))
+    output = context.model.facts.output
+    attribution = table_attribution(
+        context,
+        task,
+        arrays,
+        method=f"captum.{params.method}",
+        additive=method.additive,
+        unit=f"{output} per encoded unit" if method.slope else output,
+    )
+    counted, others = task.counted, earlier_attributions(context)
     agreement = agreement_metrics("captum", attribution, others, counted, context.rng("agreement"))
     matrix = agreement_matrix("captum", attribution, others, counted)
     importance = importance_metrics("captum", attribution, counted, context.rng("importance"))
@@ -66,7 +61,7 @@ def analyze(context: AuditContext, params: Params) -> AnalysisResult:
         metrics=(*importance, gap, *agreement),
         matrices=(matrix,) if matrix else (),
         attributions=(attribution,),
-        notes=_notes(attribution, params, len(background), arrays["steps"], gap),
+        notes=_notes(attribution, params, len(task.background), arrays["steps"], gap),
         findings=_completeness_finding(gap),
     )
 
@@ -98,7 +93,7 @@ def explain_chunk(
         "base_values": found.base_values,
         "steps": found.steps,
         "outputs": outputs,
-        "model_rows": np.diff((found.model_rows + len(rows)) * np.arange(len(rows) + 1) // len(rows)),
+        "model_rows": shared_out(found.model_rows + len(rows), len(rows)),
     }
 
 
@@ -147,11 +142,12 @@ def _notes(
         "model_rows": attribution.model_rows,
     }
     limits = ["captum.limit_baseline", "captum.limit_encoded", "captum.limit_sampled_rows"]
+    limits.insert(2, "captum.limit_steepest" if method.slope else "captum.limit_summed")
     if not method.additive:
         limits.append("captum.limit_not_additive")
     if params.method == "gradient_shap":
         limits.append("captum.limit_no_standard_error")
-    reading = "captum.how_to_read" if method.signed else "captum.how_to_read_unsigned"
+    reading = "captum.how_to_read_slope" if method.slope else "captum.how_to_read"
     return (
         Note(kind="method", text=Message(key=f"captum.method_{params.method}", values=values)),
         *_completeness_notes(params, steps, gap),

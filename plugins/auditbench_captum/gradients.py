@@ -1,12 +1,10 @@
-"""`gradient_attributions`: captum's contributions of encoded columns, summed over the columns of each raw feature.
+"""`gradient_attributions`: captum's contributions of encoded columns, as one number for each raw feature.
 
 The analyzer knows this function alone, so that another engine can take the library's place.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -15,6 +13,7 @@ import torch
 from captum import attr
 from torch import nn
 
+from auditbench.masking import global_seed
 from auditbench_captum.methods import METHODS
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class GradientAttributions:
-    """Contributions to some rows' outputs, in the unit of the output, float64.
+    """Contributions to some rows' outputs, in the unit of the output, or slopes, per encoded unit; float64.
 
     Attributes:
         values: Shape `(rows, targets, features)`.
@@ -72,7 +71,7 @@ def gradient_attributions(
     base_values = np.tile(_base_value(counted, baseline, background, params, batch_rows), (len(encoded), 1))
     columns = np.zeros((*outputs.shape, encoded.shape[1]))
     steps = np.zeros(outputs.shape, dtype=np.int64)
-    with torch.enable_grad(), _global_seed(rng, encoded.device):
+    with torch.enable_grad(), global_seed(rng, str(encoded.device)):
         for target in range(outputs.shape[1]):
             if params.method == "integrated_gradients":
                 change = outputs[:, target] - base_values[:, target]
@@ -85,11 +84,21 @@ def gradient_attributions(
                     counted, encoded, baseline, background, target, features, params, batch_rows
                 )
     return GradientAttributions(
-        values=np.stack([columns[:, :, feature.start : feature.stop].sum(axis=2) for feature in features], axis=2),
+        values=_by_feature(columns, features, slope=METHODS[params.method].slope),
         base_values=base_values,
         steps=steps,
         model_rows=counted.rows,
     )
+
+
+def _by_feature(columns: Numbers, features: tuple[FeatureSpec, ...], *, slope: bool) -> Numbers:
+    """From encoded columns to features, shape `(rows, targets, features)`: sums of contributions, largest of slopes.
+
+    A sum of slopes over a one-hot group would grow with its categories. References: arXiv:1312.6034, section 3.1, which
+    takes the largest over the channels of a pixel.
+    """
+    parts = [columns[:, :, feature.start : feature.stop] for feature in features]
+    return np.stack([part.max(axis=2) if slope else part.sum(axis=2) for part in parts], axis=2)
 
 
 class _Counted(nn.Module):
@@ -212,15 +221,3 @@ def _once_a_group(found: torch.Tensor, features: tuple[FeatureSpec, ...]) -> tor
     for feature in features:
         kept[:, feature.start] = found[:, feature.start]
     return kept
-
-
-@contextmanager
-def _global_seed(rng: np.random.Generator, device: torch.device) -> Iterator[None]:
-    state = np.random.get_state()  # noqa: NPY002 - captum's gradient_shap draws from it
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(int(rng.integers(2**63)))
-        np.random.seed(int(rng.integers(2**32)))  # noqa: NPY002
-        try:
-            yield
-        finally:
-            np.random.set_state(state)  # noqa: NPY002

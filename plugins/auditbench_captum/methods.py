@@ -24,13 +24,14 @@ class Method:
         starts_from: What the base value is the output of: the encoded mean of the background (`baseline`), the mean
             over its rows (`background`), or encoded zeros (`zero`).
         additive: Whether base value plus contributions should give the output (completeness).
-        signed: Whether a contribution tells raising from lowering.
+        slope: Whether it gives slopes, |change of the output| per unit of an encoded column, instead of contributions. A
+            feature has that of its steepest column; contributions of its columns are summed.
     """
 
     reference: str = ""
     starts_from: StartsFrom = "baseline"
     additive: bool = True
-    signed: bool = True
+    slope: bool = False
 
 
 METHODS: dict[MethodName, Method] = {
@@ -38,7 +39,7 @@ METHODS: dict[MethodName, Method] = {
     "deep_lift": Method(reference="arXiv:1704.02685"),
     "gradient_shap": Method(reference="arXiv:1705.07874", starts_from="background"),
     "input_x_gradient": Method(reference="arXiv:1605.01713", starts_from="zero", additive=False),
-    "saliency": Method(reference="arXiv:1312.6034", additive=False, signed=False),
+    "saliency": Method(reference="arXiv:1312.6034", additive=False, slope=True),
     "feature_ablation": Method(additive=False),
 }
 """In the order of the documentation; the first is the default."""

@@ -62,9 +62,6 @@ class Params(BaseModel):
     intersections: Annotated[int, Field(ge=1, le=4)] = Field(
         2, description="Sensitive features combined at most: 1 for none, 2 for pairs."
     )
-    replicates: Annotated[int, Field(ge=40, le=100_000)] = Field(
-        2000, description="Bootstrap replicates of the intervals of differences and ratios."
-    )
     reference: Literal["overall", "none"] = Field(
         "overall", description="Also give the largest difference of a group to all rows, or not."
     )
@@ -73,6 +70,11 @@ class Params(BaseModel):
     )
     difference_line: Annotated[float, Field(gt=0, lt=1)] = Field(
         0.1, description="An equalized-odds difference whose interval lies above this is a finding."
+    )
+    mean_error_line: Annotated[float, Field(gt=0)] = Field(
+        0.1,
+        description="Regression: a mean-error difference whose interval lies above this many standard deviations of "
+        "the labels is a finding.",
     )
     most_groups: Annotated[int, Field(ge=2)] = Field(
         50, description="Groups of one feature that are listed, the largest first."

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from auditbench.errors import ModelError
 from auditbench.findings import Message
 from auditbench.results import AnalysisResult, Note
 from auditbench_fairness.classification import measure_classifier
@@ -28,18 +27,12 @@ def analyze(context: AuditContext, params: Params) -> AnalysisResult:
     Raises:
         ModelError: Outputs that are NaN or infinite, from which no decision follows.
     """
-    wrong = int(np.count_nonzero(~np.isfinite(context.outputs)))
-    if wrong:
-        raise ModelError(
-            "the model gives outputs that are not numbers",
-            found=f"{wrong} of {context.outputs.size} outputs NaN or infinite",
-            allowed="finite outputs",
-            fix="look for diverged training or unscaled inputs",
-        )
+    outputs = context.finite_outputs()
     cells = cells_of(context.data.sensitive_features)
     groupings = groupings_of(cells, params.intersections)
-    y_pred = context.model.decisions(context.outputs)
-    measure = measure_regression if context.data.task == "regression" else measure_classifier
+    y_pred = context.model.decisions(outputs)
+    regression = context.data.task == "regression"
+    measure = measure_regression if regression else measure_classifier
     measured = measure(context, params, cells, groupings, y_pred)
     tables = [group_table(measured.group_metrics), disparity_table(measured.summaries)]
     if measured.comparisons:
@@ -48,7 +41,7 @@ def analyze(context: AuditContext, params: Params) -> AnalysisResult:
         metrics=(*measured.group_metrics, *measured.disparity_metrics),
         tables=tuple(tables),
         notes=_notes(context, params, groupings),
-        findings=findings(measured, params),
+        findings=findings(measured, params, float(np.std(context.data.y_true)) if regression else None),
     )
 
 
@@ -62,14 +55,15 @@ def _notes(context: AuditContext, params: Params, groupings: tuple[Grouping, ...
         ),
         Note(
             kind="method",
-            text=message("note.intervals_regression" if regression else "note.intervals", replicates=params.replicates),
+            text=message("note.intervals_regression" if regression else "note.intervals"),
         ),
         Note(kind="method", text=message("note.comparisons_regression" if regression else "note.comparisons")),
-        Note(kind="limit", text=message("limit.above_zero")),
+        Note(kind="limit", text=message("limit.simultaneous")),
         Note(kind="limit", text=message("limit.recorded")),
         Note(kind="limit", text=message("limit.law")),
     ]
     if not regression:
+        notes.append(Note(kind="limit", text=message("limit.rare")))
         notes.append(Note(kind="limit", text=message("limit.incompatible")))
         notes.append(Note(kind="limit", text=message("limit.reference_line", line=params.reference_line)))
     cut = [grouping.feature for grouping in groupings if len(grouping.groups) > params.most_groups]

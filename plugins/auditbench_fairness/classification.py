@@ -10,18 +10,17 @@ import numpy as np
 
 from auditbench.findings import Message
 from auditbench.results import Metric
-from auditbench.statistics import multinomial_replicates, newcombe_difference, percentile_intervals, wilson_intervals
+from auditbench.statistics import newcombe_difference, wilson_intervals
 from auditbench_fairness.comparisons import Comparison, fisher_exact
+from auditbench_fairness.disparities import disparities, measure_disparity
 from auditbench_fairness.groups import Cells, Grouping
-from auditbench_fairness.measures import disparity_metric, group_metric, message
+from auditbench_fairness.measures import disparity_metric, few_outcomes, group_metric, small_group
 from auditbench_fairness.rates import (
     CLASS_RATES,
     RATES,
     Counts,
     Mask,
-    Numbers,
     counts_by_cell,
-    disparities,
     one_against_rest,
     rate_parts,
     right_and_wrong,
@@ -33,10 +32,6 @@ if TYPE_CHECKING:
 
     from auditbench.context import AuditContext
     from auditbench_fairness import Params
-
-
-BATCH_CELLS = 1 << 20
-"""Counts that one batch of bootstrap replicates may hold; bounds the memory of many groups."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -65,8 +60,7 @@ def measure_classifier(
     for grouping in groupings:
         counts = grouping.totals(by_cell)
         for question in _questions(grouping, counts, classes, chosen):
-            rng = context.rng("/".join([grouping.feature, *question.where.values()]))
-            measured.add(_answer(question, params, rng))
+            measured.add(_answer(question, params))
     return measured
 
 
@@ -102,9 +96,9 @@ def _questions(
     return (Question(grouping=grouping, counts=right_and_wrong(counts), rates=("accuracy",)), *against_rest)
 
 
-def _answer(question: Question, params: Params, rng: np.random.Generator) -> Measured:
+def _answer(question: Question, params: Params) -> Measured:
     estimated = estimable(question.counts, params.minimum_group, params.minimum_outcomes)
-    summaries = _disparities(question, params, estimated, rng)
+    summaries = _disparities(question, params, estimated)
     return Measured(
         group_metrics=_group_metrics(question, params, estimated),
         disparity_metrics=[summary.metric for summary in summaries],
@@ -146,70 +140,31 @@ def _group_metrics(question: Question, params: Params, estimated: Mask) -> list[
 
 
 def _reason(n: int, denominator: int, params: Params) -> Message:
-    if n == 0:
-        return message("undefined.empty_group")
     if n < params.minimum_group:
-        return message("undefined.small_group", n=n, minimum=params.minimum_group)
-    if denominator == 0:
-        return message("undefined.no_denominator")
-    return message("undefined.few_outcomes", n=denominator, minimum=params.minimum_outcomes)
+        return small_group(n, params.minimum_group)
+    return few_outcomes(denominator, params.minimum_outcomes)
 
 
-def _disparities(question: Question, params: Params, estimated: Mask, rng: np.random.Generator) -> list[Summary]:
-    values = _replicated(question, estimated, params.replicates, rng)
-    wanted = [name for name in values if params.reference == "overall" or "_to_overall" not in name]
-    stacked = np.stack([values[name] for name in wanted], axis=1)
-    estimates = percentile_intervals(stacked[0], stacked[1:])
+def _disparities(question: Question, params: Params, estimated: Mask) -> list[Summary]:
     sizes = question.counts.sum(axis=(-2, -1))
     summaries = []
-    for index, name in enumerate(wanted):
-        taking_part = _taking_part(name, estimated)
-        reason = "undefined.zero_in_every_group" if taking_part.sum() > 1 else "undefined.fewer_than_two_groups"
+    for disparity in disparities(question.rates, to_overall=params.reference == "overall"):
+        measured = measure_disparity(disparity, question.counts, estimated)
         metric = disparity_metric(
-            name,
-            estimates,
-            index,
-            n=int(sizes[taking_part].sum()),
+            disparity.name,
+            measured.estimate,
+            n=int(sizes[measured.groups].sum()),
+            denominator=measured.denominator,
             where={"feature": question.grouping.feature, **question.where},
-            reason=message(reason),
         )
         summaries.append(
             Summary(
                 metric=metric,
-                compared=int(taking_part.sum()),
-                left_out=int((sizes[~taking_part] > 0).sum()),
-                undefined_replicates=int(estimates.undefined_replicates[index]),
+                compared=int(measured.groups.sum()),
+                left_out=int((sizes[~measured.groups] > 0).sum()),
             )
         )
     return summaries
-
-
-def _replicated(
-    question: Question, estimated: Mask, replicates: int, rng: np.random.Generator
-) -> Mapping[str, Numbers]:
-    """Disparities of the counts and of their bootstrap replicates, each of shape `(1 + replicates,)`.
-
-    Groups that take no part are drawn as one, which changes nothing about the others or about all rows.
-    """
-    known = estimated.any(axis=1)
-    counts = np.concatenate([question.counts[known], question.counts[~known].sum(axis=0, keepdims=True)])
-    taking_part = np.concatenate([estimated[known], np.zeros((1, len(RATES)), dtype=np.bool_)])
-    batch = max(1, BATCH_CELLS // counts.size)
-    parts = [disparities(counts[np.newaxis], taking_part, question.rates)]
-    for start in range(0, replicates, batch):
-        drawn = multinomial_replicates(counts, min(batch, replicates - start), rng)
-        parts.append(disparities(drawn, taking_part, question.rates))
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-
-
-def _taking_part(name: str, estimated: Mask) -> Mask:
-    """The groups that a difference or ratio is taken over; for equalized odds those with both rates."""
-    if name.startswith("equalized_odds"):
-        return np.asarray(estimated[:, 1] & estimated[:, 2], dtype=np.bool_)
-    owners = {"demographic_parity": "selection_rate", "equal_opportunity": "true_positive_rate"}
-    rate = next((rate for prefix, rate in owners.items() if name.startswith(prefix)), None)
-    rate = rate or next(rate for rate in RATES if name.startswith(rate))
-    return np.asarray(estimated[:, RATES.index(rate)], dtype=np.bool_)
 
 
 def _comparisons(question: Question, params: Params, estimated: Mask) -> list[Comparison]:

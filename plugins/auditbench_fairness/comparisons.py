@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -13,6 +14,9 @@ from auditbench.results import Cell, Column, Table
 from auditbench.statistics import benjamini_hochberg
 from auditbench_fairness.measures import message
 
+SMALLEST_P = sys.float_info.min
+SAME_PROBABILITY = 1e-7
+"""Relative distance within which two tables count as equally probable: they may differ by rounding."""
 WINDOW = 40.0
 """Standard deviations around the mean beyond which a hypergeometric probability is not told from 0."""
 
@@ -65,7 +69,8 @@ def comparison_table(comparisons: list[Comparison]) -> Table:
 def fisher_exact(hits_a: int, trials_a: int, hits_b: int, trials_b: int) -> float:
     """Two-sided p-value of Fisher's exact test that two groups have one rate, in (0, 1]; 1 without hits or misses.
 
-    Adds the probabilities of all tables of these margins that are at most as probable as the observed one.
+    Adds the probabilities of all tables of these margins that are at most as probable as the observed one; below
+    `SMALLEST_P`, the smallest normal float, that is given.
 
     Source: Fisher (1935), The Logic of Inductive Inference.
     """
@@ -78,15 +83,20 @@ def fisher_exact(hits_a: int, trials_a: int, hits_b: int, trials_b: int) -> floa
     first = max(low, min(hits_a, math.floor(mean - WINDOW * spread)))
     last = min(high, max(hits_a, math.ceil(mean + WINDOW * spread)))
     support = np.arange(first, last + 1)
-    weights = -(
+    log_weights = -(
         special.gammaln(support + 1)
         + special.gammaln(trials_a - support + 1)
         + special.gammaln(hits - support + 1)
         + special.gammaln(trials_b - hits + support + 1)
     )
-    probability = np.exp(weights - weights.max())
-    own = probability[hits_a - first]
-    return min(1.0, float(probability[probability <= own * (1 + 1e-7)].sum() / probability.sum()))
+    own = log_weights[hits_a - first]
+    extreme = special.logsumexp(log_weights[log_weights <= own + SAME_PROBABILITY])
+    return positive_p_value(math.exp(min(0.0, float(extreme - special.logsumexp(log_weights)))))
+
+
+def positive_p_value(value: float) -> float:
+    """A p-value that is 0 by rounding alone, as the smallest normal float; NaN stays NaN."""
+    return value if math.isnan(value) else max(SMALLEST_P, value)
 
 
 def _row(comparison: Comparison, adjusted: float, classes: bool) -> tuple[Cell, ...]:

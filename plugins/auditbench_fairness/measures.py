@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 
 from auditbench.findings import Message
 from auditbench.results import Interval, Metric
-from auditbench.statistics import IntervalEstimates
+from auditbench.statistics import IntervalEstimate
 
 ANALYZER = "fairness"
+SMALLEST_SHOWN = 10
+"""Rows below which no text gives their number: it could point at persons."""
 
 
 def message(key: str, **values: bool | float | str | None) -> Message:
     """A message of this plugin's catalogue."""
     return Message(key=f"{ANALYZER}.{key}", values=values)
+
+
+def small_group(n: int, minimum: int) -> Message:
+    """Why nothing is estimated of a group of `n` rows."""
+    if n == 0:
+        return message("undefined.empty_group")
+    return _counted("undefined.small_group", n, minimum)
+
+
+def few_outcomes(n: int, minimum: int) -> Message:
+    """Why a rate that would be a share of `n` rows is not estimated."""
+    if n == 0:
+        return message("undefined.no_denominator", minimum=minimum)
+    return _counted("undefined.few_outcomes", n, minimum)
 
 
 def group_metric(
@@ -47,38 +62,38 @@ def group_metric(
 
 def disparity_metric(
     name: str,
-    estimates: IntervalEstimates,
-    index: int,
+    estimate: IntervalEstimate,
     *,
     n: int,
     where: Mapping[str, str],
-    reason: Message,
+    denominator: int | None = None,
     unit: str = "1",
 ) -> Metric:
-    """A difference or ratio between groups; undefined for `reason`.
+    """A difference or ratio between groups, undefined for the reason that the estimate gives.
 
-    Noise can only raise a largest difference (and lower a ratio), so that percentiles of replicates lie too far out and
-    their reflections (the basic bootstrap) too far in. The interval spans both, within the possible range; where the gap
-    is large against the noise they are the same.
-
-    Source: Davison and Hinkley (1997), Bootstrap Methods and their Application, sections 5.2.1 and 5.3.1.
+    Args:
+        n: Rows of all groups that it is taken over; `denominator` those of them that the rates are shares of.
     """
-    value, low, high = (float(part[index]) for part in (estimates.estimate, estimates.low, estimates.high))
-    known = not math.isnan(value)
     interval = None
-    if known and not math.isnan(low):
-        largest = math.inf if unit == "value" else 1.0
-        bounds = max(0.0, min(low, 2 * value - high)), min(largest, max(high, 2 * value - low))
-        interval = Interval(low=bounds[0], high=bounds[1], level=estimates.level, method="bootstrap-percentile-basic")
+    if estimate.low is not None and estimate.high is not None:
+        interval = Interval(low=estimate.low, high=estimate.high, level=estimate.level, method=estimate.method)
+    known = estimate.estimate is not None
     return Metric(
         name=name,
-        value=value if known else None,
+        value=estimate.estimate,
         unit=unit,
         higher_is_better=name.endswith("_ratio"),
         interval=interval,
         no_interval="not_estimated" if known and interval is None else "",
         n=n,
+        denominator=denominator,
         where=where,
         method=f"{ANALYZER}.{name}.formula",
-        reason=None if known else reason,
+        reason=None if known else message(f"undefined.{estimate.reason}"),
     )
+
+
+def _counted(key: str, n: int, minimum: int) -> Message:
+    if n < SMALLEST_SHOWN:
+        return message(f"{key}_hidden", shown_from=SMALLEST_SHOWN, minimum=minimum)
+    return message(key, n=n, minimum=minimum)

@@ -1,18 +1,16 @@
-"""Rates of groups as functions of one table of counts, for the data or for many bootstrap replicates of it.
+"""Rates of groups as functions of one table of counts.
 
 Everything here follows from rows counted by group, label and decision, so that its cost does not depend on the rows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 Counts: TypeAlias = npt.NDArray[np.int64]
-Numbers: TypeAlias = npt.NDArray[np.float64]
 Mask: TypeAlias = npt.NDArray[np.bool_]
 
 RATES = ("selection_rate", "true_positive_rate", "false_positive_rate", "precision", "accuracy")
@@ -55,69 +53,3 @@ def rate_parts(counts: Counts) -> tuple[Counts, Counts]:
     hits = np.tensordot(counts, _HITS, axes=([-2, -1], [1, 2]))
     trials = np.tensordot(counts, _TRIALS, axes=([-2, -1], [1, 2]))
     return hits.astype(np.int64), trials.astype(np.int64)
-
-
-def rates_of(counts: Counts) -> Numbers:
-    """`RATES` of counts of shape `(..., 2, 2)`: shape `(..., rates)`, NaN where the denominator is 0."""
-    hits, trials = rate_parts(counts)
-    rates: Numbers = np.divide(hits, trials, out=np.full(hits.shape, np.nan), where=trials > 0)
-    return rates
-
-
-def difference(values: Numbers, estimated: Mask) -> Numbers:
-    """Largest minus smallest value of the estimated groups, `(..., groups)` to `(...)`; NaN with fewer than two."""
-    if estimated.sum() < 2:
-        return np.full(values.shape[:-1], np.nan)
-    chosen = values[..., estimated]
-    return np.asarray(chosen.max(axis=-1) - chosen.min(axis=-1), dtype=np.float64)
-
-
-def ratio(values: Numbers, estimated: Mask) -> Numbers:
-    """Smallest by largest value of the estimated groups; NaN with fewer than two, and where the largest is 0."""
-    if estimated.sum() < 2:
-        return np.full(values.shape[:-1], np.nan)
-    chosen = values[..., estimated]
-    largest = chosen.max(axis=-1)
-    quotient: Numbers = np.divide(chosen.min(axis=-1), largest, out=np.full(largest.shape, np.nan), where=largest > 0)
-    return quotient
-
-
-def difference_to_overall(values: Numbers, overall: Numbers, estimated: Mask) -> Numbers:
-    """Largest distance of an estimated group from all rows, `(..., groups)` and `(...)` to `(...)`; as `difference`."""
-    if estimated.sum() < 2:
-        return np.full(values.shape[:-1], np.nan)
-    return np.asarray(np.abs(values[..., estimated] - overall[..., np.newaxis]).max(axis=-1), dtype=np.float64)
-
-
-def disparities(counts: Counts, estimated: Mask, names: tuple[str, ...]) -> Mapping[str, Numbers]:
-    """Differences and ratios between groups, by name, each of shape `(...)`.
-
-    Equalized odds take the worse of the true and the false positive rate.
-
-    Args:
-        counts: Shape `(..., groups, 2, 2)`.
-        estimated: Shape `(groups, rates)`: which groups take part, by rate.
-        names: Those of `RATES` that have a meaning for these counts.
-
-    Source: Hardt, Price and Srebro, arXiv:1610.02413 (equalized odds, equal opportunity).
-    """
-    rates, overall = rates_of(counts), rates_of(counts.sum(axis=-3))
-    column = {name: (rates[..., index], estimated[:, index]) for index, name in enumerate(RATES)}
-    found: dict[str, Numbers] = {}
-    if "selection_rate" in names:
-        found["demographic_parity_difference"] = difference(*column["selection_rate"])
-        found["demographic_parity_ratio"] = ratio(*column["selection_rate"])
-        true_positive, false_positive = column["true_positive_rate"], column["false_positive_rate"]
-        found["equal_opportunity_difference"] = difference(*true_positive)
-        found["equalized_odds_difference"] = np.maximum(difference(*true_positive), difference(*false_positive))
-        found["equalized_odds_ratio"] = np.minimum(ratio(*true_positive), ratio(*false_positive))
-        found["true_positive_rate_difference"] = difference(*true_positive)
-        found["false_positive_rate_difference"] = difference(*false_positive)
-        found["precision_difference"] = difference(*column["precision"])
-        found["precision_ratio"] = ratio(*column["precision"])
-    if "accuracy" in names:
-        found["accuracy_difference"] = difference(*column["accuracy"])
-    for name in names:
-        values, known = column[name]
-        found[f"{name}_difference_to_overall"] = difference_to_overall(values, overall[..., RATES.index(name)], known)
-    return found

@@ -11,11 +11,16 @@ from scipy import special
 
 from auditbench.findings import Message
 from auditbench.results import Metric
-from auditbench.statistics import mean_intervals, normal_quantile, percentile_intervals, resampling_weights
-from auditbench_fairness.comparisons import Comparison
+from auditbench.statistics import (
+    IntervalEstimate,
+    largest_mean_difference,
+    largest_mean_difference_to_overall,
+    mean_intervals,
+)
+from auditbench_fairness.comparisons import Comparison, positive_p_value
 from auditbench_fairness.groups import Cells, Grouping
-from auditbench_fairness.measures import disparity_metric, group_metric, message
-from auditbench_fairness.rates import Mask, Numbers, difference, difference_to_overall
+from auditbench_fairness.measures import disparity_metric, group_metric, small_group
+from auditbench_fairness.rates import Mask
 from auditbench_fairness.summary import GroupLine, Measured, Summary
 
 if TYPE_CHECKING:
@@ -23,6 +28,7 @@ if TYPE_CHECKING:
     from auditbench_fairness import Params
 
 Rows: TypeAlias = npt.NDArray[np.int64]
+Numbers: TypeAlias = npt.NDArray[np.float64]
 
 MEANS = ("mean_prediction", "mean_error", "mean_absolute_error")
 
@@ -36,17 +42,15 @@ def measure_regression(
     measured = Measured()
     for grouping in groupings:
         row_groups = grouping.cell_groups[cells.row_cells]
-        measured.add(_grouping(grouping, row_groups, values, params, context.rng(grouping.feature)))
+        measured.add(_grouping(grouping, row_groups, values, params))
     return measured
 
 
-def _grouping(
-    grouping: Grouping, row_groups: Rows, values: Numbers, params: Params, rng: np.random.Generator
-) -> Measured:
+def _grouping(grouping: Grouping, row_groups: Rows, values: Numbers, params: Params) -> Measured:
     sizes = np.bincount(row_groups, minlength=len(grouping.groups))
     estimated = sizes >= params.minimum_group
     listed = sorted(np.argsort(-sizes, kind="stable")[: params.most_groups].tolist())
-    summaries = _disparities(grouping, row_groups, values, estimated, params, rng)
+    summaries = _disparities(grouping, row_groups, values, estimated, params)
     return Measured(
         group_metrics=[
             metric
@@ -74,8 +78,7 @@ def _group_metrics(grouping: Grouping, group: int, values: Numbers, params: Para
     where = {"feature": grouping.feature, "group": grouping.groups[group]}
     reason: Message | None = None
     if n < params.minimum_group:
-        small = message("undefined.small_group", n=n, minimum=params.minimum_group)
-        reason = small if n else message("undefined.empty_group")
+        reason = small_group(n, params.minimum_group)
     means = mean_intervals(values)
     metrics = []
     for index, name in enumerate(MEANS):
@@ -97,47 +100,54 @@ def _group_metrics(grouping: Grouping, group: int, values: Numbers, params: Para
 
 
 def _disparities(
-    grouping: Grouping,
-    row_groups: Rows,
-    values: Numbers,
-    estimated: Mask,
-    params: Params,
-    rng: np.random.Generator,
+    grouping: Grouping, row_groups: Rows, values: Numbers, estimated: Mask, params: Params
 ) -> list[Summary]:
-    """Differences between groups; the rows of each group are resampled on their own, so that sizes stay."""
-    sizes = np.bincount(row_groups, minlength=len(grouping.groups))
-    means = np.full((params.replicates + 1, len(sizes), values.shape[1]), np.nan)
-    for group in np.flatnonzero(sizes):
-        own = values[row_groups == group]
-        means[0, group] = own.mean(axis=0)
-        drawn = [weights @ own / len(own) for weights in resampling_weights(rng, len(own), params.replicates)]
-        means[1:, group] = np.concatenate(drawn)
-    overall = np.nansum(means * sizes[:, np.newaxis], axis=1) / max(1, int(sizes.sum()))
-    found = {f"{name}_difference": difference(means[..., i], estimated) for i, name in enumerate(MEANS)}
+    """Differences between the means of groups, then to those of all rows where wanted."""
+    sizes, means, variances = _moments(row_groups, values, len(grouping.groups))
+    known = (sizes[estimated], means[estimated], variances[estimated])
+    overall = len(values), values.mean(axis=0), values.var(axis=0) * len(values) / max(1, len(values) - 1)
+    found = {f"{name}_difference": _gap(known, column) for column, name in enumerate(MEANS)}
     if params.reference == "overall":
         found |= {
-            f"{name}_difference_to_overall": difference_to_overall(means[..., i], overall[:, i], estimated)
-            for i, name in enumerate(MEANS)
+            f"{name}_difference_to_overall": _gap_to_overall(known, overall, column)
+            for column, name in enumerate(MEANS)
         }
-    stacked = np.stack(list(found.values()), axis=1)
-    estimates = percentile_intervals(stacked[0], stacked[1:])
     return [
         Summary(
             metric=disparity_metric(
-                name,
-                estimates,
-                index,
-                n=int(sizes[estimated].sum()),
-                where={"feature": grouping.feature},
-                reason=message("undefined.fewer_than_two_groups"),
-                unit="value",
+                name, estimate, n=int(sizes[estimated].sum()), where={"feature": grouping.feature}, unit="value"
             ),
             compared=int(estimated.sum()),
             left_out=int((sizes[~estimated] > 0).sum()),
-            undefined_replicates=int(estimates.undefined_replicates[index]),
         )
-        for index, name in enumerate(found)
+        for name, estimate in found.items()
     ]
+
+
+def _moments(row_groups: Rows, values: Numbers, groups: int) -> tuple[Rows, Numbers, Numbers]:
+    """Rows of each group, shape `(groups,)`, and means and variances, shape `(groups, columns)`; 0 where undefined."""
+    sizes = np.bincount(row_groups, minlength=groups)
+
+    def sums(columns: Numbers) -> Numbers:
+        return np.stack([np.bincount(row_groups, column, minlength=groups) for column in columns.T], axis=1)
+
+    means = sums(values) / np.maximum(sizes, 1)[:, np.newaxis]
+    return sizes, means, sums((values - means[row_groups]) ** 2) / np.maximum(sizes - 1, 1)[:, np.newaxis]
+
+
+def _gap(known: tuple[Rows, Numbers, Numbers], column: int) -> IntervalEstimate:
+    sizes, means, variances = known
+    return largest_mean_difference(sizes, means[:, column], variances[:, column])
+
+
+def _gap_to_overall(
+    known: tuple[Rows, Numbers, Numbers], overall: tuple[int, Numbers, Numbers], column: int
+) -> IntervalEstimate:
+    sizes, means, variances = known
+    rows, mean, variance = overall
+    return largest_mean_difference_to_overall(
+        sizes, means[:, column], variances[:, column], (rows, float(mean[column]), float(variance[column]))
+    )
 
 
 def _comparisons(grouping: Grouping, row_groups: Rows, values: Numbers, groups: list[int]) -> list[Comparison]:
@@ -149,8 +159,7 @@ def _comparisons(grouping: Grouping, row_groups: Rows, values: Numbers, groups: 
         if len(own) < 2 or len(rest) < 2:
             continue
         gap = own.mean(axis=0) - rest.mean(axis=0)
-        error, p_values = _welch(own, rest, gap)
-        half = normal_quantile(0.975) * error
+        half, p_values = _welch(own, rest, gap)
         found += [
             Comparison(
                 where={"feature": grouping.feature, "group": grouping.groups[group]},
@@ -160,7 +169,7 @@ def _comparisons(grouping: Grouping, row_groups: Rows, values: Numbers, groups: 
                 low=float(gap[index] - half[index]),
                 high=float(gap[index] + half[index]),
                 n=len(own),
-                p_value=float(p_values[index]),
+                p_value=positive_p_value(float(p_values[index])),
             )
             for index, name in enumerate(MEANS)
         ]
@@ -168,14 +177,14 @@ def _comparisons(grouping: Grouping, row_groups: Rows, values: Numbers, groups: 
 
 
 def _welch(own: Numbers, rest: Numbers, gap: Numbers) -> tuple[Numbers, Numbers]:
-    """Standard errors of the differences of means, and two-sided p-values; NaN where nothing varies.
+    """Half widths of the 95% intervals of the differences of means, and two-sided p-values; NaN where nothing varies.
 
     Source: Welch (1947), Biometrika 34:28.
     """
     parts = np.stack([own.var(axis=0, ddof=1) / len(own), rest.var(axis=0, ddof=1) / len(rest)])
     variance = parts.sum(axis=0)
     varies = variance > 0
-    weight = np.divide(parts**2, variance**2, out=np.ones_like(parts), where=varies)
+    weight = np.divide(parts, variance, out=np.ones_like(parts), where=varies) ** 2
     freedom = 1.0 / (weight / np.array([[len(own) - 1], [len(rest) - 1]])).sum(axis=0)
     statistic = np.divide(np.abs(gap), np.sqrt(variance), out=np.full(gap.shape, np.nan), where=varies)
-    return np.sqrt(variance), 2.0 * special.stdtr(freedom, -statistic)
+    return special.stdtrit(freedom, 0.975) * np.sqrt(variance), 2.0 * special.stdtr(freedom, -statistic)

@@ -6,60 +6,53 @@ from typing import TYPE_CHECKING
 
 from auditbench.findings import Finding, Message, Severity
 from auditbench.results import Metric
-from auditbench.statistics import benjamini_hochberg
-from auditbench_fairness.comparisons import Comparison
 from auditbench_fairness.measures import ANALYZER, message
-from auditbench_fairness.rates import RATES
 from auditbench_fairness.summary import Measured
 
 if TYPE_CHECKING:
     from auditbench_fairness import Params
 
 NAMED_GROUPS = 5
-FALSE_DISCOVERY_RATE = 0.05
 
 
-def findings(measured: Measured, params: Params) -> tuple[Finding, ...]:
-    """Findings by fixed rules.
+def findings(measured: Measured, params: Params, label_spread: float | None = None) -> tuple[Finding, ...]:
+    """Findings by fixed rules. Intervals hold for all pairs of groups at once, so that many groups raise no alarm.
 
     `gap`: the interval of a demographic parity ratio lies below `reference_line`.
     `error_gap`: the interval of an equalized odds difference lies above `difference_line`.
-    Both only where the rate of at least one group differs from that of all other rows at an adjusted p-value below
-    `FALSE_DISCOVERY_RATE`: a largest gap over many small groups can be wide by chance.
+    `mean_error_gap`: the interval of a mean error difference lies above `mean_error_line` standard deviations.
     `small_groups`: groups of a feature have rows, and too few of them to estimate every rate.
     `one_group`: a feature has one value on all rows.
+
+    Args:
+        label_spread: Standard deviation of the labels of a regression task.
     """
-    told_apart = _told_apart(measured.comparisons)
-    found = [finding for metric in measured.disparity_metrics for finding in _gaps(metric, params, told_apart)]
+    found = [finding for metric in measured.disparity_metrics for finding in _gaps(metric, params, label_spread)]
     return (*found, *_sizes(measured))
 
 
-def _told_apart(comparisons: list[Comparison]) -> set[tuple[str, str, str]]:
-    """Feature, class and measure of the comparisons that a family-wide test tells from chance."""
-    adjusted = benjamini_hochberg([comparison.p_value for comparison in comparisons])
-    return {
-        (comparison.where["feature"], comparison.where.get("class", ""), comparison.measure)
-        for comparison, p_value in zip(comparisons, adjusted.tolist(), strict=True)
-        if p_value < FALSE_DISCOVERY_RATE
-    }
-
-
-def _gaps(metric: Metric, params: Params, told_apart: set[tuple[str, str, str]]) -> list[Finding]:
+def _gaps(metric: Metric, params: Params, label_spread: float | None) -> list[Finding]:
     if metric.interval is None:
         return []
-    place = metric.where["feature"], metric.where.get("class", "")
-    by_chance = {name for name in RATES if (*place, name) not in told_apart}
     if metric.name == "demographic_parity_ratio" and metric.interval.high < params.reference_line:
-        return [] if "selection_rate" in by_chance else [_gap("gap", "high", metric, params.reference_line)]
+        return [_gap("gap", "high", metric, params.reference_line)]
     if metric.name == "equalized_odds_difference" and metric.interval.low > params.difference_line:
-        chance = {"true_positive_rate", "false_positive_rate"} <= by_chance
-        return [] if chance else [_gap("error_gap", "medium", metric, params.difference_line)]
+        return [_gap("error_gap", "medium", metric, params.difference_line)]
+    if metric.name == "mean_error_difference" and label_spread is not None:
+        line = params.mean_error_line * label_spread
+        if metric.interval.low > line:
+            return [_gap("mean_error_gap", "medium", metric, line, deviations=params.mean_error_line)]
     return []
 
 
-def _gap(rule: str, severity: Severity, metric: Metric, line: float) -> Finding:
+def _gap(rule: str, severity: Severity, metric: Metric, line: float, **more: float) -> Finding:
     interval = metric.interval
-    values: dict[str, float | str | None] = {"feature": metric.where["feature"], "value": metric.value, "line": line}
+    values: dict[str, float | str | None] = {
+        "feature": metric.where["feature"],
+        "value": metric.value,
+        "line": line,
+        **more,
+    }
     if interval is not None:
         values |= {"low": interval.low, "high": interval.high}
     key = f"finding.{rule}"

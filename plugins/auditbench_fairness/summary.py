@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from auditbench.findings import Message
 from auditbench.results import Cell, Column, Metric, Table
 from auditbench_fairness.comparisons import Comparison
-from auditbench_fairness.measures import message
+from auditbench_fairness.measures import SMALLEST_SHOWN, message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,13 +17,11 @@ class Summary:
     Attributes:
         compared: Groups it is taken over.
         left_out: Groups with rows, too few of them for the rate.
-        undefined_replicates: Bootstrap replicates without a value.
     """
 
     metric: Metric
     compared: int
     left_out: int
-    undefined_replicates: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +78,7 @@ def group_table(metrics: list[Metric]) -> Table:
 
 
 def disparity_table(summaries: list[Summary]) -> Table:
-    """Every difference and ratio with its interval, the groups it is taken over, and the replicates left out."""
+    """Every difference and ratio with its interval, and the groups it is taken over and not."""
     classes = any("class" in summary.metric.where for summary in summaries)
     return Table(
         name="disparities",
@@ -89,10 +88,7 @@ def disparity_table(summaries: list[Summary]) -> Table:
             *((Column(name="class", label=message("column.class")),) if classes else ()),
             Column(name="measure", label=message("column.measure")),
             *(Column(name=name, label=message(f"column.{name}"), kind="number") for name in ("value", "low", "high")),
-            *(
-                Column(name=name, label=message(f"column.{name}"), kind="count")
-                for name in ("compared", "left_out", "undefined_replicates")
-            ),
+            *(Column(name=name, label=message(f"column.{name}"), kind="count") for name in ("compared", "left_out")),
             Column(name="note", label=message("column.note")),
         ),
         rows=tuple(_disparity_row(summary, classes) for summary in summaries),
@@ -104,15 +100,30 @@ def _group_row(
 ) -> tuple[Cell, ...]:
     feature, group, of_class = key
     values = [found[name].value if name in found else None for name in names]
-    reasons = [metric.reason for metric in found.values() if metric.reason is not None]
+    n = next(iter(found.values())).n
+    hidden = 0 < n < SMALLEST_SHOWN and all(value is None for value in values)
     return (
         feature,
         group,
         *((of_class or None,) if classes else ()),
-        next(iter(found.values())).n,
+        None if hidden else n,
         *values,
-        reasons[0] if reasons else None,
+        _row_note(found),
     )
+
+
+def _row_note(found: dict[str, Metric]) -> Message | None:
+    """Why measures of a group are undefined: the reason of all of them, or every such rate with what it lacks."""
+    reasons = {name: metric.reason for name, metric in found.items() if metric.reason is not None}
+    if not reasons:
+        return None
+    if len(reasons) == len(found) and len(set(map(_key, reasons.values()))) == 1:
+        return next(iter(reasons.values()))
+    return message(f"not_estimated.{'-'.join(reasons)}", minimum=next(iter(reasons.values())).values["minimum"])
+
+
+def _key(reason: Message) -> str:
+    return reason.key
 
 
 def _disparity_row(summary: Summary, classes: bool) -> tuple[Cell, ...]:
@@ -126,6 +137,5 @@ def _disparity_row(summary: Summary, classes: bool) -> tuple[Cell, ...]:
         metric.interval.high if metric.interval else None,
         summary.compared,
         summary.left_out,
-        summary.undefined_replicates,
         metric.reason,
     )

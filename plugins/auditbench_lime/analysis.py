@@ -11,11 +11,13 @@ from auditbench.data import TABULAR_INPUT
 from auditbench.findings import Finding, Message
 from auditbench.masking import (
     agreement_metrics,
+    earlier_attributions,
+    explained,
     fill_missing,
     importance_metrics,
     metric_interval,
-    sampled_rows,
-    value_ranks,
+    shared_out,
+    table_attribution,
 )
 from auditbench.results import AnalysisResult, Attribution, Metric, Note
 from auditbench.statistics import bootstrap_interval
@@ -34,35 +36,18 @@ CHUNK_ROWS = 10
 
 def analyze(context: AuditContext, params: Params) -> AnalysisResult:
     """Explain the rows that all explainers of this audit explain, and summarise."""
-    rows = context.explained_rows(params.rows)
-    background = context.data.background(params.background, context.rng("background"))
-    background_raw = background.inputs[TABULAR_INPUT]
-    work = partial(explain_chunk, model=context.model, background=background_raw, params=params)
-    arrays = context.map_rows(work, rows, chunk_rows=CHUNK_ROWS)
-    features = context.model.features
-    attribution = Attribution(
-        name="contributions",
-        method="lime.tabular",
-        values=arrays["values"],
-        player_names=tuple(feature.name for feature in features),
-        target_names=context.model.target_names,
-        base_values=arrays["intercepts"],
-        outputs=arrays["outputs"],
-        player_values=value_ranks(rows.inputs[TABULAR_INPUT], background_raw, features),
-        row_ids=rows.row_ids,
-        additive=False,
-        unit=context.model.facts.output,
-        model_rows=int(arrays["model_rows"].sum()),
-    )
-    counted = sampled_rows(len(rows), len(context.case_indices), len(context.data))
-    others = {name: result.attributions[0] for name, result in context.results.items() if result.attributions}
+    task = explained(context, rows=params.rows, background=params.background)
+    work = partial(explain_chunk, model=context.model, background=task.background_raw, params=params)
+    arrays = context.map_rows(work, task.rows, chunk_rows=CHUNK_ROWS)
+    attribution = table_attribution(context, task, arrays, method="lime.tabular", additive=False)
+    counted, others = task.counted, earlier_attributions(context)
     agreement = agreement_metrics("lime", attribution, others, counted, context.rng("agreement"))
     importance = importance_metrics("lime", attribution, counted, context.rng("importance"))
     fidelity = _local_fidelity(context, arrays["fidelity"][counted])
     return AnalysisResult(
         metrics=(*importance, *fidelity, *agreement),
         attributions=(attribution,),
-        notes=_notes(attribution, params, len(background), int(arrays["unseen"].any(axis=1).sum())),
+        notes=_notes(attribution, params, len(task.background), int(arrays["unseen"].any(axis=1).sum())),
         findings=_findings(fidelity, params.low_fidelity),
     )
 
@@ -88,11 +73,11 @@ def explain_chunk(
     )
     return {
         "values": fits.values,
-        "intercepts": fits.intercepts,
+        "base_values": fits.intercepts,
         "fidelity": fits.fidelity,
         "unseen": fits.unseen,
         "outputs": model.predict({TABULAR_INPUT: raw}),
-        "model_rows": np.diff((fits.model_rows + len(rows)) * np.arange(len(rows) + 1) // len(rows)),
+        "model_rows": shared_out(fits.model_rows + len(rows), len(rows)),
     }
 
 
@@ -122,6 +107,7 @@ def _median_fidelity(scores: npt.NDArray[np.float64], where: dict[str, str], rng
 
 
 def _findings(fidelity: tuple[Metric, ...], limit: float) -> tuple[Finding, ...]:
+    """Where the whole interval lies below the limit; the value alone counts where there is no interval."""
     return tuple(
         Finding(
             rule="lime.low_fidelity",
@@ -132,7 +118,7 @@ def _findings(fidelity: tuple[Metric, ...], limit: float) -> tuple[Finding, ...]
             where=metric.where,
         )
         for metric in fidelity
-        if metric.value is not None and metric.value < limit
+        if metric.value is not None and (metric.interval.high if metric.interval else metric.value) < limit
     )
 
 

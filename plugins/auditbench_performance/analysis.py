@@ -32,14 +32,14 @@ def analyze(context: AuditContext, params: Params) -> AnalysisResult:
     Raises:
         ModelError: Outputs that are NaN or infinite, or declared probabilities outside [0, 1].
     """
-    _require_finite(context.outputs)
+    outputs = context.finite_outputs()
     if context.data.task == "regression":
-        return _regression(context, params)
-    return _classification(context, params)
+        return _regression(context, params, context.model.decisions(outputs))
+    return _classification(context, params, outputs)
 
 
-def _regression(context: AuditContext, params: Params) -> AnalysisResult:
-    metrics = regression_metrics(context, params, context.model.decisions(context.outputs), context.data.y_true)
+def _regression(context: AuditContext, params: Params, y_pred: Numbers) -> AnalysisResult:
+    metrics = regression_metrics(context, params, y_pred, context.data.y_true)
     notes = (
         Note(kind="method", text=message("note.intervals_regression", replicates=params.replicates)),
         Note(kind="how_to_read", text=message("r2.how")),
@@ -49,11 +49,11 @@ def _regression(context: AuditContext, params: Params) -> AnalysisResult:
     return AnalysisResult(metrics=metrics, notes=notes, findings=findings(metrics, params))
 
 
-def _classification(context: AuditContext, params: Params) -> AnalysisResult:
+def _classification(context: AuditContext, params: Params, outputs: npt.NDArray[Any]) -> AnalysisResult:
     data, model = context.data, context.model
     y_true = data.y_true.astype("int64")
-    probabilities = _within_unit_interval(model.probabilities(context.outputs))
-    counts = confusion_matrix(y_true, model.decisions(context.outputs), len(data.classes))
+    probabilities = _within_unit_interval(model.probabilities(outputs))
+    counts = confusion_matrix(y_true, model.decisions(outputs), len(data.classes))
     if data.task == "binary-classification":
         metrics = binary_metrics(context, params, probabilities[:, 1], y_true, counts)
         curves = binary_curves(params, probabilities[:, 1], y_true, data.classes[1])
@@ -105,19 +105,6 @@ def _notes(context: AuditContext, params: Params) -> tuple[Note, ...]:
         Note(kind="limit", text=message("limit.base_rate")),
         Note(kind="limit", text=message("limit.calibration")),
     )
-
-
-def _require_finite(outputs: npt.NDArray[Any]) -> None:
-    import numpy as np
-
-    wrong = int(np.count_nonzero(~np.isfinite(outputs)))
-    if wrong:
-        raise ModelError(
-            "the model gives outputs that are not numbers",
-            found=f"{wrong} of {outputs.size} outputs NaN or infinite",
-            allowed="finite outputs",
-            fix="look for diverged training or unscaled inputs",
-        )
 
 
 def _within_unit_interval(probabilities: npt.NDArray[Any]) -> Numbers:

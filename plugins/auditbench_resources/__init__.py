@@ -24,7 +24,7 @@ METRICS = (
     "latency_p99",
     "throughput",
     "peak_memory",
-    "batch_memory",
+    "memory_growth",
     "training_time",
 )
 

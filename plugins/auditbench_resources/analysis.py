@@ -99,7 +99,7 @@ def _memory_metrics(memory: MemoryReading, rows: int) -> tuple[Metric, ...]:
     where = {"batch": str(rows)}
     missing = message("undefined.no_memory_meter")
     if memory.peak is None or memory.before is None:
-        names = ("peak_memory", "batch_memory")
+        names = ("peak_memory", "memory_growth")
         return tuple(metered(name, None, "MiB", n=0, where=where, reason=missing) for name in names)
     growth = memory.peak - memory.before
     suffix = "_cuda" if memory.meter == "cuda" else ""
@@ -113,12 +113,12 @@ def _memory_metrics(memory: MemoryReading, rows: int) -> tuple[Metric, ...]:
             method=f"peak_memory{suffix}",
         ),
         metered(
-            "batch_memory",
+            "memory_growth",
             growth / MEBIBYTE if growth > 0 else None,
             "MiB",
             n=memory.samples,
             where=where,
-            method=f"batch_memory{suffix}",
+            method=f"memory_growth{suffix}",
             reason=None if growth > 0 else message("undefined.no_growth"),
         ),
     )

@@ -11,11 +11,12 @@ from auditbench.data import TABULAR_INPUT
 from auditbench.findings import Finding, Message
 from auditbench.masking import (
     additivity_gap,
+    explained,
     fill_missing,
     importance_metrics,
     metric_interval,
-    sampled_rows,
-    value_ranks,
+    shared_out,
+    table_attribution,
 )
 from auditbench.results import AnalysisResult, Attribution, Metric, Note
 from auditbench.statistics import bootstrap_interval
@@ -36,28 +37,12 @@ LOCAL_ACCURACY_TOLERANCE = 1e-4
 
 def analyze(context: AuditContext, params: Params) -> AnalysisResult:
     """Explain the rows that all explainers of this audit explain, and summarise."""
-    rows = context.explained_rows(params.rows)
-    background = context.data.background(params.background, context.rng("background"))
-    background_raw = background.inputs[TABULAR_INPUT]
-    work = partial(explain_chunk, model=context.model, background=background_raw, params=params)
-    arrays = context.map_rows(work, rows, chunk_rows=CHUNK_ROWS)
-    features = context.model.features
-    method = chosen_method(params.method, len(features))
-    attribution = Attribution(
-        name="contributions",
-        method=f"shap.{method}",
-        values=arrays["values"],
-        player_names=tuple(feature.name for feature in features),
-        target_names=context.model.target_names,
-        base_values=arrays["base_values"],
-        outputs=arrays["outputs"],
-        standard_error=arrays.get("standard_error"),
-        player_values=value_ranks(rows.inputs[TABULAR_INPUT], background_raw, features),
-        row_ids=rows.row_ids,
-        unit=context.model.facts.output,
-        model_rows=int(arrays["model_rows"].sum()),
-    )
-    counted = sampled_rows(len(rows), len(context.case_indices), len(context.data))
+    task = explained(context, rows=params.rows, background=params.background)
+    work = partial(explain_chunk, model=context.model, background=task.background_raw, params=params)
+    arrays = context.map_rows(work, task.rows, chunk_rows=CHUNK_ROWS)
+    method = chosen_method(params.method, len(context.model.features))
+    attribution = table_attribution(context, task, arrays, method=f"shap.{method}")
+    counted = task.counted
     importance = importance_metrics("shap", attribution, counted, context.rng("importance"))
     output_range = np.ptp(context.outputs, axis=0)
     shares = _sensitive_shares(context, arrays["values"][counted], output_range)
@@ -66,7 +51,7 @@ def analyze(context: AuditContext, params: Params) -> AnalysisResult:
     return AnalysisResult(
         metrics=metrics,
         attributions=(attribution,),
-        notes=_notes(attribution, params, len(background)),
+        notes=_notes(attribution, params, len(task.background)),
         findings=(*_sensitive_findings(shares, params.sensitive_share), *_accuracy_finding(gap)),
     )
 
@@ -81,7 +66,7 @@ def explain_chunk(
 ) -> dict[str, npt.NDArray[np.generic]]:
     """Contributions of one chunk of rows; `model_rows` shares the chunk's count out over its rows."""
     raw = rows.inputs[TABULAR_INPUT]
-    explained = shapley_values(
+    found = shapley_values(
         lambda table: model.predict({TABULAR_INPUT: table}),
         fill_missing(raw, model.features),
         fill_missing(background, model.features),
@@ -92,13 +77,13 @@ def explain_chunk(
     )
     outputs = model.predict({TABULAR_INPUT: raw})
     arrays: dict[str, npt.NDArray[np.generic]] = {
-        "values": explained.values,
-        "base_values": np.tile(explained.base_value, (len(rows), 1)),
+        "values": found.values,
+        "base_values": np.tile(found.base_value, (len(rows), 1)),
         "outputs": outputs,
-        "model_rows": np.diff((explained.model_rows + len(rows)) * np.arange(len(rows) + 1) // len(rows)),
+        "model_rows": shared_out(found.model_rows + len(rows), len(rows)),
     }
-    if explained.standard_error is not None:
-        arrays["standard_error"] = explained.standard_error
+    if found.standard_error is not None:
+        arrays["standard_error"] = found.standard_error
     return arrays
 
 
@@ -175,6 +160,7 @@ def _ratio_of_sums(part: npt.NDArray[np.float64], total: npt.NDArray[np.float64]
 
 
 def _sensitive_findings(shares: tuple[Metric, ...], limit: float) -> tuple[Finding, ...]:
+    """Where the whole interval lies at or above the limit."""
     return tuple(
         Finding(
             rule="shap.sensitive_feature_matters",
@@ -188,7 +174,7 @@ def _sensitive_findings(shares: tuple[Metric, ...], limit: float) -> tuple[Findi
             where=metric.where,
         )
         for metric in shares
-        if metric.value is not None and metric.value >= limit
+        if metric.interval is not None and metric.interval.low >= limit
     )
 
 

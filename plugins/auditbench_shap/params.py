@@ -27,5 +27,6 @@ class Params(BaseModel):
         description="Coalitions a row: 2 x features + 2048 for `kernel`, 1000 x features for `sampling`, when absent.",
     )
     sensitive_share: Annotated[float, Field(gt=0, le=1)] = Field(
-        0.05, description="A sensitive feature with at least this share of all mean |contribution| is a finding."
+        0.05,
+        description="A sensitive feature whose share of all |contribution| has an interval at or above this is a finding.",
     )

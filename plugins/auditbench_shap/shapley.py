@@ -5,10 +5,11 @@ The analyzer knows this function alone, so that another engine can take the libr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from auditbench.masking import global_seed
 
 if TYPE_CHECKING:
     import numpy as np
@@ -76,7 +77,7 @@ def shapley_values(
     counted = _CountedPredict(predict)
     used = chosen_method(method, rows.shape[1])
     base_value = counted(background).mean(axis=0)
-    with _global_seed(rng):
+    with global_seed(rng):
         if used == "exact":
             values, standard_error = _exact(counted, rows, background)
         elif used == "permutation":
@@ -115,7 +116,7 @@ def _permutation(predict: Predict, rows: Numbers, background: Numbers, rounds: i
     import numpy as np
     import shap
 
-    explainer = shap.PermutationExplainer(predict, _masker(background), seed=int(np.random.randint(2**31)))  # noqa: NPY002 - see _global_seed
+    explainer = shap.PermutationExplainer(predict, _masker(background), seed=int(np.random.randint(2**31)))  # noqa: NPY002 - see `global_seed`
     cost = 2 * rows.shape[1] + 1
     drawn = np.stack([_row_by_row(explainer, rows, cost) for _ in range(rounds)])
     return drawn.mean(axis=0), drawn.std(axis=0, ddof=1) / np.sqrt(rounds)
@@ -152,16 +153,3 @@ def _by_target(values: Any) -> Numbers:
 
     array = np.asarray(values, dtype=np.float64)
     return array[:, np.newaxis, :] if array.ndim == 2 else np.ascontiguousarray(array.transpose(0, 2, 1))
-
-
-@contextmanager
-def _global_seed(rng: np.random.Generator) -> Iterator[None]:
-    """Seed numpy's global generator, which the library draws from, and put its state back."""
-    import numpy as np
-
-    state = np.random.get_state()  # noqa: NPY002
-    np.random.seed(int(rng.integers(2**32)))  # noqa: NPY002
-    try:
-        yield
-    finally:
-        np.random.set_state(state)  # noqa: NPY002

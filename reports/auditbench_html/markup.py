@@ -14,16 +14,31 @@ _VERBATIM = re.compile(r"(<style>.*?</style>|<script>.*?</script>)", re.DOTALL)
 
 
 def to_markup(value: Any) -> Any:
-    """Text as markup, with each name isolated from the direction of the words around it; other values unchanged."""
+    """Text as markup, with each name isolated from the direction of the words around it; other values unchanged.
+
+    What stands between backticks in words is code; one without a partner stays as it is.
+    """
     if not isinstance(value, Text):
         return value
-    parts = (Markup("<bdi>{}</bdi>").format(run.text) if run.kind == "name" else escape(run.text) for run in value.runs)
+    marks = sum(run.text.count("`") for run in value.runs if run.kind == "words")
+    tags = [Markup("<code>"), Markup("</code>")] * (marks // 2)
+    parts: list[str] = []
+    for run in value.runs:
+        if run.kind == "name":
+            parts.append(Markup("<bdi>{}</bdi>").format(run.text))
+            continue
+        first, *others = run.text.split("`")
+        parts.append(escape(first))
+        for other in others:
+            parts += [tags.pop(0) if tags else "`", escape(other)]
     return Markup("").join(parts)
 
 
 def plain(value: Any) -> str:
     """Text without markup, for attributes."""
-    return str(value)
+    if not isinstance(value, Text):
+        return str(value)
+    return "".join(run.text if run.kind == "name" else run.text.replace("`", "") for run in value.runs)
 
 
 def number(value: float) -> str:

@@ -16,7 +16,7 @@ from tests.distributions import write_distribution
 EXAMPLE = Path(__file__).parents[2] / "examples" / "01-adult" / "audit.toml"
 FEWER_ROWS = [
     f"--set=analyzers.{name}"
-    for name in ("shap.rows=8", "shap.background=10", "lime.rows=8", "captum.rows=8", "fairness.replicates=200")
+    for name in ("shap.rows=8", "shap.background=10", "lime.rows=8", "captum.rows=8")
 ]
 ROUNDING_ERRORS = {"local_accuracy_gap", "largest_standard_error"}
 ANALYZERS = {"performance", "shap", "lime", "captum", "fairness", "resources"}

@@ -14,16 +14,14 @@ from scipy.stats import fisher_exact as scipy_fisher_exact
 from sklearn.metrics import accuracy_score, precision_score
 
 from auditbench.results import AnalysisResult
-from auditbench.statistics import multinomial_replicates
 from auditbench.testing import given_outputs_subject, toy_context
 from auditbench_fairness import Params
 from auditbench_fairness.analysis import analyze
 from auditbench_fairness.comparisons import fisher_exact
-from auditbench_fairness.groups import cells_of, groupings_of
-from auditbench_fairness.rates import RATES, counts_by_cell, disparities, rate_parts
+from auditbench_fairness.rates import rate_parts
 from tests.plugin_results import metric_of
 
-EVERY_GROUP = Params(minimum_group=1, minimum_outcomes=1, replicates=40)
+EVERY_GROUP = Params(minimum_group=1, minimum_outcomes=1)
 PEERS = {
     "selection_rate": fairlearn.selection_rate,
     "true_positive_rate": fairlearn.true_positive_rate,
@@ -112,25 +110,6 @@ def test_with_empty_cells_we_say_why_where_fairlearn_gives_0_or_nan(rows: list[t
             assert metric.value == pytest.approx(peer(y_true, y_pred, sensitive_features=group)), name
 
 
-def test_multinomial_replicates_give_the_intervals_of_a_row_bootstrap() -> None:
-    """Standard errors of both, a plain loop over resampled rows being the slower and simpler one."""
-    y_true, y_pred, sex, _ = sample(600, 7)
-    cells = cells_of({"sex": sex})
-    (grouping,) = groupings_of(cells, 1)
-    estimated = np.ones((2, len(RATES)), dtype=bool)
-    counts = grouping.totals(counts_by_cell(cells.row_cells, 2, y_true, y_pred, 2))
-    fast = disparities(multinomial_replicates(counts, 2000, np.random.default_rng(0)), estimated, RATES)
-    rng, slow = np.random.default_rng(1), []
-    for _ in range(2000):
-        picks = rng.integers(0, 600, 600)
-        drawn = grouping.totals(counts_by_cell(cells.row_cells[picks], 2, y_true[picks], y_pred[picks], 2))
-        slow.append({name: float(value) for name, value in disparities(drawn, estimated, RATES).items()})
-    for name, values in fast.items():
-        rows = np.array([replicate[name] for replicate in slow])
-        assert np.nanstd(values) == pytest.approx(np.nanstd(rows), rel=0.1), name
-        assert np.nanmean(values) == pytest.approx(np.nanmean(rows), abs=0.01), name
-
-
 @given(a=st.tuples(st.integers(0, 40), st.integers(0, 40)), b=st.tuples(st.integers(0, 40), st.integers(0, 40)))
 def test_exact_test_equals_scipy(a: tuple[int, int], b: tuple[int, int]) -> None:
     if sum(a) == 0 or sum(b) == 0:
@@ -142,6 +121,15 @@ def test_exact_test_equals_scipy(a: tuple[int, int], b: tuple[int, int]) -> None
 def test_exact_test_of_many_rows_equals_scipy() -> None:
     ours = fisher_exact(40_300, 100_000, 80_100, 200_000)
     assert ours == pytest.approx(scipy_fisher_exact([[40_300, 59_700], [80_100, 119_900]]).pvalue, rel=1e-5)
+
+
+def test_exact_test_never_gives_0() -> None:
+    for hits in (600, 5000, 100_000):
+        p_value = fisher_exact(hits, hits, 0, 2 * hits)
+        assert 0 < p_value < 1e-300
+    assert fisher_exact(100, 250, 400, 500) == pytest.approx(
+        scipy_fisher_exact([[100, 150], [400, 100]]).pvalue, rel=1e-6
+    )
 
 
 @given(counts=st.lists(st.integers(0, 5), min_size=12, max_size=12))

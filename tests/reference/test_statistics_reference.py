@@ -22,14 +22,6 @@ def test_wilson_equals_scipy(level: float) -> None:
         assert bounds == pytest.approx([theirs.low, theirs.high], abs=1e-12)
 
 
-def test_log_ratio_equals_scipy() -> None:
-    for counts in [(30, 100, 40, 80), (1, 5, 4, 9), (7, 7, 3, 40)]:
-        mine = stats.log_ratio_interval(*counts)
-        theirs = scipy.stats.contingency.relative_risk(*counts)
-        bounds = theirs.confidence_interval(0.95)
-        assert (mine.estimate, mine.low, mine.high) == pytest.approx((theirs.relative_risk, bounds.low, bounds.high))
-
-
 def test_benjamini_hochberg_equals_scipy_on_2000_vectors() -> None:
     rng = np.random.default_rng(0)
     for _ in range(2000):
@@ -68,8 +60,7 @@ def test_sign_flips_equal_scipys_permutation_test() -> None:
     assert mine.p_value == pytest.approx(min(1.0, theirs.pvalue))
 
 
-@pytest.mark.parametrize("method", ["percentile", "bca"])
-def test_bootstrap_of_a_correlation_equals_scipy(method: Any) -> None:
+def test_bootstrap_of_a_correlation_equals_scipy() -> None:
     rng = np.random.default_rng(1)
     x = rng.normal(size=60)
     y = x + rng.normal(size=60)
@@ -78,9 +69,9 @@ def test_bootstrap_of_a_correlation_equals_scipy(method: Any) -> None:
         a, b = a - a.mean(axis=axis, keepdims=True), b - b.mean(axis=axis, keepdims=True)
         return (a * b).sum(axis=axis) / np.sqrt((a**2).sum(axis=axis) * (b**2).sum(axis=axis))
 
-    mine = stats.bootstrap_interval(correlation, [x, y], rng=rng, replicates=20_000, method=method)
+    mine = stats.bootstrap_interval(correlation, [x, y], rng=rng, replicates=20_000)
     theirs = scipy.stats.bootstrap(
-        (x, y), correlation, paired=True, vectorized=True, n_resamples=20_000, method=method, rng=rng
+        (x, y), correlation, paired=True, vectorized=True, n_resamples=20_000, method="percentile", rng=rng
     ).confidence_interval
     assert (mine.low, mine.high) == pytest.approx((theirs.low, theirs.high), abs=0.008)
 

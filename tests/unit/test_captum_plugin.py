@@ -14,11 +14,13 @@ from pydantic import ValidationError
 from torch import nn
 
 import auditbench_captum
+from auditbench.data import FeatureSpec
 from auditbench.results import AnalysisResult, Metric
 from auditbench.testing import ToySubject, missing_words, toy_context, toy_subject
 from auditbench.worker.analysis import unmet_need
 from auditbench_captum import Params
 from auditbench_captum.analysis import analyze
+from auditbench_captum.gradients import gradient_attributions
 from auditbench_captum.methods import METHODS
 
 (ANALYZER,) = auditbench_captum.auditbench_analyzers()
@@ -118,6 +120,44 @@ def test_methods_without_a_sum_say_so(method: Any) -> None:
     assert gap.reason.key == "captum.not_additive"
     assert not result.attributions[0].additive
     assert missing_words(ANALYZER, result) == ()
+
+
+def test_saliency_of_a_category_is_its_steepest_column_not_the_sum() -> None:
+    subject, params = toy_subject(), Params(rows=6, method="saliency")
+    (block,) = explain(subject, params).attributions
+    weights = np.abs(subject.model.module.weight.detach().numpy()[0])
+    expected = [max(weights[feature.start : feature.stop]) for feature in subject.model.features]
+    np.testing.assert_allclose(block.values[:, 0], np.tile(expected, (6, 1)), rtol=1e-6)
+    assert block.unit == "logit per encoded unit"
+
+
+def test_more_categories_without_effect_change_no_saliency() -> None:
+    def saliencies(categories: int) -> Any:
+        columns = torch.zeros((1, 2, categories))
+        columns[0, :, 0] = torch.tensor([3.0, 2.0])
+        columns[0, 1, 1:] = 2.0
+        width = 2 * categories
+        layer = nn.Linear(width, 1)
+        layer.weight.data = columns.reshape(1, width)
+        features = tuple(
+            FeatureSpec(name=name, kind="category", categories=("x",) * (categories - 1), start=start, stop=stop)
+            for name, start, stop in (("a", 0, categories), ("b", categories, width))
+        )
+        encoded = torch.zeros((1, width))
+        found = gradient_attributions(
+            layer.eval(),
+            encoded,
+            encoded,
+            np.zeros((1, 1)),
+            features,
+            params=Params(method="saliency"),
+            output_range=np.ones(1),
+            batch_rows=8,
+            rng=np.random.default_rng(0),
+        )
+        return found.values[0, 0].tolist()
+
+    assert saliencies(3) == saliencies(40) == [3.0, 2.0]
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -29,6 +29,8 @@ max = 1
 
 def write(folder: Path, text: str | bytes) -> Path:
     path = folder / "audit.toml"
+    (folder / "rows.csv").touch()
+    (folder / "model").mkdir(exist_ok=True)
     path.write_bytes(text.encode() if isinstance(text, str) else text)
     return path
 
@@ -117,6 +119,35 @@ def test_what_single_tables_cannot_see(tmp_path: Path, tail: str, where: str, wo
     (problem,) = problems(tmp_path, f"{GOOD}\n{tail}\n")
     assert problem.where == where
     assert words in "\n".join(problem.lines())
+
+
+def test_names_gates_and_files_are_said_together_with_wrong_keys(tmp_path: Path) -> None:
+    text = (
+        GOOD.replace('target = "y"', 'targe = "y"').replace("rows.csv", "absent.csv").replace("max = 1", "max = '1'")
+        + "[analyzers.valu]\n[[gates]]\nmetric = 'nosuch.m'\nmin = 0\n[report]\nformats = ['htlm', 'json']\n"
+        "[[waivers]]\ngate = 'nosuch.n'\nuntil = '2030-02-30'\nby = 'A'\n"
+    ).replace("[audit]", "[audit]\nplugins = ['shap', 'shap-more', 'nobody']")
+    found = {problem.where: "\n".join(problem.lines()) for problem in problems(tmp_path, text)}
+    assert set(found) == {
+        "data.targe", "data.target", "data.test", "analyzers.valu", "gates[0].max", "gates[1].metric", "report.formats",
+        "audit.plugins[1]", "audit.plugins[2]", "waivers[0].gate", "waivers[0].until", "waivers[0].reason",
+    }  # fmt: skip
+    assert "did you mean `html`?" in found["report.formats"]
+    assert "did you mean `shap`?" in found["audit.plugins[1]"]
+    assert "did you mean `nosuch.m`?" in found["waivers[0].gate"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("analyzers = 1\ngates = 2\nwaivers = 'x'\naudit = 3\nreport = []\nmodel = 1\ndata = 0", id="no-tables"),
+        pytest.param(GOOD + "[[gates]]\nmetric = 5\nwhere = 1\n[[waivers]]\ngate = 'x.y'\n", id="a-gate-without-id"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_read_is_not_checked_further(tmp_path: Path, text: str) -> None:
+    found = [problem.where for problem in problems(tmp_path, text)]
+    assert found
+    assert not [where for where in found if where.endswith("].gate") or where.startswith("analyzers.")]
 
 
 def test_toml_errors_name_line_and_column(tmp_path: Path) -> None:

@@ -143,8 +143,26 @@ def test_labels_outside_the_classes_are_refused(tmp_path: Path) -> None:
     assert "allowed: 'no', 'yes'" in text
 
 
+@pytest.mark.parametrize("task", ["binary-classification", "multiclass-classification"])
+def test_a_label_that_only_the_test_rows_have_is_no_class(tmp_path: Path, task: Task) -> None:
+    test = TEST.assign(label=["yes", "maybe", "no"])
+    text = refused(tmp_path, test=test, task=task)
+    assert "data.target: the target 'label' has labels that are none of the classes" in text
+    assert "found: 'maybe' in row 2" in text
+    assert "allowed: 'no', 'yes'" in text
+    assert "fix: correct the labels, or name every class in data.classes and train the model on them" in text
+    if task == "multiclass-classification":
+        assert evaluation(tmp_path, test, task=task, classes=("no", "maybe", "yes")).classes == ("no", "maybe", "yes")
+
+
+def test_classes_are_those_of_the_test_rows_without_training_rows(tmp_path: Path) -> None:
+    test = TEST.assign(label=["yes", "maybe", "no"])
+    for train in (None, TRAIN.head(0)):
+        assert evaluation(tmp_path, test, train, "multiclass-classification").classes == ("maybe", "no", "yes")
+
+
 def test_three_labels_are_not_binary(tmp_path: Path) -> None:
-    text = refused(tmp_path, test=TEST.assign(label=["yes", "maybe", "no"]))
+    text = refused(tmp_path, train=pd.concat([TRAIN, TRAIN.assign(label="maybe")]))
     assert "the target 'label' has 3 labels" in text
     assert 'model.task = "multiclass-classification"' in text
 

@@ -56,7 +56,7 @@ def test_encoder_equals_pandas_and_sklearn(
         if name.startswith("c"):
             test.loc[0, name] = "never seen"
     types = {name: "number" if name.startswith("n") else "category" for name in train.columns if name != "y"}
-    train.to_parquet(folder / "train.parquet")
+    train.assign(only_here=0).to_parquet(folder / "train.parquet")
     test.to_parquet(folder / "test.parquet")
     table = DataTable(test="test.parquet", train="train.parquet", target="y", types=types)
     source = open_source(table, folder, {})

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from pydantic import ValidationError
 
@@ -88,6 +90,71 @@ def test_declared_types_win(tmp_path: Path) -> None:
     note = source.test.columns["note"]
     assert isinstance(note, NumberColumn)
     np.testing.assert_array_equal(note.values, [1.0, 2.5, np.nan, 4.0])
+
+
+ZIPS = b"""zip,level,id,n,label
+01234,1,007,1,yes
+00501,1.0,7,NA,no
+,2,NA,3,NA
+NA,null,,4,None
+None,nan,1e3,5,yes
+"""
+
+
+def texts(source: TableSource, name: str) -> list[str | None]:
+    column = source.test.columns[name]
+    assert isinstance(column, CategoryColumn)
+    return [None if code < 0 else column.names[code] for code in column.codes]
+
+
+def test_declared_categories_and_ids_of_csv_are_the_text_that_stands_there(tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_bytes(ZIPS)
+    source = source_of(tmp_path, test="rows.csv", id="id", types={"zip": "category", "level": "category"})
+    assert texts(source, "zip") == ["01234", "00501", None, "NA", "None"]
+    assert texts(source, "level") == ["1", "1.0", "2", "null", "nan"]
+    assert texts(source, "label") == ["yes", "no", None, "None", "yes"]  # not declared: missing words are missing
+    assert source.test.ids is not None
+    assert source.test.ids.tolist() == ["007", "7", "NA", "row 4", "1e3"]
+    numbers = source.test.columns["n"]
+    assert isinstance(numbers, NumberColumn)
+    np.testing.assert_array_equal(numbers.values, [1, np.nan, 3, 4, 5])
+
+
+def test_declared_categories_are_text_in_both_csv_files(tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_bytes(ZIPS)
+    (tmp_path / "train.csv").write_bytes(b"zip,label\n00501,no\nnan,yes\n")
+    source = source_of(
+        tmp_path, test="rows.csv", train="train.csv", features=("zip",), types={"zip": "category"}, id="id"
+    )
+    assert source.train is not None
+    assert source.train.columns["zip"].names == ("00501", "nan")  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("name", ["rows.csv", "rows.parquet"])
+def test_group_names_that_look_missing_stay_text_when_declared(tmp_path: Path, name: str) -> None:
+    frame = ROWS.assign(city=["NA", "None", "null", "nan"])
+    source = source_of(tmp_path, test=write(tmp_path, frame, name), sensitive=("city",), types={"city": "category"})
+    assert texts(source, "city") == ["NA", "None", "null", "nan"]
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "category"])
+def test_nan_of_a_declared_category_is_missing(tmp_path: Path, dtype: str) -> None:
+    cells = pa.array([1.5, float("nan"), 2.0, None], pa.float32() if dtype == "float32" else pa.float64())
+    codes = cells.dictionary_encode() if dtype == "category" else cells
+    pq.write_table(pa.table({"code": codes, "label": ["a", "b", "a", "b"]}), tmp_path / "rows.parquet")
+    source = source_of(tmp_path, types={"code": "category"})
+    assert texts(source, "code") == ["1.5", None, "2", None]
+
+
+@pytest.mark.parametrize("copied", [False, True])
+def test_the_test_rows_as_training_rows_are_refused(tmp_path: Path, copied: bool) -> None:
+    write(tmp_path)
+    if copied:
+        write(tmp_path, name="copy.parquet")
+    text = refused(tmp_path, train="copy.parquet" if copied else "./rows.parquet")
+    assert "AB200 data.train: the training rows are the evaluated rows" in text
+    assert "with the same bytes" in text
+    assert "in data.split" in text
 
 
 def test_text_that_is_no_number_is_named_with_its_row(tmp_path: Path) -> None:
@@ -235,9 +302,10 @@ def test_ragged_csv_is_refused(tmp_path: Path, content: bytes) -> None:
 
 def test_csv_in_another_encoding_is_refused(tmp_path: Path) -> None:
     (tmp_path / "rows.csv").write_bytes("age,city,label\n1,Malmö,yes\n".encode("latin-1"))
-    text = refused(tmp_path, test="rows.csv")
-    assert "column 'city' of rows.csv cannot be read as text" in text
-    assert "save the file in UTF-8" in text
+    for types in ({}, {"city": "category"}):
+        text = refused(tmp_path, test="rows.csv", types=types)
+        assert "column 'city' of rows.csv cannot be read as text" in text
+        assert "save the file in UTF-8" in text
 
 
 def test_byte_order_mark_is_no_part_of_a_name(tmp_path: Path) -> None:

@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats as scipy_stats
 
 import auditbench_fairness
 from auditbench import statistics as stats
 from auditbench.errors import ModelError
+from auditbench.messages import merge_catalogues
 from auditbench.results import AnalysisResult
 from auditbench.testing import given_outputs_subject, toy_context, toy_subject
 from auditbench_fairness import Params
 from auditbench_fairness.analysis import analyze
 from auditbench_fairness.groups import cells_of, groupings_of
-from auditbench_fairness.rates import RATES, counts_by_cell, one_against_rest, rate_parts, rates_of
+from auditbench_fairness.rates import RATES, counts_by_cell, one_against_rest
 from tests.plugin_results import analyzer_of, check_catalogue, check_result, finding_of, metric_of, rules_of
 
-EVERY_GROUP = Params(minimum_group=1, minimum_outcomes=1, replicates=60)
+EVERY_GROUP = Params(minimum_group=1, minimum_outcomes=1)
 SEX = ["F"] * 4 + ["M"] * 5
 Y_TRUE = [1, 1, 0, 0, 1, 1, 1, 0, 0]
 Y_PRED = [1, 0, 0, 0, 1, 1, 0, 1, 0]
@@ -99,7 +102,7 @@ def test_depth_of_intersections_is_a_parameter() -> None:
     features = {
         depth: {m.where["feature"] for m in measure([1, 0, 1, 0], [1, 0, 0, 1], params, **sensitive).metrics}
         for depth in (1, 2, 3)
-        for params in [Params(minimum_group=1, minimum_outcomes=1, replicates=40, intersections=depth)]
+        for params in [Params(minimum_group=1, minimum_outcomes=1, intersections=depth)]
     }
     assert features[1] == {"a", "b", "c"}
     assert features[2] == {*features[1], "a & b", "a & c", "b & c"}
@@ -109,19 +112,20 @@ def test_depth_of_intersections_is_a_parameter() -> None:
 def test_small_groups_and_rare_outcomes_are_not_estimated() -> None:
     cells = {("A", 1, 1): 30, ("A", 0, 0): 30, ("B", 1, 1): 9, ("B", 0, 0): 40, ("C", 1, 1): 10, ("C", 0, 0): 19}
     y_pred, y_true, group = rows_of(cells)
-    result = measure(y_pred, y_true, Params(replicates=60), area=group)
+    result = measure(y_pred, y_true, Params(), area=group)
     reasons = {
         (m.where["group"], m.name): m.reason.key.rpartition(".")[2]
         for m in result.metrics
         if "group" in m.where and m.reason is not None
     }
-    assert reasons == {("B", "true_positive_rate"): "few_outcomes", ("B", "precision"): "few_outcomes"} | {
-        ("C", rate): "small_group" for rate in RATES
-    }
+    assert reasons == {
+        ("B", "true_positive_rate"): "few_outcomes_hidden",
+        ("B", "precision"): "few_outcomes_hidden",
+    } | {("C", rate): "small_group" for rate in RATES}
     assert metric_of(result, "demographic_parity_difference", feature="area").value == pytest.approx(1 / 2 - 9 / 49)
     opportunity = metric_of(result, "equal_opportunity_difference", feature="area")
     assert opportunity.value is None
-    assert opportunity.reason.key == "fairness.undefined.fewer_than_two_groups"
+    assert opportunity.reason.key == "fairness.undefined.one_group"
     small = finding_of(result, "small_groups")
     assert small.title.values == {"n": 2, "total": 3, "feature": "area", "groups": "B, C"}
     gaps = next(table for table in result.tables if table.name == "disparities")
@@ -134,7 +138,7 @@ def test_no_ratio_when_nobody_is_selected() -> None:
     result = measure([0, 0, 0, 0], [1, 0, 1, 0], sex=["F", "F", "M", "M"])
     assert metric_of(result, "demographic_parity_difference", feature="sex").value == 0
     ratio = metric_of(result, "demographic_parity_ratio", feature="sex")
-    assert (ratio.value, ratio.reason.key) == (None, "fairness.undefined.zero_in_every_group")
+    assert (ratio.value, ratio.reason.key) == (None, "fairness.undefined.zero_denominator")
     precision = metric_of(result, "precision", feature="sex", group="F")
     assert (precision.value, precision.denominator) == (None, 0)
     assert precision.reason.key == "fairness.undefined.no_denominator"
@@ -145,14 +149,14 @@ def test_one_group_is_undefined_not_zero() -> None:
     result = measure(Y_PRED, Y_TRUE, sex=["F"] * 9)
     gaps = [m for m in result.metrics if "group" not in m.where]
     assert gaps
-    assert all(m.value is None and m.reason.key == "fairness.undefined.fewer_than_two_groups" for m in gaps)
+    assert all(m.value is None and m.reason.key == "fairness.undefined.one_group" for m in gaps)
     assert rules_of(result) == ["one_group"]
     assert metric_of(result, "selection_rate", feature="sex", group="F").value == pytest.approx(4 / 9)
     check_result(auditbench_fairness, result)
 
 
 @pytest.mark.parametrize("kind", ["binary", "constant", "multiclass", "regression"])
-@pytest.mark.parametrize("params", [EVERY_GROUP, Params(replicates=60)], ids=["every-group", "defaults"])
+@pytest.mark.parametrize("params", [EVERY_GROUP, Params()], ids=["every-group", "defaults"])
 def test_every_task_gives_a_valid_result_that_repeats(kind: Any, params: Params) -> None:
     context = toy_context(toy_subject(kind), analyzer="fairness", params=params)
     result = analyze(context, params)
@@ -209,27 +213,128 @@ def test_regression_means_by_hand() -> None:
 def test_a_wide_gap_is_a_finding_and_one_by_chance_is_not() -> None:
     cells = {("F", 0, 0): 400, ("F", 1, 1): 100, ("M", 0, 0): 250, ("M", 1, 1): 100, ("M", 0, 1): 150}
     y_pred, y_true, sex = rows_of(cells)
-    result = measure(y_pred, y_true, Params(replicates=200), sex=sex)
+    result = measure(y_pred, y_true, Params(), sex=sex)
     assert rules_of(result) == ["gap", "error_gap"]
     assert finding_of(result, "gap").where == {"feature": "sex"}
     rng = np.random.default_rng(0)
     groups = np.repeat(list("abcdefghij"), 40)
-    chance = measure(rng.integers(0, 2, 400), rng.integers(0, 2, 400), Params(replicates=200), area=groups)
+    chance = measure(rng.integers(0, 2, 400), rng.integers(0, 2, 400), Params(), area=groups)
     assert metric_of(chance, "demographic_parity_ratio", feature="area").value < 0.8
     assert rules_of(chance) == []
 
 
-def test_interval_of_a_wide_gap_is_near_that_of_two_proportions() -> None:
+def test_interval_of_a_gap_between_two_groups_is_newcombes() -> None:
     cells = {("F", 0, 0): 700, ("F", 0, 1): 300, ("M", 0, 0): 500, ("M", 0, 1): 500}
     y_pred, y_true, sex = rows_of(cells)
     metric = metric_of(measure(y_pred, y_true, Params(), sex=sex), "demographic_parity_difference", feature="sex")
     newcombe = stats.newcombe_difference(500, 1000, 300, 1000)
-    assert (metric.interval.low, metric.interval.high) == pytest.approx((newcombe.low, newcombe.high), abs=0.006)
+    assert (metric.interval.low, metric.interval.high) == pytest.approx((newcombe.low, newcombe.high))
+    assert metric.interval.method == "simultaneous-newcombe"
+
+
+def test_n_counts_rows_and_the_denominator_what_the_rates_are_shares_of() -> None:
+    result = measure(Y_PRED, Y_TRUE, sex=SEX)
+    found = {m.name: (m.n, m.denominator) for m in result.metrics if "group" not in m.where}
+    assert found["demographic_parity_ratio"] == (9, 9)
+    assert found["equal_opportunity_difference"] == (9, 5)
+    assert found["false_positive_rate_difference"] == (9, 4)
+    assert found["equalized_odds_difference"] == (9, 9)
+    assert found["precision_ratio"] == (9, 4)
+    assert found["accuracy_difference_to_overall"] == (9, 9)
+    assert all(m.denominator is not None for m in result.metrics)
+
+
+def test_equalized_odds_bounds_hold_over_both_rates() -> None:
+    rng = np.random.default_rng(2)
+    y_true, y_pred, area = rng.integers(0, 2, 900), rng.integers(0, 2, 900), rng.choice(list("abc"), 900)
+    metric = metric_of(measure(y_pred, y_true, Params(), area=area), "equalized_odds_difference", feature="area")
+    sides = []
+    for label in (1, 0):
+        masks = [(y_true == label) & (area == group) for group in "abc"]
+        sides.append(([int(y_pred[mask].sum()) for mask in masks], [int(mask.sum()) for mask in masks]))
+    expected = stats.largest_difference(sides)
+    assert (metric.value, metric.interval.low, metric.interval.high) == pytest.approx(
+        (expected.estimate, expected.low, expected.high)
+    )
+
+
+def test_equal_groups_raise_findings_no_more_often_than_stated() -> None:
+    rng, raised = np.random.default_rng(6), 0
+    area = np.repeat(list("abcdefghij"), [500, 300, 200, 200, 100, 40, 40, 40, 40, 40])
+    for _ in range(100):
+        y_true = rng.random(len(area)) < 0.3
+        y_pred = rng.random(len(area)) < np.where(y_true, 0.7, 0.2)
+        raised += bool({"gap", "error_gap"} & set(rules_of(measure(y_pred, y_true, Params(), area=area))))
+    assert raised <= 5
+
+
+def groups_table(result: AnalysisResult) -> list[dict[str, Any]]:
+    table = next(table for table in result.tables if table.name == "groups")
+    return [dict(zip([column.name for column in table.columns], row, strict=True)) for row in table.rows]
+
+
+def test_a_row_names_every_undefined_rate_and_no_count_below_ten() -> None:
+    cells = {("A", 1, 1): 30, ("A", 0, 0): 30, ("B", 1, 1): 4, ("B", 0, 0): 40, ("C", 0, 0): 7, ("D", 0, 0): 19}
+    y_pred, y_true, area = rows_of(cells)
+    result = measure(y_pred, y_true, Params(), area=area)
+    rows = {row["group"]: row for row in groups_table(result)}
+    assert rows["A"]["note"] is None
+    assert rows["B"]["note"].key == "fairness.not_estimated.true_positive_rate-precision"
+    assert (rows["C"]["note"].key, rows["C"]["n"]) == ("fairness.undefined.small_group_hidden", None)
+    assert (rows["D"]["note"].key, rows["D"]["n"]) == ("fairness.undefined.small_group", 19)
+    say = merge_catalogues("en", analyzer_of(auditbench_fairness).messages["en"])
+    texts = [say.text(m.reason) for m in result.metrics if m.reason is not None]
+    texts += [say.text(row["note"]) for row in rows.values() if row["note"] is not None]
+    assert any("fewer than 10 rows" in text for text in texts)
+    assert not [text for text in texts if re.search(r"\b[1-9]\b", text)]
+    check_result(auditbench_fairness, result)
+
+
+@pytest.mark.parametrize("lacking", [{"A"}, {"B"}, {"C"}, {"A", "B"}, {"B", "C"}, {"A", "C"}, {"A", "B", "C"}])
+def test_every_combination_of_undefined_rates_has_words(lacking: set[str]) -> None:
+    rates = dict(zip("ABC", ("true_positive_rate", "false_positive_rate", "precision"), strict=True))
+    key = "fairness.not_estimated." + "-".join(rates[letter] for letter in sorted(lacking))
+    text = merge_catalogues("en", analyzer_of(auditbench_fairness).messages["en"]).say(key, minimum=10)
+    assert text.count("fewer than 10 rows") == len(lacking)
+
+
+def regression_of(gap: float, n: int = 200) -> AnalysisResult:
+    rng = np.random.default_rng(3)
+    y_true, sex = rng.normal(0, 10, 2 * n), np.repeat(["F", "M"], n)
+    y_pred = y_true + rng.normal(0, 2, 2 * n) + np.where(sex == "M", gap, 0.0)
+    subject = given_outputs_subject(y_pred, y_true, task="regression", output="value", sensitive_features={"sex": sex})
+    return analyze(toy_context(subject, analyzer="fairness"), Params())
+
+
+def test_a_clear_gap_in_mean_error_is_a_finding_and_a_small_one_is_not() -> None:
+    assert rules_of(regression_of(3.0)) == ["mean_error_gap"]
+    finding = finding_of(regression_of(3.0), "mean_error_gap")
+    assert finding.title.values["low"] > finding.title.values["line"]
+    check_result(auditbench_fairness, regression_of(3.0))
+    assert rules_of(regression_of(1.0)) == []  # its interval straddles the line of one tenth of a standard deviation
+
+
+def test_comparisons_of_means_use_welchs_interval_and_test() -> None:
+    rng = np.random.default_rng(7)
+    y_true, sex = rng.normal(0, 1, 50), np.repeat(["F", "M"], [8, 42])
+    y_pred = y_true + np.where(sex == "M", rng.normal(0, 3, 50), rng.normal(1, 1, 50))
+    subject = given_outputs_subject(y_pred, y_true, task="regression", output="value", sensitive_features={"sex": sex})
+    params = EVERY_GROUP.model_copy(update={"minimum_group": 2})
+    result = analyze(toy_context(subject, analyzer="fairness"), params)
+    table = next(table for table in result.tables if table.name == "comparisons")
+    names = [column.name for column in table.columns]
+    rows = {row[names.index("measure")].key: dict(zip(names, row, strict=True)) for row in table.rows}
+    error = y_pred - y_true
+    test = scipy_stats.ttest_ind(error[sex == "F"], error[sex == "M"], equal_var=False)
+    bounds, row = test.confidence_interval(0.95), rows["fairness.mean_error"]
+    assert (row["low"], row["high"], row["p_value"]) == pytest.approx((bounds.low, bounds.high, test.pvalue))
+    metric = metric_of(result, "mean_error_difference", feature="sex")
+    assert metric.interval.method == "simultaneous-t"
 
 
 def test_comparisons_are_listed_once_and_adjusted_over_the_family() -> None:
     y_pred, y_true, sex = rows_of({("F", 1, 1): 20, ("F", 0, 0): 40, ("M", 1, 1): 40, ("M", 0, 0): 20})
-    table = next(t for t in measure(y_pred, y_true, Params(replicates=60), sex=sex).tables if t.name == "comparisons")
+    table = next(t for t in measure(y_pred, y_true, Params(), sex=sex).tables if t.name == "comparisons")
     names = [column.name for column in table.columns]
     rows = [dict(zip(names, row, strict=True)) for row in table.rows]
     assert {row["group"] for row in rows} == {"F"}
@@ -292,13 +397,6 @@ def test_one_class_against_the_rest_keeps_every_row(counts: list[int], index: in
     rest = [i for i in range(3) if i != index]
     assert (tp, fn, fp) == (table[index, index], table[index, rest].sum(), table[rest, index].sum())
     assert tn == table[np.ix_(rest, rest)].sum()
-
-
-@given(counts=st.lists(st.integers(0, 3), min_size=4, max_size=4))
-def test_rates_are_undefined_exactly_without_denominator(counts: list[int]) -> None:
-    table = np.array(counts).reshape(2, 2)
-    _, trials = rate_parts(table)
-    assert (np.isnan(rates_of(table)) == (trials == 0)).all()
 
 
 def test_many_combinations_keep_only_those_that_occur() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from auditbench.config import GateTable, WaiverTable
-from auditbench.errors import ExitCode
+from auditbench.errors import ExitCode, ResultError
 from auditbench.findings import GateDecision, Message
 from auditbench.gates import decide, gate_ids, verdict, worst_exit_code
 from auditbench.results import AnalysisResult, Interval, Metric
@@ -48,6 +48,15 @@ def only(gates: GateTable, *results: AnalysisResult, waivers: tuple[WaiverTable,
         pytest.param({"min": 0.8}, metric(0.9, 0.79, 0.95), "inconclusive", id="interval-crosses-below"),
         pytest.param({"min": 0.8, "max": 0.92}, metric(0.9, 0.85, 0.95), "inconclusive", id="interval-crosses-above"),
         pytest.param({"min": 0.8}, metric(0.7, 0.6, 0.79), "fail", id="interval-outside"),
+        pytest.param({"min": 0.8}, metric(0.7, 0.85, 0.95), "inconclusive", id="value-below-its-own-interval"),
+        pytest.param(
+            {"max": 0.8, "min": None}, metric(0.9, 0.6, 0.7), "inconclusive", id="value-above-its-own-interval"
+        ),
+        pytest.param({"min": 0.8}, metric(0.9, 0.6, 0.7), "inconclusive", id="value-inside-interval-outside"),
+        pytest.param({"min": 0.8}, metric(0.7, no_interval="not_estimated"), "fail", id="not-estimated-and-outside"),
+        pytest.param(
+            {"min": None, "max": 0.8}, metric(0.9, no_interval="not_estimated"), "fail", id="not-estimated-and-above"
+        ),
         pytest.param({"min": 0.8}, metric(0.7, 0.6, 0.8), "inconclusive", id="interval-touches-the-limit"),
         pytest.param(
             {"min": 0.8, "decide": "estimate"}, metric(0.81, 0.5, 0.9), "pass", id="estimate-ignores-interval"
@@ -169,7 +178,17 @@ def test_verdict_of_every_combination(
         pytest.param([result(status="not_applicable", reason=WHY)], 5, "nothing_evaluated", 4, id="none-applies"),
         pytest.param([result(metric())], 5, "no_gates", 0, id="no-gates"),
         pytest.param([result(status="timed_out", reason=WHY)], 5, "evidence_incomplete", 3, id="timed-out"),
-        pytest.param([result(status="failed", reason=WHY, required=False)], 5, "no_gates", 0, id="not-required"),
+        pytest.param(
+            [result(status="failed", reason=WHY, required=False)], 5, "nothing_evaluated", 4, id="only-one-not-required"
+        ),
+        pytest.param(
+            [result(metric()), result(analyzer="b", status="failed", reason=WHY, required=False)], 5, "no_gates", 0,
+            id="one-not-required",
+        ),
+        pytest.param(
+            [result(status="not_applicable", reason=WHY), result(status="failed", reason=WHY, required=False)], 5,
+            "nothing_evaluated", 4, id="none-applies-or-succeeds",
+        ),
         pytest.param(
             [result(metric()), result(analyzer="b", status="not_applicable", reason=WHY)], 5, "no_gates", 0,
             id="not-applicable-is-not-missing",
@@ -182,6 +201,36 @@ def test_verdict_of_every_combination(
 )  # fmt: skip
 def test_verdict_without_gates(results: list[AnalysisResult], rows: int, word: str, code: int) -> None:
     assert verdict((), results, rows=rows) == (word, ExitCode(code))
+
+
+STATUSES = ("ok", "not_applicable", "skipped", "failed", "timed_out")
+
+
+@pytest.mark.parametrize(
+    ("statuses", "required"),
+    list(itertools.product(itertools.product(STATUSES, repeat=2), itertools.product((True, False), repeat=2))),
+)
+def test_without_a_result_that_is_ok_nothing_passes(statuses: tuple[Any, Any], required: tuple[bool, bool]) -> None:
+    results = [
+        result(metric(), analyzer=name, status=status, required=needed, reason=None if status == "ok" else WHY)
+        for name, status, needed in zip("ab", statuses, required, strict=True)
+    ]
+    word, code = verdict((), results, rows=5)
+    lost = {status for status, needed in zip(statuses, required, strict=True) if needed}
+    missing = bool(lost & {"skipped", "failed", "timed_out"})
+    if "ok" in statuses:
+        assert code == (ExitCode.INCOMPLETE if missing else ExitCode.PASSED)
+    elif missing and set(statuses) & {"failed", "timed_out"}:
+        assert (word, code) == ("evidence_incomplete", ExitCode.INCOMPLETE)
+    else:
+        assert (word, code) == ("nothing_evaluated", ExitCode.NOTHING_EVALUATED)
+
+
+@pytest.mark.parametrize("rows", [{"n": 0}, {"n": -1}, {"denominator": 0}, {"n": 0, "no_interval": "count"}])
+def test_a_value_rests_on_rows(rows: dict[str, Any]) -> None:
+    with pytest.raises(ResultError, match=">= 1"):
+        metric(0.9, **rows)
+    assert metric(None, reason=WHY, **rows).value is None
 
 
 def test_precedence_of_exit_codes() -> None:

@@ -10,17 +10,18 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import spearmanr
+from scipy.special import expit
+from scipy.special import softmax as scipy_softmax
 
 import auditbench_html
 from auditbench.findings import Message
 from auditbench.messages import Catalogue
-from auditbench_html.markup import compact, to_markup
-from auditbench_html.view.attributions import sampled
+from auditbench_html.markup import compact, plain, to_markup
 from auditbench_html.view.findings import rows_to_settle
-from auditbench_html.view.importance import rank_correlation
 from auditbench_html.view.numbers import estimate, fixed, limit_number, share, short, signed
 from auditbench_html.view.scales import round_step, scale_for
+from auditbench_html.view.scores import sigmoid, softmax
+from auditbench_html.view.swarm import sampled
 from auditbench_html.view.text import LONGEST_NAME, Slugs, Text, Words, clean, name_text, words
 from tests.html_fixture import gate
 
@@ -67,9 +68,9 @@ def test_every_key_of_the_catalogue_is_used() -> None:
         "kind.",
         "nav.group.",
     }
-    formed |= {"step.correct_", "step.settle_", "step.finish_"} | {
+    formed |= {"step.decide", "step.correct", "step.settle", "step.finish"} | {
         f"{start}."
-        for start in ("state_label", "topic", "analyzer", "no_interval", "how", "series", "exit", "month", "stage")
+        for start in ("state_label", "topic", "analyzer", "no_interval", "how", "series", "exit", "month", "stage", "method", "base")
     }
     unused = [key for key in CATALOGUE if f'"{key}"' not in text and not key.startswith(tuple(formed))]
     assert unused == []
@@ -196,15 +197,14 @@ def test_round_step_is_the_next_round_number(rough: float) -> None:
     assert rough * (1 - 1e-6) <= step <= rough * 2.5001
 
 
-def test_rank_correlation_equals_scipy() -> None:
-    first = {"a": 3.0, "b": 1.0, "c": 2.0, "d": 2.0, "e": 0.5}
-    second = {"a": 0.2, "b": 0.9, "c": 0.3, "d": 0.1, "e": 0.9}
-    wanted = spearmanr([first[k] for k in sorted(first)], [second[k] for k in sorted(first)]).statistic
-    assert rank_correlation(first, second) == pytest.approx(wanted)
+@given(st.floats(-1e300, 1e300))
+def test_sigmoid_of_any_logit_equals_scipy(logit: float) -> None:
+    assert sigmoid(logit) == pytest.approx(float(expit(logit)), rel=1e-12)
 
 
-def test_rank_correlation_of_equal_values_is_undefined() -> None:
-    assert rank_correlation({"a": 1.0, "b": 1.0, "c": 1.0}, {"a": 1.0, "b": 2.0, "c": 3.0}) is None
+@given(st.lists(st.floats(-1e300, 1e300), min_size=1, max_size=6))
+def test_softmax_of_any_scores_equals_scipy(scores: list[float]) -> None:
+    assert softmax(scores) == pytest.approx(tuple(scipy_softmax(scores)), rel=1e-9, abs=1e-300)
 
 
 def test_rows_to_settle_follow_the_square_root_law() -> None:
@@ -216,6 +216,29 @@ def test_rows_to_settle_follow_the_square_root_law() -> None:
 
 def test_rows_to_settle_say_nothing_on_the_limit() -> None:
     assert rows_to_settle(gate("g", "a.b", "inconclusive", minimum=0.6, value=0.6, low=0.5, high=0.7)) is None
+
+
+@pytest.mark.parametrize(
+    ("limits", "value", "low", "high", "factor"),
+    [
+        pytest.param((0.2, 0.8), 0.75, 0.65, 0.85, 4.0, id="only-the-upper-limit-is-crossed"),
+        pytest.param((0.2, 0.8), 0.25, 0.15, 0.35, 4.0, id="only-the-lower-limit-is-crossed"),
+        pytest.param((0.4, 0.6), 0.5, 0.3, 0.7, None, id="both-are-crossed"),
+        pytest.param((0.1, 0.9), 0.5, 0.3, 0.7, None, id="none-is-crossed"),
+    ],
+)
+def test_rows_to_settle_use_the_limit_within_the_interval(
+    limits: tuple[float, float], value: float, low: float, high: float, factor: float | None
+) -> None:
+    decision = gate("g", "a.b", "inconclusive", minimum=limits[0], maximum=limits[1], value=value, low=low, high=high, n=9)
+    found = rows_to_settle(decision)
+    assert found is None if factor is None else found is not None and found[1] == pytest.approx(factor)
+
+
+def test_backticks_in_words_become_code_and_in_names_stay() -> None:
+    text = words("try `a<b`, `") + name_text("`x`") + words("` or `")
+    assert str(to_markup(text)) == "try <code>a&lt;b</code>, <code><bdi>`x`</bdi></code> or `"
+    assert plain(text) == "try a<b, `x` or "
 
 
 def test_rows_for_display_do_not_depend_on_their_order() -> None:

@@ -129,14 +129,28 @@ def test_fidelity_is_the_median_over_sampled_rows() -> None:
         assert metric.interval.low <= metric.value <= metric.interval.high <= 1
 
 
-def test_low_fidelity_is_found_from_the_stated_line_on() -> None:
+def test_low_fidelity_is_found_where_the_whole_interval_lies_below_the_line() -> None:
     (fidelity,) = metrics_named(explain(toy_subject()), "local_fidelity")
+    assert fidelity.interval is not None
     assert fidelity.value is not None
-    for line, expected in ((fidelity.value + 0.01, ["lime.low_fidelity"]), (fidelity.value - 0.01, [])):
-        params = QUICK.model_copy(update={"low_fidelity": line})
-        result = explain(toy_subject(), params)
+    assert fidelity.value + 1e-6 < fidelity.interval.high
+    for line, expected in (
+        (fidelity.interval.high + 1e-6, ["lime.low_fidelity"]),
+        (fidelity.interval.high - 1e-6, []),
+    ):
+        result = explain(toy_subject(), QUICK.model_copy(update={"low_fidelity": line}))
         assert [finding.rule for finding in result.findings] == expected
         assert missing_words(ANALYZER, result) == ()
+
+
+def test_low_fidelity_of_one_row_goes_by_its_value() -> None:
+    one_row = QUICK.model_copy(update={"rows": 1})
+    (fidelity,) = metrics_named(explain(toy_subject(), one_row), "local_fidelity")
+    assert fidelity.value is not None
+    assert fidelity.interval is None
+    for line, expected in ((fidelity.value + 1e-6, ["lime.low_fidelity"]), (fidelity.value - 1e-6, [])):
+        result = explain(toy_subject(), one_row.model_copy(update={"low_fidelity": line}))
+        assert [finding.rule for finding in result.findings] == expected
 
 
 def test_a_constant_model_has_no_fidelity_and_no_order() -> None:

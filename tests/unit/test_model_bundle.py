@@ -293,6 +293,21 @@ def test_a_description_beyond_the_limit_is_refused_before_it_is_read(
     assert "allowed: at most 100 bytes" in text
 
 
+def test_weights_beyond_the_size_of_the_architecture_are_refused_before_they_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = saved(tmp_path)
+    weights = 4 * (3 * 4 + 3 + 3 + 1)  # float32: two layers with their biases
+    most = weights + 64 * 1024 + 4 * 1024
+    with (path / "model.safetensors").open("r+b") as handle:
+        handle.truncate(most + 1)
+    monkeypatch.setattr("auditbench.models.bundle.parse_tensors", lambda *_: pytest.fail("the file was read"))
+    text = refused(path)
+    assert f"{path / 'model.safetensors'}: model.safetensors is too large" in text
+    assert f"found: {most + 1:,} bytes" in text
+    assert f"allowed: at most {most:,} bytes" in text
+
+
 def test_another_task_is_refused(tmp_path: Path) -> None:
     text = refused(saved(tmp_path), ModelTable(task="regression"))
     assert "model.task: the model was made for another task" in text

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -15,14 +16,18 @@ from auditbench.masking import (
     additivity_gap,
     agreement_matrix,
     agreement_metrics,
+    explained,
     fill_missing,
+    global_seed,
     importance_metrics,
     sampled_rows,
+    shared_out,
     spearman,
+    table_attribution,
     value_ranks,
 )
 from auditbench.results import Attribution
-from auditbench.testing import TOY_FEATURES, toy_subject
+from auditbench.testing import TOY_FEATURES, toy_context, toy_subject
 
 FEW_VALUES = arrays(np.float64, (2, 6), elements=st.sampled_from([0.0, 0.5, 1.0, 2.0, 3.0]))
 
@@ -144,3 +149,42 @@ def test_methods_with_other_players_are_not_compared() -> None:
     own, other = attribution([[[1.0, 2, 3]]]), attribution([[[1.0, 2, 3]]], players=("p", "q", "s"))
     assert agreement_metrics("toy", own, {"other": other}, slice(0, 1), np.random.default_rng(0)) == ()
     assert agreement_matrix("toy", own, {"other": other}, slice(0, 1)) is None
+
+
+@given(model_rows=st.integers(0, 10**6), rows=st.integers(1, 70))
+def test_model_rows_are_shared_out_without_a_rest(model_rows: int, rows: int) -> None:
+    shares = shared_out(model_rows, rows)
+    assert shares.shape == (rows,)
+    assert shares.sum() == model_rows
+    assert shares.max() - shares.min() <= 1
+
+
+def test_explained_rows_are_the_audits_own_and_the_block_keeps_their_order() -> None:
+    context = toy_context(toy_subject(missing=3), case_indices=(4, 2))
+    task = explained(context, rows=9, background=6)
+    assert task.rows.row_ids == context.explained_rows(9).row_ids
+    assert task.counted == slice(2, 9)
+    assert task.background_raw.shape == (6, len(TOY_FEATURES))
+    arrays = {
+        "values": np.ones((9, 1, 4)),
+        "base_values": np.zeros((9, 1)),
+        "outputs": np.full((9, 1), 4.0),
+        "model_rows": shared_out(31, 9),
+    }
+    block = table_attribution(context, task, arrays, method="toy")
+    assert (block.row_ids, block.model_rows, block.unit) == (task.rows.row_ids, 31, context.model.facts.output)
+    assert block.standard_error is None
+
+
+def test_global_generators_are_seeded_and_put_back() -> None:
+    def drawn() -> tuple[float, float]:
+        with global_seed(np.random.default_rng(4)):
+            return float(np.random.random()), float(torch.rand(1))  # noqa: NPY002
+
+    before = np.random.get_state()[1].copy(), torch.random.get_rng_state()  # noqa: NPY002
+    first = drawn()
+    with pytest.raises(ValueError, match="inside"), global_seed(np.random.default_rng(9)):
+        raise ValueError("inside")
+    assert drawn() == first
+    np.testing.assert_array_equal(before[0], np.random.get_state()[1])  # noqa: NPY002
+    assert torch.equal(before[1], torch.random.get_rng_state())

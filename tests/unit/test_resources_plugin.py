@@ -187,7 +187,7 @@ def test_an_absent_meter_is_undefined_not_zero(monkeypatch: pytest.MonkeyPatch) 
     nothing = MemoryReading(before=None, peak=None, meter="process", samples=0)
     monkeypatch.setattr("auditbench_resources.analysis.measure_memory", lambda call, device: nothing)
     result = analyze(context_of(), QUICK)
-    for name in ("peak_memory", "batch_memory"):
+    for name in ("peak_memory", "memory_growth"):
         metric = metric_of(result, name, batch="8")
         assert (metric.value, metric.reason.key) == (None, "resources.undefined.no_memory_meter")
     training = metric_of(result, "training_time")

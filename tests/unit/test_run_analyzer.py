@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import random
 from collections.abc import Callable
@@ -14,13 +15,16 @@ import torch
 
 from auditbench.contracts import Analyzer, Needs
 from auditbench.errors import AnalyzerNotPossible
+from auditbench.provenance import available_cpus
 from auditbench.record import plain
 from auditbench.registry import PluginEntry, Provided, Registry
-from auditbench.results import AnalysisResult, Artifact, Attribution, ImageOverlay, Matrix, Metric
+from auditbench.results import AnalysisResult, Attribution, ImageOverlay, Matrix, Metric
 from auditbench.testing import toy_context, toy_subject
 from auditbench.worker.analysis import Outcome, presentable, rerun, run_analyzer
-from auditbench.worker.array_store import write_array
+from auditbench.worker.array_store import with_stored, write_array
+from auditbench.worker.determinism import thread_count
 from auditbench.worker.state_guard import model_state
+from auditbench.worker.subject_opening import make_subject
 
 ORIGIN = PluginEntry(name="toy", module="m", distribution="toys", version="2.5")
 
@@ -110,8 +114,8 @@ def test_an_analyzer_may_say_that_it_does_not_apply() -> None:
             id="inf-where-nan-may-be",
         ),
         pytest.param(
-            AnalysisResult(artifacts=(Artifact(name="x", path=Path("/x"), media_type="", sha256=""),)),  # type: ignore[arg-type]
-            "Path", id="path",
+            AnalysisResult(metrics=(Metric(name="x", value=1.0, n=1, no_interval="exact", where={"a": Path("/x")}),)),  # type: ignore[dict-item]
+            "metrics[0].where.a", id="path",
         ),
     ],
 )  # fmt: skip
@@ -150,10 +154,27 @@ def test_arrays_go_to_files_and_the_rest_is_json(tmp_path: Path) -> None:
     )
     document = json.dumps(plain(outcome.result))
     assert str(tmp_path) not in document
-    files = sorted(path.name for path in (tmp_path / "arrays").iterdir())
+    files = sorted(path.relative_to(tmp_path).as_posix() for path in (tmp_path / "arrays").rglob("*.npy"))
     assert len(files) == 5
-    assert all(name.startswith("toy-") and f"arrays/{name}" in document for name in files)
-    np.testing.assert_array_equal(np.load(tmp_path / "arrays/toy-i-values.npy"), image.values)
+    assert all(name.startswith("arrays/toy/") and name in document for name in files)
+    np.testing.assert_array_equal(np.load(tmp_path / "arrays/toy/image_overlays/i/values.npy"), image.values)
+
+
+def test_no_two_blocks_share_a_file(tmp_path: Path) -> None:
+    """Names that were equal once their parts were joined by a hyphen, and the two kinds of block of one name."""
+    image = ImageOverlay(
+        name="a", title=plain_message(), row_id="1", image=np.zeros((2, 2)), values=np.full((2, 2), 3.0), unit="logit"
+    )
+    parts = (attribution(name="a", values=np.full((2, 1, 3), 1.0)), attribution(name="a-values"))
+    for name in ("toy", "toy-a"):
+        result = dataclasses.replace(AnalysisResult(attributions=parts, image_overlays=(image,)), analyzer=name)
+        with_stored(result, lambda name, array: write_array(tmp_path, name, array))
+    assert len(list((tmp_path / "arrays").rglob("*.npy"))) == 2 * (3 + 3 + 2)
+    values = (
+        np.load(tmp_path / "arrays/toy/attributions/a/values.npy"),
+        np.load(tmp_path / "arrays/toy/image_overlays/a/values.npy"),
+    )
+    assert [float(array.flat[0]) for array in values] == [1.0, 3.0]
 
 
 def plain_message() -> Any:
@@ -220,6 +241,72 @@ def test_rerun_takes_the_variant() -> None:
     assert seen == [7]
 
 
+def test_what_one_analyzer_sets_the_next_does_not_find() -> None:
+    handles: list[Any] = []
+
+    def disturb(context: Any, params: Any) -> AnalysisResult:
+        torch.set_default_dtype(torch.float64)
+        torch.set_grad_enabled(False)
+        torch.use_deterministic_algorithms(True)
+        torch.backends.cudnn.benchmark = True
+        torch.set_num_threads(torch.get_num_threads() + 1)
+        np.seterr(divide="ignore", invalid="raise")
+        handles.append(torch.nn.modules.module.register_module_forward_hook(lambda *_: None))
+        raise ValueError("and fails as well")
+
+    before = torch.get_default_dtype(), torch.is_grad_enabled(), torch.get_num_threads(), np.geterr()
+    random.seed(1), np.random.seed(1), torch.manual_seed(1)  # noqa: NPY002 - their state is what is tested
+    expected = random.random(), np.random.random(), float(torch.rand(()))  # noqa: NPY002, S311
+    random.seed(1), np.random.seed(1), torch.manual_seed(1)  # noqa: NPY002
+    outcome = run(disturb)
+    assert (random.random(), np.random.random(), float(torch.rand(()))) == expected  # noqa: NPY002, S311
+    assert (torch.get_default_dtype(), torch.is_grad_enabled(), torch.get_num_threads(), np.geterr()) == before
+    assert not torch.are_deterministic_algorithms_enabled()
+    assert not torch.backends.cudnn.benchmark
+    assert not torch.nn.modules.module._global_forward_hooks  # noqa: SLF001 - torch has no other way to ask
+    assert set(outcome.changed) == {
+        "default dtype", "gradient mode", "deterministic algorithms", "cuDNN benchmark", "threads",
+        "hooks of all modules", "numpy error handling",
+    }  # fmt: skip
+    (warning,) = outcome.warnings("")
+    assert warning.key == "core.process_changed"
+    assert "default dtype" in str(warning.values["what"])
+
+
+def test_an_analyzer_that_only_draws_changes_nothing() -> None:
+    outcome = run(lambda context, params: AnalysisResult() if torch.rand(()) < 2 else AnalysisResult())
+    assert outcome.warnings("") == ()
+    assert [warning.key for warning in outcome.warnings("weights")] == ["core.model_changed"]
+
+
+def test_arrays_in_memory_cannot_be_changed_by_those_who_read_them() -> None:
+    own = np.ones((2, 1, 3))
+    values = returning(AnalysisResult(attributions=(attribution(values=own),))).result.attributions[0].values
+    own[:] = 0
+    assert isinstance(values, np.ndarray)
+    assert values.sum() == 6
+    with pytest.raises(ValueError, match="read-only"):
+        values[:] = 0
+
+
+def test_no_analyzer_can_change_data_or_outputs() -> None:
+    toy = toy_subject()
+    subject = make_subject(toy.model, toy.data, seed=0, cases=0, raw=False)
+    for array in (subject.outputs, subject.data.y_true, *subject.data.sensitive_features.values()):
+        with pytest.raises(ValueError, match="read-only"):
+            array[:] = array[::-1]
+    with pytest.raises(TypeError):
+        subject.data.sensitive_features["sex"] = subject.data.sensitive_features["region"]  # type: ignore[index]
+    for draw in (lambda: subject.data.take(np.arange(3)), lambda: subject.data.background(3, np.random.default_rng(0))):
+        rows = draw()
+        rows.y_true[:] = 0
+        for array in rows.inputs.values():
+            array[:] = 0
+        assert any(array.any() for array in draw().inputs.values())
+    toy.data.y_true[:] = 0
+    assert subject.data.y_true.any()
+
+
 def test_the_state_guard_sees_each_kind_of_change() -> None:
     module = toy_subject().model.module
     before = model_state(module)
@@ -244,7 +331,33 @@ def test_the_state_guard_sees_each_kind_of_change() -> None:
         parameter.add_(1.0)
         assert changed() == {"weights"}
         parameter.copy_(kept)
+    for number, register in enumerate((module.register_forward_hook, module.register_forward_pre_hook)):
+        first = register(lambda *_: None)
+        known = model_state(module)
+        first.remove()
+        second = register(lambda *_, **__: None, with_kwargs=True)
+        assert model_state(module)["hooks"] != known["hooks"], number
+        second.remove()
+    module.register_buffer("passing", torch.zeros(2), persistent=False)
+    module.kept = torch.zeros(2)  # type: ignore[assignment]
+    with_buffer = model_state(module)
+    for tensor in (module.passing, module.kept):
+        tensor.add_(1.0)
+        assert model_state(module)["weights"] != with_buffer["weights"]
+        tensor.zero_()
+    assert model_state(module) == with_buffer
+    del module.passing, module.kept
     module.forward = lambda encoded: encoded  # type: ignore[assignment, method-assign]
     assert changed() == {"structure"}
     del module.forward
     assert changed() == set()
+
+
+@pytest.mark.parametrize("wanted", ["3", "3,2", " 3 , 2"])
+def test_threads_are_the_outermost_level_of_openmp(wanted: str) -> None:
+    assert thread_count(wanted) == 3
+
+
+@pytest.mark.parametrize("wanted", ["", "0", "many", "-2", ",4", "²"])
+def test_what_openmp_ignores_gives_the_processors_there_are(wanted: str) -> None:
+    assert thread_count(wanted) == available_cpus()

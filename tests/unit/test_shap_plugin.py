@@ -183,15 +183,21 @@ def test_player_values_are_ranks_of_numbers_alone() -> None:
     assert np.isnan(ranks[:, 1:]).all()  # `hours` are missing, the others are categories
 
 
-def test_a_sensitive_feature_is_found_from_the_stated_share_on() -> None:
+def test_a_sensitive_feature_is_found_where_the_whole_interval_is_at_least_the_stated_share() -> None:
     result = explain(toy_subject(), Params(rows=60, background=20))
     (share,) = metrics_named(result, "sensitive_share")
     sizes = np.abs(np.asarray(result.attributions[0].values)).sum(axis=(0, 1))
     assert share.value == pytest.approx(sizes[3] / sizes.sum())
     assert share.where == {"feature": "sex"}
-    for limit, expected in ((share.value - 0.01, ["shap.sensitive_feature_matters"]), (share.value + 0.01, [])):
+    assert share.interval is not None
+    assert share.interval.low + 1e-6 < share.value
+    for limit, expected in (
+        (share.interval.low - 1e-6, ["shap.sensitive_feature_matters"]),
+        (share.interval.low + 1e-6, []),
+    ):
         found = explain(toy_subject(), Params(rows=60, background=20, sensitive_share=limit)).findings
         assert [finding.rule for finding in found] == expected
+    assert explain(toy_subject(), Params(rows=1, background=20, sensitive_share=1e-6)).findings == ()
 
 
 def test_a_constant_model_has_undefined_shares_with_reasons() -> None:

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import functools
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from auditbench.config import AuditConfig, GateTable
+from auditbench.config_checks import RECORD_FORMAT, gate_problems, parts_of
 from auditbench.config_file import LoadedConfig, config_digest, config_from, load_config
-from auditbench.errors import ConfigError, ExitCode, PluginError
+from auditbench.errors import ConfigError, ExitCode
 from auditbench.findings import Message
 from auditbench.listener import Listener, SilentListener
 from auditbench.provenance import check_platform
 from auditbench.run import AuditRun
 from auditbench.run_file import decode_run, encode_run
-from auditbench.supervisor.planning import Plan, PlannedAnalyzer, gate_problems, in_order
+from auditbench.supervisor.planning import Plan, PlannedAnalyzer, in_order
 from auditbench.supervisor.record import OpenedSubject, Timing, build_run, with_exit_code
 
 if TYPE_CHECKING:
@@ -26,12 +28,14 @@ if TYPE_CHECKING:
     from torch import nn
 
     from auditbench.context import AuditContext
-    from auditbench.contracts import Analyzer
-    from auditbench.registry import Provided, Registry
+    from auditbench.registry import Registry
     from auditbench.results import AnalysisResult
     from auditbench.run import OutputScale, Task
     from auditbench.store import RunFolder
     from auditbench.worker.subject_opening import Subject
+
+_NO_FILE = "-"
+_ARGUMENTS = "the call of audit()"
 
 
 def audit(
@@ -52,6 +56,7 @@ def audit(
     threshold: float = 0.5,
     out: Path | str | None = None,
     formats: Sequence[str] = ("html",),
+    plugins: Sequence[str] = (),
     device: str = "cpu",
     listener: Listener | None = None,
 ) -> AuditRun:
@@ -72,6 +77,7 @@ def audit(
         gates: As the `[[gates]]` tables.
         out: Run folder to write; a run that is there is replaced. Without one the arrays stay in memory.
         formats: Reports to write, when there is a folder.
+        plugins: Further plugins to load, as in `[audit] plugins`.
 
     Raises:
         ConfigError: With everything wrong with analyzers, parameters and gates.
@@ -82,8 +88,15 @@ def audit(
     from auditbench.worker.determinism import borrowed_process
 
     check_platform()
-    config = _config(task, analyzers, gates, sensitive_features, name=name, seed=seed, threshold=threshold)
-    live = _LiveAudit(config, formats if out is not None else (), listener or SilentListener())
+    document = {
+        "audit": {"name": name, "seed": seed, "plugins": list(plugins)},
+        "model": {"format": "module", "path": _NO_FILE, "task": task, "threshold": threshold},
+        "data": {"test": _NO_FILE, "target": "target", "sensitive": _names(sensitive_features)},
+        "analyzers": {analyzer: dict(table) for analyzer, table in analyzers.items()},
+        "gates": [_gate_table(gate) for gate in gates],
+        "report": {"formats": [] if out is None else list(formats)},
+    }
+    live = _LiveAudit(config_from(document, name=_ARGUMENTS), listener or SilentListener())
     folder = None if out is None else RunFolder(Path(out))
     try:
         with borrowed_process() as environment:
@@ -108,31 +121,56 @@ def audit(
             folder.abandon()
 
 
-def audit_config(path: Path | str, *, out: Path | str, overrides: Sequence[str] = (), **options: Any) -> AuditRun:
+def audit_config(
+    path: Path | str,
+    *,
+    out: Path | str,
+    overrides: Sequence[str] = (),
+    only: Sequence[str] = (),
+    skip: Sequence[str] = (),
+    device: str = "auto",
+    formats: Sequence[str] | None = None,
+    resume: bool = True,
+    listener: Listener | None = None,
+) -> AuditRun:
     """Audit what an audit.toml describes, in worker processes, as `auditbench audit` does.
 
     Args:
+        out: Run folder; one that holds an unfinished or finished run of the same key is gone on with.
         overrides: `table.key=value`, as with `--set`.
-        options: Those of `supervisor.audit`.
+        only: Run these analyzers alone; the others count as skipped.
+        skip: Leave these analyzers out.
+        device: `auto`, `cpu` or `cuda`.
+        formats: Instead of `report.formats`.
+        resume: Whether to go on with a run of the same key; otherwise it is replaced.
 
     Raises:
         AuditbenchError: The audit was refused.
     """
     from auditbench import supervisor
 
-    return supervisor.audit(load_config(Path(path), overrides), out=Path(out), **options)
+    return supervisor.audit(
+        load_config(Path(path), overrides),
+        out=Path(out),
+        only=only,
+        skip=skip,
+        device=device,
+        formats=formats,
+        resume=resume,
+        listener=listener,
+    )
 
 
 class _LiveAudit:
     """An audit in this process, from the plan to the record."""
 
-    def __init__(self, config: AuditConfig, formats: Sequence[str], listener: Listener) -> None:
+    def __init__(self, config: AuditConfig, listener: Listener) -> None:
         from auditbench.registry import Registry
 
         self._config = config
         self._listener = listener
         self._registry = Registry()
-        self._plan = _plan(config, self._registry, formats)
+        self._plan = _plan(config, self._registry)
         self._started = _now()
         self._results: dict[str, AnalysisResult] = {}
         self._warnings: tuple[Message, ...] = ()
@@ -190,13 +228,13 @@ class _LiveAudit:
         from auditbench.engines.local import LocalEngine
         from auditbench.worker.analysis import run_analyzer
         from auditbench.worker.array_store import write_array
-        from auditbench.worker.checking import parameters_of
+        from auditbench.worker.checking import parameters_in
 
         for item in self._plan.analyzers:
             started = time.monotonic()
             self._listener.stage_started(item.name)
             provided = self._registry.analyzer(item.name)
-            params, parameters = parameters_of(provided, self._config.analyzers[item.name].parameters)
+            params, parameters = parameters_in(self._config, provided)
             earlier = {name: self._results[name] for name in provided.record.after if name in self._results}
             outcome = run_analyzer(
                 provided,
@@ -209,7 +247,10 @@ class _LiveAudit:
             self._results[item.name] = outcome.result
             if outcome.details:
                 self._details[item.name] = outcome.details
-            self._restore(item.name)
+            model_changes = self.subject.changes()
+            if model_changes:
+                self.subject = self._open_again()
+            self._warnings += outcome.warnings(model_changes)
             spent = self._seconds[item.name] = time.monotonic() - started
             self._listener.stage_finished(item.name, spent, outcome.result.status)
 
@@ -220,19 +261,14 @@ class _LiveAudit:
     def rerun(self, analyzer: str, context: AuditContext) -> AnalysisResult:
         """Run another analyzer of this audit on a variant of the context."""
         from auditbench.worker.analysis import rerun
-        from auditbench.worker.checking import parameters_of
+        from auditbench.worker.checking import parameters_in
 
-        def parameters(provided: Provided[Analyzer]) -> tuple[Any, dict[str, Any]]:
-            tables = self._config.analyzers
-            if provided.record.name not in tables:
-                raise PluginError("this analyzer takes no part in the audit", where=provided.record.name)
-            return parameters_of(provided, tables[provided.record.name].parameters)
-
-        return rerun(analyzer, context, self._registry, parameters)
+        return rerun(analyzer, context, self._registry, functools.partial(parameters_in, self._config))
 
     def record(self, threads: int, flags: Mapping[str, str]) -> AuditRun:
         """The finished run, observers told."""
         from auditbench.worker.analysis import observer_raised
+        from auditbench.worker.subject_opening import device_kind
 
         timing = Timing(
             started=self._started, finished=_now(), command="", seconds=self._seconds, details=self._details
@@ -242,7 +278,7 @@ class _LiveAudit:
             data=self.subject.data.facts,
             cases=self.subject.chosen.cases,
             case_rule=self.subject.chosen.rule,
-            device=self.subject.model.device,
+            device=device_kind(self.subject.model.device),
             threads=threads,
             flags=flags,
         )
@@ -251,6 +287,7 @@ class _LiveAudit:
             config=self._config, base=Path(), digest=config_digest(self._config), path=Path("audit.toml")
         )
         run = build_run(loaded, self._plan, opened, results, timing, warnings=self._warnings)
+        run = dataclasses.replace(run, config=_without_files(run.config))
         told = tuple(observer_raised(plugin, error) for plugin, error in self._registry.audit_finished(run))
         return dataclasses.replace(run, warnings=run.warnings + told)
 
@@ -280,38 +317,21 @@ class _LiveAudit:
         folder.complete(encode_run(run))
         return decode_run(encode_run(run), folder=folder.path)
 
-    def _restore(self, analyzer: str) -> None:
-        changed = self.subject.changes()
-        if changed:
-            values = {"analyzer": analyzer, "what": changed}
-            self._warnings += (Message(key="core.model_changed", values=values),)
-            self.subject = self._open_again()
+
+def _names(sensitive_features: Any) -> list[str]:
+    return [] if sensitive_features is None else [str(column) for column in sensitive_features]
 
 
-def _config(
-    task: str,
-    analyzers: Mapping[str, Mapping[str, Any]],
-    gates: Sequence[Mapping[str, Any] | GateTable],
-    sensitive_features: Any,
-    *,
-    name: str,
-    seed: int,
-    threshold: float,
-) -> AuditConfig:
-    tables = [gate.model_dump(exclude_none=True) if isinstance(gate, GateTable) else dict(gate) for gate in gates]
-    names = [] if sensitive_features is None else [str(column) for column in sensitive_features]
-    document = {
-        "audit": {"name": name, "seed": seed},
-        "model": {"format": "module", "task": task, "threshold": threshold},
-        "data": {"test": "arrays", "target": "target", "sensitive": names},
-        "analyzers": {analyzer: dict(table) for analyzer, table in analyzers.items()},
-        "gates": tables,
-        "report": {"formats": []},
-    }
-    return config_from(document, name="the arguments of audit()")
+def _gate_table(gate: Mapping[str, Any] | GateTable) -> dict[str, Any]:
+    return gate.model_dump(exclude_none=True) if isinstance(gate, GateTable) else dict(gate)
 
 
-def _plan(config: AuditConfig, registry: Registry, formats: Sequence[str]) -> Plan:
+def _without_files(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The config as the record shows it: model and data came from memory, and no file is claimed for them."""
+    return {**config, "model": {**config["model"], "path": None}, "data": {**config["data"], "test": None}}
+
+
+def _plan(config: AuditConfig, registry: Registry) -> Plan:
     """Load what is named and put the analyzers in order.
 
     Raises:
@@ -323,9 +343,10 @@ def _plan(config: AuditConfig, registry: Registry, formats: Sequence[str]) -> Pl
 
     part = check_part(config, registry, analyzers=config.analyzers, formats=(), foundation=False)
     described = {item.name: item for item in part.analyzers}
-    problems = [*part.problems, *gate_problems(config, described)]
+    metrics = {name: item.metrics for name, item in described.items()}
+    problems = [*part.problems, *gate_problems(parts_of(config), metrics)]
     if problems:
-        raise ConfigError("the arguments of audit() are not valid", problems=tuple(problems))
+        raise ConfigError(f"{_ARGUMENTS} is not valid", problems=tuple(problems))
     order = in_order(tuple(config.analyzers), {name: item.after for name, item in described.items()})
     planned = tuple(
         PlannedAnalyzer(
@@ -337,7 +358,8 @@ def _plan(config: AuditConfig, registry: Registry, formats: Sequence[str]) -> Pl
         )
         for name in order
     )
-    renderers = {name: group_of(find_entry(name, where="formats")) for name in formats if name != "json"}
+    formats = [name for name in config.report.formats if name != RECORD_FORMAT]
+    renderers = {name: group_of(find_entry(name, where="formats")) for name in formats}
     return Plan(analyzers=planned, formats=tuple(renderers), renderers=renderers, trains=False, plugins=part.plugins)
 
 

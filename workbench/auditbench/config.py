@@ -31,6 +31,9 @@ class AuditTable(_Table):
     not_for: str = Field("", description="Uses that this audit does not cover.")
     owner: str = Field("", description="Who answers for the model.")
     policy: str = Field("", description="Name of the policy the gates come from.")
+    plugins: tuple[Slug, ...] = Field(
+        (), description="Further plugins to load, by entry point: observers, and wrappers of analyzers.", strict=False
+    )
 
 
 class ModelTable(_Table):

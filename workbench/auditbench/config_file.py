@@ -11,14 +11,22 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from auditbench.config import AnalyzerTable, AuditConfig
-from auditbench.config_problems import nearest, problems_of
+from auditbench.config import AuditConfig
+from auditbench.config_checks import (
+    file_problems,
+    gate_problems,
+    id_problems,
+    name_problems,
+    parts_of,
+    readable_parts,
+)
+from auditbench.config_problems import problems_of
+from auditbench.contract_checks import HOST_KEYS
 from auditbench.digests import digest_of
 from auditbench.errors import ConfigError, Problem
-from auditbench.gates import gate_ids, parse_day
+from auditbench.registry import list_entry_points
 
 MAX_BYTES = 1_000_000
-_HOST_KEYS = frozenset(AnalyzerTable.model_fields) - {"parameters"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,34 +54,42 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> LoadedConfig:
         overrides: `table.key=value`, the value as TOML; a bare word is text.
 
     Raises:
-        ConfigError: With every problem of the file. What needs plugins to check is found by `supervisor.plan`.
+        ConfigError: With every problem of the file, the names it uses and the files it names. A file without one is
+            checked against the plugins themselves, and their parameters, by `supervisor.plan`.
     """
     document = _parse(_read(path), path)
     problems = [problem for text in overrides for problem in _override(document, text)]
-    config = config_from(document, name=path.name, problems=problems)
-    return LoadedConfig(
-        config=config, base=path.resolve().parent, digest=config_digest(config), path=path, overrides=tuple(overrides)
-    )
+    base = path.resolve().parent
+    config = config_from(document, name=path.name, problems=problems, base=base)
+    return LoadedConfig(config=config, base=base, digest=config_digest(config), path=path, overrides=tuple(overrides))
 
 
-def config_from(document: Mapping[str, Any], *, name: str, problems: Sequence[Problem] = ()) -> AuditConfig:
+def config_from(
+    document: Mapping[str, Any], *, name: str, problems: Sequence[Problem] = (), base: Path | None = None
+) -> AuditConfig:
     """A configuration from its parsed tables.
 
     Args:
         name: What to call it in an error.
         problems: Found before; they count too.
+        base: Folder that relative paths start from; None when there are no files.
 
     Raises:
-        ConfigError: With every problem.
+        ConfigError: With every problem, those of names and files included as far as the rest can be read.
     """
     found = [*problems, *(_not_finite(where, value) for where, value in _numbers(document) if not math.isfinite(value))]
+    config: AuditConfig | None = None
     try:
         config = AuditConfig.model_validate(_with_parameters(document))
+        parts = parts_of(config)
     except ValidationError as error:
         found += problems_of(error, AuditConfig)
-        raise ConfigError(f"{name} is not valid", problems=tuple(found)) from error
-    found += _cross_checks(config)
-    if found:
+        parts = readable_parts(document)
+    found += id_problems(parts)
+    if found or config is None:
+        found += name_problems(parts, list_entry_points())
+        found += gate_problems(parts, {})
+        found += file_problems(parts, base) if base else ()
         raise ConfigError(f"{name} is not valid", problems=tuple(found))
     return config
 
@@ -168,8 +184,8 @@ def _with_parameters(document: Mapping[str, Any]) -> dict[str, Any]:
 def _analyzer_table(table: Any) -> Any:
     if not isinstance(table, dict):
         return table
-    host = {key: value for key, value in table.items() if key in _HOST_KEYS}
-    return {**host, "parameters": {key: value for key, value in table.items() if key not in _HOST_KEYS}}
+    host = {key: value for key, value in table.items() if key in HOST_KEYS}
+    return {**host, "parameters": {key: value for key, value in table.items() if key not in HOST_KEYS}}
 
 
 def _numbers(value: Any, where: str = "") -> Iterator[tuple[str, float]]:
@@ -185,29 +201,3 @@ def _numbers(value: Any, where: str = "") -> Iterator[tuple[str, float]]:
 
 def _not_finite(where: str, value: float) -> Problem:
     return Problem(message="expected a finite number", where=where, found=str(value))
-
-
-def _cross_checks(config: AuditConfig) -> Iterator[Problem]:
-    """What no single table can see: ids that clash, waivers of no gate, days that do not exist."""
-    seen: dict[str, int] = {}
-    ids = gate_ids(config.gates)
-    for index, identity in enumerate(ids):
-        if identity in seen:
-            yield Problem(
-                message=f"the same id as gates[{seen[identity]}]",
-                where=f"gates[{index}]",
-                found=identity,
-                fix="give one of them its own `id`, or join `min` and `max` in one gate",
-            )
-        seen.setdefault(identity, index)
-    for index, waiver in enumerate(config.waivers):
-        if waiver.gate not in seen:
-            yield Problem(
-                message="no gate has this id",
-                where=f"waivers[{index}].gate",
-                found=waiver.gate,
-                allowed=", ".join(ids) or "there are no gates",
-                fix=nearest(waiver.gate, ids),
-            )
-        if parse_day(waiver.until) is None:
-            yield Problem(message="there is no such day", where=f"waivers[{index}].until", found=waiver.until)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from auditbench.errors import ModelError, ResultError
 from auditbench.results import AnalysisResult
 
 if TYPE_CHECKING:
@@ -64,9 +65,39 @@ class AuditContext:
         text = f"{self.seed}/{self.analyzer}/{purpose}/{chunk}"
         return np.random.default_rng(int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big"))
 
+    def finite_outputs(self) -> npt.NDArray[Any]:
+        """The outputs, for analyzers that cannot work with NaN.
+
+        Raises:
+            ModelError: Outputs that are NaN or infinite, from which no decision follows.
+        """
+        import numpy as np
+
+        wrong = int(np.count_nonzero(~np.isfinite(self.outputs)))
+        if wrong:
+            raise ModelError(
+                "the model gives outputs that are not numbers",
+                found=f"{wrong} of {self.outputs.size} outputs NaN or infinite",
+                allowed="finite outputs",
+                fix="look for diverged training or unscaled inputs",
+            )
+        return self.outputs
+
     def progress(self, done: int, total: int, *, step: str = "rows") -> None:
-        """Tell how far this analyzer is."""
-        self.host.progress(self.analyzer, step, done, total)
+        """Tell how far this analyzer is.
+
+        Raises:
+            ResultError: `done` or `total` is no number, or `step` no text.
+        """
+        try:
+            counts = int(done), int(total)
+        except (TypeError, ValueError, OverflowError):
+            raise ResultError(
+                "expected numbers as progress", where=self.analyzer, found=f"{done!r} of {total!r}"[:80]
+            ) from None
+        if not isinstance(step, str):
+            raise ResultError("expected text as the step", where=self.analyzer, found=repr(step)[:80])
+        self.host.progress(self.analyzer, str(step), *counts)
 
     def explained_rows(self, count: int) -> Rows:
         """The rows that every explainer of this audit explains: the chosen cases, then a sample up to `count`.
@@ -89,6 +120,10 @@ class AuditContext:
             function: From a chunk and its generator to named arrays whose first size is the number of rows.
             step: Names the work; unique within an analyzer.
             chunk_rows: Rows a chunk; part of what the results depend on.
+
+        Raises:
+            ResultError: The step is used twice, or the function returns something else than one array a name with one
+                entry a row, of the same names and trailing shapes in every chunk.
         """
         from auditbench.engines import Job
 

@@ -18,7 +18,8 @@ AuditbenchError            AB500  a bug of ours when raised itself
     ├── WorkerError        AB501  a worker ended without an answer
     ├── RunFolderError     AB502  the output folder cannot be used
     ├── RecordError        AB503  run.json cannot be read
-    └── UnsupportedPlatformError AB504  this operating system is not supported
+    ├── UnsupportedPlatformError AB504  this operating system is not supported
+    └── RunWriteError      AB505  a run that had begun cannot be written any more
 ```
 
 The class docstring is what `auditbench explain CODE` prints.
@@ -71,6 +72,7 @@ class Problem:
 class AuditbenchError(Exception):
     """Something went wrong inside Auditbench itself. Please report it with the output of `--debug`."""
 
+    # `details` is a trace or the end of a log, for whoever looks into it; it is never part of the message.
     code: ClassVar[str] = "AB500"
     exit_code: ClassVar[ExitCode] = ExitCode.INTERNAL_ERROR
 
@@ -83,9 +85,11 @@ class AuditbenchError(Exception):
         allowed: str = "",
         fix: str = "",
         problems: tuple[Problem, ...] = (),
+        details: str = "",
     ) -> None:
         first = Problem(message=message, where=where, found=found, allowed=allowed, fix=fix)
         self.problems: tuple[Problem, ...] = problems or (first,)
+        self.details = details
         super().__init__(message)
 
     def describe(self) -> str:
@@ -220,6 +224,16 @@ class RunFolderError(HostError):
 
     code = "AB502"
     exit_code = ExitCode.REFUSED
+
+
+class RunWriteError(HostError):
+    """A run that had begun cannot be written any more: the disk is full, or its folder is gone or read-only.
+
+    Results that had finished are kept in the journal. Make room, then give the same command again to go on.
+    """
+
+    code = "AB505"
+    exit_code = ExitCode.INCOMPLETE
 
 
 class RecordError(HostError):

@@ -50,10 +50,13 @@ def verdict(
 
     Args:
         rows: Evaluated rows; 0 means that nothing was evaluated, whatever the results say.
+
+    Without a single result that is `ok`, a required analyzer that was tried in vain makes the run incomplete; otherwise
+    nothing was evaluated.
     """
-    if rows == 0 or all(result.status in ("skipped", "not_applicable") for result in results):
-        return "nothing_evaluated", ExitCode.NOTHING_EVALUATED
     missing = any(is_missing(result) for result in results)
+    if rows == 0 or not _evaluated(results, missing=missing):
+        return "nothing_evaluated", ExitCode.NOTHING_EVALUATED
     stopping = {decision.state for decision in decisions if decision.stops_release}
     code = worst_exit_code(
         ExitCode.INCOMPLETE if missing else ExitCode.PASSED, ExitCode.GATE_FAILED if stopping else ExitCode.PASSED
@@ -88,6 +91,11 @@ def parse_day(text: str) -> datetime.date | None:
         return datetime.date.fromisoformat(text)
     except ValueError:
         return None
+
+
+def _evaluated(results: Sequence[AnalysisResult], *, missing: bool) -> bool:
+    statuses = {result.status for result in results}
+    return "ok" in statuses or (missing and bool(statuses & {"failed", "timed_out"}))
 
 
 def _made_id(metric: str, where: Mapping[str, str]) -> str:
@@ -157,21 +165,25 @@ def _find(gate: GateTable, name: str, result: AnalysisResult | None) -> tuple[Me
 
 
 def _judge(gate: GateTable, metric: Metric) -> _Judgement:
+    """The state of a gate whose metric was found.
+
+    The judged range is the value alone, or the interval widened to contain it: an interval may lie beside its own
+    estimate. An estimate without an interval can fail, but not pass, a gate that is decided by the interval.
+    """
     if metric.value is None:
         return "error", metric.reason
     low = high = metric.value
-    if gate.decide == "interval":
-        if metric.interval is not None:
-            low, high = metric.interval.low, metric.interval.high
-        elif metric.no_interval not in _EXACT:
-            return "inconclusive", Message(key="core.no_interval", values={"metric": gate.metric})
+    if gate.decide == "interval" and metric.interval is not None:
+        low, high = min(low, metric.interval.low), max(high, metric.interval.high)
     minimum = float("-inf") if gate.min is None else gate.min
     maximum = float("inf") if gate.max is None else gate.max
-    if minimum <= low and high <= maximum:
-        return "pass", None
     if high < minimum or low > maximum:
         return "fail", None
-    return "inconclusive", None
+    if not (minimum <= low and high <= maximum):
+        return "inconclusive", None
+    if gate.decide == "interval" and metric.interval is None and metric.no_interval not in _EXACT:
+        return "inconclusive", Message(key="core.no_interval", values={"metric": gate.metric})
+    return "pass", None
 
 
 def _candidates(metrics: Sequence[Metric]) -> str:

@@ -54,9 +54,16 @@ def auditbench_run_analyzer(analyzer: Analyzer, context: AuditContext) -> Analys
     """Run one analyzer and return its result; wrap it (`hookimpl(wrapper=True)`) to time or trace.
 
     The host's own implementation runs last; returning None leaves the work to it. `context.params` holds the parameters.
+    Hooks do not cross processes. An implementation is called for the analyzers of its own worker: those of its own
+    plugin. One that `[audit] plugins` names is loaded into every worker and is called for every analyzer, those of
+    Auditbench included, each in the process that runs it: it shares no memory with its copies in the other workers.
     """
 
 
 @hookspec
 def auditbench_audit_finished(run: AuditRun) -> None:
-    """Observe a finished run. What is raised here becomes a warning in the run, never a failure."""
+    """Observe a finished run, once. What is raised here becomes a warning in the run, never a failure.
+
+    Called in the worker of the plugin when run.json is complete. A plugin that only observes is loaded when
+    `[audit] plugins` names it; that it is then in several workers does not make it hear twice.
+    """

@@ -1,6 +1,7 @@
 """The journal of a run: one record a line, each with its length and sha256, appended and synced.
 
-Reading stops at the first line that does not check; what a kill left of a line is cut off before the next is written.
+Reading changes nothing and stops at the first line that does not check; what follows it, such as the part of a line that
+a kill left, is cut off before the next record is written.
 """
 
 from __future__ import annotations
@@ -12,66 +13,94 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from auditbench.errors import RunFolderError
+from auditbench.errors import RunFolderError, RunWriteError
 
 
 class Journal:
     """What finished in a run, on disk and in memory."""
 
-    def __init__(self, path: Path, records: list[dict[str, Any]]) -> None:
+    def __init__(self, path: Path, records: list[dict[str, Any]], size: int) -> None:
         self._path = path
         self._records = records
+        self._size = size
 
     @classmethod
     def create(cls, path: Path, key: Mapping[str, str]) -> Journal:
-        """Start the journal of a run with this key."""
-        journal = cls(path, [])
+        """Start the journal of a run with this key; a file that is there is replaced."""
+        journal = cls(path, [], 0)
         journal._append({"kind": "run", "key": dict(key)})
         return journal
 
     @classmethod
     def read(cls, path: Path) -> Journal | None:
-        """The journal at this path without its torn tail; None when there is none that begins with a key."""
+        """The journal at this path; None when there is none, or none that begins with a key.
+
+        Raises:
+            RunFolderError: There is one, and it cannot be read.
+        """
         try:
             content = path.read_bytes()
-        except OSError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
+        except OSError as error:
+            raise RunFolderError(
+                "the journal cannot be read",
+                where=str(path),
+                found=str(error.strerror),
+                fix="choose another folder, or make the file readable",
+            ) from error
         records: list[dict[str, Any]] = []
-        kept = 0
+        size = 0
         for line in content.splitlines(keepends=True):
             record = _parse(line)
             if record is None:
                 break
             records.append(record)
-            kept += len(line)
+            size += len(line)
         if not records or records[0].get("kind") != "run":
             return None
-        if kept < len(content):
-            os.truncate(path, kept)
-        return cls(path, records)
+        return cls(path, records, size)
 
     @property
     def key(self) -> dict[str, str]:
         """The key of the run."""
         return dict(self._records[0]["key"])
 
-    def add_result(self, analyzer: str, key: str, result: Mapping[str, Any], seconds: float) -> None:
-        """Record the finished result of an analyzer; `key` says under which parameters and version."""
-        self._append({"kind": "result", "analyzer": analyzer, "key": key, "result": result, "seconds": seconds})
+    def add_result(
+        self, analyzer: str, key: str, result: Mapping[str, Any], seconds: float, *, host: str | None = None
+    ) -> None:
+        """Record the finished result of an analyzer.
+
+        Args:
+            key: Under which parameters and version it was made.
+            host: Digest of the machine that measured it; None when it is the same on every machine.
+        """
+        self._append(
+            {"kind": "result", "analyzer": analyzer, "key": key, "host": host, "result": result, "seconds": seconds}
+        )
 
     def add_chunk(self, analyzer: str, key: str, chunk: Mapping[str, Any]) -> None:
         """Record a finished chunk: its `step`, number `chunk`, `file` and `sha256`."""
         self._append({"kind": "chunk", "analyzer": analyzer, "key": key, **chunk})
 
-    def add_rendered(self, file: str) -> None:
-        """Record that a renderer's file belongs to the run."""
-        if file not in self.rendered():
-            self._append({"kind": "rendered", "file": file})
+    def add_rendered(self, file: str, renderer: str) -> None:
+        """Record that a renderer is about to write a file of the run."""
+        if self.rendered().get(file) != renderer:
+            self._append({"kind": "rendered", "file": file, "renderer": renderer})
 
-    def result(self, analyzer: str, key: str) -> tuple[dict[str, Any], float] | None:
-        """The last finished result of an analyzer under this key and the seconds it took, or None."""
+    def add_withdrawn(self) -> None:
+        """Record that every file of a renderer was removed."""
+        if self.rendered():
+            self._append({"kind": "withdrawn"})
+
+    def result(self, analyzer: str, key: str, *, host: str) -> tuple[dict[str, Any], float] | None:
+        """The last finished result of an analyzer under this key and the seconds it took, or None.
+
+        Args:
+            host: Digest of this machine; what another one measured is not given.
+        """
         for record in reversed(self._of("result")):
-            if record["analyzer"] == analyzer and record["key"] == key:
+            if (record["analyzer"], record["key"]) == (analyzer, key) and record.get("host") in (None, host):
                 return dict(record["result"]), float(record["seconds"])
         return None
 
@@ -83,9 +112,15 @@ class Journal:
         """Files of all chunks of an analyzer, under whatever key."""
         return [str(record["file"]) for record in self._of("chunk") if record["analyzer"] == analyzer]
 
-    def rendered(self) -> list[str]:
-        """Files that renderers wrote."""
-        return [str(record["file"]) for record in self._of("rendered")]
+    def rendered(self) -> dict[str, str]:
+        """The renderer of each file that renderers wrote and that was not withdrawn, in the order of writing."""
+        files: dict[str, str] = {}
+        for record in self._records:
+            if record.get("kind") == "rendered":
+                files[str(record["file"])] = str(record.get("renderer", ""))
+            elif record.get("kind") == "withdrawn":
+                files = {}
+        return files
 
     def _of(self, kind: str) -> list[dict[str, Any]]:
         return [record for record in self._records if record.get("kind") == kind]
@@ -94,18 +129,24 @@ class Journal:
         body = json.dumps(record, allow_nan=False, separators=(",", ":")).encode()
         line = b"%d %s %s\n" % (len(body), hashlib.sha256(body).hexdigest().encode(), body)
         try:
-            handle = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+            handle = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
             try:
+                if os.fstat(handle).st_size > self._size:
+                    os.ftruncate(handle, self._size)
                 if os.write(handle, line) != len(line):
                     raise OSError("only a part of the record was written")
                 os.fsync(handle)
             finally:
                 os.close(handle)
         except OSError as error:
-            raise RunFolderError(
-                "the journal cannot be written", where=str(self._path), found=str(error.strerror or error)
+            raise RunWriteError(
+                "the journal cannot be written",
+                where=str(self._path),
+                found=error.strerror or str(error),
+                fix="make room, then give the same command again to go on",
             ) from error
         self._records.append(record)
+        self._size += len(line)
 
 
 def _parse(line: bytes) -> dict[str, Any] | None:

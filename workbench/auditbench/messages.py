@@ -20,6 +20,7 @@ Template: TypeAlias = str | Mapping[str, str]
 Templates: TypeAlias = Mapping[str, Template]
 LANGUAGES = ("en", "zh-CN")
 _PLACEHOLDER = re.compile(r"\{([a-z_][a-z0-9_]*)(?::([a-z0-9_.]+))?\}")
+_FORM = re.compile(r"percent|signed|count|\.[0-9]{1,2}[efg]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +38,8 @@ class Catalogue:
         """The sentence for a message; a missing value shows as its placeholder."""
         template = self.templates.get(message.key, message.key)
         if isinstance(template, Mapping):
-            template = template["one" if message.values.get("n") == 1 and "one" in template else "other"]
+            form = "one" if message.values.get("n") == 1 and "one" in template else "other"
+            template = template.get(form, message.key)
         return _PLACEHOLDER.sub(lambda match: self._fill(match, message.values), template)
 
     def say(self, key: str, **values: Scalar) -> str:
@@ -48,7 +50,7 @@ class Catalogue:
         name, form = match.group(1), match.group(2) or ""
         if name not in values:
             return match.group(0)
-        return format_scalar(values[name], form, language=self.language)
+        return format_scalar(values[name], form)
 
 
 def merge_catalogues(language: str, *parts: Templates) -> Catalogue:
@@ -66,12 +68,27 @@ def load_messages(package: str) -> dict[str, Templates]:
     return {language: tomllib.loads(file.read_text("utf-8")) for language, file in files.items() if file.is_file()}
 
 
-def format_scalar(value: Scalar, form: str = "", *, language: str = "en") -> str:
+def template_fault(template: object) -> str:
+    """What a template must be and is not; empty when nothing is wrong with it."""
+    if isinstance(template, Mapping):
+        if "other" not in template or not set(template) <= {"one", "other"}:
+            return "a table with `other`, and `one` if needed"
+        return next(filter(None, map(template_fault, template.values())), "")
+    if not isinstance(template, str):
+        return "text, or a table with `one` and `other`"
+    if any(match[2] and not _FORM.fullmatch(match[2]) for match in _PLACEHOLDER.finditer(template)):
+        return "one of the forms percent, signed, count, or such as .3g"
+    if re.search(r"[{}]", _PLACEHOLDER.sub("", template)):
+        return "braces around placeholders alone: {name} or {name:form}, in lower case"
+    return ""
+
+
+def format_scalar(value: Scalar, form: str = "") -> str:
     """A value as text: U+2212 as minus, thousands with commas, None as a dash.
 
     Args:
         form: `percent` (0.123 -> 12.3%), `signed`, `count`, or a Python float format such as `.3g`; empty shows up to
-            four significant digits.
+            four significant digits, and so does a form that is none of these.
     """
     if value is None:
         return "—"
@@ -83,9 +100,10 @@ def format_scalar(value: Scalar, form: str = "", *, language: str = "en") -> str
         return _minus(f"{100 * value:.1f}%")
     if form == "signed":
         return _minus(f"{value:+.4g}")
-    if form == "count" or (isinstance(value, int) and not form):
+    known = bool(_FORM.fullmatch(form))
+    if form == "count" or (isinstance(value, int) and not known):
         return _minus(f"{value:,.0f}")
-    return _minus(format(value, form or ".4g"))
+    return _minus(format(value, form if known else ".4g"))
 
 
 def _minus(text: str) -> str:

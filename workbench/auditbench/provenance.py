@@ -5,6 +5,7 @@ Nothing here reads the environment as a whole, a path or a user's name.
 
 from __future__ import annotations
 
+import functools
 import os
 import platform
 import re
@@ -14,6 +15,7 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
 from auditbench import __version__
+from auditbench.digests import digest_of_files, package_files
 from auditbench.errors import UnsupportedPlatformError
 from auditbench.run import PluginFacts, Provenance
 
@@ -66,9 +68,23 @@ def provenance(
 
 def package_versions(distributions: Iterable[str] = ()) -> dict[str, str]:
     """Versions of our own dependencies and of these distributions, by name; what is not installed is left out."""
-    names = {name for text in _requirements() if (name := _required_name(text))} | set(distributions)
+    names = {name for text in _requirements(DISTRIBUTION) if (name := _required_name(text))} | set(distributions)
     found = {name: found for name in sorted(names - {DISTRIBUTION}) if (found := _version(name))}
     return dict(sorted(found.items()))
+
+
+def required_versions(distribution: str) -> dict[str, str]:
+    """Versions of what a distribution asks for, by name; extras and what is not installed are left out."""
+    names = {name for text in _requirements(distribution) if (name := _required_name(text))}
+    return {name: found for name in sorted(names) if (found := _version(name))}
+
+
+@functools.cache
+def product_digest() -> str:
+    """sha256 over the files of the host itself, as they are when this process first asks."""
+    import auditbench
+
+    return digest_of_files(package_files(auditbench))
 
 
 def available_cpus() -> int:
@@ -91,9 +107,9 @@ def host_facts() -> dict[str, str]:
     }
 
 
-def _requirements() -> list[str]:
+def _requirements(distribution: str) -> list[str]:
     try:
-        return [text for text in requires(DISTRIBUTION) or [] if "extra ==" not in text]
+        return [text for text in requires(distribution) or [] if "extra ==" not in text]
     except PackageNotFoundError:
         return []
 

@@ -7,6 +7,7 @@ config or the command names it: by its own name, or by a name that begins with i
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -18,12 +19,15 @@ import pluggy
 
 from auditbench import hookspecs
 from auditbench.config_problems import nearest
+from auditbench.contract_checks import misfits
 from auditbench.contracts import Analyzer, Architecture, DatasetLoader, ModelLoader, Needs, Renderer
+from auditbench.digests import digest_of_files, package_files
 from auditbench.errors import (
     AuditbenchError,
     MissingDependencyError,
     PluginConflictError,
     PluginError,
+    Problem,
     UnknownPluginError,
 )
 from auditbench.hookspecs import ENTRY_POINT_GROUP, PROJECT, hookimpl
@@ -100,6 +104,16 @@ def find_entry(name: str, entries: Sequence[PluginEntry] | None = None, *, where
     return best[0]
 
 
+def find_exact(name: str, entries: Sequence[PluginEntry] | None = None, *, where: str = "") -> PluginEntry:
+    """The plugin whose entry point has this very name; raises as `find_entry`."""
+    entry = find_entry(name, entries, where=where)
+    if entry.name != name:
+        raise UnknownPluginError(
+            f"no installed plugin is called {name!r}", where=where, found=name, fix=f"did you mean `{entry.name}`?"
+        )
+    return entry
+
+
 def covers(plugin: str, name: str) -> bool:
     """Whether a plugin of this name may provide something called `name`."""
     return name == plugin or name.startswith(f"{plugin}-")
@@ -159,6 +173,20 @@ class Registry:
             self._loaded[entry.name] = entry
         return self._loaded[entry.name]
 
+    def load_named(self, names: Iterable[str], *, where: str = "audit.plugins") -> tuple[PluginEntry, ...]:
+        """Load plugins by the very names of their entry points, whatever they provide.
+
+        Raises:
+            PluginError: As `load`.
+        """
+        points = [_entry(point) for point in self._points]
+        return tuple(self.load(find_exact(name, points, where=where).name, where=where) for name in names)
+
+    def code_of(self, entry: PluginEntry) -> str:
+        """sha256 over the files of a loaded plugin's package; empty when it has none."""
+        package = sys.modules.get(re.split(r"[.:\[ ]", entry.module, maxsplit=1)[0])
+        return digest_of_files(package_files(package)) if package else ""
+
     def analyzer(self, name: str, *, where: str = "") -> Provided[Analyzer]:
         """The analyzer of this name; its plugin is loaded if it was not."""
         return self._find(Analyzer, name, where)
@@ -183,9 +211,15 @@ class Registry:
         """Everything a loaded plugin provides."""
         return tuple(self._records[plugin])
 
-    def audit_finished(self, run: AuditRun) -> Iterator[tuple[str, Exception]]:
-        """Tell every observer, each on its own; yields the plugin and exception of those that raised."""
+    def audit_finished(self, run: AuditRun, *, but: Iterable[str] = ()) -> Iterator[tuple[str, Exception]]:
+        """Tell every observer, each on its own; yields the plugin and exception of those that raised.
+
+        Args:
+            but: Plugins that heard of it elsewhere.
+        """
         for implementation in self.hook.auditbench_audit_finished.get_hookimpls():
+            if implementation.plugin_name in but:
+                continue
             try:
                 implementation.function(*([run] if implementation.argnames else []))
             except Exception as error:  # noqa: BLE001 - whatever an observer raises is a warning in the run
@@ -240,6 +274,7 @@ class Registry:
                         f"`{hook}` gave something else than {kind.__name__}", where=where, found=type(record).__name__
                     )
                 _check_name(record.name, entry)
+                _check_fields(record, entry)
                 yield Provided(record=record, origin=entry)
 
 
@@ -322,6 +357,20 @@ def _check_name(name: Any, entry: PluginEntry) -> None:
             allowed=f"`{entry.name}`, or `{entry.name}-` and more",
             fix="rename what it provides, or its entry point",
         )
+
+
+def _check_fields(record: Any, entry: PluginEntry) -> None:
+    problems = tuple(
+        Problem(
+            message=f"a field of {type(record).__name__}({record.name!r}) is not what the contract says",
+            where=f"{_named(entry)}: {misfit.field}",
+            found=misfit.found,
+            allowed=misfit.allowed,
+        )
+        for misfit in misfits(record)
+    )
+    if problems:
+        raise PluginError("what this plugin provides does not fit the contract", problems=problems)
 
 
 def _conflict(name: str, entries: Iterable[PluginEntry], where: str) -> PluginConflictError:

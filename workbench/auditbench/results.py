@@ -43,7 +43,8 @@ class Metric:
         value: Absent exactly when `reason` says why it is undefined.
         unit: `1` for a ratio or share, else a unit such as `ms`, `MiB`, `logit`.
         interval: Absent when `no_interval` says why: `exact`, `count`, `not_estimated`.
-        n: Rows the value rests on; `denominator` the rows it is a share of, where that is fewer.
+        n: Rows the value rests on; `denominator` the rows it is a share of, where that is fewer. Neither is 0 unless
+            the value is undefined.
         where: Labels that tell apart the metrics of one name: `{"feature": "sex", "group": "Female"}`.
         method: How the value was computed, as a catalogue key; renderers and `explain` resolve it.
         repeatable: False when a clock or a meter produced it.
@@ -68,6 +69,9 @@ class Metric:
             raise ResultError("expected a reason exactly when the value is undefined", where=self.name)
         if self.interval is None and not self.no_interval and self.value is not None:
             raise ResultError("expected an interval or `no_interval` saying why not", where=self.name)
+        for name, rows in (("n", self.n), ("denominator", self.denominator)):
+            if self.value is not None and rows is not None and rows < 1:
+                raise ResultError(f"expected `{name}` >= 1 where there is a value", where=self.name, found=str(rows))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -326,16 +330,6 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Artifact:
-    """A file an analyzer leaves in the run folder, such as a table too long for the page."""
-
-    name: str
-    path: str
-    media_type: str
-    sha256: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class AnalysisResult:
     """All that one analyzer has to say.
 
@@ -363,7 +357,6 @@ class AnalysisResult:
     token_attributions: tuple[TokenAttribution, ...] = ()
     notes: tuple[Note, ...] = ()
     findings: tuple[Finding, ...] = ()
-    artifacts: tuple[Artifact, ...] = ()
 
     def __post_init__(self) -> None:
         if (self.status == "ok") != (self.reason is None):

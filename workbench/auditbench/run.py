@@ -4,21 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
+from typing import Any, Literal, TypeAlias
 
 from auditbench.errors import ExitCode
 from auditbench.findings import GateDecision, Message, Verdict, Waiver
 from auditbench.results import AnalysisResult
-
-if TYPE_CHECKING:
-    pass
 
 SCHEMA_VERSION = 1
 Task: TypeAlias = Literal["binary-classification", "multiclass-classification", "regression"]
 Capability: TypeAlias = Literal["gradients", "hooks", "layers", "embeddings", "black_box", "channels_last"]
 Modality: TypeAlias = Literal["tabular", "image", "text", "series"]
 OutputScale: TypeAlias = Literal["logit", "probability", "value"]
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +56,7 @@ class DataFacts:
     """The evaluated rows and where they came from.
 
     Attributes:
-        digests: sha256 of each file, by the path that the config gives.
+        digests: sha256 of each file, by the path that the config gives; in a record by its name when that is absolute.
         outcomes: Rows of each class among the evaluated rows; empty for regression.
         dropped: Rows left out by a stated rule, by rule.
     """
@@ -183,7 +179,7 @@ class Volatile:
         training: Cost of training: seconds, rows per second, peak memory; empty when nothing was trained.
         results: Blocks whose values came from a clock or a meter, by analyzer.
         gates: Decisions on such metrics.
-        details: Trace of each failed analyzer, by name.
+        details: Trace of each failed analyzer by name, and of each report that was not written by `render:FORMAT`.
     """
 
     started: str = ""
@@ -208,7 +204,7 @@ class AuditRun:
     """
 
     schema: int = SCHEMA_VERSION
-    status: Literal["running", "complete", "interrupted"]
+    status: Literal["complete", "interrupted"]
     verdict: Verdict
     exit_code: int
     audit: AuditFacts

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from auditbench.errors import RecordError
+from auditbench.findings import GateDecision
 from auditbench.record import adapter, bind_arrays, plain, validate
 from auditbench.results import AnalysisResult
 from auditbench.run import SCHEMA_VERSION, AuditRun
@@ -43,7 +44,8 @@ def decode_run(content: bytes, *, folder: Path | None = None) -> AuditRun:
     run = validate(AuditRun, migrate(document), where="run.json")
     merged = tuple(_merge_result(result, run.volatile.results) for result in run.results)
     volatile = dataclasses.replace(run.volatile, results=(), gates=())
-    run = dataclasses.replace(run, results=merged, gates=run.gates + run.volatile.gates, volatile=volatile)
+    gates = _in_config_order(run.gates + run.volatile.gates, run.config)
+    run = dataclasses.replace(run, results=merged, gates=gates, volatile=volatile)
     return run if folder is None else bind_arrays(run, folder)
 
 
@@ -99,9 +101,12 @@ def run_schema() -> dict[str, Any]:
     return adapter(AuditRun).json_schema()
 
 
+def is_repeatable(result: AnalysisResult) -> bool:
+    """Whether no value of a result came from a clock or a meter."""
+    return all(block.repeatable for name in _BLOCKS for block in getattr(result, name))
+
+
 _MIGRATIONS: dict[int, Any] = {}
-
-
 _BLOCKS = ("metrics", "tables", "curves", "scatters", "percentiles", "paired_changes")
 
 
@@ -122,3 +127,17 @@ def _merge_result(result: AnalysisResult, metered: tuple[AnalysisResult, ...]) -
     if rest is None:
         return result
     return dataclasses.replace(result, **{name: getattr(result, name) + getattr(rest, name) for name in _BLOCKS})
+
+
+def _in_config_order(decisions: tuple[GateDecision, ...], config: Mapping[str, Any]) -> tuple[GateDecision, ...]:
+    """Decisions as their gates stand in the config; what the config does not know comes last."""
+    tables = [table for table in config.get("gates", ()) if isinstance(table, Mapping)]
+
+    def place(decision: GateDecision) -> int:
+        for index, table in enumerate(tables):
+            same = (table.get("metric"), table.get("where", {})) == (decision.metric, decision.where)
+            if table.get("id") == decision.id or (not table.get("id") and same):
+                return index
+        return len(tables)
+
+    return tuple(sorted(decisions, key=place))

@@ -3,33 +3,36 @@
 ```
 run.json   manifest.json   journal.jsonl   arrays/   chunks/   logs/   .lock
 ```
-A folder is new, empty, or a run's. An audit of the same key goes on where the last one stopped and reuses what finished.
-An audit of another key is refused, naming what differs, unless it is told not to resume: then the old run is removed
-first. A folder that holds anything but a run's own files is never touched.
+A folder is new, empty, or a run's: it holds a run's journal, or a manifest with the digest of the run.json beside it, and
+nothing that the two do not know. Anything else is refused and left as it was. An audit of the same key goes on where the
+last one stopped and reuses what finished; the record and the reports of the last one are removed before it starts. An
+audit of another key is refused, naming what differs, unless it is told not to resume: then the old run is removed first.
+A record that nothing was evaluated stands in nobody's way, and leaves the finished results of another run where they are.
 """
 
 from __future__ import annotations
 
-import datetime
-import fcntl
+import contextlib
 import hashlib
 import json
 import os
 import re
 import shutil
-import socket
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from auditbench.errors import RunFolderError
+from auditbench.errors import HostError, RunFolderError, RunWriteError
+from auditbench.folder_lock import LOCK, lock_folder
 from auditbench.journal import Journal
 
-RECORD, MANIFEST, JOURNAL, LOCK = "run.json", "manifest.json", "journal.jsonl", ".lock"
+RECORD, MANIFEST, JOURNAL = "run.json", "manifest.json", "journal.jsonl"
 ARRAYS, CHUNKS, LOGS = "arrays", "chunks", "logs"
 _OWN = frozenset({RECORD, MANIFEST, JOURNAL, LOCK, ARRAYS, CHUNKS, LOGS})
+_NOTHING = {"evaluated": "nothing"}
 _ANOTHER = "choose another folder with --out"
+_GO_ON = "make room, then give the same command again to go on"
 
 
 class RunFolder:
@@ -46,43 +49,51 @@ class RunFolder:
             RunFolderError: It is no folder, cannot be written, holds other files, or another audit is at work in it.
         """
         self.path = path.absolute()
-        self._made = not self.path.exists()
         self._journal: Journal | None = None
-        try:
-            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._lock = _lock(self.path)
-        except OSError as error:
-            raise _refused("the output folder cannot be used", self.path, error) from error
-        try:
-            self._refuse_foreign_files()
-        except RunFolderError:
-            self.close()
-            raise
+        self._lock = -1
+        with _told("the output folder cannot be used", self.path):
+            if not (self.path / LOCK).exists():
+                self._refuse_foreign_files()  # before a lock is left in a folder that is not ours
+            self._before = self._names()
+            self._made = [folder for folder in (self.path, *self.path.parents) if not folder.exists()]
+            try:
+                self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+                self._lock = lock_folder(self.path)
+                self._refuse_foreign_files()
+            except BaseException:
+                self.abandon()
+                raise
 
-    def begin(self, key: Mapping[str, str], *, resume: bool) -> None:
+    def begin(self, key: Mapping[str, str], *, resume: bool, replace: bool = False) -> None:
         """Start a run, or go on with the one of the same key.
 
         Args:
             key: Everything that results depend on, by name; digests and versions.
+            resume: Whether to go on with a run of the same key; otherwise it is removed.
+            replace: Whether a run of another key is removed instead of refused.
 
         Raises:
-            RunFolderError: The folder holds the run of another key and `resume` is set.
+            RunFolderError: The folder holds the run of another key and is to resume, or it cannot be written.
         """
-        old = Journal.read(self.path / JOURNAL)
-        known = old.key if old else None
-        if resume and known is not None and known != dict(key):
-            names = ", ".join(sorted(name for name in {*known, *key} if known.get(name) != key.get(name)))
-            raise RunFolderError(
-                "the output folder holds the run of another audit",
-                where=str(self.path),
-                found=f"another {names}",
-                fix=f"{_ANOTHER}, or replace that run with --no-resume",
-            )
-        if known is None or not resume:
-            self._clear()
-            old = None
-        (self.path / RECORD).unlink(missing_ok=True)
-        self._journal = old or Journal.create(self.path / JOURNAL, key)
+        old = self._old_journal(resume=resume, replace=replace)
+        known = None if old is None or old.key == _NOTHING else old.key
+        if known is not None and known != dict(key):
+            if not replace:
+                names = ", ".join(sorted(name for name in {*known, *key} if known.get(name) != key.get(name)))
+                raise self._in_the_way("the output folder holds the run of another audit", f"another {names}")
+            known = None
+        self._start(old if known else None, key)
+
+    def begin_nothing(self, *, resume: bool) -> None:
+        """Start a run that evaluates nothing. Results of a run that is there are kept for it, its record is not.
+
+        Args:
+            resume: Whether to keep them.
+
+        Raises:
+            RunFolderError: The folder cannot be written, or holds a run without a readable journal and is to resume.
+        """
+        self._start(self._old_journal(resume=resume, replace=False), _NOTHING)
 
     @property
     def journal(self) -> Journal:
@@ -91,33 +102,55 @@ class RunFolder:
             raise RunFolderError("this run has not begun", where=str(self.path))
         return self._journal
 
+    @property
+    def begun(self) -> bool:
+        """Whether a run has begun, so that the folder holds more than the last one left."""
+        return self._journal is not None
+
     def folder(self, name: str) -> Path:
         """One of the folders of a run, made if it is not there."""
         path = self.path / name
-        path.mkdir(mode=0o700, exist_ok=True)
+        with _told(f"the folder {name} cannot be made", self.path, self._kind):
+            path.mkdir(mode=0o700, exist_ok=True)
         return path
 
     def write(self, name: str, content: bytes) -> None:
         """Write one file of the run durably; it is the old file or the new one, never a part.
 
         Raises:
-            RunFolderError: It cannot be written.
+            RunWriteError: It cannot be written.
         """
         write_atomic(self.path / name, content)
 
     def forget_chunks(self, analyzer: str) -> None:
         """Remove the chunks of an analyzer whose result is safe."""
-        for file in self.journal.chunk_files(analyzer):
-            (self.path / file).unlink(missing_ok=True)
-        _remove_if_empty(self.path / CHUNKS)
+        with _told("chunks cannot be removed", self.path, RunWriteError):
+            for file in self.journal.chunk_files(analyzer):
+                path = self.path / file
+                path.unlink(missing_ok=True)
+                for folder in (path.parent, path.parent.parent):
+                    _remove_if_empty(folder)
+            _remove_if_empty(self.path / CHUNKS)
+
+    def withdraw(self) -> None:
+        """Remove the reports, the manifest and the record, which are no longer, or not yet, those of this run."""
+        with _told("the last reports cannot be removed", self.path, RunWriteError):
+            reports = {*self.journal.rendered(), *(_manifested(self.path) - _OWN)}
+            for name in (MANIFEST, RECORD, *sorted(reports)):
+                (self.path / name).unlink(missing_ok=True)
+        self.journal.add_withdrawn()
 
     def complete(self, record: bytes) -> None:
         """Write the manifest, then the finished record as the last file.
 
         Args:
             record: Bytes of run.json with status `complete`.
+
+        Raises:
+            RunWriteError: One of them cannot be written, or a file of the run cannot be read.
         """
-        digests = {name: _digest(path) for name, path in self._files() if name not in (RECORD, MANIFEST, LOCK)}
+        with _told("a file of the run cannot be read", self.path, RunWriteError):
+            digests = {name: _digest(path) for name, path in self._files() if name not in (RECORD, MANIFEST, LOCK)}
         digests[RECORD] = hashlib.sha256(record).hexdigest()
         manifest = {"schema": 1, "files": dict(sorted(digests.items()))}
         self.write(MANIFEST, (json.dumps(manifest, indent=1) + "\n").encode())
@@ -125,23 +158,32 @@ class RunFolder:
 
     def reopen(self) -> None:
         """Go on with the journal that is there, so that reports can be added to a finished run."""
-        self._journal = Journal.read(self.path / JOURNAL) or Journal.create(self.path / JOURNAL, {})
+        self._journal = Journal.read(self.path / JOURNAL)
+        if self._journal is None:
+            self._journal = Journal.create(self.path / JOURNAL, {"journal": "written after the run"})
+            for name in sorted(_manifested(self.path) - _OWN):
+                self._journal.add_rendered(name, "")
 
-    def remove_empty_logs(self) -> bool:
-        """Remove logs in which nothing was written; says whether others are left."""
+    def remove_empty_logs(self) -> None:
+        """Remove the logs of workers in which nothing was written."""
         logs = self.path / LOGS
-        for file in logs.iterdir() if logs.is_dir() else ():
-            if not file.stat().st_size:
-                file.unlink()
-        _remove_if_empty(logs)
-        return logs.is_dir()
+        with _told("logs cannot be removed", self.path, RunWriteError):
+            for file in logs.glob(_LOG_FILES):
+                if not file.stat().st_size:
+                    file.unlink()
+            _remove_if_empty(logs)
 
     def abandon(self) -> None:
-        """Release the folder after a refusal; one that was made for this audit and holds nothing is removed."""
-        begun = self._journal is not None
+        """Release the folder; unless a run has begun, what was made for it is removed first."""
+        if not self.begun:
+            with contextlib.suppress(OSError, HostError):
+                made = {LOGS, LOCK} - set(self._before) if self._lock >= 0 else ()
+                for name in made:
+                    _remove(self.path / name)
+                self.remove_empty_logs()
+                for folder in self._made:
+                    folder.rmdir()
         self.close()
-        if self._made and not begun:
-            shutil.rmtree(self.path, ignore_errors=True)
 
     def close(self) -> None:
         """Release the lock. The kernel does the same when the process dies."""
@@ -149,21 +191,63 @@ class RunFolder:
             os.close(self._lock)
             self._lock = -1
 
+    @property
+    def _kind(self) -> type[HostError]:
+        """What a failed write is: a refusal before the run has begun, and a loss after."""
+        return RunWriteError if self.begun else RunFolderError
+
+    def _start(self, old: Journal | None, key: Mapping[str, str]) -> None:
+        """Begin with what the journal of an earlier run holds, or with nothing."""
+        try:
+            with _told("the last run cannot be removed", self.path):
+                if old is None:
+                    self._clear()
+                for path in list(self.path.rglob(f"{_TEMPORARY}*")):
+                    _remove(path)
+            self._journal = old or Journal.create(self.path / JOURNAL, key)
+            self.withdraw()
+        except RunWriteError as error:
+            self._journal = None
+            raise RunFolderError(str(error), problems=error.problems) from error
+
+    def _old_journal(self, *, resume: bool, replace: bool) -> Journal | None:
+        """The journal to go on with; None when there is none, or when what is there is to be removed."""
+        if not resume:
+            return None
+        old = Journal.read(self.path / JOURNAL)
+        if old is None and not replace and not _is_unused(self.path, self._names()):
+            raise self._in_the_way("the run in the output folder has no readable journal", JOURNAL)
+        return old
+
+    def _in_the_way(self, message: str, found: str) -> RunFolderError:
+        fix = f"{_ANOTHER}, or replace that run with --no-resume"
+        return RunFolderError(message, where=str(self.path), found=found, fix=fix)
+
     def _files(self) -> Iterator[tuple[str, Path]]:
         for path in sorted(self.path.rglob("*")):
             if path.is_file():
                 yield path.relative_to(self.path).as_posix(), path
 
     def _names(self) -> list[str]:
-        return sorted(path.name for path in self.path.iterdir())
+        return sorted(path.name for path in self.path.iterdir()) if self.path.is_dir() else []
 
     def _refuse_foreign_files(self) -> None:
+        """Refuse a folder that is in use and not known to be a run's.
+
+        Raises:
+            RunFolderError: It holds files, and neither a run's journal nor a manifest that fits its run.json knows them.
+        """
+        names = self._names()
+        if _is_unused(self.path, names):
+            return
         journal = Journal.read(self.path / JOURNAL)
-        own = _OWN | (set(journal.rendered()) if journal else set())
-        foreign = [name for name in self._names() if name not in own and not name.startswith(_TEMPORARY)]
+        known = _manifested(self.path) | (set(journal.rendered()) if journal else set())
+        if journal or known:
+            known |= _OWN
+        foreign = [name for name in names if name not in known and not (known and name.startswith(_TEMPORARY))]
         if foreign:
             raise RunFolderError(
-                "the output folder holds files that are not a run's",
+                "the output folder holds files that are not known to be a run's",
                 where=str(self.path),
                 found=", ".join(foreign[:5]) + (", …" if len(foreign) > 5 else ""),
                 fix=_ANOTHER,
@@ -172,20 +256,15 @@ class RunFolder:
     def _clear(self) -> None:
         """Remove a run; the lock and the logs of the workers that are already at work stay."""
         for name in self._names():
-            path = self.path / name
-            if name in (LOCK, LOGS):
-                continue
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path)
-            else:
-                path.unlink()
+            if name not in (LOCK, LOGS):
+                _remove(self.path / name)
 
 
 def write_atomic(path: Path, content: bytes) -> None:
     """Write a file through a temporary one in the same folder, both synced to disk, readable by this user only.
 
     Raises:
-        RunFolderError: The disk is full, or the folder cannot be written.
+        RunWriteError: The disk is full, or the folder cannot be written.
     """
     temporary = ""
     try:
@@ -199,15 +278,18 @@ def write_atomic(path: Path, content: bytes) -> None:
     except OSError as error:
         if temporary:
             Path(temporary).unlink(missing_ok=True)
-        raise _refused(f"{path.name} cannot be written ({len(content):,} bytes)", path.parent, error) from error
+        message = f"{path.name} cannot be written ({len(content):,} bytes)"
+        raise _failure(RunWriteError, message, path.parent, error) from error
 
 
 def arrays_are_whole(document: Any, folder: Path) -> bool:
     """Whether every stored array in a record, as JSON types, is in the folder byte for byte."""
     if isinstance(document, Mapping):
         if document.keys() >= {"path", "dtype", "sha256"}:
-            path = folder / str(document["path"])
-            return path.is_file() and _digest(path) == document["sha256"]
+            try:
+                return _digest(folder / str(document["path"])) == document["sha256"]
+            except OSError:
+                return False
         return all(arrays_are_whole(item, folder) for item in document.values())
     if isinstance(document, list):
         return all(arrays_are_whole(item, folder) for item in document)
@@ -215,8 +297,14 @@ def arrays_are_whole(document: Any, folder: Path) -> bool:
 
 
 def is_report_name(name: str) -> bool:
-    """Whether a renderer may call a file so: a plain name that is none of the run's own."""
-    return bool(re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}", name)) and name not in _OWN
+    """Whether a renderer may call a file so: a plain name that is none of the run's own, in whatever case."""
+    return bool(re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}", name)) and name.casefold() not in _OWN
+
+
+def report_files(folder: Path) -> list[Path]:
+    """The reports of the run in a folder: what its journal says was rendered from its record, and is there."""
+    journal = Journal.read(folder / JOURNAL)
+    return [file for name in (journal.rendered() if journal else ()) if (file := folder / name).is_file()]
 
 
 def file_part(text: str) -> str:
@@ -228,25 +316,29 @@ def file_part(text: str) -> str:
 
 
 _TEMPORARY = ".writing-"
+_LOG_FILES = "worker-*.log"
 
 
-def _lock(folder: Path) -> int:
-    handle = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+def _is_unused(folder: Path, names: list[str]) -> bool:
+    """Whether a folder is empty but for what an audit leaves that was killed before it began: a lock, workers' logs."""
+    if not set(names) <= {LOCK, LOGS} or (LOGS in names and LOCK not in names):
+        return False
+    logs = folder / LOGS
+    return LOGS not in names or set(logs.iterdir()) == set(logs.glob(_LOG_FILES))
+
+
+def _manifested(folder: Path) -> set[str]:
+    """Names in a folder that a manifest knows whose digest of run.json is that of the file; empty without one.
+
+    A report counts when its own digest fits as well.
+    """
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        holder = os.pread(handle, 500, 0).decode("utf-8", "replace")
-        os.close(handle)
-        raise RunFolderError(
-            "another audit is at work in this folder",
-            where=str(folder),
-            found=holder or "its process is not known",
-            fix=f"wait for it, or {_ANOTHER}",
-        ) from error
-    started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    os.ftruncate(handle, 0)
-    os.pwrite(handle, f"process {os.getpid()} on {socket.gethostname()} since {started}".encode(), 0)
-    return handle
+        files = dict(json.loads((folder / MANIFEST).read_bytes())["files"])
+        if files.get(RECORD) != _digest(folder / RECORD):
+            return set()
+        return {name for name in files if "/" not in name and (name in _OWN or _digest(folder / name) == files[name])}
+    except (OSError, ValueError, KeyError, TypeError):
+        return set()
 
 
 def _sync_folder(folder: Path) -> None:
@@ -262,10 +354,27 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
 def _remove_if_empty(folder: Path) -> None:
     if folder.is_dir() and not any(folder.iterdir()):
         folder.rmdir()
 
 
-def _refused(message: str, folder: Path, error: OSError) -> RunFolderError:
-    return RunFolderError(message, where=str(folder), found=str(error.strerror or error), fix=_ANOTHER)
+@contextlib.contextmanager
+def _told(message: str, folder: Path, kind: type[HostError] = RunFolderError) -> Iterator[None]:
+    """Turn an error of the operating system into one of ours."""
+    try:
+        yield
+    except OSError as error:
+        raise _failure(kind, message, folder, error) from error
+
+
+def _failure(kind: type[HostError], message: str, folder: Path, error: OSError) -> HostError:
+    fix = _GO_ON if kind is RunWriteError else _ANOTHER
+    return kind(message, where=str(folder), found=str(error.strerror or error), fix=fix)

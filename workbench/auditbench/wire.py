@@ -36,12 +36,15 @@ class Channel:
         """Send one message, waiting until the other end has room.
 
         Raises:
-            WorkerError: The message is too long, holds NaN or something that JSON has no word for, or nobody listens.
+            WorkerError: The message is too long, holds NaN or something that JSON has no word for, or nobody listens;
+                its cause is a TimeoutError when the other end lives and does not read.
         """
         frame = encode(message)
         try:
             with self._lock:
                 self._end.sendall(frame)
+        except TimeoutError as error:
+            raise WorkerError("the other process did not read in time") from error
         except OSError as error:
             raise WorkerError("the other process does not listen any more", found=str(error.strerror)) from error
 
@@ -98,10 +101,10 @@ def encode(message: dict[str, Any]) -> bytes:
 
 
 def error_document(error: AuditbenchError) -> dict[str, Any]:
-    """An error as JSON types."""
+    """An error as JSON types; `details` is a trace for whoever looks into it."""
     parts = ("message", "where", "found", "allowed", "fix")
     problems = [{part: getattr(problem, part) for part in parts} for problem in error.problems]
-    return {"code": error.code, "message": str(error.args[0]), "problems": problems}
+    return {"code": error.code, "message": str(error.args[0]), "problems": problems, "details": error.details}
 
 
 def error_from(document: dict[str, Any]) -> AuditbenchError:
@@ -109,7 +112,8 @@ def error_from(document: dict[str, Any]) -> AuditbenchError:
     kind = error_classes().get(document["code"], AuditbenchError)
     error = kind.__new__(kind)
     problems = tuple(Problem(**problem) for problem in document["problems"])
-    AuditbenchError.__init__(error, document["message"], problems=problems)
+    details = str(document.get("details") or "")
+    AuditbenchError.__init__(error, document["message"], problems=problems, details=details)
     return error
 
 

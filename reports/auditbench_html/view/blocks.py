@@ -41,7 +41,7 @@ from auditbench_html.view.figures import (
 )
 from auditbench_html.view.numbers import DASH, Estimate, decimals, fixed, short, signed, spread, with_unit
 from auditbench_html.view.scales import scale_for
-from auditbench_html.view.text import EMPTY, Text, name_text, words
+from auditbench_html.view.text import EMPTY, Text, joined, name_text, words
 
 LARGEST_MATRIX = 40
 LARGEST_NUMBERED = 12
@@ -117,7 +117,7 @@ def percentiles_figure(draft: Draft, result: AnalysisResult, block: Percentiles)
         result=result,
         keys=tuple(Key(mark=mark, label=words(mark)) for mark in ("p50", "p95", "p99")),
         how=draft.how(result, block.name, "percentiles"),
-        note=n_words(draft, [row.n for row in block.rows]),
+        note=joined(n_words(draft, [row.n for row in block.rows]), draft.more(TABLE_ROWS, len(block.rows))),
     )
 
 
@@ -129,7 +129,10 @@ def changes_figure(draft: Draft, result: AnalysisResult, block: PairedChange) ->
     how = draft.how(result, block.name, "changes")
     return draft.figure(
         "changes", draft.title(block.title), say.say("changes.sub"), body, result=result, how=how,
-        note=caption(draft, [change.n for change in block.rows], drawn="bootstrap" in block.method),
+        note=joined(
+            caption(draft, [change.n for change in block.rows], drawn="bootstrap" in block.method),
+            draft.more(TABLE_ROWS, len(block.rows)),
+        ),
     )  # fmt: skip
 
 
@@ -152,12 +155,9 @@ def matrix_figure(draft: Draft, result: AnalysisResult, block: Matrix) -> Figure
     total = max(len(block.rows), len(block.columns))
     n = sum(int(value or 0) for row in block.values for value in row)
     note = caption(draft, [n]) if block.kind == "confusion" else result_caption(draft, result)
-    subtitle = _matrix_subtitle(draft, heat)
-    if total > shown:
-        subtitle = say.say("series.sentences", first=subtitle, second=draft.more(shown, total))
     return draft.figure(
-        "heat", title, subtitle, heat, result=result,
-        how=draft.how(result, block.name, block.kind), wide=total > 5, note=note,
+        "heat", title, _matrix_subtitle(draft, heat), heat, result=result,
+        how=draft.how(result, block.name, block.kind), wide=total > 5, note=joined(note, draft.more(shown, total)),
     )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from auditbench.results import AnalysisResult, Metric
 from auditbench_html.view.draft import Draft
-from auditbench_html.view.text import EMPTY, Text, words
+from auditbench_html.view.text import EMPTY, Text, joined, words
 
 SMALLEST_SHOWN = 10
 
@@ -41,7 +41,7 @@ def caption(draft: Draft, sizes: Iterable[int], *, drawn: bool = False) -> Text:
     if not drawn:
         return n
     seed = draft.say.say("figure.seed", seed=words(str(draft.run.audit.seed)))
-    return n + words(" · ") + seed if n else seed
+    return joined(n, seed)
 
 
 def metrics_caption(draft: Draft, metrics: Iterable[Metric]) -> Text:

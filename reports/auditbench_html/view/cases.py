@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from auditbench.run import Case
-from auditbench_html.view.attributions import waterfall
 from auditbench_html.view.draft import Draft
 from auditbench_html.view.figures import Cell, Chip, Grid, Heading
 from auditbench_html.view.numbers import short
 from auditbench_html.view.page import CaseView, Section
 from auditbench_html.view.scores import case_probability
 from auditbench_html.view.text import EMPTY, Text, labels, name_text, words
+from auditbench_html.view.waterfall import waterfall
 
 MOST = 12
 

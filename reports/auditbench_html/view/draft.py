@@ -11,7 +11,7 @@ from auditbench.results import AnalysisResult, Metric
 from auditbench.run import AuditRun
 from auditbench_html.view.figures import Body, Figure
 from auditbench_html.view.page import GateRow
-from auditbench_html.view.text import EMPTY, Slugs, Text, Words, humanize, labels, name_text, words
+from auditbench_html.view.text import EMPTY, Slugs, Text, Words, humanize, joined, labels, name_text
 
 TOPIC_ORDER = ("performance", "explanation", "fairness", "robustness", "privacy", "resources")
 TABLE_ROWS = 50
@@ -120,12 +120,8 @@ class Draft:
         if result is not None:
             key = "figure.analyzer" if result.version else "figure.analyzer_bare"
             parts.append(self.say.say(key, analyzer=result.analyzer, version=result.version))
-        if note:
-            parts.append(note)
-        text = EMPTY
-        for index, part in enumerate(parts):
-            text = text + (words(" · ") if index else EMPTY) + part
-        return text
+        parts.append(note)
+        return joined(*parts)
 
 
 def topics_in_order(run: AuditRun) -> tuple[str, ...]:

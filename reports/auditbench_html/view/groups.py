@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable
 
 from auditbench.results import AnalysisResult, Metric, Table
+from auditbench_html.view.captions import SMALLEST_SHOWN, caption, group_count, group_n, resampled, rows_behind
 from auditbench_html.view.draft import TABLE_ROWS, Draft
 from auditbench_html.view.figures import Cell, Figure, Grid, GroupRates, GroupRow, Heading, Key
-from auditbench_html.view.numbers import DASH, Estimate, share
+from auditbench_html.view.numbers import DASH, PLAIN_UNITS, Estimate, estimate, share
 from auditbench_html.view.scales import scale_for
-from auditbench_html.view.text import EMPTY, Text, humanize, name_text
+from auditbench_html.view.text import EMPTY, Text, humanize, joined, name_text
 
 RATES = ("selection_rate", "true_positive_rate", "false_positive_rate", "precision", "accuracy")
 DRAWN_ROWS = 24
@@ -58,10 +60,10 @@ def _figure(draft: Draft, result: AnalysisResult, feature: str, metrics: list[Me
     body = GroupRates(
         heading=name_text(feature),
         rates=tuple(titles),
-        track=say.say("groups.track"),
+        track=say.say("groups.track" if _are_shares(metrics) else "groups.track_value"),
         rows=rows,
         references=references,
-        scale=scale_for(ends, percent=True),
+        scale=scale_for(ends, percent=_are_shares(metrics)),
     )
     subtitle = say.say("groups.sub", feature=feature)
     if rest := _rest(metrics[0]):
@@ -79,7 +81,7 @@ def _figure(draft: Draft, result: AnalysisResult, feature: str, metrics: list[Me
         keys=tuple(keys),
         how=draft.say.first((f"{result.analyzer}.groups.how", "how.groups")) or EMPTY,
         data=_table(draft, result, feature, cells, groups, names),
-        note=say.say("figure.n", n=sum(_size(cells, group) for group in groups)),
+        note=caption(draft, [sum(_size(cells, group) for group in groups)], drawn=resampled(metrics)),
     )
 
 
@@ -93,41 +95,74 @@ def _title(
 ) -> Text:
     """The lowest and the highest rate; neutral where fewer than two groups could be estimated."""
     known = [
-        (cells[group, rate].value or 0.0, group) for group in groups if _value(cells.get((group, rate))) is not None
+        (metric.value, group, metric)
+        for group in groups
+        if (metric := cells.get((group, rate))) is not None and metric.value is not None
     ]
     name = _rate_title(draft, result, rate)
     if len(known) < 2:
         return draft.say.say("groups.title_neutral", rate=name, feature=feature)
-    low, high = min(known), max(known)
+    (_, low_group, low), (_, high_group, high) = min(known, key=_place), max(known, key=_place)
     return draft.say.say(
         "groups.title",
         rate=name,
-        low_group=low[1],
-        low=share(draft.say, low[0]).text,
-        high_group=high[1],
-        high=share(draft.say, high[0]).text,
+        low_group=low_group,
+        low=_estimate(draft, low).text,
+        low_n=group_n(draft, rows_behind(low)),
+        high_group=high_group,
+        high=_estimate(draft, high).text,
+        high_n=group_n(draft, rows_behind(high)),
     )
+
+
+def _place(known: tuple[float, str, Metric]) -> tuple[float, str]:
+    return known[:2]
 
 
 def _row(draft: Draft, cells: dict[tuple[str, str], Metric], group: str, drawn: list[str]) -> GroupRow:
     say = draft.say
     found = [cells.get((group, name)) for name in drawn]
-    rates = tuple(_estimate(draft, metric) for metric in found)
     size = _size(cells, group)
-    text = say.say("groups.size_small") if size < 10 else say.say("groups.size", n=size)
+    rates = tuple(_with_rows(draft, metric, size) for metric in found)
+    text = say.say("groups.size_small") if size < SMALLEST_SHOWN else say.say("groups.size", n=size)
     reason = EMPTY
     if all(rate.value is None for rate in rates):
-        reason = next((say.tell(metric.reason) for metric in found if metric is not None and metric.reason), EMPTY)
+        reason = next((_reason(draft, metric) for metric in found if metric is not None and metric.reason), EMPTY)
         reason = reason or say.say("groups.not_estimated")
     return GroupRow(label=name_text(group), size=text, rates=rates, reason=reason)
 
 
 def _estimate(draft: Draft, metric: Metric | None) -> Estimate:
     if metric is None or metric.value is None:
-        reason = draft.say.tell(metric.reason) if metric is not None and metric.reason else EMPTY
-        return Estimate(value=None, text=DASH, reason=reason)
-    bounds = metric.interval
-    return share(draft.say, metric.value, low=bounds.low if bounds else None, high=bounds.high if bounds else None)
+        return Estimate(value=None, text=DASH, reason=EMPTY if metric is None else _reason(draft, metric))
+    low, high = (metric.interval.low, metric.interval.high) if metric.interval else (None, None)
+    if not _are_shares([metric]):
+        return estimate(draft.say, metric.value, low=low, high=high)
+    return share(draft.say, metric.value, low=low, high=high)
+
+
+def _with_rows(draft: Draft, metric: Metric | None, size: int) -> Estimate:
+    """A rate with the rows it is a share of below it, where these are not all rows of the group."""
+    shown = _estimate(draft, metric)
+    if metric is None or shown.value is None or rows_behind(metric) == size or size < SMALLEST_SHOWN:
+        return shown
+    of = draft.say.say("groups.of", n=group_count(draft, rows_behind(metric)))
+    return dataclasses.replace(shown, interval=joined(shown.interval, of))
+
+
+def _reason(draft: Draft, metric: Metric) -> Text:
+    """Why a group has no value; numbers of rows that are small enough to point at people are not told."""
+    reason = metric.reason
+    if reason is None:
+        return EMPTY
+    n = reason.values.get("n")
+    if isinstance(n, int) and 0 < n < SMALLEST_SHOWN and draft.say.has(reason.key):
+        return draft.say.say(reason.key, **{**reason.values, "n": group_count(draft, n)})
+    return draft.say.tell(reason)
+
+
+def _are_shares(metrics: list[Metric]) -> bool:
+    return all(metric.unit in PLAIN_UNITS for metric in metrics)
 
 
 def _table(
@@ -148,7 +183,7 @@ def _table(
         reasons = []
         for name in names:
             metric = cells.get((group, name))
-            shown = _estimate(draft, metric)
+            shown = _with_rows(draft, metric, _size(cells, group))
             row.append(Cell(text=shown.text, value=shown.value, note=shown.interval))
             if shown.reason and shown.reason not in reasons:
                 reasons.append(shown.reason)
@@ -159,9 +194,7 @@ def _table(
 
 
 def _size_cell(draft: Draft, size: int) -> Cell:
-    if size < 10:
-        return Cell(text=draft.say.say("groups.under_ten"))
-    return Cell(text=draft.say.say("count", n=size), value=float(size))
+    return Cell(text=group_count(draft, size), value=None if size < SMALLEST_SHOWN else float(size))
 
 
 def _rest(metric: Metric) -> Text:

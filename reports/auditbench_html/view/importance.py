@@ -1,22 +1,13 @@
-"""Importance of inputs by several methods, the distribution of contributions, and how far the methods agree."""
+"""Importance of inputs by several methods, and which inputs stand out."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from auditbench.results import AnalysisResult, Metric
+from auditbench_html.view.captions import caption
 from auditbench_html.view.draft import Draft
-from auditbench_html.view.figures import (
-    Cell,
-    Figure,
-    Grid,
-    Heading,
-    Heat,
-    HeatCell,
-    ImportanceRow,
-    ImportanceRows,
-    Key,
-)
+from auditbench_html.view.figures import Cell, Figure, Grid, Heading, ImportanceRow, ImportanceRows, Key
 from auditbench_html.view.numbers import DASH, Estimate, estimate, short, with_unit
 from auditbench_html.view.scales import scale_for
 from auditbench_html.view.text import EMPTY, Text, labels, name_text, words
@@ -25,6 +16,7 @@ METRIC = "mean_absolute_attribution"
 SHOWN = 15
 MARKS = 3
 TOP = 3
+MOST_NAMED = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,25 +33,50 @@ class Method:
         return {name: metric.value for name, metric in self.metrics.items() if metric.value is not None}
 
 
-def importance_figures(draft: Draft, *, own_agreement: bool) -> list[Figure]:
-    """One figure a target (at most three), then the agreement of methods where no analyzer gives it."""
-    figures = []
-    for target, methods in list(_by_target(draft).items())[:3]:
-        figures.append(_importance(draft, target, methods))
-        if own_agreement and len([method for method in methods if len(method.values()) >= 3]) > 1:
-            figures.append(_agreement(draft, methods))
-    return figures
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Strongest:
+    """The inputs that account for most of the first method's importance, for the first target.
+
+    Attributes:
+        names: Up to three, or a few more where no fewer can be set apart: the interval of each lies above those of all
+            inputs that are not named. Empty where intervals overlap too much for that.
+        part: Their share of the sum over all inputs.
+        n: Explained rows.
+        target: The explained class; empty where there is one output.
+    """
+
+    names: tuple[str, ...]
+    part: float
+    n: int
+    target: str
+
+    def sentence(self, draft: Draft) -> Text:
+        """Which inputs account for how much over how many rows; empty where none can be set apart."""
+        if not self.names:
+            return EMPTY
+        names = draft.say.series(name_text(name) for name in self.names)
+        part = words(f"{100 * self.part:.0f}%")
+        one = {"names": names, "part": part, "rows": self.n, "n": len(self.names)}
+        if self.target:
+            return draft.say.say("lead.inputs_target", target=self.target, **one)
+        return draft.say.say("lead.inputs", **one)
 
 
-def strongest_inputs(draft: Draft) -> tuple[list[Text], float] | None:
-    """The three strongest inputs of the first method and their share of all importance."""
+def importance_figures(draft: Draft) -> list[Figure]:
+    """One figure a target, at most three."""
+    return [_importance(draft, target, methods) for target, methods in list(_by_target(draft).items())[:3]]
+
+
+def strongest_inputs(draft: Draft) -> Strongest | None:
+    """The strongest inputs by the first method; None with fewer than two inputs or nothing to share out."""
+    target, methods = next(iter(_by_target(draft).items()), ("", []))
+    return _strongest(target, methods[0]) if methods else None
+
+
+def inputs_by_importance(draft: Draft, result: AnalysisResult) -> list[str]:
+    """Inputs in the order of the first figure, where it is this result's; empty where it is not."""
     methods = next(iter(_by_target(draft).values()), [])
-    values = methods[0].values() if methods else {}
-    total = sum(values.values())
-    if len(values) < 2 or total <= 0:
-        return None
-    top = _ordered(values)[:TOP]
-    return [name_text(name) for name in top], sum(values[name] for name in top) / total
+    return _ordered(methods[0].values()) if methods and methods[0].result is result else []
 
 
 def agree_on_top(draft: Draft) -> tuple[int, int] | None:
@@ -71,17 +88,25 @@ def agree_on_top(draft: Draft) -> tuple[int, int] | None:
     return len(set.intersection(*tops)), len(methods)
 
 
-def rank_correlation(first: dict[str, float], second: dict[str, float]) -> float | None:
-    """Spearman's rank correlation over the common inputs, ties at their mean rank; None where it is undefined."""
-    names = sorted(first.keys() & second.keys())
-    ranks = [_ranks([values[name] for name in names]) for values in (first, second)]
-    n = len(names)
-    if n < 3:
+def _strongest(target: str, method: Method) -> Strongest | None:
+    values = method.values()
+    total = sum(values.values())
+    if len(values) < 2 or total <= 0:
         return None
-    mean = (n + 1) / 2
-    covariance = sum((a - mean) * (b - mean) for a, b in zip(*ranks, strict=True))
-    spreads = [sum((rank - mean) ** 2 for rank in part) for part in ranks]
-    return covariance / (spreads[0] * spreads[1]) ** 0.5 if all(spreads) else None
+    order = _ordered(values)
+    most = min(MOST_NAMED, len(order) // 2)
+    sizes = [k for k in (*range(TOP, 0, -1), *range(TOP + 1, most + 1)) if k < len(order)]
+    named = next((k for k in sizes if _set_apart(method, order[:k], order[k:])), 0)
+    part = sum(values[name] for name in order[:named]) / total
+    return Strongest(names=tuple(order[:named]), part=part, n=_n(method), target=target)
+
+
+def _set_apart(method: Method, named: list[str], others: list[str]) -> bool:
+    """Whether every interval of the named inputs lies above every interval of the others."""
+    lows = [bounds.low if (bounds := method.metrics[name].interval) else None for name in named]
+    highs = [bounds.high if (bounds := method.metrics[name].interval) else None for name in others]
+    known = [low for low in lows if low is not None], [high for high in highs if high is not None]
+    return len(known[0]) == len(named) and len(known[1]) == len(others) and min(known[0]) > max(known[1])
 
 
 def _by_target(draft: Draft) -> dict[str, list[Method]]:
@@ -109,7 +134,7 @@ def _by_target(draft: Draft) -> dict[str, list[Method]]:
 
 
 def _method(draft: Draft, result: AnalysisResult, metric: Metric, rest: dict[str, str]) -> Method:
-    title = draft.analyzer_title(result.analyzer)
+    title = draft.method_title(result)
     if rest:
         named = rest.get("method")
         title = draft.say.first((f"method.{named}",)) or labels(rest) if named else title + words(", ") + labels(rest)
@@ -132,15 +157,11 @@ def _importance(draft: Draft, target: str, methods: list[Method]) -> Figure:
     ends = [value for row in rows for value in (row.estimate.value, row.estimate.high, *row.marks)]
     scaled = any(factor != 1.0 for factor in factors)
     subtitle = say.say("importance.sub", method=first.title, unit=_unit(draft, first.unit), n=_n(first))
-    if scaled:
+    if others:
         subtitle = say.say("series.sentences", first=subtitle, second=say.say("importance.scaled", method=first.title))
-    top, part = strongest_inputs(draft) or ([name_text(name) for name in shown[:TOP]], 0.0)
-    title = say.say("importance.title", names=say.series(top), part=words(f"{100 * part:.0f}%"))
-    if target:
-        title = say.say("importance.title_target", target=target)
     return draft.figure(
         "importance",
-        title,
+        _title(draft, target, first),
         subtitle,
         ImportanceRows(
             method=first.title,
@@ -152,7 +173,7 @@ def _importance(draft: Draft, target: str, methods: list[Method]) -> Figure:
         how=_how(draft, first),
         keys=_keys(draft, first, others),
         data=_table(draft, methods, order),
-        note=say.say("figure.n", n=_n(first)),
+        note=caption(draft, [_n(first)], drawn=True),
     )
 
 
@@ -164,10 +185,19 @@ def _how(draft: Draft, first: Method) -> Text:
     return say.say("series.sentences", first=general, second=own) if own else general
 
 
+def _title(draft: Draft, target: str, first: Method) -> Text:
+    """The inputs that stand out, as far as intervals tell; else only what is drawn."""
+    found = _strongest(target, first)
+    if found is not None and found.names:
+        part = words(f"{100 * found.part:.0f}%")
+        names = draft.say.series(name_text(name) for name in found.names)
+        key = "importance.title_target" if target else "importance.title"
+        return draft.say.say(key, names=names, part=part, target=target, rows=found.n, n=len(found.names))
+    return draft.say.say("importance.neutral_target" if target else "importance.neutral", target=target)
+
+
 def _factor(first: Method, other: Method) -> float:
-    """Methods in another unit are drawn so that their sum equals the first method's."""
-    if other.unit == first.unit:
-        return 1.0
+    """What makes the other method's sum as long as the first one's, so that its marks are shares of its own sum."""
     total = sum(other.values().values())
     return sum(first.values().values()) / total if total else 1.0
 
@@ -224,57 +254,6 @@ def _table(draft: Draft, methods: list[Method], order: list[str]) -> Grid:
         rows.append(tuple(cells))
     caption = say.say("importance.caption")
     return Grid(caption=caption, columns=tuple(columns), rows=tuple(rows), more=draft.more(50, len(order)))
-
-
-def _agreement(draft: Draft, methods: list[Method]) -> Figure:
-    say = draft.say
-    used = [method for method in methods if len(method.values()) >= 3]
-    rows, weakest = [], 1.0
-    for first in used:
-        cells = []
-        for second in used:
-            value = None if first is second else rank_correlation(first.values(), second.values())
-            weakest = min(weakest, value if value is not None else 1.0)
-            shade = 0 if value is None else 3 if value >= 0.85 else 2 if value >= 0.7 else 1
-            cells.append(
-                HeatCell(
-                    text=DASH if value is None else words(f"{value:.2f}".replace("-", "−")), value=value, shade=shade
-                )
-            )
-        rows.append((first.title, tuple(cells)))
-    heat = Heat(
-        caption=say.say("agreement.caption"),
-        row_label=say.say("agreement.method"),
-        column_label=say.say("agreement.method"),
-        columns=tuple(method.title for method in used),
-        rows=tuple(rows),
-    )
-    key = (
-        "agreement.title_high"
-        if weakest >= 0.85
-        else "agreement.title_some"
-        if weakest >= 0.5
-        else "agreement.title_low"
-    )
-    n = len(used[0].values())
-    return draft.figure(
-        "heat",
-        say.say(key),
-        say.say("agreement.sub", n=n),
-        heat,
-        how=say.say("how.agreement"),
-        note=say.say("agreement.source"),
-        wide=False,
-    )
-
-
-def _ranks(values: list[float]) -> list[float]:
-    ordered = sorted(values)
-    places: dict[float, float] = {}
-    for value in set(values):
-        first = ordered.index(value) + 1
-        places[value] = first + (ordered.count(value) - 1) / 2
-    return [places[value] for value in values]
 
 
 def _unit(draft: Draft, unit: str) -> Text:

@@ -9,7 +9,7 @@ from auditbench_html.view.figures import BarRow, BarRows, Cell, Chip, Figure, Gr
 from auditbench_html.view.numbers import DASH, Estimate
 from auditbench_html.view.page import Fact, FactList, Link, Section, StateBox
 from auditbench_html.view.scales import scale_for
-from auditbench_html.view.text import EMPTY, Text, clean, name_text, words
+from auditbench_html.view.text import EMPTY, Text, clean, joined, name_text, words
 
 TONES: dict[str, Tone] = {
     "ok": "pass",
@@ -99,7 +99,7 @@ def _box(draft: Draft, result: AnalysisResult) -> StateBox:
     return StateBox(
         tone=TONES[result.status],
         title=say.say(f"incomplete.title_{result.status}", analyzer=name),
-        meta=_joined(meta),
+        meta=joined(*meta),
         text=say.tell(result.reason) if result.reason else EMPTY,
         gates=tuple(Link(target=row.id, label=say.say("gate.link", code=words(row.code))) for row in gates),
         remedy=_remedy(draft, result),
@@ -153,7 +153,6 @@ def _says_anything(result: AnalysisResult) -> bool:
     parts = (
         result.metrics, result.tables, result.curves, result.scatters, result.percentiles, result.paired_changes,
         result.matrices, result.attributions, result.image_overlays, result.token_attributions, result.findings,
-        result.artifacts,
     )  # fmt: skip
     return any(parts)
 
@@ -186,7 +185,7 @@ def _environment(draft: Draft) -> FactList:
     ]
     if record.determinism:
         flags = [name_text(f"{name} = {value}") for name, value in sorted(record.determinism.items())]
-        facts.append(Fact(label=say.say("provenance.determinism"), value=_joined(flags, "; ")))
+        facts.append(Fact(label=say.say("provenance.determinism"), value=joined(*flags, mark="; ")))
     return FactList(title=say.say("provenance.environment"), facts=tuple(facts))
 
 
@@ -283,10 +282,3 @@ def _moment(stamp: str) -> Text:
     """`2026-11-20 09:14` of an ISO 8601 time."""
     zone = " UTC" if stamp.endswith(("+00:00", "Z")) else ""
     return name_text(stamp[:16].replace("T", " ") + zone)
-
-
-def _joined(parts: list[Text], mark: str = " · ") -> Text:
-    text = parts[0]
-    for part in parts[1:]:
-        text = text + words(mark) + part
-    return text

@@ -31,9 +31,8 @@ def build_report(run: AuditRun, templates: Templates, *, language: str) -> Repor
     Args:
         templates: The renderer's own catalogue; templates of the analyzers come with the run.
     """
-    say = Words(
-        catalogue=merge_catalogues(language, templates, run.messages.get(language, {}), run.messages.get("en", {}))
-    )
+    own = {**templates, **_class_scores(templates)} if run.model.task == "multiclass-classification" else templates
+    say = Words(catalogue=merge_catalogues(language, own, run.messages.get(language, {}), run.messages.get("en", {})))
     draft = Draft(run=run, say=say)
     draft.gates = gate_rows(draft)
     found = findings(draft)
@@ -58,6 +57,11 @@ def build_report(run: AuditRun, templates: Templates, *, language: str) -> Repor
         footing=_footing(run),
         tool=name_text(run.provenance.product),
     )
+
+
+def _class_scores(templates: Templates) -> Templates:
+    """Words for the logits of several classes, which are scores and no log-odds."""
+    return {key: templates[f"{key}_class"] for key in ("unit.logit", "unit_long.logit", "output.logit")}
 
 
 def _again(figure: Figure, told: set[str]) -> bool:

@@ -7,7 +7,6 @@ from typing import Any
 
 from auditbench.findings import Message
 from auditbench.results import AnalysisResult, Table
-from auditbench_html.view.attributions import swarm_figure
 from auditbench_html.view.blocks import (
     changes_figure,
     matrix_figure,
@@ -22,11 +21,12 @@ from auditbench_html.view.draft import Draft, topics_in_order
 from auditbench_html.view.figures import Figure
 from auditbench_html.view.gates import WORST_FIRST, worst_chip
 from auditbench_html.view.groups import group_figures, repeats_groups
-from auditbench_html.view.importance import agree_on_top, importance_figures, strongest_inputs
+from auditbench_html.view.importance import TOP, agree_on_top, importance_figures, strongest_inputs
 from auditbench_html.view.measures import measure_figures, value_list
 from auditbench_html.view.numbers import short
 from auditbench_html.view.page import Fact, FactList, GateRow, Link, Section, StateBox
 from auditbench_html.view.record import duration
+from auditbench_html.view.swarm import swarm_figure
 from auditbench_html.view.text import EMPTY, Text, name_text, words
 from auditbench_html.view.verdict import gate_sentence
 
@@ -48,7 +48,7 @@ def _section(draft: Draft, topic: str, results: list[AnalysisResult]) -> Section
     gates = tuple(row for row in draft.gates if row.topic == topic)
     finished = [result for result in results if result.status == "ok"]
     agreements = [matrix_figure(draft, r, block) for r in finished for block in r.matrices if block.kind == "agreement"]
-    figures = importance_figures(draft, own_agreement=not agreements) if topic == "explanation" else []
+    figures = importance_figures(draft) if topic == "explanation" else []
     swarm = swarm_figure(draft) if topic == "explanation" else None
     if swarm is not None:
         figures.insert(1, swarm)
@@ -138,17 +138,15 @@ def _lead(draft: Draft, topic: str, gates: tuple[GateRow, ...], finished: list[A
 
 
 def _explanation_lead(draft: Draft) -> list[Text]:
-    say = draft.say
-    found = strongest_inputs(draft)
+    """Which inputs stand out, and how far the methods put the same inputs first."""
+    say, found, agreement = draft.say, strongest_inputs(draft), agree_on_top(draft)
     if found is None:
         return []
-    names, part = found
-    agreement = agree_on_top(draft)
-    text = say.say("lead.inputs", names=say.series(names), part=words(f"{100 * part:.0f}%"))
+    text = found.sentence(draft) or say.say("lead.inputs_unclear")
     if agreement is None:
         return [text]
     common, methods = agreement
-    key = "lead.agree_all" if common == len(names) else "lead.agree_none" if common == 0 else "lead.agree_some"
+    key = "lead.agree_all" if common == TOP else "lead.agree_none" if common == 0 else "lead.agree_some"
     return [text, say.say(key, common=common, n=methods)]
 
 

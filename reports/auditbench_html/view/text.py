@@ -129,6 +129,14 @@ class Slugs:
         return key
 
 
+def joined(*parts: Text, mark: str = " · ") -> Text:
+    """Those parts that are not empty, one after the other."""
+    text = EMPTY
+    for part in parts:
+        text = text + words(mark) + part if text and part else text + part
+    return text
+
+
 def labels(where: Mapping[str, str]) -> Text:
     """The labels of a metric in one phrase: `sex`, `sex: Female`, `fold 3`."""
     rest = dict(where)
@@ -139,10 +147,7 @@ def labels(where: Mapping[str, str]) -> Text:
     elif feature is not None or group is not None:
         parts.append(name_text(feature or group or ""))
     parts += [humanize(key) + words(" ") + name_text(value) for key, value in sorted(rest.items())]
-    text = EMPTY
-    for index, part in enumerate(parts):
-        text = text + (words(", ") if index else EMPTY) + part
-    return text
+    return joined(*parts, mark=", ")
 
 
 def _visible(character: str) -> str:

@@ -9,7 +9,7 @@ from auditbench_html.view.figures import Tone
 from auditbench_html.view.gates import WORST_FIRST, counts, wall
 from auditbench_html.view.numbers import Estimate, estimate
 from auditbench_html.view.page import FindingRow, GateRow, Headline, Hero, Link, Step
-from auditbench_html.view.text import EMPTY, Text, name_text, words
+from auditbench_html.view.text import EMPTY, Text, joined, name_text, words
 
 SEALS: dict[str, Tone] = {
     "not_ready": "fail",
@@ -85,10 +85,7 @@ def _eyebrow(draft: Draft) -> Text:
     parts.append(date_text(draft, run.volatile.finished or run.volatile.started) or say.say("date.unknown"))
     if run.audit.policy:
         parts.append(say.say("report.policy", policy=run.audit.policy))
-    text = parts[0]
-    for part in parts[1:]:
-        text = text + words(" · ") + part
-    return text
+    return joined(*parts)
 
 
 def _reason(draft: Draft) -> Text:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -41,32 +42,53 @@ def shown_inputs(data: EvaluationData, rows: Rows, *, raw: bool) -> list[tuple[t
 
 
 def band(value: float, reference: npt.NDArray[np.float64]) -> str:
-    """The band of a number between quintiles of reference values: `under 26`, `37 to 48`, `49 and over`.
+    """The band of a number between quintiles of reference values: `under 26`, `37 to 48`, `110,000 to under 160,000`.
 
-    A value that makes up about a fifth of the reference or more stands alone. Whole numbers give bands that do not
-    overlap; the outer bands are open, so that no extreme value shows. NaN is `missing`.
+    Quintiles are rounded to two significant digits of their spread, so that no row's own value shows; the band holds
+    the number still, as it is looked up between the rounded ones. A value that makes up about a fifth of the reference
+    or more, in 10 rows or more, stands alone. Whole numbers give bands that do not overlap; the outer bands are open,
+    so that no extreme value shows. NaN is `missing`.
     """
     if np.isnan(value):
         return MISSING_GROUP
     present = reference[~np.isnan(reference)]
     if not len(present):
         return RARE_VALUE
-    quantiles, repeats = np.unique(np.quantile(present, _QUINTILES, method="nearest"), return_counts=True)
-    frequent = set(quantiles[repeats > 1].tolist())
+    frequent = _frequent(present)
     if value in frequent:
-        return f"{value:.10g}"
-    bounds = np.unique(np.quantile(present, _QUINTILES[1:-1], method="nearest"))
+        return _text(value)
+    bounds, digits = _bounds(present, frequent)
     place = int(np.searchsorted(bounds, value, side="right"))
     if place == 0:
-        return f"under {bounds[0]:.10g}"
+        return f"under {_text(bounds[0])}"
     low = float(bounds[place - 1])
     if place == len(bounds):
-        return f"over {low:.10g}" if low in frequent else f"{low:.10g} and over"
+        return f"over {_text(low)}" if low in frequent else f"{_text(low)} and over"
     high = float(bounds[place])
-    if not np.all(present == np.floor(present)) or not value.is_integer():
-        return f"{low:.4g} to under {high:.4g}"
+    if digits < 0 or not np.all(present == np.floor(present)) or not value.is_integer():
+        return f"{_text(low)} to under {_text(high)}"
     low, high = low + (low in frequent), high - 1
-    return f"{low:.10g} to {high:.10g}" if low < high else f"{low:.10g}"
+    return f"{_text(low)} to {_text(high)}" if low < high else _text(low)
+
+
+def _frequent(present: npt.NDArray[np.float64]) -> set[float]:
+    """Values that make up about a fifth of the rows or more, and too many rows to point at one."""
+    quantiles, repeats = np.unique(np.quantile(present, _QUINTILES, method="nearest"), return_counts=True)
+    return {value for value in quantiles[repeats > 1].tolist() if np.count_nonzero(present == value) >= RARE_ROWS}
+
+
+def _bounds(present: npt.NDArray[np.float64], frequent: set[float]) -> tuple[npt.NDArray[np.float64], int]:
+    """Rising bounds between bands, and the decimals they are rounded to; negative for tens and more."""
+    exact = np.unique(np.quantile(present, _QUINTILES[1:-1], method="nearest")).tolist()
+    spread = (exact[-1] - exact[0]) or abs(exact[0]) or 1.0
+    digits = 1 - math.floor(math.log10(spread))
+    # Adding zero turns -0.0 into 0.0.
+    rounded = {bound if bound in frequent else round(bound, digits) + 0.0 for bound in exact}
+    return np.asarray(sorted(rounded)), digits
+
+
+def _text(value: float) -> str:
+    return f"{value:,.10g}"
 
 
 def _banded(data: EvaluationData, rows: Rows, matrix: npt.NDArray[np.float64]) -> list[list[str]]:

@@ -80,17 +80,17 @@ def build_evaluation(
 def class_names(source: TableSource, task: Task) -> tuple[str, ...]:
     """The classes that the config and the labels give: negative then positive, or in the declared or sorted order.
 
+    Labels are those of the training rows, as a model could learn no other; of the evaluated rows when there are none.
+
     Raises:
         DataError: The positive class does not occur and is not declared, or a binary target has more than two labels.
     """
     if task == "regression":
         return ()
     table = source.table
-    found: set[str] = set()
-    for part in (source.train, source.test):
-        if part is not None:
-            labels = text_of(part.columns[table.target])
-            found |= {labels.names[int(code)] for code in np.unique(labels.codes) if code >= 0}
+    part = source.train if source.train is not None and len(source.train) else source.test
+    labels = text_of(part.columns[table.target])
+    found = {labels.names[int(code)] for code in np.unique(labels.codes) if code >= 0}
     names = tuple(table.classes) or tuple(sorted(found))
     return _binary(names, source) if task == "binary-classification" else names
 

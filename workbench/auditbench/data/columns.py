@@ -68,11 +68,15 @@ def number_column(cells: Any, *, name: str, shown: str) -> NumberColumn:
 
 
 def category_column(cells: Any, name: str, shown: str) -> CategoryColumn:
-    """Categories of an Arrow column, as text; nulls and empty text are missing.
+    """Categories of an Arrow column, as text; nulls, NaN and empty text are missing.
 
     Raises:
         DataError: The cells have no text form, or are not UTF-8.
     """
+    if pa.types.is_dictionary(cells.type):
+        cells = cells.cast(cells.type.value_type)
+    if pa.types.is_floating(cells.type):
+        cells = pc.if_else(pc.is_nan(cells), pa.scalar(None, cells.type), cells)
     try:
         text = cells.cast(pa.string())
     except (pa.ArrowException, UnicodeDecodeError) as error:

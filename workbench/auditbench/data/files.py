@@ -6,7 +6,7 @@ import csv
 import hashlib
 import os
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BufferedReader
@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from auditbench.errors import DataError, EmptyDataError
 
 MISSING_WORDS = ("", "NA", "N/A", "NaN", "nan", "null", "NULL")
-"""Cells of a CSV file that count as missing; in Parquet, nulls and empty strings do."""
+"""Cells of a CSV file that count as missing; in columns read as text only empty ones, in Parquet also nulls."""
 
 _PARQUET_MAGIC = b"PAR1"
 
@@ -30,13 +31,13 @@ class TableFile:
     Attributes:
         shown: The file as the config names it.
         sha256: Of its bytes.
-        read: Reads these columns.
+        read: Reads these columns; of a CSV file, those in the second argument as the text that stands there.
     """
 
     shown: str
     names: tuple[str, ...]
     sha256: str
-    read: Callable[[Sequence[str]], Any]
+    read: Callable[[Sequence[str], Collection[str]], Any]
 
 
 @contextmanager
@@ -123,7 +124,7 @@ def _open_parquet(handle: BufferedReader, key: str, shown: str, size: int) -> tu
     except (pa.ArrowException, OSError) as error:
         raise damaged(error) from error
 
-    def read(columns: Sequence[str]) -> Any:
+    def read(columns: Sequence[str], as_text: Collection[str]) -> Any:
         try:
             return file.read(columns=list(columns))
         except (pa.ArrowException, OSError) as error:
@@ -142,21 +143,34 @@ def _open_csv(handle: BufferedReader, key: str, shown: str) -> tuple[tuple[str, 
     except (UnicodeDecodeError, csv.Error) as error:
         raise _not_csv(error, key, shown) from error
 
-    def read(columns: Sequence[str]) -> Any:
+    def read(columns: Sequence[str], as_text: Collection[str]) -> Any:
         handle.seek(0)
         convert = arrow_csv.ConvertOptions(
             include_columns=list(columns),
+            # Bytes, so that a cell that is not UTF-8 is reported with its column, as in other text.
+            column_types=dict.fromkeys(as_text, pa.binary()),
             null_values=list(MISSING_WORDS),
-            strings_can_be_null=True,
             true_values=[],
             false_values=[],
         )
         try:
-            return arrow_csv.read_csv(handle, convert_options=convert)
+            table = arrow_csv.read_csv(handle, convert_options=convert)
         except (pa.ArrowException, KeyError) as error:
             raise _not_csv(error, key, shown) from error
+        return _without_missing_words(table)
 
     return names, read
+
+
+def _without_missing_words(table: Any) -> Any:
+    """Text whose type was not declared, with nulls in the place of missing words."""
+    words = pa.array(MISSING_WORDS)
+    for index, field in enumerate(table.schema):
+        if pa.types.is_string(field.type):
+            cells = table.column(index)
+            known = pc.if_else(pc.is_in(cells, value_set=words), pa.scalar(None, field.type), cells)
+            table = table.set_column(index, field.name, known)
+    return table
 
 
 def _not_csv(error: Exception, key: str, shown: str) -> DataError:

@@ -30,7 +30,8 @@ def open_source(table: DataTable, base: Path, datasets: Mapping[str, DatasetLoad
         datasets: Loaders by the name that `data.dataset` gives.
 
     Raises:
-        DataError: A file cannot be read, a column is not there or of a type that cannot be used.
+        DataError: A file cannot be read, a column is not there or of a type that cannot be used, or the training file
+            is the file of the evaluated rows.
         EmptyDataError: A file has no bytes.
     """
     place = _place(table, base, datasets)
@@ -39,6 +40,7 @@ def open_source(table: DataTable, base: Path, datasets: Mapping[str, DatasetLoad
         train = None
         if place.train is not None:
             train = stack.enter_context(open_table(place.train, key="data.train", shown=place.shown_train))
+            _refuse_one_file(test, train)
         features = _feature_names(table, test.names, place.split)
         _check_names(table, test, features, place)
         _check_train(table, train, features)
@@ -165,6 +167,17 @@ def _check_train(table: DataTable, file: TableFile | None, features: tuple[str, 
         raise DataError(f"{file.shown} lacks columns that the evaluated rows have", problems=problems)
 
 
+def _refuse_one_file(test: TableFile, train: TableFile) -> None:
+    if test.sha256 == train.sha256:
+        raise DataError(
+            "the training rows are the evaluated rows, so every result would be too good",
+            where="data.train",
+            found=f"{train.shown} and {test.shown}, with the same bytes",
+            allowed="another file",
+            fix='name a file with other rows, or one file with a column of "train" and "test" in data.split',
+        )
+
+
 def _missing_column(key: str, name: str, file: TableFile) -> Problem:
     return Problem(
         message=f"there is no column {name!r} in {file.shown}",
@@ -179,13 +192,13 @@ def _read_parts(
     table: DataTable, test: TableFile, train: TableFile | None, features: tuple[str, ...], place: _Place
 ) -> _Parts:
     wanted = tuple(dict.fromkeys((*features, table.target, *table.sensitive)))
-    cells = _read(test, wanted, extra=[place.split, table.id])
+    cells = _read(test, table, wanted, extra=[place.split, table.id])
     if train is None:
         kinds = {name: _kind(table, name, (cells[name].type,), test.shown) for name in wanted}
         whole = _part(cells, kinds, test.shown, table.id)
         return _split(whole, cells, place, test.shown) if place.split else _Parts(test=whole, train=None, left_out={})
     known = [name for name in wanted if name in train.names]
-    other = _read(train, known, extra=[table.id if table.id in train.names else None])
+    other = _read(train, table, known, extra=[])
     types = {name: (*((other[name].type,) if name in other else ()), cells[name].type) for name in wanted}
     kinds = {name: _kind(table, name, types[name], test.shown) for name in wanted}
     return _Parts(
@@ -195,9 +208,12 @@ def _read_parts(
     )
 
 
-def _read(file: TableFile, names: Sequence[str], extra: Sequence[str | None]) -> dict[str, Any]:
+def _read(file: TableFile, table: DataTable, names: Sequence[str], extra: Sequence[str | None]) -> dict[str, Any]:
+    """Columns by name; ids and declared categories as the text that stands in the file."""
     columns = list(dict.fromkeys([*names, *(name for name in extra if name is not None)]))
-    content = file.read(columns)
+    categories = [name for name in columns if table.types.get(name) == "category"]
+    ids = [name for name in columns if name == table.id and name not in names]
+    content = file.read(columns, [*categories, *ids])
     return {name: content.column(name) for name in columns}
 
 

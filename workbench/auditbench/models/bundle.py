@@ -13,7 +13,7 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from auditbench.data.features import encoded_width
 from auditbench.errors import ModelError, Problem
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from auditbench.config import ModelTable
 
 WEIGHTS, DESCRIPTION, COST = "model.safetensors", "model.json", "training.json"
+_HEADER_BYTES = 64 * 1024
+_HEADER_BYTES_A_TENSOR = 1024
 
 
 def save_bundle(
@@ -85,12 +87,11 @@ def load_bundle(
         architectures: By the name in model.json.
 
     Raises:
-        ModelError: A file is missing, damaged or of a later schema, the weights do not have the shapes of the
-            architecture, or the task is another one.
+        ModelError: A file is missing, damaged or of a later schema, the weights do not have the size and the shapes of
+            the architecture, or the task is another one.
     """
     from auditbench.data.encoder import TabularEncoder
 
-    weights = read_file(path / WEIGHTS)
     description = _description(path)
     if description.task != table.task:
         raise ModelError(
@@ -100,8 +101,11 @@ def load_bundle(
             allowed=repr(description.task),
             fix=f'set model.task = "{description.task}", or name another model in model.path',
         )
+    architecture, params, expected = _expected(description, architectures, path)
+    weights = read_file(path / WEIGHTS, most=_most_bytes(expected))
     tensors = parse_tensors(weights, path / WEIGHTS)
-    module = _restore(description, tensors, architectures, path)
+    _check_tensors(expected, tensors, path)
+    module = _restore(description, architecture, params, tensors)
     parameters = sum(tensor.numel() for tensor in module.parameters())
     width = encoded_width(description.features)
     classes = description.classes
@@ -168,25 +172,40 @@ def _digest(weights: bytes, description: BundleDescription) -> str:
     return digest.hexdigest()
 
 
-def _restore(
-    description: BundleDescription,
-    tensors: dict[str, torch.Tensor],
-    architectures: Mapping[str, Architecture],
-    path: Path,
-) -> nn.Module:
+def _expected(
+    description: BundleDescription, architectures: Mapping[str, Architecture], path: Path
+) -> tuple[Architecture, Any, Mapping[str, torch.Tensor]]:
+    """The architecture, its parameters, and the tensors it has, on a device without memory.
+
+    That way a description that lies costs nothing, and the size of the weights is known before they are read.
+    """
     import torch
 
-    from auditbench.models.network import ScaledOutput, build_network, check_parameters, find_architecture
+    from auditbench.models.network import check_parameters, find_architecture
 
     where = f"{path / DESCRIPTION}: architecture"
     architecture = find_architecture(description.architecture, architectures, where=where)
     params = check_parameters(architecture, description.parameters, where=f"{path / DESCRIPTION}: parameters")
     inputs = encoded_width(description.features)
     outputs = output_count(description.task, description.classes)
-    # Shapes are compared on a device without memory first, so that a lying description costs nothing.
     with torch.device("meta"):
-        expected = architecture.build(params, inputs, outputs).to(torch.float32).state_dict()
-    _check_tensors(expected, tensors, path)
+        return architecture, params, architecture.build(params, inputs, outputs).to(torch.float32).state_dict()
+
+
+def _most_bytes(expected: Mapping[str, torch.Tensor]) -> int:
+    """Largest size of a file with these tensors: their bytes, and what its header may take."""
+    return _HEADER_BYTES + sum(
+        tensor.numel() * tensor.element_size() + _HEADER_BYTES_A_TENSOR for tensor in expected.values()
+    )
+
+
+def _restore(
+    description: BundleDescription, architecture: Architecture, params: Any, tensors: dict[str, torch.Tensor]
+) -> nn.Module:
+    from auditbench.models.network import ScaledOutput, build_network
+
+    inputs = encoded_width(description.features)
+    outputs = output_count(description.task, description.classes)
     module = build_network(architecture, params, inputs=inputs, outputs=outputs)
     module.load_state_dict(tensors)
     if description.scaling != OutputScaling():

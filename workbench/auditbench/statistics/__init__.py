@@ -24,7 +24,6 @@ from auditbench.statistics.paired import (
     permutation_test_paired,
 )
 from auditbench.statistics.proportions import (
-    log_ratio_interval,
     minimum_detectable_difference,
     newcombe_difference,
     wilson_interval,
@@ -32,6 +31,14 @@ from auditbench.statistics.proportions import (
 )
 from auditbench.statistics.quantiles import quantile_interval
 from auditbench.statistics.ranking import auc, average_precision, delong_interval
+from auditbench.statistics.simultaneous import (
+    largest_difference,
+    largest_difference_to_overall,
+    largest_mean_difference,
+    largest_mean_difference_to_overall,
+    sidak_level,
+    smallest_ratio,
+)
 
 __all__ = [
     "IntervalEstimate",
@@ -46,7 +53,10 @@ __all__ = [
     "bootstrap_mean_intervals",
     "delong_interval",
     "expected_calibration_error",
-    "log_ratio_interval",
+    "largest_difference",
+    "largest_difference_to_overall",
+    "largest_mean_difference",
+    "largest_mean_difference_to_overall",
     "mcnemar",
     "mean_interval",
     "mean_intervals",
@@ -61,6 +71,8 @@ __all__ = [
     "quantile_interval",
     "reliability_bins",
     "resampling_weights",
+    "sidak_level",
+    "smallest_ratio",
     "wilson_interval",
     "wilson_intervals",
 ]

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from auditbench.statistics._arguments import check_replicates, tail_replicates
 from auditbench.statistics.interval import (
     IntervalEstimate,
     IntervalEstimates,
     UndefinedReason,
-    normal_quantile,
     undefined_interval,
 )
 
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+PERCENTILE_METHOD = "bootstrap-percentile"
 BATCH_ELEMENTS = 1 << 22
 """Array elements that one batch of resampled rows may hold; bounds the memory of every bootstrap here."""
 
@@ -30,9 +30,8 @@ def bootstrap_interval(
     rng: np.random.Generator,
     replicates: int = 1000,
     level: float = 0.95,
-    method: Literal["percentile", "bca"] = "percentile",
 ) -> IntervalEstimate:
-    """Bootstrap interval of a statistic of rows, which are drawn with replacement.
+    """Percentile bootstrap interval of a statistic of rows, which are drawn with replacement.
 
     Args:
         statistic: Called as `statistic(*samples)`, where each sample has shape (batch, n, ...): one array of `arrays`
@@ -40,55 +39,49 @@ def bootstrap_interval(
             batches of several sizes, 1 for the estimate.
         arrays: Each of shape (n, ...), with the same n; a row keeps its place in all of them.
         replicates: At least one in each tail, 40 for level 0.95.
-        method: `percentile`, or `bca` (bias-corrected and accelerated; better for skewed statistics), which adds a
-            jackknife of n data sets of n - 1 rows: its time grows with n squared.
 
     Returns:
         The estimate on the rows themselves and its interval. Replicates on which the statistic is NaN are left out and
         counted. All undefined without rows (`no_rows`) or where the statistic is NaN on the rows themselves
-        (`undefined_statistic`); the bounds alone for one row (`too_few_rows`), where fewer than 40 replicates are
-        defined at level 0.95 (`undefined_replicates`), or where a BCa correction does not exist (`bca_undefined`).
+        (`undefined_statistic`); the bounds alone for one row (`too_few_rows`), or where fewer than 40 replicates are
+        defined at level 0.95 (`undefined_replicates`).
 
     Raises:
-        ValueError: `arrays` is empty or its lengths differ, a bad `level`, `replicates` or `method`, or the statistic
-            returns another shape or an infinite value.
+        ValueError: `arrays` is empty or its lengths differ, a bad `level` or `replicates`, or the statistic returns
+            another shape or an infinite value.
 
-    Source: Efron and Tibshirani (1993), An Introduction to the Bootstrap, sections 13.3 and 14.3.
+    Source: Efron and Tibshirani (1993), An Introduction to the Bootstrap, section 13.3.
     """
     import numpy as np
 
     check_replicates(replicates, level)
-    if method not in ("percentile", "bca"):
-        raise ValueError(f"expected `method` percentile or bca, got {method!r}")
     rows = [np.asarray(array) for array in arrays]
     if not rows or any(array.ndim == 0 or len(array) != len(rows[0]) for array in rows):
         raise ValueError(f"expected `arrays` of one length, got shapes {[array.shape for array in rows]}")
-    name, n = f"bootstrap-{method}", len(rows[0])
+    n = len(rows[0])
     if n == 0:
-        return undefined_interval(name, level, "no_rows")
+        return undefined_interval(PERCENTILE_METHOD, level, "no_rows")
     estimate = float(_evaluate(statistic, [array[np.newaxis] for array in rows], 1)[0])
     if math.isnan(estimate):
-        return undefined_interval(name, level, "undefined_statistic")
+        return undefined_interval(PERCENTILE_METHOD, level, "undefined_statistic")
     if n == 1:
-        return undefined_interval(name, level, "too_few_rows", estimate)
+        return undefined_interval(PERCENTILE_METHOD, level, "too_few_rows", estimate)
     row_size = sum(array[0].size for array in rows)
     batches = _row_picks(rng, n, replicates, row_size)
     drawn = np.concatenate([_evaluate(statistic, [array[picks] for array in rows], len(picks)) for picks in batches])
     defined = drawn[~np.isnan(drawn)]
-    tails: tuple[float, float] | None = ((1 - level) / 2, (1 + level) / 2)
+    low, high = None, None
     reason: UndefinedReason | None = None
     if len(defined) < tail_replicates(level):
-        tails, reason = None, "undefined_replicates"
-    elif method == "bca":
-        tails = _bca_tails(defined, estimate, _jackknife(statistic, rows, row_size), level)
-        reason = "bca_undefined" if tails is None else None
-    low, high = (None, None) if tails is None else (float(value) for value in np.quantile(defined, tails))
+        reason = "undefined_replicates"
+    else:
+        low, high = (float(bound) for bound in np.quantile(defined, [(1 - level) / 2, (1 + level) / 2]))
     return IntervalEstimate(
         estimate=estimate,
         low=low,
         high=high,
         level=level,
-        method=name,
+        method=PERCENTILE_METHOD,
         replicates=replicates,
         undefined_replicates=replicates - len(defined),
         reason=reason,
@@ -131,15 +124,13 @@ def percentile_intervals(
         low=bounds[0],
         high=bounds[1],
         level=level,
-        method="bootstrap-percentile",
+        method=PERCENTILE_METHOD,
         replicates=len(drawn),
         undefined_replicates=np.asarray(len(drawn) - defined, dtype=np.int64),
     )
 
 
-def multinomial_replicates(
-    counts: npt.ArrayLike, replicates: int, rng: np.random.Generator, *, strata_axes: int = 0
-) -> npt.NDArray[np.int64]:
+def multinomial_replicates(counts: npt.ArrayLike, replicates: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
     """Bootstrap replicates of a table of counts: exactly what resampling its rows would give, at no cost per row.
 
     A row bootstrap of n rows counted into cells K is a draw from Multinomial(n, K / n), so the time depends on the
@@ -147,14 +138,12 @@ def multinomial_replicates(
 
     Args:
         counts: Whole numbers of at least 0, any shape.
-        strata_axes: Number of leading axes whose index is a stratum. Each stratum is resampled on its own and keeps
-            its total (one group cannot become empty); with 0 all rows are resampled together.
 
     Returns:
-        Shape (replicates, *counts.shape); each replicate, or each of its strata, has the total of `counts`.
+        Shape (replicates, *counts.shape); each replicate has the total of `counts`.
 
     Raises:
-        ValueError: Counts that are negative or not integers, fewer than 1 replicate, or more strata axes than axes.
+        ValueError: Counts that are negative or not integers, or fewer than 1 replicate.
 
     Source: Efron and Tibshirani (1993), An Introduction to the Bootstrap, chapter 20 (resampling vectors).
     """
@@ -165,15 +154,12 @@ def multinomial_replicates(
         raise ValueError(f"expected `counts` of integers of at least 0, got {table.dtype} from {table.min(initial=0)}")
     if replicates < 1:
         raise ValueError(f"expected `replicates` of at least 1, got {replicates}")
-    if not 0 <= strata_axes <= table.ndim:
-        raise ValueError(f"expected `strata_axes` between 0 and {table.ndim}, got {strata_axes}")
-    strata = table.reshape(math.prod(table.shape[:strata_axes]), math.prod(table.shape[strata_axes:]))
-    drawn = np.zeros((replicates, *strata.shape), dtype=np.int64)
-    for index, cells in enumerate(strata):
-        filled = np.flatnonzero(cells)  # drawing these alone keeps rounding from moving a row into an empty cell
-        if len(filled):
-            total = int(cells.sum())
-            drawn[:, index, filled] = rng.multinomial(total, cells[filled] / total, size=replicates)
+    drawn = np.zeros((replicates, table.size), dtype=np.int64)
+    cells = table.ravel()
+    filled = np.flatnonzero(cells)  # drawing these alone keeps rounding from moving a row into an empty cell
+    if len(filled):
+        total = int(cells.sum())
+        drawn[:, filled] = rng.multinomial(total, cells[filled] / total, size=replicates)
     return drawn.reshape(replicates, *table.shape)
 
 
@@ -204,46 +190,6 @@ def _evaluate(
     if np.isinf(values).any():
         raise ValueError("expected `statistic` to return finite values or NaN, got infinite ones")
     return values
-
-
-def _jackknife(
-    statistic: Callable[..., npt.ArrayLike], rows: list[npt.NDArray[Any]], row_size: int
-) -> npt.NDArray[np.float64]:
-    """Values of the statistic with each row left out in turn, shape (n,)."""
-    import numpy as np
-
-    n = len(rows[0])
-    batch = max(1, BATCH_ELEMENTS // (n * max(1, row_size)))
-    values = []
-    for start in range(0, n, batch):
-        left_out = np.arange(start, min(start + batch, n))[:, np.newaxis]
-        kept = np.arange(n - 1) + (np.arange(n - 1) >= left_out)
-        values.append(_evaluate(statistic, [array[kept] for array in rows], len(kept)))
-    return np.concatenate(values)
-
-
-def _bca_tails(
-    defined: npt.NDArray[np.float64], estimate: float, jackknife: npt.NDArray[np.float64], level: float
-) -> tuple[float, float] | None:
-    """Probabilities at which BCa reads the replicates, or `None` where a correction does not exist."""
-    from statistics import NormalDist
-
-    import numpy as np
-
-    below = float(np.mean(defined < estimate) + np.mean(defined == estimate) / 2)
-    if not 0.0 < below < 1.0 or len(jackknife) < 2 or np.isnan(jackknife).any():
-        return None
-    deviation = jackknife.mean() - jackknife
-    spread = float(np.sum(deviation**2)) ** 1.5
-    acceleration = float(np.sum(deviation**3)) / (6 * spread) if spread > 0 else 0.0
-    bias = normal_quantile(below)
-    tails = []
-    for probability in ((1 - level) / 2, (1 + level) / 2):
-        shifted = bias + normal_quantile(probability)
-        if acceleration * shifted >= 1.0:
-            return None
-        tails.append(NormalDist().cdf(bias + shifted / (1 - acceleration * shifted)))
-    return tails[0], tails[1]
 
 
 def _ordered_quantile(

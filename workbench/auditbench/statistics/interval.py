@@ -13,12 +13,11 @@ UndefinedReason: TypeAlias = Literal[
     "no_rows",  # there is nothing to estimate from
     "too_few_rows",  # the estimate exists, its variance does not
     "one_class",  # the labels hold one class where two are needed
-    "zero_numerator",  # a ratio of 0, whose logarithm does not exist
+    "one_group",  # fewer than two groups to compare
     "zero_denominator",  # a ratio to 0
     "no_variation",  # the formula would give an interval of width 0 at the edge of the range
     "undefined_statistic",  # the statistic is undefined on the rows themselves
     "undefined_replicates",  # too few bootstrap replicates are defined for the tails
-    "bca_undefined",  # the bias correction or the acceleration of the BCa bootstrap does not exist
 ]
 """Why a value is undefined: a key that a message catalogue can resolve."""
 

@@ -1,4 +1,4 @@
-"""Intervals of proportions, of their differences and ratios, and the difference that given sizes can detect."""
+"""Intervals of proportions and of their differences, and the difference that given sizes can detect."""
 
 from __future__ import annotations
 
@@ -87,39 +87,6 @@ def newcombe_difference(
         level=level,
         method="newcombe",
     )
-
-
-def log_ratio_interval(
-    successes_a: int, trials_a: int, successes_b: int, trials_b: int, *, level: float = 0.95
-) -> IntervalEstimate:
-    """Ratio of two independent proportions, a / b, with the interval of its logarithm; all in [0, inf).
-
-    Undefined cases, with their reason:
-    a group has no trials (`no_rows`) or b has no successes (`zero_denominator`): estimate and bounds;
-    a has no successes (`zero_numerator`): the estimate is 0, the bounds are undefined;
-    neither group has a failure (`no_variation`): the estimate is 1, the bounds are undefined. The formula itself would
-    give an interval of width 0 there, which says more than the counts do.
-
-    Raises:
-        ValueError: Counts that are not whole with 0 <= successes <= trials, or `level` outside (0, 1).
-
-    Source: Katz, Baptista, Azen and Pike (1978), Biometrics 34:469, method C.
-    """
-    check_counts(successes_a, trials_a)
-    check_counts(successes_b, trials_b)
-    z = _two_sided_z(level)
-    if trials_a == 0 or trials_b == 0:
-        return undefined_interval("katz-log", level, "no_rows")
-    if successes_b == 0:
-        return undefined_interval("katz-log", level, "zero_denominator")
-    ratio = (successes_a / trials_a) / (successes_b / trials_b)
-    if successes_a == 0:
-        return undefined_interval("katz-log", level, "zero_numerator", estimate=ratio)
-    variance = 1 / successes_a - 1 / trials_a + 1 / successes_b - 1 / trials_b
-    if variance <= 0.0:
-        return undefined_interval("katz-log", level, "no_variation", estimate=ratio)
-    factor = math.exp(z * math.sqrt(variance))
-    return IntervalEstimate(estimate=ratio, low=ratio / factor, high=ratio * factor, level=level, method="katz-log")
 
 
 def minimum_detectable_difference(

@@ -15,7 +15,7 @@ ratios on the log scale).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 from auditbench.statistics._arguments import check_level
@@ -200,9 +200,7 @@ def _checked(rates: Sequence[Counts]) -> tuple[list[tuple[Numbers, Numbers]], in
     return sides, sum(pairs) if min(pairs) else None
 
 
-def _moments(
-    sizes: npt.ArrayLike, means: npt.ArrayLike, variances: npt.ArrayLike
-) -> tuple[Numbers, Numbers, Numbers]:
+def _moments(sizes: npt.ArrayLike, means: npt.ArrayLike, variances: npt.ArrayLike) -> tuple[Numbers, Numbers, Numbers]:
     import numpy as np
 
     n, centre, spread = (np.asarray(part, dtype=np.float64) for part in (sizes, means, variances))
@@ -216,8 +214,13 @@ def _moments(
 
 
 def _contrasts(sizes: Numbers, total: float) -> int:
-    """Comparisons of groups with all other rows; of two groups that are all rows, each is the other's mirror image."""
-    return 1 if len(sizes) == 2 and sizes.sum() == total else len(sizes)
+    """Comparisons that groups are adjusted for when each is compared with all other rows.
+
+    Of two groups that are all rows, each is the other's mirror image. Otherwise as many as there are pairs, at least one
+    a group: limits of small groups at the level for the groups alone cover slightly less than stated.
+    """
+    groups = len(sizes)
+    return 1 if groups == 2 and sizes.sum() == total else max(groups, math.comb(groups, 2))
 
 
 def _t_half_widths(sizes: Numbers, variances: Numbers, level: float) -> Numbers:

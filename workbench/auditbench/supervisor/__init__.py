@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from auditbench.config_checks import RECORD_FORMAT
 from auditbench.config_file import LoadedConfig
 from auditbench.descriptions import PluginDescription, TrainedModel
 from auditbench.errors import AuditbenchError, PluginError, Problem, WorkerError
@@ -22,7 +23,7 @@ from auditbench.registry import find_entry, list_entry_points
 from auditbench.run import AuditRun, PluginFacts
 from auditbench.run_file import read_run
 from auditbench.store import LOGS, RECORD, RunFolder
-from auditbench.supervisor.planning import RECORD_FORMAT, Plan, make_plan
+from auditbench.supervisor.planning import Plan, make_plan
 from auditbench.supervisor.rendering import render_formats
 from auditbench.supervisor.session import AuditSession
 from auditbench.supervisor.worker_pool import FIRST_PARTY, WorkerPool, group_of

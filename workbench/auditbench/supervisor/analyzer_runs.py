@@ -9,17 +9,20 @@ from typing import Any
 
 from auditbench.config_file import LoadedConfig
 from auditbench.digests import digest_of
-from auditbench.errors import AuditbenchError, RecordError
+from auditbench.errors import AuditbenchError, RecordError, RunFolderError, RunWriteError
 from auditbench.findings import Message
 from auditbench.listener import Listener
+from auditbench.provenance import host_facts
 from auditbench.record import plain, validate
 from auditbench.results import AnalysisResult, Status
+from auditbench.run_file import is_repeatable
 from auditbench.store import RunFolder, arrays_are_whole
-from auditbench.supervisor.opening import open_in
+from auditbench.supervisor.opening import open_in, refuse_another
 from auditbench.supervisor.planning import PlannedAnalyzer
 from auditbench.supervisor.record import OpenedSubject
+from auditbench.supervisor.worker_events import ChunkFinished, Progress, WorkerEvent
 from auditbench.supervisor.worker_pool import FIRST_PARTY, WorkerPool
-from auditbench.supervisor.worker_process import WorkerFault, no_event, words
+from auditbench.supervisor.worker_process import WorkerFault, no_event, sentence, words
 
 _KEPT = ("ok", "not_applicable")
 
@@ -48,7 +51,8 @@ class AnalyzerRuns:
         self._listener = listener
         self._device = device
         self._subject = subject
-        self._opened = {FIRST_PARTY: pool.worker(FIRST_PARTY)}
+        self._host = digest_of(host_facts())
+        self._opened = {FIRST_PARTY: pool.worker(FIRST_PARTY)} if pool.has(FIRST_PARTY) else {}
         self._results: dict[str, AnalysisResult] = {}
         self._warnings: list[Message] = []
         self.seconds: dict[str, float] = {}
@@ -67,9 +71,8 @@ class AnalyzerRuns:
     def run(self, item: PlannedAnalyzer) -> None:
         """Run one analyzer, or take the result that an earlier run of the same key left."""
         if item.reason is not None:
-            status: Status = "skipped" if item.reason.key == "core.skipped_by_command" else "not_applicable"
-            self._results[item.name] = _without_result(item, status, item.reason)
-            self._listener.stage_finished(item.name, 0.0, status)
+            foreseen = self._results[item.name] = _foreseen(item, item.reason)
+            self._listener.stage_finished(item.name, 0.0, foreseen.status)
             return
         key = self._key(item)
         started = time.monotonic()
@@ -83,15 +86,17 @@ class AnalyzerRuns:
         self._results[item.name] = result
         spent = self.seconds[item.name] = time.monotonic() - started
         if result.status in _KEPT:
-            self._folder.journal.add_result(item.name, key, plain(result), spent)
+            host = None if is_repeatable(result) else self._host
+            self._folder.journal.add_result(item.name, key, plain(result), spent, host=host)
             self._folder.forget_chunks(item.name)
         detail = words(result.reason) if result.reason else ""
         self._listener.stage_finished(item.name, spent, result.status, detail)
 
     def fill(self, items: Iterable[PlannedAnalyzer], reason: Message) -> None:
-        """Give every analyzer that has no result yet a skipped one with this reason."""
+        """Give every analyzer that has no result yet a skipped one: for its own reason, if it has one, or for this."""
         for item in items:
-            self._results.setdefault(item.name, _without_result(item, "skipped", reason))
+            missing = _foreseen(item, item.reason) if item.reason else _without_result(item, "skipped", reason)
+            self._results.setdefault(item.name, missing)
 
     def _analyze(self, item: PlannedAnalyzer, key: str) -> AnalysisResult:
         if not self._pool.may_start(item.group):
@@ -101,12 +106,12 @@ class AnalyzerRuns:
         except WorkerFault as fault:
             return self._lost(item, fault, reason=_not_started(fault.text()))
         except AuditbenchError as error:
-            return _without_result(item, "failed", _not_started(str(error)))
+            return self._refused(item, error, _not_started(sentence(error)))
         try:
             answer = self._pool.worker(item.group).ask(
                 "analyze",
                 seconds=item.time_limit,
-                event=lambda message: self._heard(item, key, message),
+                event=lambda event: self._heard(item, key, event),
                 analyzer=item.name,
                 folder=str(self._folder.path),
                 required=item.required,
@@ -116,47 +121,59 @@ class AnalyzerRuns:
             return self._answered(item, answer)
         except WorkerFault as fault:
             return self._lost(item, fault, reason=fault.reason)
+        except (RunFolderError, RunWriteError):
+            raise
         except AuditbenchError as error:
-            reason = Message(key="core.analyzer_raised", values={"type": error.code, "error": str(error)})
-            return _without_result(item, "failed", reason)
+            reason = Message(key="core.analyzer_raised", values={"type": error.code, "error": sentence(error)})
+            return self._refused(item, error, reason)
 
     def _answered(self, item: PlannedAnalyzer, answer: Mapping[str, Any]) -> AnalysisResult:
         try:
             result = validate(AnalysisResult, answer["result"], where=f"result of {item.name}")
+            warnings = [validate(Message, warning, where="warnings") for warning in answer["warnings"]]
         except (RecordError, AuditbenchError, KeyError, TypeError) as error:
             return _without_result(item, "failed", Message(key="core.worker_garbled", values={"error": str(error)}))
         if answer.get("details"):
             self.details[item.name] = str(answer["details"])
-        if answer.get("changed"):
-            values = {"analyzer": item.name, "what": str(answer["changed"])}
-            self._warnings.append(Message(key="core.model_changed", values=values))
+        self._warnings += warnings
+        if any(warning.key == "core.model_changed" for warning in warnings):
+            self._opened.pop(item.group, None)
         return dataclasses.replace(result, analyzer=item.name, required=item.required)
 
     def _ready(self, group: str) -> None:
-        """Make sure that the group has a worker in which the subject is open, the same as in the first."""
+        """Make sure that the group has a worker in which the subject is open, the same that the audit began with.
+
+        It is opened again where an analyzer changed it.
+        """
         worker = self._pool.worker(group)
         if self._opened.get(group) is worker:
             return
         subject = open_in(self._pool, group, self._loaded, device=self._device, may_train=False, event=no_event)
-        if subject.model.digest != self._subject.model.digest or subject.data != self._subject.data:
+        try:
+            refuse_another(subject, self._subject)
+        except AuditbenchError:
             self._pool.drop(group)
-            raise AuditbenchError("model or data changed while the audit ran")
+            raise
         self._opened[group] = worker
 
-    def _heard(self, item: PlannedAnalyzer, key: str, message: Mapping[str, Any]) -> None:
-        if message["event"] == "progress":
-            self._listener.stage_progress(item.name, str(message["step"]), int(message["done"]), int(message["total"]))
-        elif message["event"] == "chunk":
-            chunk = {name: message[name] for name in ("step", "chunk", "file", "sha256")}
-            self._folder.journal.add_chunk(item.name, key, chunk)
+    def _heard(self, item: PlannedAnalyzer, key: str, event: WorkerEvent) -> None:
+        if isinstance(event, Progress):
+            self._listener.stage_progress(item.name, event.step, event.done, event.total)
+        elif isinstance(event, ChunkFinished):
+            self._folder.journal.add_chunk(item.name, key, plain(event))
 
     def _lost(self, item: PlannedAnalyzer, fault: WorkerFault, *, reason: Message) -> AnalysisResult:
         self._pool.drop(item.group)
         self.details[item.name] = fault.details
         return _without_result(item, "timed_out" if fault.timed_out else "failed", reason)
 
+    def _refused(self, item: PlannedAnalyzer, error: AuditbenchError, reason: Message) -> AnalysisResult:
+        if error.details:
+            self.details[item.name] = error.details
+        return _without_result(item, "failed", reason)
+
     def _reused(self, item: PlannedAnalyzer, key: str) -> tuple[AnalysisResult, float] | None:
-        found = self._folder.journal.result(item.name, key)
+        found = self._folder.journal.result(item.name, key, host=self._host)
         if found is None or not arrays_are_whole(found[0], self._folder.path):
             return None
         try:
@@ -176,6 +193,7 @@ class AnalyzerRuns:
         return digest_of(
             {
                 "plugin": plain(description.plugin) if description else None,
+                "code": description.code if description else "",
                 "parameters": dict(description.parameters) if description else {},
                 "results": self._earlier(item),
             }
@@ -193,6 +211,12 @@ def _without_result(item: PlannedAnalyzer, status: Status, reason: Message) -> A
         version=description.plugin.version if description else "",
         parameters=description.parameters if description else {},
     )
+
+
+def _foreseen(item: PlannedAnalyzer, reason: Message) -> AnalysisResult:
+    """The result of an analyzer that the plan says will not run."""
+    skipped = reason.key == "core.skipped_by_command"
+    return _without_result(item, "skipped" if skipped else "not_applicable", reason)
 
 
 def _not_started(text: str) -> Message:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from auditbench.config_file import LoadedConfig
-from auditbench.record import validate
+from auditbench.digests import digest_of
+from auditbench.errors import DataError, ModelError, WorkerError
+from auditbench.record import plain, validate
 from auditbench.supervisor.record import OpenedSubject
+from auditbench.supervisor.worker_events import WorkerEvent
 from auditbench.supervisor.worker_pool import WorkerPool
+from auditbench.supervisor.worker_process import WorkerFault
 
 
 def open_in(
@@ -18,7 +21,7 @@ def open_in(
     *,
     device: str,
     may_train: bool,
-    event: Callable[[dict[str, Any]], float | None],
+    event: Callable[[WorkerEvent], float | None],
 ) -> OpenedSubject:
     """Open the subject in the worker of a group.
 
@@ -35,4 +38,48 @@ def open_in(
         device=device,
         train=may_train,
     )
-    return validate(OpenedSubject, {**answer["subject"], **answer["environment"]}, where="subject")
+    try:
+        document = {**answer["subject"], **answer["environment"]}
+    except (KeyError, TypeError) as error:
+        raise WorkerError("what the worker said of model and data has not its parts", where=group) from error
+    return validate(OpenedSubject, document, where="subject")
+
+
+def refuse_another(found: OpenedSubject, audited: OpenedSubject) -> None:
+    """Refuse a subject that is not the one the audit began with.
+
+    Raises:
+        ModelError: The model is another; names both digests.
+        DataError: The data are others; names the digests of what is known of them.
+    """
+    fix = "leave the files of model and data alone while an audit runs, and run it again"
+    if found.model.digest != audited.model.digest:
+        raise ModelError(
+            "the model is not the one that was opened first",
+            where="model",
+            found=f"digest {found.model.digest}",
+            allowed=f"digest {audited.model.digest}",
+            fix=fix,
+        )
+    if found.data != audited.data:
+        raise DataError(
+            "the data are not those that were opened first",
+            where="data",
+            found=f"digest {digest_of(plain(found.data))}",
+            allowed=f"digest {digest_of(plain(audited.data))}",
+            fix=fix,
+        )
+
+
+def lost_over(message: str, fault: WorkerFault, *, where: str, limit: str) -> WorkerError:
+    """The error of a stage whose worker was lost, with what to do about it and the end of the worker's log.
+
+    Args:
+        limit: Key path of the time limit that counted.
+    """
+    fix = "look at the end of the worker's log, which --debug shows"
+    if fault.timed_out:
+        fix = f"raise `{limit}`, or evaluate fewer rows with `data.max_rows`"
+    elif fault.reason.key == "core.worker_killed":
+        fix = "evaluate fewer rows with `data.max_rows`, or give the machine more memory"
+    return WorkerError(message, where=where, found=fault.text(), fix=fix, details=fault.details)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from auditbench.config import AuditConfig
+from auditbench.config_checks import RECORD_FORMAT, file_problems, gate_problems, parts_of
 from auditbench.config_file import LoadedConfig
 from auditbench.config_problems import nearest
 from auditbench.descriptions import AnalyzerDescription, CheckedPart
@@ -18,8 +19,6 @@ from auditbench.run import PluginFacts
 from auditbench.supervisor.worker_pool import FIRST_PARTY, WorkerPool, group_of
 from auditbench.supervisor.worker_process import WorkerFault, no_event
 
-RECORD_FORMAT = "json"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedAnalyzer:
@@ -28,7 +27,6 @@ class PlannedAnalyzer:
     Attributes:
         group: The worker it runs in.
         time_limit: Wall-clock seconds.
-        rows: Rows it was told to look at, where it has such a parameter.
         reason: Why it will not run; None when nothing known stands against it.
         description: None when it was left out by the command, since its plugin is then not loaded.
     """
@@ -37,7 +35,6 @@ class PlannedAnalyzer:
     group: str
     required: bool
     time_limit: float
-    rows: int | None = None
     reason: Message | None = None
     description: AnalyzerDescription | None = None
 
@@ -85,15 +82,16 @@ def make_plan(
     renderers = _groups(rendered, "report.formats", entries, problems)
     parts = _ask(config, pool, groups, renderers, problems)
     described = {item.name: item for part in parts for item in part.analyzers}
-    problems += gate_problems(config, described)
-    problems += _file_problems(loaded)
+    parts_read = parts_of(config)
+    problems += gate_problems(parts_read, {name: item.metrics for name, item in described.items()})
+    problems += file_problems(parts_read, loaded.base)
     order = tuple(config.analyzers)
     try:
         order = in_order(order, {name: item.after for name, item in described.items()})
     except ConfigError as error:
         problems += error.problems
     if problems:
-        raise ConfigError(f"{loaded.path.name} is not valid", problems=tuple(problems))
+        raise ConfigError(f"{loaded.path.name} is not valid", problems=tuple(dict.fromkeys(problems)))
     planned = tuple(_planned(name, config, groups, described.get(name), left_out) for name in order)
     plugins = {plugin for part in parts for plugin in part.plugins}
     return Plan(
@@ -116,12 +114,23 @@ def in_order(names: Sequence[str], after: Mapping[str, Sequence[str]]) -> tuple[
     while waiting:
         ready = next((name for name in waiting if not set(after.get(name, ())) & (set(waiting) - {name})), None)
         if ready is None or ready in after.get(ready, ()):
+            circle = [ready] if ready else _circle(waiting, after)
             raise ConfigError(
-                "these analyzers wait for each other", where="analyzers", found=", ".join(waiting), fix="leave one out"
+                "these analyzers wait for each other", where="analyzers", found=", ".join(circle), fix="leave one out"
             )
         waiting.remove(ready)
         ordered.append(ready)
     return tuple(ordered)
+
+
+def _circle(waiting: Sequence[str], after: Mapping[str, Sequence[str]]) -> list[str]:
+    """Names that wait for each other in a circle, out of names that each wait for one of them."""
+    path: list[str] = []
+    name = waiting[0]
+    while name not in path:
+        path.append(name)
+        name = next(other for other in waiting if other in after[name])
+    return path[path.index(name) :]
 
 
 def _planned(
@@ -135,13 +144,11 @@ def _planned(
     reason = Message(key="core.skipped_by_command") if name in left_out else None
     if reason is None and description is not None:
         reason = _foreseen(config, description)
-    rows = (description.parameters if description else {}).get("rows")
     return PlannedAnalyzer(
         name=name,
         group=groups.get(name, ""),
         required=table.required,
         time_limit=table.time_limit or config.limits.analyzer_seconds,
-        rows=rows if isinstance(rows, int) and not isinstance(rows, bool) else None,
         reason=reason,
         description=description,
     )
@@ -226,51 +233,3 @@ def _fault_problem(group: str, fault: WorkerFault) -> Problem:
         found="; ".join(part for part in (values, last[:200]) if part),
         fix="remove it from the config, or repair it",
     )
-
-
-def gate_problems(config: AuditConfig, described: Mapping[str, AnalyzerDescription]) -> list[Problem]:
-    """Gates on analyzers that do not take part, and on metrics that an analyzer does not declare."""
-    problems = []
-    for index, gate in enumerate(config.gates):
-        analyzer, _, metric = gate.metric.partition(".")
-        where = f"gates[{index}].metric"
-        if analyzer not in config.analyzers:
-            problems.append(
-                Problem(
-                    message="the config lists no analyzer of this name",
-                    where=where,
-                    found=gate.metric,
-                    allowed=", ".join(config.analyzers) or "no analyzers",
-                    fix=nearest(analyzer, config.analyzers) or f"add [analyzers.{analyzer}]",
-                )
-            )
-        elif (known := described.get(analyzer)) and known.metrics and metric not in known.metrics:
-            problems.append(
-                Problem(
-                    message=f"{analyzer} gives no metric of this name",
-                    where=where,
-                    found=metric,
-                    allowed=", ".join(known.metrics),
-                    fix=nearest(metric, known.metrics),
-                )
-            )
-    return problems
-
-
-def _file_problems(loaded: LoadedConfig) -> list[Problem]:
-    config, base = loaded.config, loaded.base
-    named = [("data.test", config.data.test), ("data.train", config.data.train)]
-    if config.train is None:
-        named.append(("model.path", config.model.path))
-    return [
-        Problem(
-            message="there is no such file",
-            where=where,
-            found=name,
-            fix=f"paths start from {base}"
-            if where != "model.path"
-            else "correct the path, or add a [train] table that says how to make the model",
-        )
-        for where, name in named
-        if name is not None and not (base / name).exists()
-    ]

@@ -143,7 +143,7 @@ def echo(config: AuditConfig, results: Sequence[AnalysisResult]) -> dict[str, An
 
 
 def _audit_facts(config: AuditConfig) -> AuditFacts:
-    return AuditFacts(**config.audit.model_dump())
+    return AuditFacts(**config.audit.model_dump(exclude={"plugins"}))
 
 
 def _messages(plan: Plan) -> dict[str, dict[str, Any]]:

@@ -17,7 +17,7 @@ from auditbench.errors import EmptyDataError, ExitCode, RunFolderError, WorkerEr
 from auditbench.findings import Message
 from auditbench.interruption import Terminated
 from auditbench.listener import Listener
-from auditbench.provenance import package_versions
+from auditbench.provenance import package_versions, product_digest
 from auditbench.record import plain, validate
 from auditbench.run import AuditRun
 from auditbench.run_file import decode_run, encode_run
@@ -164,8 +164,11 @@ class AuditSession:
         self._folder.complete(encode_run(run))
 
     def _tell_observers(self, record: bytes) -> tuple[Message, ...]:
+        """Tell the observers in every worker; one that several workers have loaded hears of the run once."""
         warnings: list[Message] = []
-        for group in self._pool.groups():
+        told: list[str] = []
+        further = list(self._loaded.config.audit.plugins)
+        for group in dict.fromkeys([*self._pool.groups(), *([FIRST_PARTY] if further else [])]):
             try:
                 answer = self._pool.worker(group).ask(
                     "finished",
@@ -173,7 +176,10 @@ class AuditSession:
                     event=no_event,
                     folder=str(self._folder.path),
                     record=record.decode(),
+                    plugins=further,
+                    told=told,
                 )
+                told += answer["told"]
                 warnings += [validate(Message, item, where="observer") for item in answer["warnings"]]
             except WorkerFault as fault:
                 values = {"plugin": group.removeprefix("plugin-"), "type": "WorkerError", "error": fault.text()}
@@ -188,7 +194,7 @@ class AuditSession:
         }
         cases = {"cases": config.report.cases, "raw_inputs": config.report.raw_inputs}
         return {
-            "product": __version__,
+            "product": f"{__version__} {product_digest()}",
             "seed": str(config.audit.seed),
             "model or data table": digest_of({**tables, **cases}),
             "model": subject.model.digest,

@@ -14,10 +14,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from auditbench.errors import WorkerError
+from auditbench.errors import AuditbenchError, RunFolderError, RunWriteError, WorkerError
 from auditbench.findings import Message
 from auditbench.messages import load_messages, merge_catalogues
 from auditbench.provenance import DISTRIBUTION, available_cpus
+from auditbench.supervisor.worker_events import WorkerEvent, read_event
 from auditbench.wire import Channel, error_from
 
 _TICK = 0.2
@@ -52,7 +53,7 @@ class WorkerFault(Exception):  # noqa: N818 - no error of the product: the super
         return words(self.reason)
 
 
-def no_event(_: dict[str, Any]) -> None:
+def no_event(_: WorkerEvent) -> None:
     """Ignore an event: for commands whose stages nobody watches."""
 
 
@@ -61,12 +62,22 @@ def words(message: Message) -> str:
     return merge_catalogues("en", load_messages(DISTRIBUTION)["en"]).text(message)
 
 
+def sentence(error: AuditbenchError) -> str:
+    """An error in one line, without where it happened: what is wrong, what was found, what is allowed."""
+    problem = error.problems[0]
+    parts = (str(error), problem.found and f"found {problem.found}", problem.allowed and f"expected {problem.allowed}")
+    return "; ".join(part for part in parts if part)
+
+
 class WorkerProcess:
     """One worker, in a session and process group of its own.
 
     Args:
         name: The group of plugins it works for; names its log.
         log: File that its standard output and error go to.
+
+    Raises:
+        WorkerFault: The system starts no more processes, or the log cannot be written.
     """
 
     def __init__(self, name: str, log: Path) -> None:
@@ -74,19 +85,17 @@ class WorkerProcess:
         self._log = log
         self._ended = False
         self._numbers = itertools.count(1)
-        ours, theirs = socket.socketpair()
+        with contextlib.ExitStack() as opened:
+            try:
+                ours, theirs = socket.socketpair()
+                opened.enter_context(ours)
+                with theirs:
+                    self._process = _started(theirs.fileno(), log)
+            except OSError as error:
+                raise WorkerFault(Message(key="core.no_process", values={"error": str(error.strerror)})) from error
+            opened.pop_all()
         ours.settimeout(_SEND_SECONDS)
         self._channel = Channel(ours)
-        with theirs, log.open("ab") as output:
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "auditbench.worker", str(theirs.fileno())],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                pass_fds=(theirs.fileno(),),
-                start_new_session=True,
-                env=_environment(),
-            )
 
     @property
     def alive(self) -> bool:
@@ -94,30 +103,29 @@ class WorkerProcess:
         return self._process.poll() is None
 
     def ask(
-        self, command: str, *, seconds: float, event: Callable[[dict[str, Any]], float | None], **content: Any
+        self, command: str, *, seconds: float, event: Callable[[WorkerEvent], float | None], **content: Any
     ) -> dict[str, Any]:
         """Send a command and wait for its answer.
 
         Args:
             seconds: Wall-clock limit; the process group is killed when it is passed.
-            event: Called with each message before the answer; a number it returns is a new limit from now on.
+            event: Called with each event before the answer; a number it returns is a new limit from now on.
 
         Raises:
-            AuditbenchError: The worker answered with an error; it goes on living.
-            WorkerFault: It did not answer; it is dead and reaped.
+            AuditbenchError: The worker answered with an error, or the question cannot be put; it goes on living.
+            RunFolderError: What the event says could not be written; the worker is dead and reaped.
+            RunWriteError: The same.
+            WorkerFault: It did not answer, or sent an event that makes no sense; it is dead and reaped.
         """
         number = next(self._numbers)
         deadline = time.monotonic() + seconds
         limit = seconds
-        try:
-            self._channel.send({"kind": "command", "command": command, "number": number, **content})
-        except WorkerError:
-            raise self._died() from None
+        self._put({"kind": "command", "command": command, "number": number, **content})
         while True:
             message = self._receive(min(_TICK, max(0.0, deadline - time.monotonic())))
             if message is not None:
                 if message["kind"] == "event":
-                    changed = event(message)
+                    changed = self._heard(message, event)
                     if changed is not None:
                         limit, deadline = changed, time.monotonic() + changed
                 else:
@@ -146,6 +154,29 @@ class WorkerProcess:
         self._process.wait()
         self._channel.close()
 
+    def _put(self, command: dict[str, Any]) -> None:
+        try:
+            self._channel.send(command)
+        except WorkerError as error:
+            if isinstance(error.__cause__, TimeoutError):
+                self.kill()
+                reason = Message(key="core.worker_deaf", values={"seconds": _SEND_SECONDS})
+                raise WorkerFault(reason, timed_out=True, details=self._tail()) from error
+            if isinstance(error.__cause__, OSError):
+                raise self._died() from None
+            raise
+
+    def _heard(self, message: dict[str, Any], event: Callable[[WorkerEvent], float | None]) -> float | None:
+        try:
+            return event(read_event(message))
+        except (RunFolderError, RunWriteError):
+            self.kill()
+            raise
+        except AuditbenchError as error:
+            raise self._garbled(error) from error
+        except Exception as error:  # noqa: BLE001 - whatever comes of what a worker says is a fault of that worker
+            raise self._garbled(WorkerError(f"{type(error).__name__}: {error}"[:200])) from error
+
     def _receive(self, seconds: float) -> dict[str, Any] | None:
         try:
             message = self._channel.receive(seconds)
@@ -161,15 +192,18 @@ class WorkerProcess:
 
     def _answer(self, message: dict[str, Any], number: int) -> dict[str, Any]:
         if message["kind"] == "error" and message.get("number") == number:
-            raise error_from(message["error"])
+            try:
+                error = error_from({"details": message.get("details"), **message["error"]})
+            except (KeyError, TypeError, AttributeError) as malformed:
+                raise self._garbled(WorkerError("an error without its parts")) from malformed
+            raise error
         if message["kind"] != "answer" or message.get("number") != number:
             raise self._garbled(WorkerError("an answer to another question"))
         return message
 
-    def _garbled(self, error: WorkerError) -> WorkerFault:
+    def _garbled(self, error: AuditbenchError) -> WorkerFault:
         self.kill()
-        text = "; ".join(part for part in (error.problems[0].message, error.problems[0].found) if part)
-        return WorkerFault(Message(key="core.worker_garbled", values={"error": text}), details=self._tail())
+        return WorkerFault(Message(key="core.worker_garbled", values={"error": sentence(error)}), details=self._tail())
 
     def _died(self) -> WorkerFault:
         """The fault of a worker whose end of the line is closed; one that only closed it is ended."""
@@ -185,6 +219,19 @@ class WorkerProcess:
             return self._log.read_bytes()[-_LOG_TAIL:].decode("utf-8", "replace")
         except OSError:
             return ""
+
+
+def _started(descriptor: int, log: Path) -> subprocess.Popen[bytes]:
+    with log.open("ab") as output:
+        return subprocess.Popen(
+            [sys.executable, "-P", "-m", "auditbench.worker", str(descriptor)],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            pass_fds=(descriptor,),
+            start_new_session=True,
+            env=_environment(),
+        )
 
 
 def _end_of(status: int) -> Message:

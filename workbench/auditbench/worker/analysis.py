@@ -15,10 +15,11 @@ from auditbench.findings import Message
 from auditbench.record import plain, validate
 from auditbench.registry import missing_packages
 from auditbench.results import AnalysisResult, Status
-from auditbench.worker.array_store import checked, describe_array, with_stored
+from auditbench.worker.array_store import checked, describe_array, read_only_array, with_stored
+from auditbench.worker.process_state import undisturbed_process
 
 if TYPE_CHECKING:
-    from auditbench.arrays import StoredArray
+    from auditbench.arrays import Array
     from auditbench.context import AuditContext
     from auditbench.registry import Provided, Registry
 
@@ -34,10 +35,25 @@ class Outcome:
 
     Attributes:
         details: Trace of what it raised; empty when it raised nothing.
+        changed: Settings of the process that it left changed and that were put back.
     """
 
     result: AnalysisResult
     details: str = ""
+    changed: tuple[str, ...] = ()
+
+    def warnings(self, model_changes: str) -> tuple[Message, ...]:
+        """What the run should say about an analyzer that did not leave everything as it found it.
+
+        Args:
+            model_changes: What of the model it changed, in words; empty when nothing.
+        """
+        found = {"core.process_changed": ", ".join(self.changed), "core.model_changed": model_changes}
+        return tuple(
+            Message(key=key, values={"analyzer": self.result.analyzer, "what": what})
+            for key, what in found.items()
+            if what
+        )
 
 
 def run_analyzer(
@@ -47,13 +63,15 @@ def run_analyzer(
     *,
     required: bool = True,
     parameters: Mapping[str, Any] | None = None,
-    store: Callable[[str, Any], StoredArray] | None = None,
+    store: Callable[[str, Any], Array] | None = None,
 ) -> Outcome:
     """Run one analyzer. Whatever it raises becomes a result that says so; only KeyboardInterrupt passes.
 
+    Flags and generators of the process are put back afterwards.
+
     Args:
         parameters: The analyzer's parameters with defaults written out, as the record shows them.
-        store: Replaces the arrays of the result; without it they stay in memory.
+        store: Replaces the arrays of the result; without it they stay in memory, read-only.
     """
     analyzer = provided.record
     base = AnalysisResult(
@@ -65,23 +83,9 @@ def run_analyzer(
     )
     if (reason := unmet_need(analyzer.needs, context)) is not None:
         return Outcome(result=_without_result(base, "not_applicable", reason))
-    try:
-        seed_everything(context)
-        returned = registry.hook.auditbench_run_analyzer(analyzer=analyzer, context=context)
-        return Outcome(result=_completed(returned, base, store))
-    except AnalyzerNotPossible as error:
-        return Outcome(result=_without_result(base, "not_applicable", _said("core.not_possible", error)))
-    except KeyboardInterrupt:
-        raise
-    except ResultError as error:
-        problem = error.problems[0]
-        text = "; ".join(part for part in (problem.where, problem.message, problem.found) if part)
-        reason = Message(key="core.invalid_result", values={"error": presentable(text)})
-        return Outcome(result=_without_result(base, "failed", reason), details=_trace(error))
-    except BaseException as error:  # noqa: BLE001 - also SystemExit: a plugin must not end the audit
-        return Outcome(
-            result=_without_result(base, "failed", _said("core.analyzer_raised", error)), details=_trace(error)
-        )
+    with undisturbed_process() as changed:
+        outcome = _tried(analyzer, context, registry, base, store)
+    return dataclasses.replace(outcome, changed=tuple(changed))
 
 
 def rerun(
@@ -147,13 +151,39 @@ def presentable(text: str) -> str:
     return line if len(line) <= _TEXT else f"{line[: _TEXT - 1]}…"
 
 
-def _completed(returned: Any, base: AnalysisResult, store: Callable[[str, Any], StoredArray] | None) -> AnalysisResult:
+def _tried(
+    analyzer: Analyzer,
+    context: AuditContext,
+    registry: Registry,
+    base: AnalysisResult,
+    store: Callable[[str, Any], Array] | None,
+) -> Outcome:
+    try:
+        seed_everything(context)
+        returned = registry.hook.auditbench_run_analyzer(analyzer=analyzer, context=context)
+        return Outcome(result=_completed(returned, base, store))
+    except AnalyzerNotPossible as error:
+        return Outcome(result=_without_result(base, "not_applicable", _said("core.not_possible", error)))
+    except KeyboardInterrupt:
+        raise
+    except ResultError as error:
+        problem = error.problems[0]
+        text = "; ".join(part for part in (problem.where, problem.message, problem.found) if part)
+        reason = Message(key="core.invalid_result", values={"error": presentable(text)})
+        return Outcome(result=_without_result(base, "failed", reason), details=_trace(error))
+    except BaseException as error:  # noqa: BLE001 - also SystemExit: a plugin must not end the audit
+        return Outcome(
+            result=_without_result(base, "failed", _said("core.analyzer_raised", error)), details=_trace(error)
+        )
+
+
+def _completed(returned: Any, base: AnalysisResult, store: Callable[[str, Any], Array] | None) -> AnalysisResult:
     if not isinstance(returned, AnalysisResult):
         raise ResultError("expected an AnalysisResult", found=type(returned).__name__)
     own = {name: getattr(base, name) for name in ("analyzer", "topic", "required", "version", "parameters")}
     result = checked(dataclasses.replace(returned, **own))
     _check_form(with_stored(result, describe_array))
-    return with_stored(result, store) if store else result
+    return with_stored(result, store or read_only_array)
 
 
 def _check_form(result: AnalysisResult) -> None:

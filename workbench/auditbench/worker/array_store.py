@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from auditbench.arrays import StoredArray
+from auditbench.arrays import Array, StoredArray
 from auditbench.errors import ResultError
 from auditbench.results import AnalysisResult, Attribution, ImageOverlay
 from auditbench.store import ARRAYS, CHUNKS, file_part, write_atomic
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
     from auditbench.engines import Arrays
 
 ARRAY_FIELDS: dict[type[Any], tuple[str, ...]] = {
@@ -47,14 +49,17 @@ def checked(result: AnalysisResult) -> AnalysisResult:
     return plain
 
 
-def with_stored(result: AnalysisResult, store: Callable[[str, Any], StoredArray]) -> AnalysisResult:
-    """The same result with each array in memory replaced by what `store` makes of its name and itself."""
+def with_stored(result: AnalysisResult, store: Callable[[str, Any], Array]) -> AnalysisResult:
+    """The same result with each array in memory replaced by what `store` makes of its name and itself.
+
+    The name is a path, `analyzer/kind/block/field`, so that no two arrays of a run share one.
+    """
     changes: dict[str, Any] = {}
     for kind in _BLOCKS:
         blocks = []
         for block in getattr(result, kind):
             arrays = {
-                field: store("-".join(map(file_part, (result.analyzer, block.name, field))), array)
+                field: store("/".join(map(file_part, (result.analyzer, kind, block.name, field))), array)
                 for field in ARRAY_FIELDS[type(block)]
                 if isinstance(array := getattr(block, field), np.ndarray)
             }
@@ -66,8 +71,9 @@ def with_stored(result: AnalysisResult, store: Callable[[str, Any], StoredArray]
 def write_array(folder: Path, name: str, array: Any) -> StoredArray:
     """Write one array to `arrays/` of a run folder; what is returned reads it from any current directory."""
     content = _npy(array)
-    (folder / ARRAYS).mkdir(mode=0o700, exist_ok=True)
-    write_atomic(folder / ARRAYS / f"{name}.npy", content)
+    path = folder / ARRAYS / f"{name}.npy"
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    write_atomic(path, content)
     return StoredArray(
         path=f"{ARRAYS}/{name}.npy",
         shape=tuple(array.shape),
@@ -75,6 +81,13 @@ def write_array(folder: Path, name: str, array: Any) -> StoredArray:
         sha256=hashlib.sha256(content).hexdigest(),
         folder=str(folder.absolute()),
     )
+
+
+def read_only_array(name: str, array: Any) -> Array:
+    """A copy that nobody can write to, for results that stay in memory and that others may read."""
+    kept: npt.NDArray[Any] = np.array(array)
+    kept.setflags(write=False)
+    return kept
 
 
 def describe_array(name: str, array: Any) -> StoredArray:
@@ -96,17 +109,9 @@ class FileChunks:
         self._folder = folder
         self._finished = {(record["step"], record["chunk"]): record for record in finished}
         self._saved = saved
-        self._asked: set[tuple[str, int]] = set()
 
     def load(self, analyzer: str, step: str, chunk: int) -> dict[str, Any] | None:
-        """The arrays of a finished chunk, or None when there is none or its file is not the one that was recorded.
-
-        Raises:
-            ResultError: A step of an analyzer uses its name twice.
-        """
-        if (step, chunk) in self._asked:
-            raise ResultError("expected a different step name for each map_rows", where=analyzer, found=step)
-        self._asked.add((step, chunk))
+        """The arrays of a finished chunk, or None when there is none or its file is not the one that was recorded."""
         record = self._finished.get((step, chunk))
         if record is None:
             return None
@@ -124,9 +129,10 @@ class FileChunks:
         buffer = io.BytesIO()
         np.savez(buffer, allow_pickle=False, **{_PREFIX + name: np.asarray(array) for name, array in arrays.items()})
         content = buffer.getvalue()
-        file = f"{CHUNKS}/{file_part(analyzer)}-{file_part(step)}-{chunk:06d}.npz"
-        (self._folder / CHUNKS).mkdir(mode=0o700, exist_ok=True)
-        write_atomic(self._folder / file, content)
+        file = f"{CHUNKS}/{file_part(analyzer)}/{file_part(step)}/{chunk:06d}.npz"
+        path = self._folder / file
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_atomic(path, content)
         digest = hashlib.sha256(content).hexdigest()
         self._saved({"step": step, "chunk": chunk, "file": file, "sha256": digest})
 

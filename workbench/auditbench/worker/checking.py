@@ -13,9 +13,18 @@ from auditbench.config_problems import nearest, problems_of
 from auditbench.contracts import Analyzer
 from auditbench.data import BUILT_IN as DATA_SETS
 from auditbench.descriptions import AnalyzerDescription, CheckedPart, PluginDescription, Provision
+from auditbench.digests import digest_of
 from auditbench.errors import AuditbenchError, ConfigError, PluginError, Problem, UnknownPluginError
 from auditbench.models.architectures import BUILT_IN as ARCHITECTURES
-from auditbench.registry import Provided, Registry, list_entry_points, missing_dependency, missing_packages
+from auditbench.provenance import required_versions
+from auditbench.registry import (
+    PluginEntry,
+    Provided,
+    Registry,
+    list_entry_points,
+    missing_dependency,
+    missing_packages,
+)
 from auditbench.run import PluginFacts
 
 MODEL_FORMATS = ("bundle",)
@@ -48,11 +57,14 @@ def describe_plugin(registry: Registry, name: str) -> PluginDescription:
         return PluginDescription(plugin=facts, first_party=bool(known and known.first_party), problems=error.problems)
 
 
-def describe_analyzer(provided: Provided[Analyzer], parameters: Mapping[str, Any] | None = None) -> AnalyzerDescription:
+def describe_analyzer(
+    provided: Provided[Analyzer], parameters: Mapping[str, Any] | None = None, *, code: str = ""
+) -> AnalyzerDescription:
     """An analyzer without its code.
 
     Args:
         parameters: As validated, with defaults written out.
+        code: Digest of the code that its result comes from.
 
     Raises:
         PluginError: Its Params give no JSON Schema.
@@ -73,6 +85,7 @@ def describe_analyzer(provided: Provided[Analyzer], parameters: Mapping[str, Any
         schema=schema,
         parameters=parameters or {},
         messages=record.messages,
+        code=code,
         missing_packages=missing_packages(record.needs),
     )
 
@@ -80,7 +93,7 @@ def describe_analyzer(provided: Provided[Analyzer], parameters: Mapping[str, Any
 def check_part(
     config: AuditConfig, registry: Registry, *, analyzers: Iterable[str], formats: Iterable[str], foundation: bool
 ) -> CheckedPart:
-    """Load what a part of the config names and check the parameters given there.
+    """Load what a part of the config names, and the plugins of `[audit]`, and check the parameters given there.
 
     Args:
         analyzers: Tables of `analyzers` to check.
@@ -89,12 +102,17 @@ def check_part(
     """
     problems: list[Problem] = []
     described: list[AnalyzerDescription] = []
+    further: list[PluginEntry] = []
+    for index, name in enumerate(config.audit.plugins):
+        with _Collected(problems):
+            further += registry.load_named([name], where=f"audit.plugins[{index}]")
     for name in analyzers:
         with _Collected(problems):
             provided = registry.analyzer(name, where=f"analyzers.{name}")
             table = config.analyzers[name]
             _, plain_parameters = parameters_of(provided, table.parameters)
-            described.append(describe_analyzer(provided, plain_parameters))
+            code = _code(registry, [provided.origin, *further])
+            described.append(describe_analyzer(provided, plain_parameters, code=code))
             missing = missing_dependency(provided.record.needs, provided.origin, f"analyzers.{name}")
             if missing is not None and table.required:
                 raise missing
@@ -111,6 +129,19 @@ def check_part(
         plugins=tuple(entry.facts() for entry in registry.loaded),
         problems=tuple(problems),
     )
+
+
+def parameters_in(config: AuditConfig | None, provided: Provided[Analyzer]) -> tuple[Any, dict[str, Any]]:
+    """Validated parameters of an analyzer as its table of the config gives them; see `parameters_of`.
+
+    Raises:
+        PluginError: The analyzer takes no part in the audit.
+    """
+    tables = config.analyzers if config else {}
+    name = provided.record.name
+    if name not in tables:
+        raise PluginError("this analyzer takes no part in the audit", where=name, allowed=", ".join(tables))
+    return parameters_of(provided, tables[name].parameters)
 
 
 def parameters_of(provided: Provided[Analyzer], parameters: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
@@ -142,6 +173,11 @@ def _validated(model: Any, parameters: Mapping[str, Any], where: str) -> tuple[A
         raise PluginError(
             "checking the parameters raised", where=where, found=f"{type(error).__name__}: {error}"[:300]
         ) from error
+
+
+def _code(registry: Registry, plugins: Iterable[PluginEntry]) -> str:
+    """Digest of the code of plugins and of the versions of what their distributions ask for."""
+    return digest_of([[registry.code_of(entry), required_versions(entry.distribution)] for entry in plugins])
 
 
 def _check_foundation(config: AuditConfig, registry: Registry, problems: list[Problem]) -> None:

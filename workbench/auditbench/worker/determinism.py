@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from auditbench.provenance import available_cpus
+from auditbench.worker.process_state import undisturbed_process
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,12 +34,9 @@ def make_deterministic() -> Environment:
 
     An operation that has no repeatable form on a GPU warns instead of failing; the warning stands in the worker's log.
     """
-    import os
-
     import torch
 
-    threads = int(os.environ.get("OMP_NUM_THREADS", "0")) or available_cpus()
-    torch.set_num_threads(threads)
+    torch.set_num_threads(thread_count(os.environ.get("OMP_NUM_THREADS", "")))
     torch.use_deterministic_algorithms(True, warn_only=True)
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.deterministic = True
@@ -53,28 +52,20 @@ def make_deterministic() -> Environment:
     )
 
 
+def thread_count(wanted: str) -> int:
+    """Threads by the text of OMP_NUM_THREADS: a number, or the first of one a nesting level (`4,2`).
+
+    Whatever OpenMP itself would ignore gives the processors that this process may use.
+    """
+    first = wanted.partition(",")[0].strip()
+    return (int(first) if first.isascii() and first.isdigit() else 0) or available_cpus()
+
+
 @contextmanager
 def borrowed_process() -> Iterator[Environment]:
     """`make_deterministic` for as long as the block runs, in a process that belongs to somebody else.
 
     Flags, thread count and the state of every global generator are put back.
     """
-    import random
-
-    import numpy as np
-    import torch
-
-    algorithms = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
-    cudnn, cuda = torch.backends.cudnn, torch.backends.cuda
-    flags = cudnn.benchmark, cudnn.deterministic, cudnn.allow_tf32, cuda.matmul.allow_tf32
-    threads = torch.get_num_threads()
-    plain_state, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002 - the state to put back
-    with torch.random.fork_rng():
-        try:
-            yield make_deterministic()
-        finally:
-            torch.use_deterministic_algorithms(algorithms[0], warn_only=algorithms[1])
-            cudnn.benchmark, cudnn.deterministic, cudnn.allow_tf32, cuda.matmul.allow_tf32 = flags
-            torch.set_num_threads(threads)
-            random.setstate(plain_state)
-            np.random.set_state(numpy_state)  # noqa: NPY002
+    with undisturbed_process():
+        yield make_deterministic()

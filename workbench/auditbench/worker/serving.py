@@ -28,15 +28,14 @@ from auditbench.results import AnalysisResult
 from auditbench.run_file import decode_run
 from auditbench.store import is_report_name
 from auditbench.wire import Channel, error_document
-from auditbench.worker.checking import check_part, describe_plugin, parameters_of
+from auditbench.worker.checking import check_part, describe_plugin, parameters_in
 
 if TYPE_CHECKING:
     from auditbench.context import AuditContext
-    from auditbench.contracts import Analyzer
-    from auditbench.registry import Provided
     from auditbench.worker.subject_opening import Subject
 
 _EVENT_SECONDS = 0.1
+_TRACE = 20_000
 
 
 def main(descriptor: int) -> None:
@@ -83,13 +82,12 @@ class Worker:
         content = {key: value for key, value in message.items() if key not in ("kind", "command", "number")}
         try:
             return {"kind": "answer", "number": number, **self._commands[message["command"]](**content)}
-        except AuditbenchError as error:
-            traceback.print_exc()
-            return {"kind": "error", "number": number, "error": error_document(error)}
         except BaseException as error:  # noqa: BLE001 - the supervisor must hear of everything, SystemExit too
             traceback.print_exc()
-            wrapped = AuditbenchError(f"{type(error).__name__}: {error}"[:500], fix="the worker's log has the trace")
-            return {"kind": "error", "number": number, "error": error_document(wrapped)}
+            unknown = AuditbenchError(f"{type(error).__name__}: {error}"[:500])
+            told = error if isinstance(error, AuditbenchError) else unknown
+            told.details = told.details or _trace(error)
+            return {"kind": "error", "number": number, "error": error_document(told)}
 
     def progress(self, analyzer: str, step: str, done: int, total: int) -> None:
         """Tell the supervisor how far an analyzer is; at most ten times a second."""
@@ -104,7 +102,7 @@ class Worker:
         """Run another analyzer of this audit on a variant of the context; its arrays stay in memory."""
         from auditbench.worker.analysis import rerun
 
-        return rerun(analyzer, context, self._registry, self._parameters_in_config)
+        return rerun(analyzer, context, self._registry, functools.partial(parameters_in, self._config))
 
     def _describe(self, plugins: list[str]) -> dict[str, Any]:
         return {"plugins": [plain(describe_plugin(self._registry, name)) for name in plugins]}
@@ -119,6 +117,7 @@ class Worker:
         from auditbench.worker.subject_opening import open_subject
 
         self._config = AuditConfig.model_validate_json(config)
+        self._registry.load_named(self._config.audit.plugins)
         flags = make_deterministic()
         subject = open_subject(
             self._config, Path(base), self._registry, device=device, stage=self._stage, may_train=train
@@ -152,7 +151,7 @@ class Worker:
 
         home = Path(folder)
         provided = self._registry.analyzer(analyzer)
-        params, parameters = self._parameters_in_config(provided)
+        params, parameters = parameters_in(self._config, provided)
         store = FileChunks(home, chunks, lambda record: self._send({"kind": "event", "event": "chunk", **record}))
         earlier = {
             name: bind_arrays(validate(AnalysisResult, document, where=f"results.{name}"), home)
@@ -171,7 +170,11 @@ class Worker:
         changed = subject.changes()
         if changed:
             self._subject = None
-        return {"result": plain(outcome.result), "details": outcome.details, "changed": changed}
+        return {
+            "result": plain(outcome.result),
+            "details": outcome.details,
+            "warnings": plain(list(outcome.warnings(changed))),
+        }
 
     def _render(self, renderer: str, folder: str, language: str, record: str) -> dict[str, Any]:
         home = Path(folder)
@@ -185,20 +188,14 @@ class Worker:
                 raise PluginError("a renderer gave something else than bytes by file name", found=repr(name)[:80])
         return {"files": {name: base64.b64encode(files[name]).decode() for name in sorted(files)}}
 
-    def _finished(self, folder: str, record: str) -> dict[str, Any]:
+    def _finished(self, folder: str, record: str, plugins: list[str], told: list[str]) -> dict[str, Any]:
+        """Tell the observers of this worker's plugins, but for those that other workers `told`."""
         from auditbench.worker.analysis import observer_raised
 
+        self._registry.load_named(plugins)
         run = decode_run(record.encode(), folder=Path(folder))
-        warnings = [observer_raised(plugin, error) for plugin, error in self._registry.audit_finished(run)]
-        return {"warnings": plain(warnings)}
-
-    def _parameters_in_config(self, provided: Provided[Analyzer]) -> tuple[Any, dict[str, Any]]:
-        """Validated parameters of an analyzer of this audit, as its Params and as plain data."""
-        tables = self._config.analyzers if self._config else {}
-        name = provided.record.name
-        if name not in tables:
-            raise PluginError("this analyzer takes no part in the audit", where=name, allowed=", ".join(tables))
-        return parameters_of(provided, tables[name].parameters)
+        warnings = [observer_raised(*raised) for raised in self._registry.audit_finished(run, but=told)]
+        return {"warnings": plain(warnings), "told": [entry.name for entry in self._registry.loaded]}
 
     def _opened(self) -> Subject:
         """The subject; opened again when the last analyzer left the model other than it found it."""
@@ -211,6 +208,10 @@ class Worker:
     def _stage(self, state: str, name: str, **content: Any) -> None:
         """Tell the supervisor that a stage of opening starts, goes on or ends."""
         self._send({"kind": "event", "event": state, "name": name, **content})
+
+
+def _trace(error: BaseException) -> str:
+    return "".join(traceback.format_exception(error))[-_TRACE:]
 
 
 def _listen(channel: Channel, commands: queue.Queue[dict[str, Any]]) -> None:

@@ -21,6 +21,7 @@ from auditbench.models.architectures import BUILT_IN as ARCHITECTURES
 from auditbench.models.threads import suitable_threads
 from auditbench.record import plain
 from auditbench.worker.cases import ChosenCases, choose_cases
+from auditbench.worker.read_only import read_only, read_only_data
 from auditbench.worker.state_guard import model_state
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ class Subject:
 
     def changes(self) -> str:
         """What of the model is no longer as it was opened, in a word or several; empty when all is."""
-        now = model_state(self.model.module)
+        now = model_state(self.model.module, self.model.encoder)
         return ", ".join(name for name, digest in now.items() if self.state[name] != digest)
 
     def document(self) -> dict[str, Any]:
@@ -140,12 +141,15 @@ def open_subject(
 def make_subject(model: ModelUnderTest, data: EvaluationData, *, seed: int, cases: int, raw: bool) -> Subject:
     """A subject of a model and data that are open already; torch keeps the number of threads that suits the model.
 
+    Data and outputs are read-only from here on, so that no analyzer changes what the next one sees.
+
     Raises:
         ModelError: An output is not finite.
     """
     torch.set_num_threads(suitable_threads(model.facts.parameters, torch.get_num_threads()))
+    data = read_only_data(data)
     parts = [model.predict(rows.inputs) for rows in data.batches(model.batch_rows)]
-    outputs = np.concatenate(parts)
+    outputs = read_only(np.concatenate(parts))
     wrong = ~np.isfinite(outputs).all(axis=1)
     if wrong.any():
         raise ModelError(
@@ -160,7 +164,7 @@ def make_subject(model: ModelUnderTest, data: EvaluationData, *, seed: int, case
         data=data,
         outputs=outputs,
         chosen=choose_cases(model, data, outputs, count=cases, raw_inputs=raw),
-        state=model_state(model.module),
+        state=model_state(model.module, model.encoder),
     )
 
 

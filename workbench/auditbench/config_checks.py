@@ -1,0 +1,187 @@
+"""What no single table of an audit.toml can see: names of plugins, gates and waivers that must meet, files that must be there.
+
+These checks work on the parts of a file that could be read, so that a mistake in one table does not hide those in others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from auditbench.config import AuditConfig, AuditTable, DataTable, GateTable, ModelTable, ReportTable, WaiverTable
+from auditbench.config_problems import nearest
+from auditbench.errors import AuditbenchError, Problem
+from auditbench.gates import gate_ids, parse_day
+from auditbench.registry import PluginEntry, find_entry, find_exact
+
+RECORD_FORMAT = "json"
+_Table = TypeVar("_Table", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """The parts of a config that these checks look at.
+
+    Attributes:
+        analyzers: Names of the tables.
+        formats: Of `[report]`.
+        plugins: Of `[audit]`.
+        gates: By position, those that could be read.
+        waivers: By position.
+        all_gates: Whether every gate could be read, so that every id is known.
+        files: File or folder that must be there, by key path.
+    """
+
+    analyzers: tuple[str, ...] = ()
+    formats: tuple[str, ...] = ()
+    plugins: tuple[str, ...] = ()
+    gates: Mapping[int, GateTable] = field(default_factory=dict)
+    waivers: Mapping[int, WaiverTable] = field(default_factory=dict)
+    all_gates: bool = True
+    files: Mapping[str, str] = field(default_factory=dict)
+
+
+def parts_of(config: AuditConfig) -> Parts:
+    """The parts of a valid config."""
+    return Parts(
+        analyzers=tuple(config.analyzers),
+        formats=config.report.formats,
+        plugins=config.audit.plugins,
+        gates=dict(enumerate(config.gates)),
+        waivers=dict(enumerate(config.waivers)),
+        files=_files(config.data, None if config.train else config.model),
+    )
+
+
+def readable_parts(document: Mapping[str, Any]) -> Parts:
+    """The parts of a parsed file that fit their models, whatever is wrong with the rest."""
+    analyzers = document.get("analyzers")
+    gates = _readable_list(GateTable, document.get("gates"), needed="metric")
+    waivers = _readable_list(WaiverTable, document.get("waivers"), needed="gate")
+    audit = _readable(AuditTable, document.get("audit"))
+    report = _readable(ReportTable, document.get("report"))
+    model = None if "train" in document else _readable(ModelTable, document.get("model"))
+    return Parts(
+        analyzers=tuple(analyzers) if isinstance(analyzers, Mapping) else (),
+        formats=tuple(report.formats) if report else (),
+        plugins=tuple(audit.plugins) if audit else (),
+        gates={index: gate for index, gate in gates.items() if gate is not None},
+        waivers={index: waiver for index, waiver in waivers.items() if waiver is not None},
+        all_gates=None not in gates.values(),
+        files=_files(_readable(DataTable, document.get("data")), model),
+    )
+
+
+def id_problems(parts: Parts) -> Iterator[Problem]:
+    """Gates of one id, waivers of no gate, and days that no calendar has."""
+    seen: dict[str, int] = {}
+    ids = gate_ids(tuple(parts.gates.values()))
+    for index, identity in zip(parts.gates, ids, strict=True):
+        if identity in seen:
+            yield Problem(
+                message=f"the same id as gates[{seen[identity]}]",
+                where=f"gates[{index}]",
+                found=identity,
+                fix="give one of them its own `id`, or join `min` and `max` in one gate",
+            )
+        seen.setdefault(identity, index)
+    for index, waiver in parts.waivers.items():
+        if waiver.gate not in seen and parts.all_gates:
+            yield Problem(
+                message="no gate has this id",
+                where=f"waivers[{index}].gate",
+                found=waiver.gate,
+                allowed=", ".join(ids) or "there are no gates",
+                fix=nearest(waiver.gate, ids),
+            )
+        if (until := getattr(waiver, "until", None)) is not None and parse_day(until) is None:
+            yield Problem(message="there is no such day", where=f"waivers[{index}].until", found=until)
+
+
+def name_problems(parts: Parts, entries: Sequence[PluginEntry]) -> Iterator[Problem]:
+    """Analyzers, formats and plugins that nothing installed provides, as far as metadata tell."""
+    wanted = [(find_entry, name, f"analyzers.{name}") for name in parts.analyzers]
+    wanted += [(find_entry, name, "report.formats") for name in parts.formats if name != RECORD_FORMAT]
+    wanted += [(find_exact, name, f"audit.plugins[{index}]") for index, name in enumerate(parts.plugins)]
+    for find, name, where in wanted:
+        try:
+            find(name, entries, where=where)
+        except AuditbenchError as error:
+            yield from error.problems
+
+
+def gate_problems(parts: Parts, metrics: Mapping[str, Sequence[str]]) -> Iterator[Problem]:
+    """Gates on analyzers that do not take part, and on metrics that an analyzer does not declare.
+
+    Args:
+        metrics: Names that an analyzer declares; empty or absent where it is not known.
+    """
+    for index, gate in parts.gates.items():
+        analyzer, _, metric = gate.metric.partition(".")
+        where = f"gates[{index}].metric"
+        known = metrics.get(analyzer, ())
+        if analyzer not in parts.analyzers:
+            yield Problem(
+                message="the config lists no analyzer of this name",
+                where=where,
+                found=gate.metric,
+                allowed=", ".join(parts.analyzers) or "no analyzers",
+                fix=nearest(analyzer, parts.analyzers) or f"add [analyzers.{analyzer}]",
+            )
+        elif known and metric not in known:
+            yield Problem(
+                message=f"{analyzer} gives no metric of this name",
+                where=where,
+                found=metric,
+                allowed=", ".join(known),
+                fix=nearest(metric, known),
+            )
+
+
+def file_problems(parts: Parts, base: Path) -> Iterator[Problem]:
+    """Files that are not there; paths start from `base`."""
+    for where, name in parts.files.items():
+        if not (base / name).exists():
+            yield Problem(
+                message="there is no such file",
+                where=where,
+                found=name,
+                fix=f"paths start from {base}"
+                if where != "model.path"
+                else "correct the path, or add a [train] table that says how to make the model",
+            )
+
+
+def _files(data: DataTable | None, model: ModelTable | None) -> dict[str, str]:
+    named = {
+        "data.test": data.test if data else None,
+        "data.train": data.train if data else None,
+        "model.path": model.path if model else None,
+    }
+    return {where: name for where, name in named.items() if name is not None}
+
+
+def _readable_list(kind: type[_Table], tables: Any, *, needed: str) -> dict[int, _Table | None]:
+    """Each table of a list, or None where the key that everything hangs on could not be read."""
+    read = [_readable(kind, table) for table in tables] if isinstance(tables, list) else []
+    return {
+        index: table if table is not None and needed in table.model_fields_set else None
+        for index, table in enumerate(read)
+    }
+
+
+def _readable(kind: type[_Table], table: Any) -> _Table | None:
+    """A table with the keys that are valid by themselves; keys that are needed may be absent. None if it is no table."""
+    if not isinstance(table, Mapping):
+        return None
+    try:
+        return kind.model_validate(table)
+    except ValidationError as error:
+        wrong = {item["loc"][0] for item in error.errors(include_url=False) if item["loc"]}
+        return kind.model_construct(
+            **{key: value for key, value in table.items() if key in kind.model_fields and key not in wrong}
+        )

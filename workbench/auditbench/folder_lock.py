@@ -1,0 +1,57 @@
+"""The lock of a run folder: held by the kernel for a process, and gone when the process is, however it ends."""
+
+from __future__ import annotations
+
+import datetime
+import fcntl
+import os
+import socket
+from pathlib import Path
+
+from auditbench.errors import RunFolderError
+
+LOCK = ".lock"
+
+
+def lock_folder(folder: Path) -> int:
+    """Lock a folder for this process until the file descriptor that is returned is closed.
+
+    A holder may remove the file before it closes it; what was locked is then checked to be the file that is there.
+
+    Raises:
+        RunFolderError: Another process holds the lock; the message names it.
+        OSError: The file cannot be written.
+    """
+    while True:
+        handle = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if _is_there(handle, folder / LOCK):
+                _sign(handle)
+                return handle
+        except BlockingIOError as error:
+            holder = os.pread(handle, 500, 0).decode("utf-8", "replace")
+            os.close(handle)
+            raise RunFolderError(
+                "another audit is at work in this folder",
+                where=str(folder),
+                found=holder or "its process is not known",
+                fix="wait for it, or choose another folder with --out",
+            ) from error
+        except OSError:
+            os.close(handle)
+            raise
+        os.close(handle)
+
+
+def _is_there(handle: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(handle), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _sign(handle: int) -> None:
+    started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    os.ftruncate(handle, 0)
+    os.pwrite(handle, f"process {os.getpid()} on {socket.gethostname()} since {started}".encode(), 0)

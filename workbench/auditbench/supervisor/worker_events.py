@@ -1,0 +1,91 @@
+"""What a worker says before its answer, read strictly: a plugin shares the worker's process and may have said it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any, TypeAlias
+
+from auditbench.errors import WorkerError
+from auditbench.record import validate
+from auditbench.store import CHUNKS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """So much of a step is done; `total` is 0 when it is not known."""
+
+    name: str
+    step: str
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChunkFinished:
+    """A chunk of rows is on disk.
+
+    Attributes:
+        file: Below `chunks/` in the run folder.
+
+    Raises:
+        WorkerError: The file is somewhere else.
+    """
+
+    step: str
+    chunk: int
+    file: str
+    sha256: str
+
+    def __post_init__(self) -> None:
+        parts = PurePosixPath(self.file).parts
+        if len(parts) < 2 or parts[0] != CHUNKS or ".." in parts:
+            raise WorkerError("expected a file of a chunk", found=self.file[:80], allowed=f"a file below {CHUNKS}/")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageStarted:
+    """A stage of opening begins."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageFinished:
+    """A stage of opening ended after so many seconds."""
+
+    name: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitChanged:
+    """From now on the time limit of this stage counts: `load` or `train`."""
+
+    name: str
+
+
+WorkerEvent: TypeAlias = Progress | ChunkFinished | StageStarted | StageFinished | LimitChanged
+
+_KINDS: dict[str, type[Any]] = {
+    "progress": Progress,
+    "chunk": ChunkFinished,
+    "started": StageStarted,
+    "finished": StageFinished,
+    "limit": LimitChanged,
+}
+
+
+def read_event(message: Mapping[str, Any]) -> WorkerEvent:
+    """The event in a message of a worker.
+
+    Raises:
+        WorkerError: It is of no known kind.
+        RecordError: A part is missing or of another type.
+    """
+    kind = _KINDS.get(str(message.get("event")))
+    if kind is None:
+        raise WorkerError("expected a known event", found=str(message.get("event"))[:80], allowed=", ".join(_KINDS))
+    event: WorkerEvent = validate(kind, dict(message), where="event")
+    return event
