@@ -261,7 +261,11 @@ def group_metric(
     where = {"feature": feature, "group": group}
     if value is None:
         return Metric(
-            name=name, value=None, reason=Message(key="fairness.too_few", values={"n": n, "minimum": 30}), n=n, where=where
+            name=name,
+            value=None,
+            reason=Message(key="fairness.too_few", values={"n": n, "minimum": 30}),
+            n=n,
+            where=where,
         )
     return Metric(
         name=name, value=value, interval=wilson(value, denominator or n), n=n, denominator=denominator, where=where

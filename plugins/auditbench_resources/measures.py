@@ -15,10 +15,10 @@ def message(key: str, **values: bool | float | str | None) -> Message:
     return Message(key=f"{ANALYZER}.{key}", values=values)
 
 
-def counted(name: str, value: float | None, unit: str, *, n: int = 0, reason: str = "") -> Metric:
+def counted(name: str, value: float | None, unit: str, *, n: int = 1, reason: str = "") -> Metric:
     """A number that follows from the model alone and repeats exactly; undefined for `reason`.
 
-    It rests on `n` rows, for most counts on none.
+    It rests on `n` rows; a count that needs none of them rests on the one model.
     """
     return Metric(
         name=name,

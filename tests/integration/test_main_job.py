@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.distributions import write_distribution
+from tests.plugin_site import PluginSite
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "01-adult" / "audit.toml"
 FEWER_ROWS = [
@@ -77,9 +77,7 @@ def test_without_that_gate_it_passes(trained: Path, tmp_path: Path) -> None:
 
 
 def test_an_analyzer_that_raises_makes_the_audit_incomplete(trained: Path, tmp_path: Path) -> None:
-    write_distribution(
-        tmp_path / "site", "acme", "def analyze(context, params):\n    raise RuntimeError('lens cap is on')\n"
-    )
+    PluginSite(path=tmp_path / "site").add_analyzer("acme", "raise RuntimeError('lens cap is on')")
     config = trained.with_name("with-acme.toml")
     config.write_text(trained.read_text().replace("[analyzers.resources]", "[analyzers.resources]\n[analyzers.acme]"))
     done = auditbench("audit", config, "--out", tmp_path / "run", "--only=performance,acme", path=tmp_path / "site")

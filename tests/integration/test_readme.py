@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.distributions import write_distribution
+from tests.plugin_site import PluginSite
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
 
@@ -46,7 +46,7 @@ def test_the_plugin_example_shows_up_in_the_report(small_audit: Path, tmp_path: 
     code = block("python", "auditbench_overconfidence.py")
     statements = [line for line in code.splitlines() if line.strip()]
     assert len(statements) <= 29
-    write_distribution(tmp_path / "site", "overconfidence", code, whole_module=True)
+    PluginSite(path=tmp_path / "site").add("overconfidence", code, imports="")
     config = small_audit.with_name("with-plugin.toml")
     config.write_text(small_audit.read_text() + "\n[analyzers.overconfidence]\nconfidence = 0.8\n")
     out = tmp_path / "run"

@@ -313,7 +313,8 @@ def test_a_plan_says_what_will_run_and_what_will_not(folder: Path) -> None:
     tail = "[analyzers.good-late]\n[analyzers.good]\nrows = 7\ntime_limit = 5\n[analyzers.raises]\n"
     plan = supervisor.plan(load_config(write_config(folder, tail)), skip=["raises"])
     assert [item.name for item in plan.analyzers] == ["good", "good-late", "raises"]
-    assert (plan.analyzers[0].rows, plan.analyzers[0].time_limit) == (7, 5)
+    assert plan.analyzers[0].description.parameters["rows"] == 7
+    assert plan.analyzers[0].time_limit == 5
     assert [item.reason.key if item.reason else None for item in plan.analyzers] == [
         None, None, "core.skipped_by_command",
     ]  # fmt: skip
@@ -349,6 +350,104 @@ def test_reports_are_rendered_again(folder: Path, tmp_path: Path) -> None:
     assert "a.txt" in json.loads((tmp_path / "run" / "manifest.json").read_bytes())["files"]
     with pytest.raises(PluginError, match="text-bad"):
         supervisor.render(tmp_path / "run", ["text-bad"])
+
+
+WATCH = """
+@hookimpl
+def auditbench_audit_finished(run):
+    with open(os.environ["PROBE_HEARD"], "a") as file:
+        file.write(run.verdict + "\\n")
+"""
+WRAP = """
+@hookimpl(wrapper=True)
+def auditbench_run_analyzer(analyzer, context):
+    import dataclasses
+    result = yield
+    return dataclasses.replace(result, metrics=(*result.metrics, Metric(name="wrapped", value=1.0, n=1, no_interval="count")))
+"""
+
+
+def test_plugins_of_the_audit_wrap_every_analyzer_and_hear_of_it_once(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PROBE_HEARD", str(tmp_path / "heard"))
+    with installed_site(tmp_path / "more") as more:
+        more.add("watch", WATCH)
+        more.add("wrap", WRAP)
+        tail = "[analyzers.performance]\n[analyzers.good]\n"
+        config = write_config(folder, tail)
+        loaded = load_config(config, ["audit.plugins=['watch', 'wrap']"])
+        run = supervisor.audit(loaded, out=tmp_path / "run", device="cpu")
+        wrapped = {
+            result.analyzer: [metric.name for metric in result.metrics].count("wrapped") for result in run.results
+        }
+        assert wrapped == {"performance": 1, "good": 1}
+        assert (tmp_path / "heard").read_text() == "no_gates\n"
+        assert {plugin.name for plugin in run.provenance.plugins} == {"good", "performance", "watch", "wrap"}
+        recorder = Recorder()
+        supervisor.audit(loaded, out=tmp_path / "run", device="cpu", listener=recorder)
+        assert recorder.states["performance"] == recorder.states["good"] == "reused"
+        more.add("wrap", WRAP.replace("value=1.0", "value=2.0"))
+        supervisor.audit(loaded, out=tmp_path / "run", device="cpu", listener=recorder)
+        assert recorder.states["performance"] == recorder.states["good"] == "ok"
+
+
+def test_an_unknown_plugin_of_the_audit_is_refused_once(folder: Path) -> None:
+    loaded = load_config(write_config(folder, "[analyzers.good]\n"), ["audit.plugins=['texxt']"])
+    with pytest.raises(ConfigError) as caught:
+        supervisor.plan(loaded)
+    assert [(problem.where, problem.fix) for problem in caught.value.problems] == [
+        ("audit.plugins[0]", "did you mean `text`?")
+    ]
+
+
+@pytest.mark.parametrize("change", ["code", "requirement"])
+def test_a_result_is_not_reused_when_what_made_it_changed(folder: Path, tmp_path: Path, change: str) -> None:
+    body = "return AnalysisResult(metrics=(Metric(name='m', value={}.0, n=1, no_interval='count'),))"
+    with installed_site(tmp_path / "more") as more:
+        more.add("base", "", version="1.0")
+        more.add_analyzer("edited", body.format(1), requires="base")
+        loaded = load_config(write_config(folder, "[analyzers.edited]\n"))
+        states = []
+        for step in range(3):
+            if step == 2 and change == "code":
+                more.add_analyzer("edited", body.format(2), requires="base")
+            elif step == 2:
+                (more.path / "base-1.0.dist-info" / "METADATA").write_text(
+                    "Metadata-Version: 2.1\nName: base\nVersion: 2\n"
+                )
+            recorder = Recorder()
+            run = supervisor.audit(loaded, out=tmp_path / "run", device="cpu", listener=recorder)
+            states.append(recorder.states["edited"])
+    assert states == ["ok", "reused", "ok"]
+    assert run.result("edited").metrics[0].value == (2.0 if change == "code" else 1.0)
+
+
+def test_a_process_that_was_changed_is_put_back_and_the_run_says_so(folder: Path, tmp_path: Path) -> None:
+    with installed_site(tmp_path / "more") as more:
+        more.add(
+            "pair",
+            "def first(context, params):\n"
+            "    import torch\n"
+            "    torch.set_default_dtype(torch.float64)\n"
+            "    try:\n"
+            "        context.outputs[:] = 0\n"
+            "    except ValueError:\n"
+            "        pass\n"
+            "    return AnalysisResult()\n"
+            "def second(context, params):\n"
+            "    import torch\n"
+            "    value = float(torch.zeros(()).dtype == torch.float32 and context.outputs.any())\n"
+            "    return AnalysisResult(metrics=(Metric(name='clean', value=value, n=1, no_interval='count'),))\n"
+            "@hookimpl\n"
+            "def auditbench_analyzers():\n"
+            "    yield Analyzer(name='pair-first', topic='t', summary='', analyze=first)\n"
+            "    yield Analyzer(name='pair-second', topic='t', summary='', analyze=second)\n",
+        )
+        run = audit(folder, "[analyzers.pair-first]\n[analyzers.pair-second]\n", tmp_path / "run")
+    assert run.result("pair-second").metrics[0].value == 1.0
+    (warning,) = run.warnings
+    assert warning.values == {"analyzer": "pair-first", "what": "default dtype"}
 
 
 def test_plugins_are_described(site: PluginSite) -> None:

@@ -125,7 +125,7 @@ def test_methods_without_a_sum_say_so(method: Any) -> None:
 def test_saliency_of_a_category_is_its_steepest_column_not_the_sum() -> None:
     subject, params = toy_subject(), Params(rows=6, method="saliency")
     (block,) = explain(subject, params).attributions
-    weights = np.abs(subject.model.module.weight.detach().numpy()[0])
+    weights = np.abs(subject.model.module.weights.detach().numpy()[0])
     expected = [max(weights[feature.start : feature.stop]) for feature in subject.model.features]
     np.testing.assert_allclose(block.values[:, 0], np.tile(expected, (6, 1)), rtol=1e-6)
     assert block.unit == "logit per encoded unit"

@@ -15,6 +15,7 @@ from auditbench.config_file import LoadedConfig
 from auditbench.descriptions import AnalyzerDescription
 from auditbench.errors import EmptyDataError
 from auditbench.findings import GateDecision, Message
+from auditbench.journal import Journal
 from auditbench.results import AnalysisResult
 from auditbench.run import AuditFacts, AuditRun, DataFacts, ModelFacts, PluginFacts, Provenance, Volatile
 from auditbench.run_file import encode_run
@@ -125,8 +126,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[str, Any]]:
 
     def audit(loaded: LoadedConfig, **options: Any) -> AuditRun:
         asked["audit"] = {"loaded": loaded, **options}
-        options["out"].mkdir(parents=True, exist_ok=True)
-        (options["out"] / "report.html").write_text("")
+        write_report(options["out"])
         options["listener"].stage_started("shap")
         return a_run()
 
@@ -144,6 +144,14 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[str, Any]]:
     for function in (audit, train, render, plan):
         monkeypatch.setattr(f"auditbench.supervisor.{function.__name__}", function)
     return asked
+
+
+def write_report(folder: Path) -> None:
+    """A run folder with one report of its run, and a file that is none."""
+    folder.mkdir(parents=True, exist_ok=True)
+    Journal.create(folder / "journal.jsonl", {}).add_rendered("report.html", "html")
+    (folder / "report.html").write_text("")
+    (folder / "report.txt").write_text("left by somebody else")
 
 
 def a_plan() -> Plan:
@@ -292,13 +300,20 @@ def test_show_reads_a_folder_or_its_record(tmp_path: Path, capsys: pytest.Captur
     assert json.loads(capsys.readouterr().out)["verdict"] == "not_ready"
 
 
-@pytest.mark.parametrize(("status", "words"), [("interrupted", "interrupted"), ("running", "still going")])
-def test_show_says_that_a_run_is_not_complete(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], status: str, words: str
-) -> None:
-    (tmp_path / "run.json").write_bytes(encode_run(a_run(status=status, exit_code=130)))
+def test_show_says_that_a_run_is_not_complete(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "run.json").write_bytes(encode_run(a_run(status="interrupted", exit_code=130)))
     assert guarded(["show", str(tmp_path)]) == 0
-    assert f"This run is {words}" in capsys.readouterr().out
+    assert "This run is interrupted" in capsys.readouterr().out
+
+
+def test_show_debug_prints_why_a_report_was_not_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    warning = Message(key="core.renderer_failed", values={"format": "text", "error": "no ink"})
+    volatile = Volatile(details={"render:text": "Traceback\nValueError: no ink at all"})
+    (tmp_path / "run.json").write_bytes(encode_run(a_run(warnings=(warning,), volatile=volatile)))
+    guarded(["show", str(tmp_path)])
+    assert "at all" not in capsys.readouterr().out
+    guarded(["show", str(tmp_path), "--debug"])
+    assert "ValueError: no ink at all" in capsys.readouterr().out
 
 
 def test_show_refuses_what_is_no_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -377,6 +392,7 @@ def test_demo_writes_its_configuration_and_exits_0(
     assert "Not ready for release" in printed
     assert str(out / "run" / "report.html") in printed
     assert calls["audit"]["loaded"].path == out / "audit.toml"
+    assert (calls["audit"]["resume"], calls["audit"]["replace"]) == (True, True)
     assert guarded(["demo", "--out", str(out)]) == 0
     (out / "audit.toml").write_text(CONFIG)
     assert guarded(["demo", "--out", str(out)]) == 2

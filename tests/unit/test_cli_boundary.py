@@ -14,7 +14,7 @@ import pytest
 from auditbench.cli import boundary, commands, main
 from auditbench.cli.boundary import guarded
 from auditbench.cli.options import debug_option
-from auditbench.errors import ConfigError, EmptyDataError, ExitCode, HostError, Problem, WorkerError
+from auditbench.errors import AuditbenchError, ConfigError, EmptyDataError, ExitCode, HostError, Problem, WorkerError
 
 Answer = Callable[[], int | None]
 
@@ -114,6 +114,33 @@ def test_a_fault_says_where_its_details_are(
     assert kept.stat().st_mode & 0o777 == 0o600
     assert r"\x1b[31mzero" in err
     assert "--debug" in err
+
+
+@pytest.mark.parametrize(
+    ("error", "kept"),
+    [
+        (AuditbenchError("no", details="Trace of a worker"), True),
+        (WorkerError("no", details="Trace of a worker"), True),
+        (ConfigError("no", details="Trace of a worker"), False),
+        (WorkerError("no"), False),
+    ],
+    ids=["ours", "lost-worker", "refusal", "without"],
+)
+def test_what_a_worker_left_behind_is_kept_or_shown(
+    command: Callable[[Answer], None],
+    capsys: pytest.CaptureFixture[str],
+    kept_traces: Path,
+    error: AuditbenchError,
+    kept: bool,
+) -> None:
+    command(raising(error))
+    guarded(["doctor"])
+    err = capsys.readouterr().err
+    assert "Trace of a worker" not in err
+    assert [file.read_text() for file in kept_traces.iterdir()] == (["Trace of a worker"] if kept else [])
+    assert all(str(file) in err for file in kept_traces.iterdir())
+    guarded(["doctor", "--debug"])
+    assert ("Trace of a worker" in capsys.readouterr().err) == bool(error.details)
 
 
 def test_a_fault_without_a_writable_place_is_still_told(

@@ -16,7 +16,7 @@ import pytest
 from pydantic import ValidationError
 
 from auditbench.config import DataTable
-from auditbench.data import BUILT_IN, DatasetLoader, DatasetSource, TableSource, open_source
+from auditbench.data import BUILT_IN, DatasetLoader, DatasetSource, TableSource, check_columns, open_source
 from auditbench.data.table import CategoryColumn, NumberColumn, text_of
 from auditbench.errors import DataError, EmptyDataError
 
@@ -212,6 +212,23 @@ def test_types_that_differ_between_files_are_refused(tmp_path: Path) -> None:
     text = refused(tmp_path, train="train.parquet")
     assert "column 'age' has another type in the training rows" in text
     assert 'declare data.types.age = "number" or "category"' in text
+
+
+def test_a_column_of_the_training_file_alone_is_refused(tmp_path: Path) -> None:
+    write(tmp_path, ROWS.drop(columns="age"))
+    write(tmp_path, ROWS.iloc[:3], "train.parquet")
+    text = refused(tmp_path, train="train.parquet")
+    assert "there is no column 'age' in rows.parquet" in text
+    assert source_of(tmp_path, train="train.parquet", features=("city", "score"))
+
+
+def test_names_are_checked_without_reading_rows(tmp_path: Path) -> None:
+    write(tmp_path)
+    write(tmp_path, ROWS.iloc[:3], "train.parquet")
+    assert not check_columns(DataTable(test="rows.parquet", target="label"), tmp_path, {})
+    assert check_columns(DataTable(test="rows.parquet", train="train.parquet", target="label"), tmp_path, {})
+    with pytest.raises(DataError, match="does not have what"):
+        check_columns(DataTable(test="rows.parquet", target="lable"), tmp_path, {})
 
 
 def test_train_file_must_have_the_features(tmp_path: Path) -> None:

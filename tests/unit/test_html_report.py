@@ -210,7 +210,9 @@ def test_quantiles_leave_out_the_chosen_cases(run: AuditRun, tree: Element) -> N
 
 
 def test_marks_of_other_methods_are_shares_of_their_own_sum(run: AuditRun, tree: Element) -> None:
-    figure = next(f for f in tree.every("figure") if f.every("svg", lambda svg: "track" in svg.classes) and "SHAP first" in f.text)
+    figure = next(
+        f for f in tree.every("figure") if f.every("svg", lambda svg: "track" in svg.classes) and "SHAP first" in f.text
+    )
     lime = {m.where["feature"]: m.value for m in run.results[2].metrics if m.name == "mean_absolute_attribution"}
     shap = {m.where["feature"]: m.value for m in run.results[1].metrics if m.name == "mean_absolute_attribution"}
     rows = {row.every("th")[0].text: row for row in figure.every("tr", lambda row: bool(row.every("rect")))}
@@ -226,7 +228,8 @@ def test_captions_of_measured_figures_say_n_and_drawn_ones_the_seed(run: AuditRu
     for figure in tree.every("figure"):
         source = figure.every("p", lambda p: "src" in p.classes)[-1].text
         captions[figure.every("h3")[0].text] = source
-        assert re.search(r"\bn = [\d,]+|one run", source), source
+        counted = "resources" in source and figure.every("h3")[0].text == "Where the parameters are"
+        assert counted or re.search(r"\bn = [\d,]+|one run", source), source
     drawn = [source for source in captions.values() if "analyzer shap" in source]
     assert drawn
     assert all(f"seed {run.audit.seed}" in source for source in drawn)
@@ -251,7 +254,9 @@ def test_rows_of_cases_are_named_only_where_the_audit_file_asks(run: AuditRun, t
     assert not [article for article in tree.every("article") if re.search(r"\brow \d", article.text)]
     asked = dataclasses.replace(run, config={"report": {"raw_inputs": True}})
     articles = parse(render_report(asked)).every("article")
-    assert [f"row {case.row_id}" in article.text for case, article in zip(run.cases, articles, strict=True)] == [True] * 4
+    assert [f"row {case.row_id}" in article.text for case, article in zip(run.cases, articles, strict=True)] == [
+        True
+    ] * 4
 
 
 def test_rows_count_as_unseen_only_where_this_run_trained(run: AuditRun, tree: Element) -> None:

@@ -106,7 +106,11 @@ def test_people_are_those_of_the_groups_and_the_class_of_the_gate(classes: Audit
     }
     assert len(rates) == 2
     assert "predicted middle" in picture.text
-    said = {p.text.lstrip("0123456789").split(" (")[0]: int(p.every("b")[0].text) for p in picture.every("p") if p.every("b")}
+    said = {
+        p.text.lstrip("0123456789").split(" (")[0]: int(p.every("b")[0].text)
+        for p in picture.every("p")
+        if p.every("b")
+    }
     assert said == {group: round(100 * rate) for group, rate in rates.items()}
 
 
@@ -123,7 +127,9 @@ def odds_run(true: tuple[float, float], false: tuple[float, float], *, of_class:
     odds = dataclasses.replace(
         metrics[0], name="equalized_odds_difference", value=gap, where=where, interval=None, no_interval="not_estimated"
     )
-    decision = gate("odds", "fairness.equalized_odds_difference", "fail", where=where, topic="fairness", maximum=0.1, value=gap)
+    decision = gate(
+        "odds", "fairness.equalized_odds_difference", "fail", where=where, topic="fairness", maximum=0.1, value=gap
+    )
     result = dataclasses.replace(run.results[4], metrics=(*metrics, odds), findings=())
     return dataclasses.replace(run, results=(result,), gates=(decision,), waivers=(), cases=())
 

@@ -70,7 +70,19 @@ def test_every_key_of_the_catalogue_is_used() -> None:
     }
     formed |= {"step.decide", "step.correct", "step.settle", "step.finish"} | {
         f"{start}."
-        for start in ("state_label", "topic", "analyzer", "no_interval", "how", "series", "exit", "month", "stage", "method", "base")
+        for start in (
+            "state_label",
+            "topic",
+            "analyzer",
+            "no_interval",
+            "how",
+            "series",
+            "exit",
+            "month",
+            "stage",
+            "method",
+            "base",
+        )
     }
     unused = [key for key in CATALOGUE if f'"{key}"' not in text and not key.startswith(tuple(formed))]
     assert unused == []
@@ -230,7 +242,9 @@ def test_rows_to_settle_say_nothing_on_the_limit() -> None:
 def test_rows_to_settle_use_the_limit_within_the_interval(
     limits: tuple[float, float], value: float, low: float, high: float, factor: float | None
 ) -> None:
-    decision = gate("g", "a.b", "inconclusive", minimum=limits[0], maximum=limits[1], value=value, low=low, high=high, n=9)
+    decision = gate(
+        "g", "a.b", "inconclusive", minimum=limits[0], maximum=limits[1], value=value, low=low, high=high, n=9
+    )
     found = rows_to_settle(decision)
     assert found is None if factor is None else found is not None and found[1] == pytest.approx(factor)
 

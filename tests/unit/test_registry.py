@@ -142,6 +142,95 @@ def test_a_broken_plugin_is_named(site: PluginSite, code: str, words: str) -> No
     assert words in error.describe()
 
 
+def analyzer(fields: str) -> str:
+    record = f"dict(dict(name='rule', topic='t', summary='s', analyze=print), {fields})"
+    return f"@hookimpl\ndef auditbench_analyzers():\n    yield Analyzer(**{record})\n"
+
+
+@pytest.mark.parametrize(
+    ("fields", "field", "found"),
+    [
+        pytest.param("metrics='gap'", "metrics", "str 'gap'", id="text-for-a-tuple"),
+        pytest.param("metrics=('gap', 1)", "metrics", "tuple ('gap', 1)", id="number-in-a-tuple"),
+        pytest.param("after=['shap']", "after", "list ['shap']", id="list-for-a-tuple"),
+        pytest.param("needs=None", "needs", "NoneType None", id="no-needs"),
+        pytest.param("needs=Needs(capabilities=('gradient',))", "needs.capabilities", "('gradient',)", id="capability"),
+        pytest.param("needs=Needs(packages='torch')", "needs.packages", "str 'torch'", id="text-for-packages"),
+        pytest.param("needs=Needs(sensitive_features=1)", "needs.sensitive_features", "int 1", id="one-for-true"),
+        pytest.param("analyze=3", "analyze", "int 3", id="no-function"),
+        pytest.param("topic=None", "topic", "NoneType None", id="no-topic"),
+        pytest.param("Params=dict", "Params", "type <class 'dict'>", id="no-model"),
+        pytest.param("messages={'en': 'text'}", "messages", "dict {'en': 'text'}", id="no-catalogue"),
+        pytest.param("messages={'en': {'rule.a': '{x:d}'}}", "messages.en['rule.a']", "str '{x:d}'", id="template"),
+        pytest.param("messages={'en': {'rule.a': {'one': 'a'}}}", "messages.en['rule.a']", "{'one': 'a'}", id="plural"),
+    ],
+)
+def test_every_field_of_a_record_is_checked(site: PluginSite, fields: str, field: str, found: str) -> None:
+    site.add("rule", analyzer(fields))
+    (problem,) = refused("rule").problems
+    assert problem.where == f"plugin rule (rule 1.0): {field}"
+    assert found in problem.found
+    assert problem.allowed
+
+
+@pytest.mark.parametrize(
+    "name", ["required: bool = True", "time_limit: int = 1", "limit: int = Field(1, alias='required')"]
+)
+def test_a_parameter_may_not_take_a_key_of_the_host(site: PluginSite, name: str) -> None:
+    params = f"from pydantic import Field\nclass Params(BaseModel):\n    {name}\n"
+    site.add("rule", params + analyzer("Params=Params"))
+    (problem,) = refused("rule").problems
+    assert "Params." in problem.where
+    assert problem.allowed == "any name but required, time_limit"
+
+
+@pytest.mark.parametrize(
+    ("hook", "record", "field"),
+    [
+        ("renderers", "Renderer(name='rule', summary='s', render=1)", "render"),
+        ("model_loaders", "ModelLoader(name='rule', summary=1, load=print)", "summary"),
+        ("dataset_loaders", "DatasetLoader(name='rule', summary='s', load=None)", "load"),
+        ("architectures", "Architecture(name='rule', summary='s', build=print, Params=1)", "Params"),
+    ],
+)
+def test_every_kind_of_record_is_checked(site: PluginSite, hook: str, record: str, field: str) -> None:
+    imports = "from auditbench.contracts import Architecture, DatasetLoader, ModelLoader\n"
+    site.add("rule", f"{imports}@hookimpl\ndef auditbench_{hook}():\n    yield {record}\n")
+    assert refused("rule").problems[0].where.endswith(f": {field}")
+
+
+def test_a_plugin_may_be_loaded_for_its_hooks_alone(site: PluginSite) -> None:
+    site.add("watch", "@hookimpl\ndef auditbench_audit_finished(run):\n    pass\n")
+    registry = Registry()
+    assert [entry.name for entry in registry.load_named(["watch"])] == ["watch"]
+    assert registry.provided_by("watch") == ()
+    with pytest.raises(UnknownPluginError) as caught:
+        registry.load_named(["watch-more"])
+    assert caught.value.problems[0].fix == "did you mean `watch`?"
+
+
+def test_the_code_of_a_plugin_is_its_whole_package(site: PluginSite) -> None:
+    package = site.path / "acme_package"
+    (package / "deep").mkdir(parents=True)
+    (package / "__init__.py").write_text("from acme_package.rules import *\n")
+    (package / "rules.py").write_text("from auditbench import Analyzer, hookimpl\n" + yields("acme"))
+    (package / "deep" / "table.csv").write_text("1")
+    site.add("acme", "from acme_package import *", module="acme_module")
+    (site.path / "acme-1.0.dist-info" / "entry_points.txt").write_text(
+        "[auditbench.plugins]\nacme = acme_package.rules\n"
+    )
+    site.modules.extend(["acme_package", "acme_package.rules"])
+    registry = Registry()
+    entry = registry.load("acme")
+    first = registry.code_of(entry)
+    assert len(first) == 64
+    assert registry.code_of(entry) == first
+    (package / "deep" / "left.pyc").write_bytes(b"compiled")
+    assert registry.code_of(entry) == first
+    (package / "deep" / "table.csv").write_text("2")
+    assert registry.code_of(entry) != first
+
+
 def test_a_refused_plugin_leaves_the_registry_usable(site: PluginSite) -> None:
     site.add("bad", yields("elsewhere"))
     site.add("good", yields("good"))

@@ -15,7 +15,7 @@ from auditbench.errors import RecordError, ResultError
 from auditbench.findings import GateDecision, Message
 from auditbench.results import AnalysisResult, Attribution, Metric, PercentileRow, Percentiles
 from auditbench.run import SCHEMA_VERSION, AuditFacts, AuditRun, DataFacts, ModelFacts, Provenance, Volatile
-from auditbench.run_file import decode_run, encode_run, migrate, read_run, run_schema
+from auditbench.run_file import decode_run, encode_run, is_repeatable, migrate, read_run, run_schema
 from auditbench.worker.array_store import write_array
 
 STABLE = Metric(name="score", value=0.5, n=3, no_interval="exact")
@@ -77,6 +77,32 @@ def test_clocked_values_and_decisions_stand_under_volatile() -> None:
     assert [metric["name"] for metric in document["volatile"]["results"][0]["metrics"]] == ["latency"]
     assert [gate["id"] for gate in document["gates"]] == ["toy.score"]
     assert [gate["id"] for gate in document["volatile"]["gates"]] == ["toy.latency"]
+
+
+def test_gates_come_back_in_the_order_of_the_config() -> None:
+    tables = [
+        {"id": None, "metric": "toy.latency", "where": {}, "max": 2},
+        {"id": None, "metric": "toy.score", "where": {}, "min": 0},
+        {"id": "named", "metric": "toy.latency", "where": {}, "max": 9},
+        {"id": None, "metric": "toy.auc", "where": {}, "min": 0},
+    ]
+    named = dataclasses.replace(gate("toy.latency", repeatable=False), id="named")
+    known = (gate("toy.latency", repeatable=False), gate("toy.score", repeatable=True), named)
+    run = make_run(
+        gates=(*known, gate("toy.auc", repeatable=True), gate("toy.unknown", repeatable=True)),
+        config={"gates": tables},
+    )
+    assert decode_run(encode_run(run)).gates == run.gates
+
+
+@pytest.mark.parametrize(
+    ("metrics", "percentiles", "expected"),
+    [((STABLE, UNDEFINED), (), True), ((STABLE, CLOCKED), (), False), ((), (TIMES,), False)],
+    ids=["stable", "metric", "percentiles"],
+)
+def test_a_clock_anywhere_makes_a_result_not_repeatable(metrics: Any, percentiles: Any, expected: bool) -> None:
+    result = AnalysisResult(analyzer="toy", topic="probe", metrics=metrics, percentiles=percentiles)
+    assert is_repeatable(result) is expected
 
 
 def test_runs_that_differ_by_the_clock_alone_are_equal_outside_volatile() -> None:

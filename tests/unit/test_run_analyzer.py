@@ -115,7 +115,7 @@ def test_an_analyzer_may_say_that_it_does_not_apply() -> None:
         ),
         pytest.param(
             AnalysisResult(metrics=(Metric(name="x", value=1.0, n=1, no_interval="exact", where={"a": Path("/x")}),)),  # type: ignore[dict-item]
-            "metrics[0].where.a", id="path",
+            "PosixPath", id="path",
         ),
     ],
 )  # fmt: skip

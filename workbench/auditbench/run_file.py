@@ -133,11 +133,14 @@ def _in_config_order(decisions: tuple[GateDecision, ...], config: Mapping[str, A
     """Decisions as their gates stand in the config; what the config does not know comes last."""
     tables = [table for table in config.get("gates", ()) if isinstance(table, Mapping)]
 
+    named = {table["id"]: index for index, table in enumerate(tables) if table.get("id")}
+
     def place(decision: GateDecision) -> int:
-        for index, table in enumerate(tables):
-            same = (table.get("metric"), table.get("where", {})) == (decision.metric, decision.where)
-            if table.get("id") == decision.id or (not table.get("id") and same):
-                return index
-        return len(tables)
+        if decision.id in named:
+            return named[decision.id]
+        asked = (decision.metric, decision.where)
+        unnamed = (index for index, table in enumerate(tables) if not table.get("id"))
+        fitting = (index for index in unnamed if (tables[index].get("metric"), tables[index].get("where")) == asked)
+        return next(fitting, len(tables))
 
     return tuple(sorted(decisions, key=place))

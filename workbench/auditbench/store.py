@@ -42,8 +42,11 @@ class RunFolder:
         path: The folder, absolute.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, way_on: str = _ANOTHER) -> None:
         """Make and lock the folder.
+
+        Args:
+            way_on: What a refusal advises.
 
         Raises:
             RunFolderError: It is no folder, cannot be written, holds other files, or another audit is at work in it.
@@ -51,6 +54,7 @@ class RunFolder:
         self.path = path.absolute()
         self._journal: Journal | None = None
         self._lock = -1
+        self._way_on = way_on
         with _told("the output folder cannot be used", self.path):
             if not (self.path / LOCK).exists():
                 self._refuse_foreign_files()  # before a lock is left in a folder that is not ours
@@ -220,7 +224,7 @@ class RunFolder:
         return old
 
     def _in_the_way(self, message: str, found: str) -> RunFolderError:
-        fix = f"{_ANOTHER}, or replace that run with --no-resume"
+        fix = f"{self._way_on}, or replace that run with --no-resume"
         return RunFolderError(message, where=str(self.path), found=found, fix=fix)
 
     def _files(self) -> Iterator[tuple[str, Path]]:
@@ -244,13 +248,14 @@ class RunFolder:
         known = _manifested(self.path) | (set(journal.rendered()) if journal else set())
         if journal or known:
             known |= _OWN
-        foreign = [name for name in names if name not in known and not (known and name.startswith(_TEMPORARY))]
+        known.add(LOCK)
+        foreign = [name for name in names if name not in known and not (journal and name.startswith(_TEMPORARY))]
         if foreign:
             raise RunFolderError(
                 "the output folder holds files that are not known to be a run's",
                 where=str(self.path),
                 found=", ".join(foreign[:5]) + (", …" if len(foreign) > 5 else ""),
-                fix=_ANOTHER,
+                fix=self._way_on,
             )
 
     def _clear(self) -> None:
@@ -287,7 +292,7 @@ def arrays_are_whole(document: Any, folder: Path) -> bool:
     if isinstance(document, Mapping):
         if document.keys() >= {"path", "dtype", "sha256"}:
             try:
-                return _digest(folder / str(document["path"])) == document["sha256"]
+                return _digest(folder / str(document["path"])) == str(document["sha256"])
             except OSError:
                 return False
         return all(arrays_are_whole(item, folder) for item in document.values())

@@ -19,7 +19,14 @@ from auditbench.results import (
 from auditbench.results import (
     Cell as BlockCell,
 )
-from auditbench_html.view.captions import SMALLEST_SHOWN, caption, group_count, n_words, result_caption
+from auditbench_html.view.captions import (
+    SMALLEST_SHOWN,
+    caption,
+    group_count,
+    metrics_caption,
+    n_words,
+    result_caption,
+)
 from auditbench_html.view.draft import TABLE_ROWS, Draft
 from auditbench_html.view.figures import (
     Cell,
@@ -153,11 +160,9 @@ def matrix_figure(draft: Draft, result: AnalysisResult, block: Matrix) -> Figure
         rows=tuple(rows),
     )
     total = max(len(block.rows), len(block.columns))
-    n = sum(int(value or 0) for row in block.values for value in row)
-    note = caption(draft, [n]) if block.kind == "confusion" else result_caption(draft, result)
     return draft.figure(
         "heat", title, _matrix_subtitle(draft, heat), heat, result=result,
-        how=draft.how(result, block.name, block.kind), wide=total > 5, note=joined(note, draft.more(shown, total)),
+        how=draft.how(result, block.name, block.kind), wide=total > 5, note=joined(_matrix_rows(draft, result, block), draft.more(shown, total)),
     )  # fmt: skip
 
 
@@ -210,7 +215,13 @@ def tokens_figure(draft: Draft, result: AnalysisResult, block: TokenAttribution)
     data = Grid(caption=title, columns=columns, rows=rows, more=draft.more(TABLE_ROWS, len(tokens)))
     keys = (Key(mark="raises", label=say.say("tokens.raises")), Key(mark="lowers", label=say.say("tokens.lowers")))
     return draft.figure(
-        "tokens", title, say.say("tokens.sub"), MarkedText(tokens=tokens), result=result, keys=keys, data=data,
+        "tokens",
+        title,
+        say.say("tokens.sub"),
+        MarkedText(tokens=tokens),
+        result=result,
+        keys=keys,
+        data=data,
         note=n_words(draft, [1]),
     )
 
@@ -270,6 +281,14 @@ def _change(draft: Draft, change: Change) -> ChangeRow:
         high=max(better) if len(better) == 2 else None,
         span=span,
     )
+
+
+def _matrix_rows(draft: Draft, result: AnalysisResult, block: Matrix) -> Text:
+    """The rows that a confusion matrix holds, or that an agreement of methods was taken over."""
+    if block.kind == "confusion":
+        return caption(draft, [round(sum(value or 0.0 for row in block.values for value in row))])
+    compared = [metric for metric in result.metrics if metric.name == "rank_agreement"]
+    return metrics_caption(draft, compared) if block.kind == "agreement" and compared else result_caption(draft, result)
 
 
 def _matrix_label(draft: Draft, block: Matrix, name: str) -> Text:

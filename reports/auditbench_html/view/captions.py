@@ -51,9 +51,9 @@ def metrics_caption(draft: Draft, metrics: Iterable[Metric]) -> Text:
 
 
 def result_caption(draft: Draft, result: AnalysisResult) -> Text:
-    """For a block that does not count its own rows: those of the whole result."""
-    sizes = [metric.n for metric in result.metrics]
-    return caption(draft, [max(sizes, default=0)], drawn=resampled(result.metrics))
+    """For a block that does not count its own rows: those of the whole result, where it rests on several."""
+    n = max((metric.n for metric in result.metrics if metric.repeatable), default=0)
+    return caption(draft, [n] if n > 1 else [], drawn=resampled(result.metrics))
 
 
 def resampled(metrics: Iterable[Metric]) -> bool:

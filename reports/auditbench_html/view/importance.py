@@ -56,10 +56,8 @@ class Strongest:
             return EMPTY
         names = draft.say.series(name_text(name) for name in self.names)
         part = words(f"{100 * self.part:.0f}%")
-        one = {"names": names, "part": part, "rows": self.n, "n": len(self.names)}
-        if self.target:
-            return draft.say.say("lead.inputs_target", target=self.target, **one)
-        return draft.say.say("lead.inputs", **one)
+        key = "lead.inputs_target" if self.target else "lead.inputs"
+        return draft.say.say(key, target=self.target, names=names, part=part, rows=self.n, n=len(self.names))
 
 
 def importance_figures(draft: Draft) -> list[Figure]:
@@ -155,7 +153,6 @@ def _importance(draft: Draft, target: str, methods: list[Method]) -> Figure:
     if rest:
         rows.append(_rest_row(draft, first, others, factors, rest))
     ends = [value for row in rows for value in (row.estimate.value, row.estimate.high, *row.marks)]
-    scaled = any(factor != 1.0 for factor in factors)
     subtitle = say.say("importance.sub", method=first.title, unit=_unit(draft, first.unit), n=_n(first))
     if others:
         subtitle = say.say("series.sentences", first=subtitle, second=say.say("importance.scaled", method=first.title))

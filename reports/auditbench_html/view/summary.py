@@ -12,6 +12,7 @@ from auditbench_html.view.scores import positive_class
 from auditbench_html.view.text import EMPTY, Text, name_text, words
 from auditbench_html.view.verdict import gate_sentence
 
+
 def summary(draft: Draft, findings: tuple[FindingRow, ...]) -> Summary:
     """The summary; findings beyond the first twelve are folded."""
     return Summary(

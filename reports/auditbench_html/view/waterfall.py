@@ -20,10 +20,11 @@ STEPS = 8
 METHODS = 3
 GAP = 1e-3
 _APART = 0.14
+# Labels of an axis of probabilities, the roundest first: those that fit are shown.
 _PROBABILITIES = (
     0.5, 0.1, 0.9, 0.01, 0.99, 0.25, 0.75, 0.05, 0.95, 0.001, 0.999,
     0.2, 0.8, 0.3, 0.7, 0.4, 0.6, 0.02, 0.98, 0.15, 0.85,
-)  # fmt: skip - roundest first
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,9 +109,7 @@ def _method_title(draft: Draft, explained: Explained, unit: str) -> Text:
     return draft.say.say("column.with_unit", name=title, unit=draft.say.first((f"unit.{own}",)) or own)
 
 
-def _steps(
-    draft: Draft, first: Explained, inputs: dict[str, str], others: list[Explained]
-) -> tuple[WaterfallRow, ...]:
+def _steps(draft: Draft, first: Explained, inputs: dict[str, str], others: list[Explained]) -> tuple[WaterfallRow, ...]:
     """From base value to output; what is not shown stands in `all other inputs`, so that the steps always add up."""
     say, values, output = draft.say, first.values, first.output
     order, shown = _by_size(values), _shown(values)

@@ -25,6 +25,7 @@ def guarded(arguments: Sequence[str] | None = None) -> int:
     except AuditbenchError as error:
         _show_trace(session)
         complain(described(error))
+        _show_details(error, session)
         return int(error.exit_code)
     except click.ClickException as error:
         _show_usage(error)
@@ -87,8 +88,9 @@ def _show_fault(error: BaseException, session: Session) -> None:
         complain("  fix: please report it with the lines above")
         return
     complain("  fix: run the same command with --debug, and report what it prints")
-    if path := _keep_trace():
-        complain(f"  details: {safe_text(path)}")
+    import traceback
+
+    _keep(traceback.format_exc())
 
 
 def _show_trace(session: Session) -> None:
@@ -98,15 +100,24 @@ def _show_trace(session: Session) -> None:
         complain(traceback.format_exc().rstrip())
 
 
-def _keep_trace() -> str | None:
-    """Write the trace where only this user can read it; without a writable place there is none."""
+def _show_details(error: AuditbenchError, session: Session) -> None:
+    """Show what a worker left behind; without `--debug` it is kept where an error is not the user's to mend."""
+    if not error.details:
+        return
+    if session.debug:
+        complain(f"  details:\n{error.details.rstrip()}")
+    elif error.exit_code in (ExitCode.INTERNAL_ERROR, ExitCode.INCOMPLETE):
+        _keep(error.details)
+
+
+def _keep(text: str) -> None:
+    """Write text where only this user can read it, and say where; without a writable place there is none."""
     import tempfile
-    import traceback
 
     try:
         handle, path = tempfile.mkstemp(prefix="auditbench-", suffix=".txt")
         with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
-            file.write(traceback.format_exc())
+            file.write(text)
     except OSError:
-        return None
-    return path
+        return
+    complain(f"  details: {safe_text(path)}")

@@ -24,20 +24,30 @@ def demo(session: Session, out: Path, open_report: bool) -> int:
     """Audit the embedded example, end to end.
 
     Trains a small network on the Adult census data, audits it, and writes the report. Nothing is downloaded. Exits 0 when
-    the audit is complete, whatever its verdict; the example's model is meant to fail a gate.
+    the audit is complete, whatever its verdict; the example's model is meant to fail a gate. A run that an earlier demo left
+    in the folder is gone on with, or replaced when it was made otherwise.
     """
     from auditbench import supervisor
     from auditbench.cli.progress import progress_listener
-    from auditbench.cli.summary import report_files, say_run
+    from auditbench.cli.summary import say_run
     from auditbench.cli.terminal import safe_text, say
     from auditbench.config_file import load_config
     from auditbench.errors import ExitCode
+    from auditbench.store import report_files
 
     config = _copied_example(out)
     loaded = load_config(config, ())
     with progress_listener() as listener:
         run = supervisor.audit(
-            loaded, out=out / "run", only=(), skip=(), device="auto", formats=None, resume=True, listener=listener
+            loaded,
+            out=out / "run",
+            only=(),
+            skip=(),
+            device="auto",
+            formats=None,
+            resume=True,
+            replace=True,
+            listener=listener,
         )
     say_run(run, out / "run", debug=session.debug)
     say(f"config   {safe_text(config)}")

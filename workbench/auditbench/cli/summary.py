@@ -22,20 +22,21 @@ def say_run(run: AuditRun, folder: Path, *, debug: bool = False) -> None:
     """Print verdict, gates that did not pass, analyzers without result, files, and where the time went.
 
     Args:
-        debug: Also print the trace of each analyzer that failed.
+        debug: Also print the trace of each analyzer that failed and of each report that was not written.
     """
+    from auditbench.store import report_files
+
     title, tone = VERDICTS[run.verdict]
     say(f"{title}: {safe_text(run.audit.name)}", tone)
     if run.status != "complete":
-        say(
-            f"This run is {'still going' if run.status == 'running' else 'interrupted'}; what had finished is kept.",
-            "caution",
-        )
+        say("This run is interrupted; what had finished is kept.", "caution")
     say(_sentence(run))
     _say_gates(run)
     _say_incomplete(run, debug=debug)
     for warning in run.warnings:
         say(f"warning: {spoken(run, warning)}", "caution")
+        if debug and (trace := run.volatile.details.get(f"render:{warning.values.get('format')}")):
+            _say_indented(trace.rstrip().split("\n"))
     say()
     for file in report_files(folder):
         say(f"report   {file}")
@@ -46,6 +47,7 @@ def say_run(run: AuditRun, folder: Path, *, debug: bool = False) -> None:
 def run_document(run: AuditRun, folder: Path) -> dict[str, Any]:
     """The same for a script: JSON types only."""
     from auditbench.record import plain
+    from auditbench.store import report_files
 
     return {
         "name": run.audit.name,
@@ -69,11 +71,6 @@ def run_document(run: AuditRun, folder: Path) -> dict[str, Any]:
         "warnings": [spoken(run, warning) for warning in run.warnings],
         "seconds": dict(run.volatile.seconds),
     }
-
-
-def report_files(folder: Path) -> list[Path]:
-    """Rendered reports in a run folder."""
-    return sorted(file for file in folder.glob("report.*") if file.is_file())
 
 
 def say_times(run: AuditRun) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from auditbench.data.building import build_evaluation, class_names
     from auditbench.data.encoder import TabularEncoder
     from auditbench.data.fitting import fit_features
-    from auditbench.data.reading import open_source
+    from auditbench.data.reading import check_columns, open_source
     from auditbench.data.table import TableSource
 
 BUILT_IN: tuple[DatasetLoader, ...] = (ADULT,)
@@ -28,6 +28,7 @@ _HOMES = {
     "class_names": "building",
     "fit_features": "fitting",
     "from_arrays": "arrays",
+    "check_columns": "reading",
     "open_source": "reading",
 }
 
@@ -42,6 +43,7 @@ __all__ = [
     "TableSource",
     "TabularEncoder",
     "build_evaluation",
+    "check_columns",
     "class_names",
     "encoded_width",
     "fit_features",

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,15 +35,7 @@ def open_source(table: DataTable, base: Path, datasets: Mapping[str, DatasetLoad
         EmptyDataError: A file has no bytes.
     """
     place = _place(table, base, datasets)
-    with ExitStack() as stack:
-        test = stack.enter_context(open_table(place.test, key=place.key, shown=place.shown_test))
-        train = None
-        if place.train is not None:
-            train = stack.enter_context(open_table(place.train, key="data.train", shown=place.shown_train))
-            _refuse_one_file(test, train)
-        features = _feature_names(table, test.names, place.split)
-        _check_names(table, test, features, place)
-        _check_train(table, train, features)
+    with _checked_files(table, place) as (test, train, features):
         parts = _read_parts(table, test, train, features, place)
     digests = {file.shown: file.sha256 for file in (test, train) if file is not None}
     return TableSource(
@@ -57,6 +49,21 @@ def open_source(table: DataTable, base: Path, datasets: Mapping[str, DatasetLoad
         left_out=parts.left_out,
         licence=table.licence or place.licence,
     )
+
+
+def check_columns(table: DataTable, base: Path, datasets: Mapping[str, DatasetLoader]) -> bool:
+    """Find what is wrong with the files and the columns that the config names, without reading a row.
+
+    Returns:
+        Whether training rows are named: a training file, or a split column.
+
+    Raises:
+        DataError: As `open_source`, as far as names tell.
+        EmptyDataError: A file has no bytes.
+    """
+    place = _place(table, base, datasets)
+    with _checked_files(table, place) as (_, train, _):
+        return train is not None or place.split is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +120,21 @@ def _place(table: DataTable, base: Path, datasets: Mapping[str, DatasetLoader]) 
     )
 
 
+@contextmanager
+def _checked_files(table: DataTable, place: _Place) -> Iterator[tuple[TableFile, TableFile | None, tuple[str, ...]]]:
+    """The files of test and training rows, open, and the features, with every name found in them."""
+    with ExitStack() as stack:
+        test = stack.enter_context(open_table(place.test, key=place.key, shown=place.shown_test))
+        train = None
+        if place.train is not None:
+            train = stack.enter_context(open_table(place.train, key="data.train", shown=place.shown_train))
+            _refuse_one_file(test, train)
+        features = _feature_names(table, test.names, place.split)
+        _check_names(table, test, features, place)
+        _check_train(table, train, test, features)
+        yield test, train, features
+
+
 def _feature_names(table: DataTable, names: Sequence[str], split: str | None) -> tuple[str, ...]:
     hidden = {*table.exclude, table.target, split, table.id}
     return tuple(table.features) or tuple(name for name in names if name not in hidden)
@@ -158,13 +180,18 @@ def _check_names(table: DataTable, file: TableFile, features: tuple[str, ...], p
         raise DataError(f"{file.shown} does not have what the configuration names", problems=tuple(problems))
 
 
-def _check_train(table: DataTable, file: TableFile | None, features: tuple[str, ...]) -> None:
+def _check_train(table: DataTable, file: TableFile | None, test: TableFile, features: tuple[str, ...]) -> None:
+    """Both files must have every feature; a column of one alone would be left out of the model without a word."""
     if file is None:
         return
     absent = [name for name in (table.target, *features) if name not in file.names]
-    if absent:
-        problems = tuple(_missing_column("data.train", name, file) for name in absent)
-        raise DataError(f"{file.shown} lacks columns that the evaluated rows have", problems=problems)
+    problems = [_missing_column("data.train", name, file) for name in absent]
+    if not table.features:
+        hidden = {*table.exclude, *table.sensitive, table.target, table.id}
+        alone = [name for name in file.names if name not in test.names and name not in hidden]
+        problems += [_missing_column("data.test", name, test) for name in alone]
+    if problems:
+        raise DataError(f"{file.shown} and {test.shown} have other columns", problems=tuple(problems))
 
 
 def _refuse_one_file(test: TableFile, train: TableFile) -> None:

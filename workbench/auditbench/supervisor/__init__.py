@@ -1,7 +1,9 @@
 """The supervising process: plans, starts workers, limits and restarts them, collects what they say, decides, writes.
 
 It imports neither torch nor numpy nor a plugin's code. First-party analyzers share one worker; every other plugin has its own.
-A failed renderer leaves run.json complete and makes the exit code 5 when it is ours, else 3.
+A format that cannot be rendered makes the evidence incomplete: the exit code is 5 when its renderer is ours, else 3, and
+the other reports are made from the record that says so. Observers are told when the reports are written; what they raise
+is a warning in the record, and in the reports, which are then rendered once more.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from pathlib import Path
 from auditbench.config_checks import RECORD_FORMAT
 from auditbench.config_file import LoadedConfig
 from auditbench.descriptions import PluginDescription, TrainedModel
-from auditbench.errors import AuditbenchError, PluginError, Problem, WorkerError
+from auditbench.errors import AuditbenchError, ConfigError, PluginError, Problem
 from auditbench.interruption import sigterm_raises
 from auditbench.listener import Listener, SilentListener
 from auditbench.provenance import check_platform
@@ -23,9 +25,11 @@ from auditbench.registry import find_entry, list_entry_points
 from auditbench.run import AuditRun, PluginFacts
 from auditbench.run_file import read_run
 from auditbench.store import LOGS, RECORD, RunFolder
+from auditbench.supervisor.opening import lost_over
 from auditbench.supervisor.planning import Plan, make_plan
 from auditbench.supervisor.rendering import render_formats
 from auditbench.supervisor.session import AuditSession
+from auditbench.supervisor.worker_events import Progress, WorkerEvent
 from auditbench.supervisor.worker_pool import FIRST_PARTY, WorkerPool, group_of
 from auditbench.supervisor.worker_process import WorkerFault, no_event
 
@@ -42,13 +46,15 @@ def audit(
     device: str = "auto",
     formats: Sequence[str] | None = None,
     resume: bool = True,
+    replace: bool = False,
     listener: Listener | None = None,
 ) -> AuditRun:
     """Run an audit and write its folder.
 
     The run that is returned is the one in run.json. Interrupted by Ctrl-C or SIGTERM after model and data were open, it
-    has status `interrupted` and exit code 130 or 143, and the listener is told how to resume; before that, the
-    interrupt is raised on. An EmptyDataError is raised after a run.json with verdict `nothing_evaluated` was written.
+    has status `interrupted` and exit code 130 or 143; before that, the interrupt is raised on. Either way the listener
+    is told how to resume. An EmptyDataError is raised after a run.json with verdict `nothing_evaluated` took the place
+    of the last record.
 
     Args:
         out: Run folder; see `auditbench.store` for what may be in it.
@@ -56,19 +62,20 @@ def audit(
         device: `auto`, `cpu` or `cuda`.
         formats: Instead of `report.formats`.
         resume: Whether to go on with an unfinished or finished run of the same key in `out`; otherwise it is replaced.
+        replace: Whether a run of another key in `out` is replaced; otherwise it is refused.
 
     Raises:
+        RunWriteError: The run had begun and its folder cannot be written any more; what had finished is kept.
         AuditbenchError: The audit was refused; nothing was evaluated.
     """
     check_platform()
     folder = RunFolder(out)
-    with _killed_at_the_end(WorkerPool(folder.folder(LOGS))) as pool, sigterm_raises():
-        session = AuditSession(loaded, folder, pool, listener or SilentListener(), device=device)
-        try:
-            return session.run(only=only, skip=skip, formats=formats, resume=resume)
-        finally:
-            pool.kill()
-            folder.abandon()
+    try:
+        with _killed_at_the_end(WorkerPool(folder.folder(LOGS))) as pool, sigterm_raises():
+            session = AuditSession(loaded, folder, pool, listener or SilentListener(), device=device)
+            return session.run(only=only, skip=skip, formats=formats, resume=resume, replace=replace)
+    finally:
+        folder.abandon()
 
 
 def plan(
@@ -96,10 +103,9 @@ def train(loaded: LoadedConfig, *, device: str = "auto", listener: Listener | No
     with _short_lived_pool() as pool, sigterm_raises():
         ear.stage_started("train", config.model.path)
 
-        def event(message: dict[str, object]) -> float | None:
-            if message["event"] == "progress":
-                ear.stage_progress("train", str(message["step"]), int(str(message["done"])), int(str(message["total"])))
-            return None
+        def event(said: WorkerEvent) -> None:
+            if isinstance(said, Progress):
+                ear.stage_progress("train", said.step, said.done, said.total)
 
         try:
             answer = pool.worker(FIRST_PARTY).ask(
@@ -111,7 +117,7 @@ def train(loaded: LoadedConfig, *, device: str = "auto", listener: Listener | No
                 device=device,
             )
         except WorkerFault as fault:
-            raise WorkerError("the model was not trained", where="train", found=fault.text()) from None
+            raise lost_over("the model was not trained", fault, where="train", limit="limits.train_seconds") from None
         trained = validate(TrainedModel, answer["outcome"], where="train")
         ear.stage_finished("train", trained.cost.get("seconds", 0.0), "done")
         return trained
@@ -123,18 +129,26 @@ def render(
     """Write reports of a finished run again.
 
     Raises:
+        ConfigError: No format is named but that of the record itself.
         RecordError: There is no readable run.
-        PluginError: A renderer failed; those before it have written their files.
+        PluginError: A renderer failed; the others have written their files.
     """
     check_platform()
+    names = [name for name in dict.fromkeys(formats) if name != RECORD_FORMAT]
+    if not names:
+        raise ConfigError(
+            "there is no report to write",
+            where="--format",
+            found=", ".join(formats) or "no format",
+            fix="name one, such as `--format html`; run.json is there already",
+        )
     run = read_run(folder)
-    home = RunFolder(folder)
+    home = RunFolder(folder, way_on="copy the whole folder of the run, and render the copy")
     try:
-        names = [name for name in dict.fromkeys(formats) if name != RECORD_FORMAT]
         groups = {name: group_of(find_entry(name, where="--format")) for name in names}
         home.reopen()
+        content = (home.path / RECORD).read_bytes()
         with _short_lived_pool() as pool:
-            content = (home.path / RECORD).read_bytes()
             rendered = render_formats(
                 pool,
                 home,
@@ -148,10 +162,13 @@ def render(
             home.complete(content)
         if rendered.failures:
             name, reason = next(iter(rendered.failures.items()))
-            raise PluginError(f"the format {name!r} was not written", found=str(reason.values["error"]))
+            details = rendered.details.get(name, "")
+            raise PluginError(
+                f"the format {name!r} was not written", found=str(reason.values["error"]), details=details
+            )
         return tuple(home.path / file for file in rendered.files)
     finally:
-        home.close()
+        home.abandon()
 
 
 def describe(names: Sequence[str] | None = None) -> tuple[PluginDescription, ...]:

@@ -80,7 +80,7 @@ def build_run(
         audit=_audit_facts(config),
         config=echo(config, results),
         model=subject.model,
-        data=subject.data,
+        data=_without_folders(subject.data),
         cases=subject.cases,
         case_rule=subject.case_rule,
         results=tuple(results),
@@ -113,6 +113,26 @@ def with_exit_code(run: AuditRun, code: ExitCode) -> AuditRun:
     return dataclasses.replace(run, exit_code=int(gates.worst_exit_code(ExitCode(run.exit_code), code)))
 
 
+def with_failed_formats(
+    run: AuditRun, failures: Mapping[str, Message], details: Mapping[str, str], *, ours: bool
+) -> AuditRun:
+    """The same run, saying that reports were not written: their evidence is missing to whoever would read them.
+
+    Args:
+        failures: Why, by format.
+        details: Traces, by format.
+        ours: Whether a renderer of ours is among the failed.
+    """
+    traces = {**run.volatile.details, **{f"render:{name}": text for name, text in details.items()}}
+    run = dataclasses.replace(
+        run,
+        verdict=run.verdict if run.verdict in ("not_ready", "nothing_evaluated") else "evidence_incomplete",
+        warnings=run.warnings + tuple(failures.values()),
+        volatile=dataclasses.replace(run.volatile, details=traces),
+    )
+    return with_exit_code(run, ExitCode.INTERNAL_ERROR if ours else ExitCode.INCOMPLETE)
+
+
 def empty_subject(config: AuditConfig) -> OpenedSubject:
     """What is known of a subject without rows, which was never opened."""
     name = config.data.dataset or PurePath(config.data.test or "").name
@@ -140,6 +160,16 @@ def echo(config: AuditConfig, results: Sequence[AnalysisResult]) -> dict[str, An
         if value is not None and PurePath(value).is_absolute():
             document[table][key] = PurePath(value).name
     return document
+
+
+def _without_folders(data: DataFacts) -> DataFacts:
+    """The same facts with files outside the config's folder by name; two of one name are numbered."""
+    digests: dict[str, str] = {}
+    for path, digest in data.digests.items():
+        name = PurePath(path).name if PurePath(path).is_absolute() else path
+        same = sum(known == name or known.startswith(f"{name} (") for known in digests)
+        digests[f"{name} ({same + 1})" if same else name] = digest
+    return dataclasses.replace(data, digests=digests)
 
 
 def _audit_facts(config: AuditConfig) -> AuditFacts:

@@ -8,12 +8,13 @@ import shlex
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import dataclass
+from typing import Literal
 
 from auditbench import __version__
 from auditbench.config_file import LoadedConfig
 from auditbench.digests import digest_of
-from auditbench.errors import EmptyDataError, ExitCode, RunFolderError, WorkerError
+from auditbench.errors import AuditbenchError, EmptyDataError, ExitCode, RunWriteError
 from auditbench.findings import Message
 from auditbench.interruption import Terminated
 from auditbench.listener import Listener
@@ -23,14 +24,24 @@ from auditbench.run import AuditRun
 from auditbench.run_file import decode_run, encode_run
 from auditbench.store import RECORD, RunFolder
 from auditbench.supervisor.analyzer_runs import AnalyzerRuns
-from auditbench.supervisor.opening import open_in
+from auditbench.supervisor.opening import lost_over, open_in
 from auditbench.supervisor.planning import Plan, make_plan
-from auditbench.supervisor.record import OpenedSubject, Timing, build_run, empty_subject, with_exit_code
-from auditbench.supervisor.rendering import render_formats
+from auditbench.supervisor.record import OpenedSubject, Timing, build_run, empty_subject
+from auditbench.supervisor.rendering import ReportWriter
+from auditbench.supervisor.worker_events import LimitChanged, Progress, StageFinished, StageStarted, WorkerEvent
 from auditbench.supervisor.worker_pool import FIRST_PARTY, WorkerPool
-from auditbench.supervisor.worker_process import WorkerFault, no_event
+from auditbench.supervisor.worker_process import WorkerFault, no_event, sentence
 
 _FINISHED_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _BegunRun:
+    """A run whose subject is open."""
+
+    plan: Plan
+    subject: OpenedSubject
+    runs: AnalyzerRuns
 
 
 class AuditSession:
@@ -53,115 +64,156 @@ class AuditSession:
         self._seconds: dict[str, float] = {}
         self._started = _now()
         self._command = ""
+        self._begun: _BegunRun
 
-    def run(self, *, only: Sequence[str], skip: Sequence[str], formats: Sequence[str] | None, resume: bool) -> AuditRun:
+    def run(
+        self,
+        *,
+        only: Sequence[str],
+        skip: Sequence[str],
+        formats: Sequence[str] | None,
+        resume: bool,
+        replace: bool = False,
+    ) -> AuditRun:
         """Plan, open, analyze, decide, render, write; see `supervisor.audit`."""
         self._command = self._command_line(only, skip, formats)
-        with self._stage("plan", self._loaded.path.name, key="start"):
-            plan = make_plan(self._loaded, self._pool, only=only, skip=skip, formats=formats)
+        try:
+            with self._stage("plan", self._loaded.path.name, key="start"):
+                plan = make_plan(self._loaded, self._pool, only=only, skip=skip, formats=formats)
+            self._begin(plan, resume=resume, replace=replace)
+            for item in plan.analyzers:
+                self._begun.runs.run(item)
+            return self._finish(self._begun)
+        except KeyboardInterrupt as interrupt:
+            self._pool.kill()
+            self._say_how_to_go_on(resume=resume)
+            if not self._folder.begun:
+                raise
+            return self._interrupted(self._begun, interrupt)
+        except RunWriteError:
+            self._say_how_to_go_on(resume=resume)
+            raise
+
+    def _begin(self, plan: Plan, *, resume: bool, replace: bool) -> None:
+        """Open the subject and begin the run."""
         try:
             subject = self._open()
         except EmptyDataError as error:
-            self._record_nothing(plan, error)
+            self._record_nothing(plan, error, resume=resume)
             raise
-        self._folder.begin(self._key(subject), resume=resume)
-        runs = AnalyzerRuns(
-            self._loaded, self._folder, self._pool, self._listener, device=self._device, subject=subject
-        )
         train = subject.seconds.get("train", 0.0)
         self._seconds["load"] -= train
         if train:
             self._seconds["train"] = train
-        try:
-            for item in plan.analyzers:
-                runs.run(item)
-        except KeyboardInterrupt as interrupt:
-            self._pool.kill()
-            return self._interrupted(plan, subject, runs, interrupt)
-        return self._finish(plan, subject, runs)
+        runs = AnalyzerRuns(
+            self._loaded, self._folder, self._pool, self._listener, device=self._device, subject=subject
+        )
+        self._begun = _BegunRun(plan=plan, subject=subject, runs=runs)
+        self._folder.begin(self._key(subject), resume=resume, replace=replace)
 
     def _open(self) -> OpenedSubject:
         """Open the subject in the first-party worker, which trains a missing model first."""
         loaded, listener = self._loaded, self._listener
         limits = loaded.config.limits
+        counting = "load"
 
-        def event(message: dict[str, Any]) -> float | None:
-            name = str(message.get("name", ""))
-            if message["event"] == "limit":
-                return limits.train_seconds if name == "train" else limits.load_seconds
-            if message["event"] == "started":
-                listener.stage_started(name, loaded.config.model.path)
-            elif message["event"] == "progress":
-                listener.stage_progress(name, str(message["step"]), int(message["done"]), int(message["total"]))
-            elif message["event"] == "finished":
-                listener.stage_finished(name, float(message["seconds"]), "done")
+        def event(said: WorkerEvent) -> float | None:
+            nonlocal counting
+            if isinstance(said, LimitChanged):
+                counting = "train" if said.name == "train" else "load"
+                return limits.train_seconds if counting == "train" else limits.load_seconds
+            if isinstance(said, StageStarted):
+                listener.stage_started(said.name, loaded.config.model.path)
+            elif isinstance(said, Progress):
+                listener.stage_progress(said.name, said.step, said.done, said.total)
+            elif isinstance(said, StageFinished):
+                listener.stage_finished(said.name, said.seconds, "done")
             return None
 
         with self._stage("load", loaded.config.data.dataset or str(loaded.config.data.test), key="load"):
             try:
                 return open_in(self._pool, FIRST_PARTY, loaded, device=self._device, may_train=True, event=event)
             except WorkerFault as fault:
-                raise WorkerError("model and data were not opened", where="load", found=fault.text()) from None
+                message = "model and data were not opened" if counting == "load" else "the model was not trained"
+                raise lost_over(message, fault, where=counting, limit=f"limits.{counting}_seconds") from None
 
-    def _finish(self, plan: Plan, subject: OpenedSubject, runs: AnalyzerRuns) -> AuditRun:
+    def _finish(self, begun: _BegunRun) -> AuditRun:
+        """Decide, write the reports, tell the observers, and write the record that the reports were made from.
+
+        Observers hear of the run when its reports are written, so that they see its last verdict. What they raise is a
+        warning in the record, and the reports are then rendered once more, so that they show it.
+        """
         config = self._loaded.config
-        results, warnings = runs.results, runs.warnings
-        draft = build_run(self._loaded, plan, subject, results, self._timing(runs), warnings=warnings)
-        started = time.monotonic()
-        rendered = render_formats(
+        writer = ReportWriter(
             self._pool,
             self._folder,
-            plan.renderers,
-            encode_run(draft),
+            begun.plan.renderers,
             language=config.report.language,
             seconds=config.limits.render_seconds,
             listener=self._listener,
         )
-        self._seconds["render"] = time.monotonic() - started
-        warnings += tuple(rendered.failures.values())
-        run = build_run(self._loaded, plan, subject, results, self._timing(runs), warnings=warnings)
-        if rendered.failures:
-            run = with_exit_code(run, ExitCode.INTERNAL_ERROR if rendered.ours else ExitCode.INCOMPLETE)
-        self._folder.complete(encode_run(run))
+        started = time.monotonic()
+        run = writer.write(self._record(begun))
         told = self._tell_observers(encode_run(run))
+        if told:
+            run = writer.write(dataclasses.replace(run, warnings=run.warnings + told))
+        self._seconds["render"] = time.monotonic() - started
+        seconds = {**run.volatile.seconds, "render": self._seconds["render"]}
+        run = dataclasses.replace(run, volatile=dataclasses.replace(run.volatile, finished=_now(), seconds=seconds))
         self._pool.stop()
-        run = dataclasses.replace(run, warnings=run.warnings + told)
-        if self._folder.remove_empty_logs() or told:
-            self._folder.complete(encode_run(run))
+        self._folder.remove_empty_logs()
+        self._folder.complete(encode_run(run))
         return self._read(run)
 
-    def _interrupted(
-        self, plan: Plan, subject: OpenedSubject, runs: AnalyzerRuns, interrupt: KeyboardInterrupt
-    ) -> AuditRun:
+    def _interrupted(self, begun: _BegunRun, interrupt: KeyboardInterrupt) -> AuditRun:
+        """Write what had finished; reports that were rendered meanwhile are removed."""
         stopped = ExitCode.TERMINATED if isinstance(interrupt, Terminated) else ExitCode.INTERRUPTED
-        runs.fill(plan.analyzers, Message(key="core.interrupted"))
-        run = build_run(
-            self._loaded,
-            plan,
-            subject,
-            runs.results,
-            self._timing(runs),
-            status="interrupted",
-            stopped=stopped,
-            warnings=runs.warnings,
-        )
+        begun.runs.fill(begun.plan.analyzers, Message(key="core.interrupted"))
+        run = self._record(begun, status="interrupted", stopped=stopped)
+        self._folder.withdraw()
+        self._folder.remove_empty_logs()
         self._folder.write(RECORD, encode_run(run))
-        self._listener.note(f"To go on: {self._command}")
         return self._read(run)
 
-    def _record_nothing(self, plan: Plan, error: EmptyDataError) -> None:
-        """Write a run without rows, where the folder allows it."""
+    def _record(
+        self,
+        begun: _BegunRun,
+        *,
+        status: Literal["complete", "interrupted"] = "complete",
+        stopped: ExitCode | None = None,
+    ) -> AuditRun:
+        return build_run(
+            self._loaded,
+            begun.plan,
+            begun.subject,
+            begun.runs.results,
+            self._timing(begun.runs),
+            status=status,
+            stopped=stopped,
+            warnings=begun.runs.warnings,
+        )
+
+    def _record_nothing(self, plan: Plan, error: EmptyDataError, *, resume: bool) -> None:
+        """Write a run without rows in the place of the last record.
+
+        Raises:
+            RunFolderError: The folder does not allow it.
+        """
         subject = empty_subject(self._loaded.config)
         said = Message(key="core.nothing_evaluated", values={"error": str(error)})
         timing = Timing(
             started=self._started, finished=_now(), command=self._command, seconds=self._seconds, details={}
         )
-        try:
-            self._folder.begin(self._key(subject), resume=True)
-        except RunFolderError:
-            return
+        self._folder.begin_nothing(resume=resume)
         run = build_run(self._loaded, plan, subject, (), timing, warnings=(said,))
+        self._pool.stop()
+        self._folder.remove_empty_logs()
         self._folder.complete(encode_run(run))
+
+    def _say_how_to_go_on(self, *, resume: bool) -> None:
+        """Tell the command that goes on; a run that had not begun still has the last one to replace."""
+        again = "" if resume or self._folder.begun else " --no-resume"
+        self._listener.note(f"To go on: {self._command}{again}")
 
     def _tell_observers(self, record: bytes) -> tuple[Message, ...]:
         """Tell the observers in every worker; one that several workers have loaded hears of the run once."""
@@ -182,8 +234,11 @@ class AuditSession:
                 told += answer["told"]
                 warnings += [validate(Message, item, where="observer") for item in answer["warnings"]]
             except WorkerFault as fault:
-                values = {"plugin": group.removeprefix("plugin-"), "type": "WorkerError", "error": fault.text()}
-                warnings.append(Message(key="core.observer_raised", values=values))
+                warnings.append(_unheard(group, "WorkerError", fault.text()))
+            except AuditbenchError as error:
+                warnings.append(_unheard(group, type(error).__name__, sentence(error)))
+            except (KeyError, TypeError) as error:
+                warnings.append(_unheard(group, "WorkerError", f"an answer without its parts: {error}"))
         return tuple(warnings)
 
     def _key(self, subject: OpenedSubject) -> dict[str, str]:
@@ -236,6 +291,11 @@ class AuditSession:
             spent = time.monotonic() - started
             self._seconds[key] = spent
             self._listener.stage_finished(name, spent, state)
+
+
+def _unheard(group: str, kind: str, text: str) -> Message:
+    values = {"plugin": group.removeprefix("plugin-"), "type": kind, "error": text}
+    return Message(key="core.observer_raised", values=values)
 
 
 def _now() -> str:

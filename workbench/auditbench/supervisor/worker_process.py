@@ -174,7 +174,7 @@ class WorkerProcess:
             raise
         except AuditbenchError as error:
             raise self._garbled(error) from error
-        except Exception as error:  # noqa: BLE001 - whatever comes of what a worker says is a fault of that worker
+        except Exception as error:
             raise self._garbled(WorkerError(f"{type(error).__name__}: {error}"[:200])) from error
 
     def _receive(self, seconds: float) -> dict[str, Any] | None:
