@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tests.html_fixture import income_run, render_to
+from tests.html_fixture import gate, income_run, render_to
 from tests.html_results import robustness_result
 from tests.unit.test_html_odd_runs import PAYLOADS, hostile_run, many_features, many_groups
 
@@ -101,6 +102,19 @@ def test_odd_runs_fit_a_narrow_screen(browser: Browser, tmp_path: Path) -> None:
             page.context.close()
 
 
+@pytest.mark.parametrize("unit", ["parameters", "MAC/row", "units of the target"])
+def test_numbers_of_gates_stay_in_their_columns(browser: Browser, tmp_path: Path, unit: str) -> None:
+    decision = gate(
+        "size", "resources.parameters", "pass", topic="resources", maximum=1e8, value=12_345_678.0, unit=unit
+    )
+    page = opened(browser, render_to(tmp_path, dataclasses.replace(income_run(), gates=(decision,), waivers=())))
+    spilled = (
+        "[...document.querySelectorAll('#gate-table td.n')].filter((cell) => cell.scrollWidth > cell.clientWidth + 1)"
+    )
+    assert page.evaluate(f"{spilled}.length") == 0
+    page.context.close()
+
+
 def test_hostile_text_runs_nothing(browser: Browser, tmp_path: Path) -> None:
     for index, text in enumerate(PAYLOADS):
         page = browser.new_context().new_page()
@@ -187,7 +201,8 @@ def test_paper_shows_the_report_and_not_the_controls(browser: Browser, report: P
         assert not page.locator(selector).is_visible()
     for selector in ("#gate-table", "#fairness .fig", "#signoff"):
         assert page.locator(selector).first.is_visible()
-    assert page.pdf(prefer_css_page_size=True, print_background=True).startswith(b"%PDF")
+    paper = page.pdf(prefer_css_page_size=True, print_background=True)
+    assert len(re.findall(rb"/Type\s*/Page\b", paper)) <= 20
     page.context.close()
 
 

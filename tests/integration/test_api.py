@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import random
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -129,7 +131,40 @@ def test_a_folder_gets_the_html_report(table: Any, tmp_path: Path) -> None:
     )
     assert run.results[0].status == "ok"
     assert run.warnings == ()
+    assert run.config["report"]["formats"] == ["html"]
+    assert (run.config["model"]["path"], run.config["data"]["test"]) == (None, None)
     assert b"<html" in (tmp_path / "run" / "report.html").read_bytes()[:2000]
+
+
+def test_further_plugins_wrap_and_hear(table: Any, site: PluginSite) -> None:
+    site.add(
+        "ear",
+        "heard = []\n@hookimpl\ndef auditbench_audit_finished(run):\n    heard.append(run.verdict)\n"
+        "@hookimpl(wrapper=True)\ndef auditbench_run_analyzer(analyzer, context):\n"
+        "    heard.append(analyzer.name)\n    return (yield)\n",
+    )
+    run = audit(module(), table, analyzers={"block": {}}, plugins=["ear"])
+    assert sys.modules["probe_ear_ear"].heard == ["block", "no_gates"]
+    assert {plugin.name for plugin in run.provenance.plugins} == {"block", "ear"}
+    with pytest.raises(ConfigError) as caught:
+        audit(module(), table, analyzers={"block": {}}, plugins=["eer"])
+    assert caught.value.problems[0].where == "audit.plugins[0]"
+
+
+def test_the_device_is_the_kind_of_device(table: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("auditbench.worker.subject_opening.device_kind", lambda device: f"a {device} of some kind")
+    assert audit(module(), table, analyzers={"block": {}}).provenance.device == "a cpu of some kind"
+
+
+def test_a_config_is_audited_with_the_options_of_the_supervisor() -> None:
+    from auditbench import supervisor
+    from auditbench.api import audit_config
+
+    ours = inspect.signature(audit_config).parameters
+    theirs = inspect.signature(supervisor.audit).parameters
+    assert {name: ours[name].default for name in theirs if name not in ("loaded", "out")} == {
+        name: parameter.default for name, parameter in theirs.items() if name not in ("loaded", "out")
+    }
 
 
 def test_everything_wrong_with_the_arguments_is_said_at_once(table: Any) -> None:

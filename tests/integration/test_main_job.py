@@ -15,8 +15,7 @@ from tests.plugin_site import PluginSite
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "01-adult" / "audit.toml"
 FEWER_ROWS = [
-    f"--set=analyzers.{name}"
-    for name in ("shap.rows=8", "shap.background=10", "lime.rows=8", "captum.rows=8")
+    f"--set=analyzers.{name}" for name in ("shap.rows=8", "shap.background=10", "lime.rows=8", "captum.rows=8")
 ]
 ROUNDING_ERRORS = {"local_accuracy_gap", "largest_standard_error"}
 ANALYZERS = {"performance", "shap", "lime", "captum", "fairness", "resources"}

@@ -192,5 +192,7 @@ def test_large_logits_render(task: Any, classes: AuditRun) -> None:
 
 
 def _scaled(block: Attribution, factor: float) -> Attribution:
-    parts = {name: factor * np.asarray(getattr(block, name)) for name in ("values", "base_values", "outputs")}
+    parts: dict[str, Any] = {
+        name: factor * np.asarray(getattr(block, name)) for name in ("values", "base_values", "outputs")
+    }
     return dataclasses.replace(block, **parts)

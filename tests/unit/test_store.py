@@ -15,7 +15,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from auditbench.errors import ResultError, RunFolderError, RunWriteError
+from auditbench.errors import RunFolderError, RunWriteError
 from auditbench.journal import Journal
 from auditbench.store import RunFolder, arrays_are_whole, file_part, is_report_name, write_atomic
 from auditbench.worker.array_store import FileChunks
@@ -176,7 +176,9 @@ def test_different_names_give_different_parts() -> None:
     assert len({file_part(name) for name in names}) == len(names)
 
 
-@pytest.mark.parametrize("name", ["run.json", "Run.JSON", "arrays", "LOGS", ".lock", "../x", "a/b", "", "-x", "x" * 101, "a\n"])
+@pytest.mark.parametrize(
+    "name", ["run.json", "Run.JSON", "arrays", "LOGS", ".lock", "../x", "a/b", "", "-x", "x" * 101, "a\n"]
+)
 def test_a_renderer_may_not_call_a_file_so(name: str) -> None:
     assert not is_report_name(name)
 

@@ -131,6 +131,7 @@ def audit_config(
     device: str = "auto",
     formats: Sequence[str] | None = None,
     resume: bool = True,
+    replace: bool = False,
     listener: Listener | None = None,
 ) -> AuditRun:
     """Audit what an audit.toml describes, in worker processes, as `auditbench audit` does.
@@ -143,6 +144,7 @@ def audit_config(
         device: `auto`, `cpu` or `cuda`.
         formats: Instead of `report.formats`.
         resume: Whether to go on with a run of the same key; otherwise it is replaced.
+        replace: Whether a run of another key is replaced; otherwise it is refused.
 
     Raises:
         AuditbenchError: The audit was refused.
@@ -157,6 +159,7 @@ def audit_config(
         device=device,
         formats=formats,
         resume=resume,
+        replace=replace,
         listener=listener,
     )
 
@@ -341,7 +344,7 @@ def _plan(config: AuditConfig, registry: Registry) -> Plan:
     from auditbench.supervisor.worker_pool import group_of
     from auditbench.worker.checking import check_part
 
-    part = check_part(config, registry, analyzers=config.analyzers, formats=(), foundation=False)
+    part = check_part(config, registry, analyzers=config.analyzers, formats=(), foundation=None)
     described = {item.name: item for item in part.analyzers}
     metrics = {name: item.metrics for name, item in described.items()}
     problems = [*part.problems, *gate_problems(parts_of(config), metrics)]

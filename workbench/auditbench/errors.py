@@ -91,6 +91,8 @@ class AuditbenchError(Exception):
         self.problems: tuple[Problem, ...] = problems or (first,)
         self.details = details
         super().__init__(message)
+        if (details := "\n".join(self._lines())) != message:
+            self.add_note(details)  # a traceback in Python shows them
 
     def describe(self) -> str:
         """The whole error for a terminal: the code, then every problem."""

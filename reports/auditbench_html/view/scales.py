@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from auditbench_html.view.numbers import short
 
+NARROWEST = 1e-12  # ticks are rounded to as many digits
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tick:
@@ -37,7 +39,7 @@ class Scale:
 def scale_for(
     values: Iterable[float | None], *, zero: bool = False, log: bool = False, percent: bool = False, most: int = 5
 ) -> Scale:
-    """A scale that holds all values, with two to `most` + 1 round ticks.
+    """A scale that holds all values, with two to `most` + 1 round ticks; values that are all alike get room around them.
 
     Args:
         zero: Whether the scale must begin at zero (bars) or include it.
@@ -50,7 +52,7 @@ def scale_for(
     low, high = (min(known), max(known)) if known else (0.0, 1.0)
     if zero:
         low, high = min(low, 0.0), max(high, 0.0)
-    if high - low <= abs(high) * 1e-9:
+    if high - low <= max(abs(high) * 1e-9, NARROWEST):
         low, high = (low - 0.5, high + 0.5) if low else (0.0, 1.0)
     step = round_step((high - low) / most)
     first = low if zero and low == 0 else low - (high - low) * 0.04

@@ -80,7 +80,7 @@ def make_plan(
     names = tuple(dict.fromkeys(name for name in (config.report.formats if formats is None else formats)))
     rendered = tuple(name for name in names if name != RECORD_FORMAT)
     renderers = _groups(rendered, "report.formats", entries, problems)
-    parts = _ask(config, pool, groups, renderers, problems)
+    parts = _ask(loaded, pool, groups, renderers, problems)
     described = {item.name: item for part in parts for item in part.analyzers}
     parts_read = parts_of(config)
     problems += gate_problems(parts_read, {name: item.metrics for name, item in described.items()})
@@ -196,20 +196,21 @@ def _groups(
 
 
 def _ask(
-    config: AuditConfig,
+    loaded: LoadedConfig,
     pool: WorkerPool,
     analyzers: Mapping[str, str],
     renderers: Mapping[str, str],
     problems: list[Problem],
 ) -> list[CheckedPart]:
     """Let every group check its part of the config; the first-party worker checks the foundation as well."""
+    config = loaded.config
     parts: list[CheckedPart] = []
     for group in dict.fromkeys([FIRST_PARTY, *analyzers.values(), *renderers.values()]):
         content: dict[str, Any] = {
             "config": config.model_dump_json(),
             "analyzers": [name for name, owner in analyzers.items() if owner == group],
             "formats": [name for name, owner in renderers.items() if owner == group],
-            "foundation": group == FIRST_PARTY,
+            "foundation": str(loaded.base) if group == FIRST_PARTY else None,
         }
         try:
             answer = pool.worker(group).ask("check", seconds=config.limits.load_seconds, event=no_event, **content)

@@ -1,9 +1,10 @@
-"""What a worker finds when it loads plugins and checks a config against them. Imports neither torch nor numpy."""
+"""What a worker finds when it loads plugins and checks a config against them. Imports no torch."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -14,7 +15,7 @@ from auditbench.contracts import Analyzer
 from auditbench.data import BUILT_IN as DATA_SETS
 from auditbench.descriptions import AnalyzerDescription, CheckedPart, PluginDescription, Provision
 from auditbench.digests import digest_of
-from auditbench.errors import AuditbenchError, ConfigError, PluginError, Problem, UnknownPluginError
+from auditbench.errors import AuditbenchError, ConfigError, EmptyDataError, PluginError, Problem, UnknownPluginError
 from auditbench.models.architectures import BUILT_IN as ARCHITECTURES
 from auditbench.provenance import required_versions
 from auditbench.registry import (
@@ -91,14 +92,19 @@ def describe_analyzer(
 
 
 def check_part(
-    config: AuditConfig, registry: Registry, *, analyzers: Iterable[str], formats: Iterable[str], foundation: bool
+    config: AuditConfig,
+    registry: Registry,
+    *,
+    analyzers: Iterable[str],
+    formats: Iterable[str],
+    foundation: Path | None,
 ) -> CheckedPart:
     """Load what a part of the config names, and the plugins of `[audit]`, and check the parameters given there.
 
     Args:
         analyzers: Tables of `analyzers` to check.
         formats: Formats of `report` to check.
-        foundation: Whether to check model format, data set and architecture, too.
+        foundation: Folder of the config, when model format, data, and architecture are to be checked, too.
     """
     problems: list[Problem] = []
     described: list[AnalyzerDescription] = []
@@ -122,8 +128,9 @@ def check_part(
             missing = missing_dependency(provided_renderer.record.needs, provided_renderer.origin, "report.formats")
             if missing is not None:
                 raise missing
-    if foundation:
+    if foundation is not None:
         _check_foundation(config, registry, problems)
+        _check_data(config, foundation, registry, problems)
     return CheckedPart(
         analyzers=tuple(described),
         plugins=tuple(entry.facts() for entry in registry.loaded),
@@ -197,6 +204,35 @@ def _check_foundation(config: AuditConfig, registry: Registry, problems: list[Pr
         else:
             params = _known(name, built_in, registry.architecture, "train.architecture", "architecture").Params
         _validated(params, config.train.parameters, "train.parameters")
+
+
+def _check_data(config: AuditConfig, base: Path, registry: Registry, problems: list[Problem]) -> None:
+    """Look for the columns that the config names, and for training rows where a model has to be trained."""
+    from auditbench.data import check_columns
+    from auditbench.models.bundle import bundle_exists
+
+    table = config.data
+    if not all(name is None or (base / name).is_file() for name in (table.test, table.train)):
+        return
+    loaders = {item.name: item for item in DATA_SETS}
+    try:
+        if table.dataset is not None and table.dataset not in loaders:
+            loaders[table.dataset] = registry.dataset_loader(table.dataset, where="data.dataset").record
+        has_training_rows = check_columns(table, base, loaders)
+    except (EmptyDataError, PluginError):
+        return  # an empty file has an answer of its own; an unknown data set has been named
+    except AuditbenchError as error:
+        problems.extend(error.problems)
+        return
+    if config.train is not None and not has_training_rows and not bundle_exists(base / config.model.path):
+        problems.append(
+            Problem(
+                message="there is no model, and there are no training rows to make one",
+                where="data.train",
+                found="neither data.train nor a column named in data.split",
+                fix="name a file in data.train, or a bundle in model.path",
+            )
+        )
 
 
 def _known(name: str, built_in: Iterable[str], find: Callable[..., Provided[Any]], where: str, what: str) -> Any:

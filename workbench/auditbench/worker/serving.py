@@ -107,9 +107,10 @@ class Worker:
     def _describe(self, plugins: list[str]) -> dict[str, Any]:
         return {"plugins": [plain(describe_plugin(self._registry, name)) for name in plugins]}
 
-    def _check(self, config: str, analyzers: list[str], formats: list[str], foundation: bool) -> dict[str, Any]:
+    def _check(self, config: str, analyzers: list[str], formats: list[str], foundation: str | None) -> dict[str, Any]:
         self._config = AuditConfig.model_validate_json(config)
-        part = check_part(self._config, self._registry, analyzers=analyzers, formats=formats, foundation=foundation)
+        base = None if foundation is None else Path(foundation)
+        part = check_part(self._config, self._registry, analyzers=analyzers, formats=formats, foundation=base)
         return {"part": plain(part)}
 
     def _open(self, config: str, base: str, device: str, train: bool) -> dict[str, Any]:
