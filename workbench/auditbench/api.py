@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 from auditbench.config import AuditConfig, GateTable
 from auditbench.config_checks import RECORD_FORMAT, gate_problems, parts_of
 from auditbench.config_file import LoadedConfig, config_digest, config_from, load_config
-from auditbench.errors import ConfigError, ExitCode
+from auditbench.errors import ConfigError
 from auditbench.findings import Message
 from auditbench.listener import Listener, SilentListener
 from auditbench.provenance import check_platform
 from auditbench.run import AuditRun
 from auditbench.run_file import decode_run, encode_run
 from auditbench.supervisor.planning import Plan, PlannedAnalyzer, in_order
-from auditbench.supervisor.record import OpenedSubject, Timing, build_run, with_exit_code
+from auditbench.supervisor.record import OpenedSubject, Timing, build_run
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -297,25 +297,22 @@ class _LiveAudit:
     def write(self, run: AuditRun, folder: RunFolder) -> AuditRun:
         """Render the reports in workers, write the folder, and return the run as it is there."""
         from auditbench.store import LOGS
-        from auditbench.supervisor.rendering import render_formats
+        from auditbench.supervisor.rendering import ReportWriter
         from auditbench.supervisor.worker_pool import WorkerPool
 
         pool = WorkerPool(folder.folder(LOGS))
+        writer = ReportWriter(
+            pool,
+            folder,
+            self._plan.renderers,
+            language=self._config.report.language,
+            seconds=self._config.limits.render_seconds,
+            listener=self._listener,
+        )
         try:
-            rendered = render_formats(
-                pool,
-                folder,
-                self._plan.renderers,
-                encode_run(run),
-                language=self._config.report.language,
-                seconds=self._config.limits.render_seconds,
-                listener=self._listener,
-            )
+            run = writer.write(run)
         finally:
             pool.kill()
-        if rendered.failures:
-            run = dataclasses.replace(run, warnings=run.warnings + tuple(rendered.failures.values()))
-            run = with_exit_code(run, ExitCode.INTERNAL_ERROR if rendered.ours else ExitCode.INCOMPLETE)
         folder.remove_empty_logs()
         folder.complete(encode_run(run))
         return decode_run(encode_run(run), folder=folder.path)

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-from auditbench.errors import ExitCode
 from auditbench.findings import GateDecision, Message, Verdict, Waiver
 from auditbench.results import AnalysisResult
 
@@ -229,4 +228,5 @@ class AuditRun:
         """Verdict and exit code in one line, for a log."""
         states = [decision.state for decision in self.gates]
         counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
-        return f"{self.verdict} ({ExitCode(self.exit_code).name.lower()}): {counts or 'no gates'}"
+        decided = counts or "no gates, so nothing was decided"
+        return f"{self.verdict}: {decided} (exit code {self.exit_code})"
