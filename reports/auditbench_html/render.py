@@ -13,7 +13,7 @@ from markupsafe import Markup
 from auditbench.messages import Templates, load_messages, merge_catalogues
 from auditbench.run import AuditRun
 from auditbench_html import draw
-from auditbench_html.markup import compact, number, plain, to_markup
+from auditbench_html.markup import number, plain, to_markup
 from auditbench_html.view.figures import Figure
 from auditbench_html.view.page import Report
 from auditbench_html.view.report import build_report
@@ -50,7 +50,7 @@ def render_page(report: Report, say: Words) -> str:
             "form-action 'none'",
         )
     )
-    page = environment.get_template("page.html").render(
+    return environment.get_template("page.html").render(
         report=report,
         t=say.say,
         policy=policy,
@@ -58,7 +58,6 @@ def render_page(report: Report, say: Words) -> str:
         theme=Markup(theme),  # noqa: S704 - our own file
         script=Markup(script),  # noqa: S704 - our own file
     )
-    return compact(page)
 
 
 def figure_template(figure: Figure) -> str:

@@ -343,7 +343,7 @@ def test_people_picture_fills_as_many_dots_as_it_says(tree: Element) -> None:
 
 def test_language_without_a_catalogue_gives_an_english_page_that_says_so(run: AuditRun, page: bytes) -> None:
     assert render_report(run, language="zh-CN") == page
-    assert b"<html lang=en>" in page
+    assert b'<html lang="en">' in page
 
 
 def _within_case(tree: Element, cell: Element) -> bool:

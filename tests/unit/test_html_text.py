@@ -16,7 +16,7 @@ from scipy.special import softmax as scipy_softmax
 import auditbench_html
 from auditbench.findings import Message
 from auditbench.messages import Catalogue
-from auditbench_html.markup import compact, plain, to_markup
+from auditbench_html.markup import plain, to_markup
 from auditbench_html.view.findings import rows_to_settle
 from auditbench_html.view.numbers import estimate, fixed, limit_number, share, short, signed
 from auditbench_html.view.scales import round_step, scale_for
@@ -261,11 +261,6 @@ def test_rows_for_display_do_not_depend_on_their_order() -> None:
     backwards = ids[::-1]
     assert len(chosen) == 150
     assert {backwards[index] for index in sampled(backwards, "shap")} == chosen
-
-
-def test_compact_leaves_style_script_and_spaced_values_alone() -> None:
-    page = '<style>a[b="c"]{}</style><p class="a b" id="x"><use href="#i"/></p><script>"x"="y"</script>'
-    assert compact(page) == '<style>a[b="c"]{}</style><p class="a b" id=x><use href="#i"/></p><script>"x"="y"</script>'
 
 
 def test_empty_text_is_false() -> None:

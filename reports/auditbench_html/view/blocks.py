@@ -54,7 +54,7 @@ LARGEST_MATRIX = 40
 LARGEST_NUMBERED = 12
 FOLDED = 12
 MANY_COLUMNS = 8
-WIDE_ROWS = 30
+WIDE_ROWS = 12
 
 
 def scatter_figure(draft: Draft, result: AnalysisResult, block: Scatter) -> Figure:

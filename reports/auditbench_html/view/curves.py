@@ -13,7 +13,7 @@ from auditbench_html.view.text import EMPTY, Text, humanize, name_text, words
 
 MOST_LINES = 4
 MOST_POINTS = 120
-TABLE_POINTS = 25
+TABLE_POINTS = 21
 SQUARE = ("roc", "precision_recall", "reliability")
 
 
