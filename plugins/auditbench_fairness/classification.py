@@ -161,7 +161,7 @@ def _disparities(question: Question, params: Params, estimated: Mask) -> list[Su
             Summary(
                 metric=metric,
                 compared=int(measured.groups.sum()),
-                left_out=int((sizes[~measured.groups] > 0).sum()),
+                left_out=int((sizes[measured.incomplete] > 0).sum()),
             )
         )
     return summaries

@@ -34,12 +34,15 @@ class Measurement:
 
     Attributes:
         groups: Which groups it is taken over: those with any of its rates estimated, shape `(groups,)`.
+        incomplete: Which groups lack any of its rates, groups without rows among them, shape `(groups,)`. With two rates
+            a group may be in both masks: it takes part in one rate and not in the other.
         denominator: Rows of these groups that the rates are shares of.
     """
 
     disparity: Disparity
     estimate: IntervalEstimate
     groups: Mask
+    incomplete: Mask
     denominator: int
 
 
@@ -93,5 +96,6 @@ def measure_disparity(disparity: Disparity, counts: Counts, estimated: Mask) -> 
         disparity=disparity,
         estimate=estimate,
         groups=np.asarray(estimated[:, columns].any(axis=1), dtype=np.bool_),
+        incomplete=np.asarray(~estimated[:, columns].all(axis=1), dtype=np.bool_),
         denominator=sum(int(rows.sum()) for _, rows in sides),
     )

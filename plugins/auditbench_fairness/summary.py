@@ -15,8 +15,8 @@ class Summary:
     """A difference or ratio between groups.
 
     Attributes:
-        compared: Groups it is taken over.
-        left_out: Groups with rows, too few of them for the rate.
+        compared: Groups that take part in any rate it is made from.
+        left_out: Groups with rows, too few of them for at least one of these rates; may overlap with `compared`.
     """
 
     metric: Metric

@@ -350,6 +350,8 @@ def test_reports_are_rendered_again(folder: Path, tmp_path: Path) -> None:
     assert "a.txt" in json.loads((tmp_path / "run" / "manifest.json").read_bytes())["files"]
     with pytest.raises(PluginError, match="text-bad"):
         supervisor.render(tmp_path / "run", ["text-bad"])
+    (tmp_path / "run" / "journal.jsonl").unlink()
+    assert supervisor.render(tmp_path / "run", ["text"]) == (written,)
 
 
 WATCH = """

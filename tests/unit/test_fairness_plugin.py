@@ -133,6 +133,18 @@ def test_small_groups_and_rare_outcomes_are_not_estimated() -> None:
     check_result(auditbench_fairness, result)
 
 
+def test_a_group_without_one_of_two_rates_is_left_out_of_equalized_odds() -> None:
+    cells = {("A", 1, 1): 30, ("A", 0, 0): 30, ("B", 1, 0): 30, ("B", 0, 0): 30, ("C", 0, 1): 40, ("D", 1, 1): 5}
+    y_pred, y_true, area = rows_of(cells)
+    result = measure(y_pred, y_true, Params(), area=area)
+    table = next(table for table in result.tables if table.name == "disparities")
+    counts = {row[1].key.removeprefix("fairness."): row[5:7] for row in table.rows}
+    assert counts["equalized_odds_difference"] == counts["equalized_odds_ratio"] == (3, 2)
+    assert counts["true_positive_rate_difference"] == (2, 2)
+    assert counts["false_positive_rate_difference"] == (3, 1)
+    assert metric_of(result, "equalized_odds_difference", feature="area").value == 1
+
+
 def test_no_ratio_when_nobody_is_selected() -> None:
     result = measure([0, 0, 0, 0], [1, 0, 1, 0], sex=["F", "F", "M", "M"])
     assert metric_of(result, "demographic_parity_difference", feature="sex").value == 0

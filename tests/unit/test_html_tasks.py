@@ -149,6 +149,21 @@ def test_people_show_the_rate_that_decides_equalized_odds(
     assert {int(bold.text) for bold in picture.every("b")} == filled
 
 
+def test_people_include_a_group_that_has_only_the_rate_that_decides() -> None:
+    run = odds_run((0.9, 0.8), (0.1, 0.2))
+    (result,) = run.results
+    lacking = (
+        group_metric("true_positive_rate", "sex", "C", 400, None),
+        group_metric("false_positive_rate", "sex", "C", 400, 0.7),
+    )
+    *rates, odds = result.metrics
+    metrics = (*rates, *lacking, dataclasses.replace(odds, value=0.7 - 0.1))
+    run = dataclasses.replace(run, results=(dataclasses.replace(result, metrics=metrics),))
+    picture = shown(run).one("section", id="summary").every("figure")[0]
+    assert "who are not >50K" in picture.text
+    assert [int(bold.text) for bold in picture.every("b")] == [10, 70]
+
+
 def test_no_people_without_a_class_to_name() -> None:
     run = odds_run((0.9, 0.5), (0.2, 0.3))
     several = dataclasses.replace(

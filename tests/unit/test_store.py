@@ -85,6 +85,15 @@ def test_what_is_no_run_folder_is_refused_and_untouched(tmp_path: Path, kind: st
     assert kind != "foreign" or [item.name for item in path.iterdir()] == ["thesis.tex"]
 
 
+@pytest.mark.parametrize("beside", [(), ("thesis.tex",)], ids=["alone", "beside-another-file"])
+def test_a_lock_file_of_something_else_is_not_touched(tmp_path: Path, beside: tuple[str, ...]) -> None:
+    for name in (".lock", *beside):
+        (tmp_path / name).write_text("precious")
+    with pytest.raises(RunFolderError):
+        RunFolder(tmp_path)
+    assert {item.name: item.read_text() for item in tmp_path.iterdir()} == dict.fromkeys((".lock", *beside), "precious")
+
+
 def test_the_same_key_goes_on_and_another_is_refused(tmp_path: Path) -> None:
     folder = begun(tmp_path)
     folder.journal.add_result("toy", "k", {"status": "ok"}, 1.5)

@@ -11,6 +11,7 @@ from pathlib import Path
 from auditbench.errors import RunFolderError
 
 LOCK = ".lock"
+_SIGNED = b"process "
 
 
 def lock_folder(folder: Path) -> int:
@@ -19,7 +20,7 @@ def lock_folder(folder: Path) -> int:
     A holder may remove the file before it closes it; what was locked is then checked to be the file that is there.
 
     Raises:
-        RunFolderError: Another process holds the lock; the message names it.
+        RunFolderError: Another process holds the lock; the message names it. Or the file is something else.
         OSError: The file cannot be written.
     """
     while True:
@@ -27,6 +28,7 @@ def lock_folder(folder: Path) -> int:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if _is_there(handle, folder / LOCK):
+                _refuse_foreign(handle, folder)
                 _sign(handle)
                 return handle
         except BlockingIOError as error:
@@ -38,10 +40,28 @@ def lock_folder(folder: Path) -> int:
                 found=holder or "its process is not known",
                 fix="wait for it, or choose another folder with --out",
             ) from error
-        except OSError:
+        except (OSError, RunFolderError):
             os.close(handle)
             raise
         os.close(handle)
+
+
+def is_signed(folder: Path) -> bool:
+    """Whether the folder has a lock file that a process of ours has signed."""
+    try:
+        with (folder / LOCK).open("rb") as file:
+            return file.read(len(_SIGNED)) == _SIGNED
+    except OSError:
+        return False
+
+
+def _refuse_foreign(handle: int, folder: Path) -> None:
+    if os.pread(handle, len(_SIGNED), 0) not in (b"", _SIGNED):
+        raise RunFolderError(
+            "the output folder holds a file of the lock's name that is something else",
+            where=str(folder / LOCK),
+            fix="choose another folder with --out",
+        )
 
 
 def _is_there(handle: int, path: Path) -> bool:

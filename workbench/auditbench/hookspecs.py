@@ -64,6 +64,6 @@ def auditbench_run_analyzer(analyzer: Analyzer, context: AuditContext) -> Analys
 def auditbench_audit_finished(run: AuditRun) -> None:
     """Observe a finished run, once. What is raised here becomes a warning in the run, never a failure.
 
-    Called in the worker of the plugin when run.json is complete. A plugin that only observes is loaded when
-    `[audit] plugins` names it; that it is then in several workers does not make it hear twice.
+    Called in the worker of the plugin when the reports are written, before run.json is complete. A plugin that only
+    observes is loaded when `[audit] plugins` names it; that it is then in several workers does not make it hear twice.
     """

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from auditbench.errors import HostError, RunFolderError, RunWriteError
-from auditbench.folder_lock import LOCK, lock_folder
+from auditbench.folder_lock import LOCK, is_signed, lock_folder
 from auditbench.journal import Journal
 
 RECORD, MANIFEST, JOURNAL = "run.json", "manifest.json", "journal.jsonl"
@@ -56,7 +56,7 @@ class RunFolder:
         self._lock = -1
         self._way_on = way_on
         with _told("the output folder cannot be used", self.path):
-            if not (self.path / LOCK).exists():
+            if not is_signed(self.path):
                 self._refuse_foreign_files()  # before a lock is left in a folder that is not ours
             self._before = self._names()
             self._made = [folder for folder in (self.path, *self.path.parents) if not folder.exists()]

@@ -61,20 +61,20 @@ def _extremes(
 ) -> tuple[Metric, Metric] | None:
     """The groups with the lowest and the highest value of the rate that differs most.
 
-    Only groups with these labels, and with a value of every rate that the metric is made from, take part in it.
+    Each rate is compared over all groups with these labels that have a value of it, as the metric is. None where a rate
+    has fewer than two such groups.
     """
-    known: dict[str, dict[str, Metric]] = {}
+    known: dict[str, list[Metric]] = {rate: [] for rate in rates}
     for metric in result.metrics:
         labels = dict(metric.where)
         group = labels.pop("group", None)
-        if metric.name in rates and group is not None and labels == where and metric.value is not None:
-            known.setdefault(group, {})[metric.name] = metric
-    complete = [found for _, found in sorted(known.items()) if len(found) == len(rates)]
-    if len(complete) < 2:
+        if metric.name in known and group is not None and labels == where and metric.value is not None:
+            known[metric.name].append(metric)
+    if any(len(found) < 2 for found in known.values()):
         return None
     pairs = []
-    for rate in rates:
-        ordered = sorted((found[rate] for found in complete), key=_value)
+    for found in known.values():
+        ordered = sorted(found, key=lambda metric: (_value(metric), metric.where["group"]))
         pairs.append((ordered[0], ordered[-1]))
     return max(pairs, key=lambda pair: _gap(*pair, ratio=ratio))
 

@@ -82,10 +82,11 @@ class AnalyzerRuns:
             self._results[item.name], self.seconds[item.name] = reused
             self._listener.stage_finished(item.name, 0.0, "reused")
             return
+        warned = len(self._warnings)
         result = self._analyze(item, key)
         self._results[item.name] = result
         spent = self.seconds[item.name] = time.monotonic() - started
-        if result.status in _KEPT:
+        if result.status in _KEPT and len(self._warnings) == warned:  # a reused result brings no warnings
             host = None if is_repeatable(result) else self._host
             self._folder.journal.add_result(item.name, key, plain(result), spent, host=host)
             self._folder.forget_chunks(item.name)

@@ -29,6 +29,7 @@ class OpenedSubject:
         device: `cpu`, or the kind of GPU.
         training: Cost of training, where it is known.
         seconds: Of `train` and `load`.
+        code: Digest of the plugins that model and data come from.
     """
 
     model: ModelFacts
@@ -40,6 +41,7 @@ class OpenedSubject:
     seconds: Mapping[str, float] = field(default_factory=dict)
     threads: int = 1
     flags: Mapping[str, str] = field(default_factory=dict)
+    code: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

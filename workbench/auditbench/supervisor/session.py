@@ -64,7 +64,6 @@ class AuditSession:
         self._seconds: dict[str, float] = {}
         self._started = _now()
         self._command = ""
-        self._begun: _BegunRun
 
     def run(
         self,
@@ -77,24 +76,26 @@ class AuditSession:
     ) -> AuditRun:
         """Plan, open, analyze, decide, render, write; see `supervisor.audit`."""
         self._command = self._command_line(only, skip, formats)
+        begun: _BegunRun | None = None
         try:
             with self._stage("plan", self._loaded.path.name, key="start"):
                 plan = make_plan(self._loaded, self._pool, only=only, skip=skip, formats=formats)
-            self._begin(plan, resume=resume, replace=replace)
+            begun = self._begin(plan, resume=resume, replace=replace)
             for item in plan.analyzers:
-                self._begun.runs.run(item)
-            return self._finish(self._begun)
+                begun.runs.run(item)
+            run = self._finish(begun)
         except KeyboardInterrupt as interrupt:
             self._pool.kill()
             self._say_how_to_go_on(resume=resume)
-            if not self._folder.begun:
+            if begun is None:
                 raise
-            return self._interrupted(self._begun, interrupt)
+            return self._interrupted(begun, interrupt)
         except RunWriteError:
             self._say_how_to_go_on(resume=resume)
             raise
+        return self._completed(run, resume=resume)
 
-    def _begin(self, plan: Plan, *, resume: bool, replace: bool) -> None:
+    def _begin(self, plan: Plan, *, resume: bool, replace: bool) -> _BegunRun:
         """Open the subject and begin the run."""
         try:
             subject = self._open()
@@ -108,8 +109,8 @@ class AuditSession:
         runs = AnalyzerRuns(
             self._loaded, self._folder, self._pool, self._listener, device=self._device, subject=subject
         )
-        self._begun = _BegunRun(plan=plan, subject=subject, runs=runs)
         self._folder.begin(self._key(subject), resume=resume, replace=replace)
+        return _BegunRun(plan=plan, subject=subject, runs=runs)
 
     def _open(self) -> OpenedSubject:
         """Open the subject in the first-party worker, which trains a missing model first."""
@@ -138,7 +139,7 @@ class AuditSession:
                 raise lost_over(message, fault, where=counting, limit=f"limits.{counting}_seconds") from None
 
     def _finish(self, begun: _BegunRun) -> AuditRun:
-        """Decide, write the reports, tell the observers, and write the record that the reports were made from.
+        """Decide, write the reports, tell the observers, and give back the record that the reports were made from.
 
         Observers hear of the run when its reports are written, so that they see its last verdict. What they raise is a
         warning in the record, and the reports are then rendered once more, so that they show it.
@@ -162,7 +163,15 @@ class AuditSession:
         run = dataclasses.replace(run, volatile=dataclasses.replace(run.volatile, finished=_now(), seconds=seconds))
         self._pool.stop()
         self._folder.remove_empty_logs()
-        self._folder.complete(encode_run(run))
+        return run
+
+    def _completed(self, run: AuditRun, *, resume: bool) -> AuditRun:
+        """Make the run complete; an interrupt from here on leaves it so."""
+        try:
+            self._folder.complete(encode_run(run))
+        except RunWriteError:
+            self._say_how_to_go_on(resume=resume)
+            raise
         return self._read(run)
 
     def _interrupted(self, begun: _BegunRun, interrupt: KeyboardInterrupt) -> AuditRun:
@@ -253,6 +262,7 @@ class AuditSession:
             "seed": str(config.audit.seed),
             "model or data table": digest_of({**tables, **cases}),
             "model": subject.model.digest,
+            "plugin of model or data": subject.code,
             "data": digest_of(plain(subject.data)),
             "device": subject.device,
             "set of packages or threads": digest_of([package_versions(), subject.threads, dict(subject.flags)]),

@@ -117,7 +117,7 @@ def check_part(
             provided = registry.analyzer(name, where=f"analyzers.{name}")
             table = config.analyzers[name]
             _, plain_parameters = parameters_of(provided, table.parameters)
-            code = _code(registry, [provided.origin, *further])
+            code = code_of_plugins(registry, [provided.origin, *further])
             described.append(describe_analyzer(provided, plain_parameters, code=code))
             missing = missing_dependency(provided.record.needs, provided.origin, f"analyzers.{name}")
             if missing is not None and table.required:
@@ -162,6 +162,11 @@ def parameters_of(provided: Provided[Analyzer], parameters: Mapping[str, Any]) -
     return _validated(provided.record.Params, parameters, where)
 
 
+def code_of_plugins(registry: Registry, plugins: Iterable[PluginEntry]) -> str:
+    """Digest of the code of plugins and of the versions of what their distributions ask for."""
+    return digest_of([[registry.code_of(entry), required_versions(entry.distribution)] for entry in plugins])
+
+
 def _validated(model: Any, parameters: Mapping[str, Any], where: str) -> tuple[Any, dict[str, Any]]:
     if model is None:
         if parameters:
@@ -180,11 +185,6 @@ def _validated(model: Any, parameters: Mapping[str, Any], where: str) -> tuple[A
         raise PluginError(
             "checking the parameters raised", where=where, found=f"{type(error).__name__}: {error}"[:300]
         ) from error
-
-
-def _code(registry: Registry, plugins: Iterable[PluginEntry]) -> str:
-    """Digest of the code of plugins and of the versions of what their distributions ask for."""
-    return digest_of([[registry.code_of(entry), required_versions(entry.distribution)] for entry in plugins])
 
 
 def _check_foundation(config: AuditConfig, registry: Registry, problems: list[Problem]) -> None:

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 _Access: TypeAlias = tuple[Callable[[], Any], Callable[[Any], object]]
 
+_UNREADABLE = object()
 _MODULE_HOOKS = (
     "_global_backward_pre_hooks",
     "_global_backward_hooks",
@@ -36,20 +37,23 @@ def undisturbed_process() -> Iterator[list[str]]:
     try:
         yield changed
     finally:
+        for (_, put), state in zip(generators, states, strict=True):
+            put(state)
         for name, (get, put) in settings.items():
             if _read(get) != before[name]:
                 changed.append(name)
-                put(before[name])
-        for (_, put), state in zip(generators, states, strict=True):
-            put(state)
+                if before[name] is not _UNREADABLE:
+                    put(before[name])
 
 
 def _read(get: Callable[[], Any]) -> Any:
-    """The value of a setting; torch refuses to read one that was set through two of its interfaces."""
+    """The value of a setting, if it has one: torch refuses to read what was set through two of its interfaces, and a
+    working directory can have been removed.
+    """
     try:
         return get()
-    except RuntimeError as error:
-        return f"unreadable: {error}"
+    except (RuntimeError, OSError):
+        return _UNREADABLE
 
 
 def _settings() -> dict[str, _Access]:

@@ -28,7 +28,7 @@ from auditbench.results import AnalysisResult
 from auditbench.run_file import decode_run
 from auditbench.store import is_report_name
 from auditbench.wire import Channel, error_document
-from auditbench.worker.checking import check_part, describe_plugin, parameters_in
+from auditbench.worker.checking import check_part, code_of_plugins, describe_plugin, parameters_in
 
 if TYPE_CHECKING:
     from auditbench.context import AuditContext
@@ -118,7 +118,7 @@ class Worker:
         from auditbench.worker.subject_opening import open_subject
 
         self._config = AuditConfig.model_validate_json(config)
-        self._registry.load_named(self._config.audit.plugins)
+        further = self._registry.load_named(self._config.audit.plugins)  # part of each analyzer's own key
         flags = make_deterministic()
         subject = open_subject(
             self._config, Path(base), self._registry, device=device, stage=self._stage, may_train=train
@@ -127,7 +127,11 @@ class Worker:
         self._open_again = functools.partial(
             open_subject, self._config, Path(base), self._registry, device=device, stage=self._stage, may_train=False
         )
-        return {"subject": subject.document(), "environment": {"threads": flags.threads, "flags": dict(flags.flags)}}
+        code = code_of_plugins(
+            self._registry, [item for item in self._registry.loaded if not item.first_party and item not in further]
+        )
+        environment = {"threads": flags.threads, "flags": dict(flags.flags), "code": code}
+        return {"subject": subject.document(), "environment": environment}
 
     def _train(self, config: str, base: str, device: str) -> dict[str, Any]:
         from auditbench.worker.determinism import make_deterministic
