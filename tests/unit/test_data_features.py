@@ -58,7 +58,7 @@ def test_encoder_equals_pandas_and_sklearn(
     types = {name: "number" if name.startswith("n") else "category" for name in train.columns if name != "y"}
     train.assign(only_here=0).to_parquet(folder / "train.parquet")
     test.to_parquet(folder / "test.parquet")
-    table = DataTable(test="test.parquet", train="train.parquet", target="y", types=types)
+    table = DataTable(test="test.parquet", train="train.parquet", target="y", types=types, features=tuple(types))
     source = open_source(table, folder, {})
     features = fit_features(source)
     encoded = encode(features, code_inputs(source.test, features, table)).numpy()
