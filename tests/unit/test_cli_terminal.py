@@ -111,6 +111,7 @@ def test_a_reader_that_goes_away_changes_nothing() -> None:
 def test_streams_that_were_closed_exist_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdout", None)
     terminal.prepare_streams()
+    assert sys.stdout.writable()
     say("into the void")
     sys.stdout.close()
 
