@@ -42,7 +42,7 @@ def analyze(context: AuditContext, params: Params) -> AnalysisResult:
     work = partial(
         explain_chunk, model=context.model, background=task.background, params=params, output_range=output_range
     )
-    arrays = context.map_rows(work, task.rows, chunk_rows=min(CHUNK_ROWS, context.model.batch_rows))
+    arrays = context.map_rows(work, task.rows, chunk_rows=CHUNK_ROWS)
     output = context.model.facts.output
     attribution = table_attribution(
         context,
@@ -85,7 +85,7 @@ def explain_chunk(
         model.features,
         params=params,
         output_range=output_range,
-        batch_rows=model.batch_rows,
+        batch=model.batch,
         rng=rng,
     )
     return {

@@ -5,6 +5,7 @@ The analyzer knows this function alone, so that another engine can take the libr
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -14,15 +15,23 @@ from captum import attr
 from torch import nn
 
 from auditbench.masking import global_seed
+from auditbench.models import in_batches
 from auditbench_captum.methods import METHODS
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     from auditbench.data import FeatureSpec
+    from auditbench.models import BatchSize
     from auditbench_captum.params import Params
 
     Numbers: TypeAlias = npt.NDArray[np.float64]
+
+NODES = 32
+"""Nodes of a path that are evaluated together, so that the order of their sum does not follow from the batch size."""
+
+POINTS = 2048
+"""Points of expected gradients that are averaged together, for the same reason."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -51,24 +60,23 @@ def gradient_attributions(
     *,
     params: Params,
     output_range: Numbers,
-    batch_rows: int,
+    batch: BatchSize,
     rng: np.random.Generator,
 ) -> GradientAttributions:
     """Explain every output of some encoded rows with the method that the parameters name.
 
-    Captum draws from the global generators of torch and numpy, which are seeded from `rng` here and put back.
+    Captum may draw from the global generators of torch and numpy, which are seeded from `rng` here and put back.
 
     Args:
         module: Maps encoded rows to outputs, shape `(rows, targets)`; its parameters are not touched.
-        encoded: Encoded rows to explain, shape `(rows, encoded columns)`, at most `batch_rows` of them.
+        encoded: Encoded rows to explain, shape `(rows, encoded columns)`.
         background: Encoded background rows; their mean is the baseline.
         outputs: Outputs of the rows, shape `(rows, targets)`.
         output_range: Shape `(targets,)`, what `params.tolerance` is a share of.
-        batch_rows: Most rows the module takes at a time.
+        batch: Most rows the module takes at a time; halved where memory runs out.
     """
-    counted = _Counted(module)
-    baseline = background.double().mean(dim=0, keepdim=True).to(encoded.dtype)
-    base_values = np.tile(_base_value(counted, baseline, background, params, batch_rows), (len(encoded), 1))
+    work = _Explaining(module=module, encoded=encoded, background=background, batch=batch, rng=rng)
+    base_values = np.tile(work.base_value(METHODS[params.method].starts_from), (len(encoded), 1))
     columns = np.zeros((*outputs.shape, encoded.shape[1]))
     steps = np.zeros(outputs.shape, dtype=np.int64)
     with torch.enable_grad(), global_seed(rng, str(encoded.device)):
@@ -76,19 +84,161 @@ def gradient_attributions(
             if params.method == "integrated_gradients":
                 change = outputs[:, target] - base_values[:, target]
                 allowed = params.tolerance * output_range[target]
-                columns[:, target], steps[:, target] = _integrated(
-                    counted, encoded, baseline, target, change, allowed, params, batch_rows
-                )
+                columns[:, target], steps[:, target] = work.integrated(target, change, allowed, params)
+            elif params.method == "gradient_shap":
+                columns[:, target] = work.expected_gradients(target, params.n_samples)
             else:
-                columns[:, target] = _other(
-                    counted, encoded, baseline, background, target, features, params, batch_rows
-                )
+                columns[:, target] = work.by_captum(params.method, target, features)
     return GradientAttributions(
         values=_by_feature(columns, features, slope=METHODS[params.method].slope),
         base_values=base_values,
         steps=steps,
-        model_rows=counted.rows,
+        model_rows=work.model_rows,
     )
+
+
+class _Explaining:
+    """Rows that are being explained, in batches; counts the rows that the module evaluated for what it gave.
+
+    Attributes:
+        baseline: Mean of the background, shape `(1, encoded columns)`.
+    """
+
+    def __init__(
+        self,
+        *,
+        module: nn.Module,
+        encoded: torch.Tensor,
+        background: torch.Tensor,
+        batch: BatchSize,
+        rng: np.random.Generator,
+    ) -> None:
+        self._module = module
+        self._encoded = encoded
+        self._background = background
+        self._batch = batch
+        self._rng = rng
+        self._baseline = background.double().mean(dim=0, keepdim=True).to(encoded.dtype)
+        self.model_rows = 0
+
+    def base_value(self, starts_from: str) -> Numbers:
+        """Mean output of what the method starts from, shape `(targets,)`."""
+        starts = {
+            "baseline": self._baseline,
+            "background": self._background,
+            "zero": torch.zeros_like(self._baseline),
+        }[starts_from]
+        with torch.no_grad():
+            outputs = self._in_batches(lambda module, rows: module(starts[rows]), len(starts))
+        return np.asarray(outputs.mean(axis=0))
+
+    def integrated(
+        self, target: int, change: Numbers, allowed: float, params: Params
+    ) -> tuple[Numbers, npt.NDArray[np.int64]]:
+        """Integrated gradients, shape `(rows, encoded columns)`, and the nodes each row took.
+
+        Where the contributions miss `change`, output minus base value, by more than `allowed`, a row is integrated again
+        with twice the nodes, up to `params.max_steps`.
+
+        References: arXiv:1703.01365, equation 1; nodes and weights of Gauss and Legendre instead of a Riemann sum.
+        """
+        values = np.zeros(tuple(self._encoded.shape))
+        steps = np.zeros(len(values), dtype=np.int64)
+        open_rows, nodes = np.arange(len(values)), params.n_steps
+        while len(open_rows):
+            values[open_rows], steps[open_rows] = self._integrated_once(open_rows, target, nodes), nodes
+            nodes *= 2
+            if nodes > params.max_steps:
+                break
+            open_rows = open_rows[np.abs(values[open_rows].sum(axis=1) - change[open_rows]) > allowed]
+        return values, steps
+
+    def _integrated_once(self, indices: npt.NDArray[np.int64], target: int, nodes: int) -> Numbers:
+        together = min(nodes, NODES)
+        inputs = self._encoded[torch.from_numpy(indices).to(self._encoded.device)]
+
+        def work(module: nn.Module, rows: slice) -> torch.Tensor:
+            part = inputs[rows]
+            found: torch.Tensor = attr.IntegratedGradients(module).attribute(
+                part,
+                baselines=self._baseline,
+                target=target,
+                n_steps=nodes,
+                method="gausslegendre",
+                internal_batch_size=max(len(part), min(len(part) * together, self._batch.rows)),
+            )
+            return found
+
+        return self._in_batches(work, len(indices), rows_each=together)
+
+    def expected_gradients(self, target: int, n_samples: int) -> Numbers:
+        """Mean over draws of gradient times difference, shape `(rows, encoded columns)`.
+
+        A draw is a background row and a point between it and the row. All draws of a row are made before the first is
+        evaluated, so that they do not depend on the batches; captum's own GradientShap draws batch by batch.
+
+        References: arXiv:1906.10670, equation 2.
+        """
+        total = len(self._encoded)
+        drawn = self._rng.integers(len(self._background), size=(total, n_samples))
+        share = self._rng.random((total, n_samples), dtype=np.float32)
+        values = np.zeros(tuple(self._encoded.shape))
+        group = max(1, POINTS // n_samples)
+        for start in range(0, total, group):
+            rows = slice(start, min(start + group, total))
+            found = self._gradient_times_difference(target, rows, drawn[rows], share[rows])
+            values[rows] = found.reshape(-1, n_samples, values.shape[1]).mean(axis=1)
+        return values
+
+    def _gradient_times_difference(
+        self, target: int, rows: slice, drawn: npt.NDArray[np.int64], share: npt.NDArray[np.float32]
+    ) -> Numbers:
+        """One row of contributions for each draw, shape `(rows x draws, encoded columns)`."""
+        device = self._encoded.device
+        inputs = self._encoded[rows]
+        row = torch.arange(len(inputs), device=device).repeat_interleave(drawn.shape[1])
+        other = torch.from_numpy(drawn.ravel()).to(device)
+        along = torch.from_numpy(share.ravel()).to(device=device, dtype=inputs.dtype).unsqueeze(1)
+
+        def work(module: nn.Module, part: slice) -> torch.Tensor:
+            start = self._background[other[part]]
+            difference = inputs[row[part]] - start
+            points = (start + along[part] * difference).requires_grad_()
+            slopes: torch.Tensor = attr.Saliency(module).attribute(points, target=target, abs=False)
+            return difference * slopes
+
+        return self._in_batches(work, len(row))
+
+    def by_captum(self, method: str, target: int, features: tuple[FeatureSpec, ...]) -> Numbers:
+        """Contributions of the encoded columns by one of captum's methods, shape `(rows, encoded columns)`."""
+
+        def work(module: nn.Module, rows: slice) -> torch.Tensor:
+            inputs = self._encoded[rows].clone().requires_grad_()
+            found: torch.Tensor
+            if method == "deep_lift":
+                found = attr.DeepLift(module).attribute(inputs, baselines=self._baseline, target=target)
+            elif method == "input_x_gradient":
+                found = attr.InputXGradient(module).attribute(inputs, target=target)
+            elif method == "saliency":
+                found = attr.Saliency(module).attribute(inputs, target=target)
+            else:
+                found = _ablated(module, self._encoded[rows], self._baseline, target, features)
+            return found
+
+        return self._in_batches(work, len(self._encoded), rows_each=2 if method == "deep_lift" else 1)
+
+    def _in_batches(
+        self, work: Callable[[nn.Module, slice], torch.Tensor], total: int, *, rows_each: int = 1
+    ) -> Numbers:
+        """What came of all items, float64; only calls that were carried out to their end are counted."""
+
+        def counted(items: slice) -> Numbers:
+            module = _Counted(self._module)
+            found = work(module, items).detach().double().cpu().numpy()
+            self.model_rows += module.rows
+            return np.asarray(found)
+
+        return np.concatenate(in_batches(counted, total, self._batch, rows_each=rows_each))
 
 
 def _by_feature(columns: Numbers, features: tuple[FeatureSpec, ...], *, slope: bool) -> Numbers:
@@ -116,95 +266,18 @@ class _Counted(nn.Module):
         return outputs
 
 
-def _base_value(
-    module: nn.Module, baseline: torch.Tensor, background: torch.Tensor, params: Params, batch_rows: int
-) -> Numbers:
-    starts = {"baseline": baseline, "background": background, "zero": torch.zeros_like(baseline)}
-    with torch.no_grad():
-        outputs = torch.cat(
-            [module(part) for part in torch.split(starts[METHODS[params.method].starts_from], batch_rows)]
-        )
-    return np.asarray(outputs.double().mean(dim=0).cpu().numpy())
-
-
-def _integrated(
+def _ablated(
     module: nn.Module,
     encoded: torch.Tensor,
     baseline: torch.Tensor,
-    target: int,
-    change: Numbers,
-    allowed: float,
-    params: Params,
-    batch_rows: int,
-) -> tuple[Numbers, npt.NDArray[np.int64]]:
-    """Integrated gradients, shape `(rows, encoded columns)`, and the nodes each row took.
-
-    Where the contributions miss `change`, output minus base value, by more than `allowed`, a row is integrated again
-    with twice the nodes, up to `params.max_steps`.
-
-    References: arXiv:1703.01365, equation 1; nodes and weights of Gauss and Legendre instead of a Riemann sum.
-    """
-    explainer = attr.IntegratedGradients(module)
-    values = np.zeros((len(encoded), encoded.shape[1]))
-    steps = np.zeros(len(encoded), dtype=np.int64)
-    open_rows, nodes = np.arange(len(encoded)), params.n_steps
-    while len(open_rows):
-        found = explainer.attribute(
-            encoded[torch.from_numpy(open_rows).to(encoded.device)],
-            baselines=baseline,
-            target=target,
-            n_steps=nodes,
-            method="gausslegendre",
-            internal_batch_size=batch_rows,
-        )
-        values[open_rows], steps[open_rows] = found.detach().double().cpu().numpy(), nodes
-        nodes *= 2
-        if nodes > params.max_steps:
-            break
-        open_rows = open_rows[np.abs(values[open_rows].sum(axis=1) - change[open_rows]) > allowed]
-    return values, steps
-
-
-def _other(
-    module: nn.Module,
-    encoded: torch.Tensor,
-    baseline: torch.Tensor,
-    background: torch.Tensor,
     target: int,
     features: tuple[FeatureSpec, ...],
-    params: Params,
-    batch_rows: int,
-) -> Numbers:
-    """Contributions of the encoded columns, shape `(rows, encoded columns)`."""
-    inputs = encoded.clone().requires_grad_()
-    if params.method == "deep_lift":
-        found = attr.DeepLift(module).attribute(inputs, baselines=baseline, target=target)
-    elif params.method == "gradient_shap":
-        found = _expected_gradients(module, inputs, background, target, params.n_samples, batch_rows)
-    elif params.method == "input_x_gradient":
-        found = attr.InputXGradient(module).attribute(inputs, target=target)
-    elif params.method == "saliency":
-        found = attr.Saliency(module).attribute(inputs, target=target)
-    else:
-        with torch.no_grad():
-            found = attr.FeatureAblation(module).attribute(
-                encoded, baselines=baseline, target=target, feature_mask=_groups(features, encoded)
-            )
-        found = _once_a_group(found, features)
-    return np.asarray(found.detach().double().cpu().numpy())
-
-
-def _expected_gradients(
-    module: nn.Module, inputs: torch.Tensor, background: torch.Tensor, target: int, n_samples: int, batch_rows: int
 ) -> torch.Tensor:
-    """captum's GradientShap in parts of at most `batch_rows` model rows; it would take rows x samples at once."""
-    explainer = attr.GradientShap(module)
-    total, size = torch.zeros_like(inputs, requires_grad=False), max(1, batch_rows // len(inputs))
-    for start in range(0, n_samples, size):
-        part = min(size, n_samples - start)
-        found = explainer.attribute(inputs, baselines=background, n_samples=part, target=target)
-        total += part * found.detach()
-    return total / n_samples
+    with torch.no_grad():
+        found = attr.FeatureAblation(module).attribute(
+            encoded, baselines=baseline, target=target, feature_mask=_groups(features, encoded)
+        )
+    return _once_a_group(found, features)
 
 
 def _groups(features: tuple[FeatureSpec, ...], encoded: torch.Tensor) -> torch.Tensor:

@@ -24,6 +24,8 @@ sensitive = ["sex"]
 [report]
 formats = []
 cases = 2
+[limits]
+environment = ["PROBE_TRACE", "PROBE_KILL", "PROBE_HEARD", "PROBE_ROWS", "PROBE_OBSERVER"]
 """
 
 

@@ -15,6 +15,7 @@ from torch import nn
 
 import auditbench_captum
 from auditbench.data import FeatureSpec
+from auditbench.models import BatchSize
 from auditbench.results import AnalysisResult, Metric
 from auditbench.testing import ToySubject, missing_words, toy_context, toy_subject
 from auditbench.worker.analysis import unmet_need
@@ -152,7 +153,7 @@ def test_more_categories_without_effect_change_no_saliency() -> None:
             features,
             params=Params(method="saliency"),
             output_range=np.ones(1),
-            batch_rows=8,
+            batch=BatchSize(8),
             rng=np.random.default_rng(0),
         )
         return found.values[0, 0].tolist()

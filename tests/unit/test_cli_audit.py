@@ -19,6 +19,7 @@ from auditbench.journal import Journal
 from auditbench.results import AnalysisResult
 from auditbench.run import AuditFacts, AuditRun, DataFacts, ModelFacts, PluginFacts, Provenance, Volatile
 from auditbench.run_file import encode_run
+from auditbench.store import RunFolder
 from auditbench.supervisor.planning import Plan, PlannedAnalyzer
 
 CONFIG = """
@@ -281,13 +282,21 @@ def test_every_verdict_has_words(
 )
 def test_waivers_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str], waiver_holds: bool, words: str) -> None:
     gate = dataclasses.replace(FAILED, waived_until="2030-01-01", waiver_holds=waiver_holds)
-    (tmp_path / "run.json").write_bytes(encode_run(a_run(gates=(gate,))))
+    finish(tmp_path, a_run(gates=(gate,)))
     assert guarded(["show", str(tmp_path)]) == 0
     assert f"  failed, {words} fairness." in capsys.readouterr().out
 
 
+def finish(folder: Path, run: AuditRun) -> None:
+    """Write a run folder as an audit leaves it."""
+    home = RunFolder(folder)
+    home.begin({"model": "m"}, resume=True)
+    home.complete(encode_run(run))
+    home.close()
+
+
 def test_show_reads_a_folder_or_its_record(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "run.json").write_bytes(encode_run(a_run()))
+    finish(tmp_path, a_run())
     assert guarded(["show", str(tmp_path)]) == 0
     folder = capsys.readouterr().out
     assert guarded(["show", str(tmp_path / "run.json")]) == 0
@@ -309,7 +318,7 @@ def test_show_says_that_a_run_is_not_complete(tmp_path: Path, capsys: pytest.Cap
 def test_show_debug_prints_why_a_report_was_not_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     warning = Message(key="core.renderer_failed", values={"format": "text", "error": "no ink"})
     volatile = Volatile(details={"render:text": "Traceback\nValueError: no ink at all"})
-    (tmp_path / "run.json").write_bytes(encode_run(a_run(warnings=(warning,), volatile=volatile)))
+    finish(tmp_path, a_run(warnings=(warning,), volatile=volatile))
     guarded(["show", str(tmp_path)])
     assert "at all" not in capsys.readouterr().out
     guarded(["show", str(tmp_path), "--debug"])

@@ -146,7 +146,7 @@ def test_batches_are_powers_of_two_within_bounds_and_shrink_with_the_model(width
 
 def test_memory_is_that_of_the_cgroup_where_it_is_less(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     limit = tmp_path / "memory.max"
-    monkeypatch.setattr("auditbench.models.batching._CGROUP_LIMITS", (limit, tmp_path / "absent"))
+    monkeypatch.setattr("auditbench.machine_memory._ROOT", tmp_path)
     limit.write_text("max\n")
     whole = memory_bytes("cpu")
     limit.write_text("1048576\n")

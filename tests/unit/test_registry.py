@@ -181,7 +181,7 @@ def test_a_parameter_may_not_take_a_key_of_the_host(site: PluginSite, name: str)
     site.add("rule", params + analyzer("Params=Params"))
     (problem,) = refused("rule").problems
     assert "Params." in problem.where
-    assert problem.allowed == "any name but required, time_limit"
+    assert problem.allowed == "any name but memory_gib, required, time_limit"
 
 
 @pytest.mark.parametrize(

@@ -88,13 +88,49 @@ def test_what_json_has_no_word_for_is_refused(message: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b"[1]", b'{"no": "kind"}', b"{", b"[" * 100_000], ids=["list", "no-kind", "cut", "deep"]
+    "body",
+    [
+        pytest.param(b"[1]", id="list"),
+        pytest.param(b'{"no": "kind"}', id="no-kind"),
+        pytest.param(b"{", id="cut"),
+        pytest.param(b"[" * 100_000, id="deep"),
+        pytest.param(b'{"kind": "answer", "x": NaN}', id="nan"),
+        pytest.param(b'{"kind": "answer", "x": -Infinity}', id="infinity"),
+        pytest.param(b'{"kind": "answer", "x": 1e999}', id="overflow"),
+        pytest.param(b'{"kind": "answer", "x": ' + b"9" * 5000 + b"}", id="digits"),
+        pytest.param(b'{"kind": "answer", "kind": "event"}', id="key-twice"),
+        pytest.param(b'{"kind": "answer", "x": [{"y": 1, "y": 1}]}', id="inner-key-twice"),
+        pytest.param(b'{"kind": "answer", "x": "\\udc80"}', id="half-a-character"),
+        pytest.param(b'{"kind": "answer", "x": "\xff"}', id="no-utf-8"),
+        pytest.param(b'{"kind": 7}', id="kind-is-no-text"),
+        pytest.param(b"", id="empty"),
+    ],
 )
 def test_other_json_is_no_message(body: bytes) -> None:
     import hashlib
 
     with pytest.raises(WorkerError, match="no message"):
         received(len(body).to_bytes(8, "big") + hashlib.sha256(body).digest() + body)
+
+
+def test_halves_of_characters_become_question_marks() -> None:
+    assert received(encode({"kind": "a", "x": "1\udc802", "y": "\U0001f600"})) == {
+        "kind": "a", "x": "1?2", "y": "\U0001f600",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"message": 7}, {"details": ["x"]}, {"code": ["AB100"]}, {"problems": None}, {"problems": [None]},
+        {"problems": [{"message": None}]}, {"problems": [{"where": "w"}]}, {"problems": [{"message": "m", "own": "x"}]},
+    ],
+    ids=repr,
+)  # fmt: skip
+def test_an_error_without_its_parts_is_refused(change: dict[str, Any]) -> None:
+    document = {**error_document(WorkerError("head", found="f")), **change}
+    with pytest.raises(WorkerError, match="without its parts"):
+        error_from(document)
 
 
 def test_a_length_beyond_the_limit_is_refused_before_it_is_read() -> None:

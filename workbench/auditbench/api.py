@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any
 from auditbench.config import AuditConfig, GateTable
 from auditbench.config_checks import RECORD_FORMAT, gate_problems, parts_of
 from auditbench.config_file import LoadedConfig, config_digest, config_from, load_config
+from auditbench.descriptions import batch_use
 from auditbench.errors import ConfigError
 from auditbench.findings import Message
 from auditbench.listener import Listener, SilentListener
 from auditbench.provenance import check_platform
+from auditbench.record import plain
 from auditbench.run import AuditRun
 from auditbench.run_file import decode_run, encode_run
 from auditbench.supervisor.planning import Plan, PlannedAnalyzer, in_order
@@ -126,6 +128,7 @@ def audit_config(
     *,
     out: Path | str,
     overrides: Sequence[str] = (),
+    trusted: Sequence[str] = (),
     only: Sequence[str] = (),
     skip: Sequence[str] = (),
     device: str = "auto",
@@ -139,6 +142,7 @@ def audit_config(
     Args:
         out: Run folder; one that holds an unfinished or finished run of the same key is gone on with.
         overrides: `table.key=value`, as with `--set`.
+        trusted: sha256 of files whose code may run to open the model, as with `--trust-model`.
         only: Run these analyzers alone; the others count as skipped.
         skip: Leave these analyzers out.
         device: `auto`, `cpu` or `cuda`.
@@ -152,7 +156,7 @@ def audit_config(
     from auditbench import supervisor
 
     return supervisor.audit(
-        load_config(Path(path), overrides),
+        load_config(Path(path), overrides, trusted),
         out=Path(out),
         only=only,
         skip=skip,
@@ -239,22 +243,28 @@ class _LiveAudit:
             provided = self._registry.analyzer(item.name)
             params, parameters = parameters_in(self._config, provided)
             earlier = {name: self._results[name] for name in provided.record.after if name in self._results}
+            context = self.subject.context(item.name, params, results=earlier, engine=LocalEngine(), host=self)
             outcome = run_analyzer(
                 provided,
-                self.subject.context(item.name, params, results=earlier, engine=LocalEngine(), host=self),
+                context,
                 self._registry,
                 required=item.required,
                 parameters=parameters,
                 store=None if folder is None else lambda name, array: write_array(folder.path, name, array),
+                subject_changes=self.subject.changes,
+                own_process=False,
             )
             self._results[item.name] = outcome.result
             if outcome.details:
                 self._details[item.name] = outcome.details
-            model_changes = self.subject.changes()
-            if model_changes:
+            if outcome.subject_changes:
                 self.subject = self._open_again()
-            self._warnings += outcome.warnings(model_changes)
-            spent = self._seconds[item.name] = time.monotonic() - started
+            use = batch_use(context.model.batch)
+            self._warnings += outcome.warnings(own_process=False) + use.warnings(item.name)
+            if folder is not None:
+                folder.journal.add_batch(item.name, "", plain(use))
+            self._seconds["guard"] = self._seconds.get("guard", 0.0) + outcome.guard_seconds
+            spent = self._seconds[item.name] = time.monotonic() - started - outcome.guard_seconds
             self._listener.stage_finished(item.name, spent, outcome.result.status)
 
     def progress(self, analyzer: str, step: str, done: int, total: int) -> None:
@@ -300,7 +310,7 @@ class _LiveAudit:
         from auditbench.supervisor.rendering import ReportWriter
         from auditbench.supervisor.worker_pool import WorkerPool
 
-        pool = WorkerPool(folder.folder(LOGS))
+        pool = WorkerPool(folder.folder(LOGS), self._config.limits)
         writer = ReportWriter(
             pool,
             folder,

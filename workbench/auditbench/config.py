@@ -16,7 +16,7 @@ Slug = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_.-]{0,63}$")]
 
 
 class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class AuditTable(_Table):
@@ -39,7 +39,11 @@ class AuditTable(_Table):
 class ModelTable(_Table):
     """`[model]`: the model under test."""
 
-    format: Slug = Field("bundle", description="Loader: `bundle`, or one that a plugin provides.")
+    format: Slug = Field(
+        "bundle",
+        description="What the file is: `bundle`, `safetensors`, `state-dict`, `torchscript`, `exported`, `pickle`, or a "
+        "format that a plugin provides.",
+    )
     path: str = Field("model", description="File or folder of the model, relative to this file.")
     name: str = Field("", description="Name shown in the report; the audit's name when empty.")
     task: Literal["binary-classification", "multiclass-classification", "regression"] = Field(
@@ -47,6 +51,26 @@ class ModelTable(_Table):
     )
     threshold: Annotated[float, Field(gt=0, lt=1)] = Field(
         0.5, description="Probability from which a binary decision is the positive class."
+    )
+    architecture: Slug | None = Field(
+        None, description="Network that takes the weights: `mlp`, `linear`, or one that a plugin provides."
+    )
+    factory: Annotated[str, Field(pattern=r"^[^:]+\.py:[A-Za-z_][A-Za-z0-9_]*$")] | None = Field(
+        None, description="Function that makes the network instead, as `file.py:function`; its code is run."
+    )
+    parameters: Mapping[str, Any] = Field(
+        default_factory=dict, description="Parameters of the architecture, or arguments of the factory."
+    )
+    output: Literal["logit", "probability", "value"] | None = Field(
+        None, description="What the model gives; a bundle says it itself, and it is never guessed."
+    )
+    inputs: Literal["raw", "standardized"] | None = Field(
+        None,
+        description="How numbers reach the model: as they are (`raw`, also when absent), or less the mean and divided "
+        "by the standard deviation of the training rows; categories are one-hot.",
+    )
+    trust: tuple[Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")], ...] = Field(
+        (), description="sha256 of each file whose code may run to open the model.", strict=False
     )
 
 
@@ -167,12 +191,20 @@ class ReportTable(_Table):
 
 
 class LimitsTable(_Table):
-    """`[limits]`: after how many seconds the supervisor ends a worker."""
+    """`[limits]`: what a worker may use, in seconds and memory, and what it sees of the environment."""
 
     analyzer_seconds: Annotated[float, Field(gt=0)] = Field(900.0, description="One analyzer.")
     load_seconds: Annotated[float, Field(gt=0)] = Field(300.0, description="Start of a worker, model and data.")
     train_seconds: Annotated[float, Field(gt=0)] = Field(86_400.0, description="Training.")
     render_seconds: Annotated[float, Field(gt=0)] = Field(120.0, description="One renderer.")
+    memory_gib: Annotated[float, Field(gt=0)] | None = Field(
+        None, description="Memory of one worker with all it started; three quarters of the machine's when absent."
+    )
+    environment: tuple[Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,127}$")], ...] = Field(
+        (),
+        description="Further environment variables that workers see, by name; values are never written.",
+        strict=False,
+    )
 
 
 class AnalyzerTable(_Table):
@@ -181,6 +213,9 @@ class AnalyzerTable(_Table):
     required: bool = Field(True, description="Whether the run is incomplete without its result.")
     time_limit: Annotated[float, Field(gt=0)] | None = Field(
         None, description="Seconds, instead of the limit in `[limits]`."
+    )
+    memory_gib: Annotated[float, Field(gt=0)] | None = Field(
+        None, description="Memory in GiB, instead of the limit in `[limits]`."
     )
     parameters: Mapping[str, Any] = Field(default_factory=dict, description="Checked by the analyzer's own Params.")
 

@@ -1,4 +1,5 @@
-"""What no single table of an audit.toml can see: names of plugins, gates and waivers that must meet, files that must be there.
+"""What no single key of an audit.toml can see: names of plugins, gates and waivers that must meet, keys that go together,
+files that must be there.
 
 These checks work on the parts of a file that could be read, so that a mistake in one table does not hide those in others.
 """
@@ -16,6 +17,7 @@ from auditbench.config import AuditConfig, AuditTable, DataTable, GateTable, Mod
 from auditbench.config_problems import nearest
 from auditbench.errors import AuditbenchError, Problem
 from auditbench.gates import gate_ids, parse_day
+from auditbench.models.formats import factory_parts, key_problems
 from auditbench.registry import PluginEntry, find_entry, find_exact
 
 RECORD_FORMAT = "json"
@@ -34,6 +36,9 @@ class Parts:
         waivers: By position.
         all_gates: Whether every gate could be read, so that every id is known.
         files: File or folder that must be there, by key path.
+        model: None where there is no such table.
+        unread: Keys of the model's table that are there and could not be read.
+        trains: Whether there is a `[train]` table.
     """
 
     analyzers: tuple[str, ...] = ()
@@ -43,6 +48,9 @@ class Parts:
     waivers: Mapping[int, WaiverTable] = field(default_factory=dict)
     all_gates: bool = True
     files: Mapping[str, str] = field(default_factory=dict)
+    model: ModelTable | None = None
+    unread: frozenset[str] = frozenset()
+    trains: bool = False
 
 
 def parts_of(config: AuditConfig) -> Parts:
@@ -53,7 +61,9 @@ def parts_of(config: AuditConfig) -> Parts:
         plugins=config.audit.plugins,
         gates=dict(enumerate(config.gates)),
         waivers=dict(enumerate(config.waivers)),
-        files=_files(config.data, None if config.train else config.model),
+        files=_files(config.data, config.model, trains=config.train is not None),
+        model=config.model,
+        trains=config.train is not None,
     )
 
 
@@ -64,7 +74,7 @@ def readable_parts(document: Mapping[str, Any]) -> Parts:
     waivers = _readable_list(WaiverTable, document.get("waivers"), needed="gate")
     audit = _readable(AuditTable, document.get("audit"))
     report = _readable(ReportTable, document.get("report"))
-    model = None if "train" in document else _readable(ModelTable, document.get("model"))
+    model = _readable(ModelTable, document.get("model"))
     return Parts(
         analyzers=tuple(analyzers) if isinstance(analyzers, Mapping) else (),
         formats=tuple(report.formats) if report else (),
@@ -72,7 +82,10 @@ def readable_parts(document: Mapping[str, Any]) -> Parts:
         gates={index: gate for index, gate in gates.items() if gate is not None},
         waivers={index: waiver for index, waiver in waivers.items() if waiver is not None},
         all_gates=None not in gates.values(),
-        files=_files(_readable(DataTable, document.get("data")), model),
+        files=_files(_readable(DataTable, document.get("data")), model, trains="train" in document),
+        model=model,
+        unread=frozenset(document["model"]) - model.model_fields_set if model else frozenset(),
+        trains="train" in document,
     )
 
 
@@ -100,6 +113,12 @@ def id_problems(parts: Parts) -> Iterator[Problem]:
             )
         if (until := getattr(waiver, "until", None)) is not None and parse_day(until) is None:
             yield Problem(message="there is no such day", where=f"waivers[{index}].until", found=until)
+
+
+def model_problems(parts: Parts) -> Iterator[Problem]:
+    """Keys of the model's table that do not go together, and those that its format needs."""
+    if parts.model is not None:
+        yield from key_problems(parts.model, trains=parts.trains, unread=parts.unread)
 
 
 def name_problems(parts: Parts, entries: Sequence[PluginEntry]) -> Iterator[Problem]:
@@ -150,17 +169,18 @@ def file_problems(parts: Parts, base: Path) -> Iterator[Problem]:
                 message="there is no such file",
                 where=where,
                 found=name,
-                fix=f"paths start from {base}"
-                if where != "model.path"
-                else "correct the path, or add a [train] table that says how to make the model",
+                fix="correct the path, or add a [train] table that says how to make the model"
+                if where == "model.path" and parts.model is not None and parts.model.format == "bundle"
+                else f"paths start from {base}",
             )
 
 
-def _files(data: DataTable | None, model: ModelTable | None) -> dict[str, str]:
+def _files(data: DataTable | None, model: ModelTable | None, *, trains: bool) -> dict[str, str]:
     named = {
         "data.test": data.test if data else None,
         "data.train": data.train if data else None,
-        "model.path": model.path if model else None,
+        "model.path": model.path if model and not trains else None,
+        "model.factory": factory_parts(model.factory)[0] if model and model.factory else None,
     }
     return {where: name for where, name in named.items() if name is not None}
 

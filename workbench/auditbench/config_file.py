@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,17 +17,19 @@ from auditbench.config_checks import (
     file_problems,
     gate_problems,
     id_problems,
+    model_problems,
     name_problems,
     parts_of,
     readable_parts,
 )
-from auditbench.config_problems import problems_of
+from auditbench.config_problems import problems_of, shown
 from auditbench.contract_checks import HOST_KEYS
 from auditbench.digests import digest_of
 from auditbench.errors import ConfigError, Problem
 from auditbench.registry import list_entry_points
 
 MAX_BYTES = 1_000_000
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +41,7 @@ class LoadedConfig:
         digest: sha256 of the resolved configuration, independent of layout and comments of the file.
         path: The file itself.
         overrides: What `--set` changed, as given.
+        trusted: What `--trust-model` added to `model.trust`.
     """
 
     config: AuditConfig
@@ -45,13 +49,15 @@ class LoadedConfig:
     digest: str
     path: Path
     overrides: tuple[str, ...] = ()
+    trusted: tuple[str, ...] = ()
 
 
-def load_config(path: Path, overrides: Sequence[str] = ()) -> LoadedConfig:
+def load_config(path: Path, overrides: Sequence[str] = (), trusted: Sequence[str] = ()) -> LoadedConfig:
     """Read and check an audit.toml.
 
     Args:
         overrides: `table.key=value`, the value as TOML; a bare word is text.
+        trusted: sha256 of files whose code may run to open the model, beside those in `model.trust`.
 
     Raises:
         ConfigError: With every problem of the file, the names it uses and the files it names. A file without one is
@@ -59,9 +65,17 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> LoadedConfig:
     """
     document = _parse(_read(path), path)
     problems = [problem for text in overrides for problem in _override(document, text)]
+    problems += [problem for digest in trusted for problem in _trust(document, digest)]
     base = path.resolve().parent
     config = config_from(document, name=path.name, problems=problems, base=base)
-    return LoadedConfig(config=config, base=base, digest=config_digest(config), path=path, overrides=tuple(overrides))
+    return LoadedConfig(
+        config=config,
+        base=base,
+        digest=config_digest(config),
+        path=path,
+        overrides=tuple(overrides),
+        trusted=tuple(trusted),
+    )
 
 
 def config_from(
@@ -86,6 +100,7 @@ def config_from(
         found += problems_of(error, AuditConfig)
         parts = readable_parts(document)
     found += id_problems(parts)
+    found += model_problems(parts)
     if found or config is None:
         found += name_problems(parts, list_entry_points())
         found += gate_problems(parts, {})
@@ -155,6 +170,23 @@ def _override(document: dict[str, Any], text: str) -> Iterator[Problem]:
             yield Problem(message=f"`{part}` is no table", where=where, fix="set the whole list or value instead")
             return
     table[path[-1]] = _toml_value(value)
+
+
+def _trust(document: dict[str, Any], digest: str) -> Iterator[Problem]:
+    """Add one `--trust-model` to the parsed document in place; what is no sha256 is yielded."""
+    if not _SHA256.fullmatch(digest):
+        yield Problem(
+            message="expected the sha256 of a file",
+            where="--trust-model",
+            found=shown(digest),
+            allowed="64 hexadecimal digits in lower case",
+            fix="copy the digest that `auditbench check CONFIG` prints",
+        )
+        return
+    model = document.get("model")
+    trust = model.get("trust", []) if isinstance(model, dict) else None
+    if isinstance(model, dict) and isinstance(trust, list):
+        document["model"] = {**model, "trust": trust if digest in trust else [*trust, digest]}
 
 
 def _single_path(change: Mapping[str, Any]) -> tuple[str, ...]:

@@ -22,10 +22,14 @@ _PATTERNS = {
     r"^[a-z][a-z0-9_.-]{0,63}$": "lower-case letters, digits, `_`, `.` and `-`, beginning with a letter",
     r"^[a-z0-9_-]+\.[a-z0-9_.-]+$": "`analyzer.metric`, such as `performance.accuracy`",
     r"^\d{4}-\d{2}-\d{2}$": "a day as YYYY-MM-DD",
+    r"^[0-9a-f]{64}$": "a sha256: 64 hexadecimal digits in lower case",
+    r"^[A-Za-z_][A-Za-z0-9_]{0,127}$": "the name of a variable: letters, digits and `_`",
+    r"^[^:]+\.py:[A-Za-z_][A-Za-z0-9_]*$": "`file.py:function`",
 }
 _TYPES = {
     "bool_type": "true or false",
     "float_type": "a number",
+    "finite_number": "a finite number",
     "int_type": "an integer",
     "int_from_float": "an integer",
     "string_type": "text in quotes",

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from auditbench.contracts import Needs
 from auditbench.errors import Problem
-from auditbench.run import ModelFacts, PluginFacts
+from auditbench.findings import Message, Scalar
+from auditbench.run import ModelFacts, PluginFacts, ProgramFacts
+
+if TYPE_CHECKING:
+    from auditbench.models import BatchSize
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,11 +73,15 @@ class CheckedPart:
     Attributes:
         plugins: The plugins it loaded for that.
         problems: Everything wrong, in the order of the config.
+        untrusted: Files whose code would run, and that nobody vouched for.
+        programs: Files whose code will run to open the model, all of them trusted.
     """
 
     analyzers: tuple[AnalyzerDescription, ...] = ()
     plugins: tuple[PluginFacts, ...] = ()
     problems: tuple[Problem, ...] = ()
+    untrusted: tuple[Problem, ...] = ()
+    programs: tuple[ProgramFacts, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,3 +96,28 @@ class TrainedModel:
     path: str
     model: ModelFacts
     cost: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchUse:
+    """The batches in which an analyzer had the model evaluated.
+
+    Attributes:
+        rows: At its end.
+        began_with: What shapes and memory allow.
+        halvings: How often memory ran out, also when the model was opened.
+    """
+
+    rows: int
+    began_with: int
+    halvings: int
+
+    def warnings(self, analyzer: str) -> tuple[Message, ...]:
+        """What the run should say where memory ran out; nothing otherwise."""
+        values: dict[str, Scalar] = {"analyzer": analyzer, "began_with": self.began_with, "rows": self.rows}
+        return (Message(key="core.batch_halved", values=values),) if self.halvings else ()
+
+
+def batch_use(size: BatchSize) -> BatchUse:
+    """How a batch size stands now."""
+    return BatchUse(rows=size.rows, began_with=size.began_with, halvings=size.halvings)

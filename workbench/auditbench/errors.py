@@ -7,7 +7,9 @@ AuditbenchError            AB500  a bug of ours when raised itself
 │   └── EmptyDataError     AB201  there are no rows to evaluate
 ├── ModelError             AB300  the model cannot be opened or does not fit the data
 │   ├── StaleModelError    AB301  a model made by other training settings is in the way
-│   └── TrainingError      AB302  training cannot start or diverged
+│   ├── TrainingError      AB302  training cannot start or diverged
+│   ├── UntrustedModelError AB303 opening the model would run code that is not trusted
+│   └── ModelMemoryError    AB304 memory runs out even with one row at a time
 ├── PluginError            AB400  a plugin cannot be used
 │   ├── PluginConflictError    AB401  two distributions provide one name
 │   ├── UnknownPluginError     AB402  nothing installed provides a name
@@ -17,7 +19,7 @@ AuditbenchError            AB500  a bug of ours when raised itself
 └── HostError              AB500  ours
     ├── WorkerError        AB501  a worker ended without an answer
     ├── RunFolderError     AB502  the output folder cannot be used
-    ├── RecordError        AB503  run.json cannot be read
+    ├── RecordError        AB503  run.json cannot be read, or is not as it was written
     ├── UnsupportedPlatformError AB504  this operating system is not supported
     └── RunWriteError      AB505  a run that had begun cannot be written any more
 ```
@@ -159,6 +161,32 @@ class TrainingError(ModelError):
     code = "AB302"
 
 
+class UntrustedModelError(ModelError):
+    """Opening the model would run code from its file, and nobody has vouched for that file.
+
+    TorchScript, exported programs (`.pt2`), modules that were pickled whole and factories are programs: whoever wrote
+    them decides what they do with your rights. Nothing of the file has run. The message names its sha256. If you know
+    where the file comes from, add `--trust-model SHA256` to the command or the digest to `model.trust`; the report then
+    says so. Another file, or this one changed by a byte, is not trusted by it. Without trust, save the weights as
+    safetensors and name the network in `model.architecture`.
+    """
+
+    code = "AB303"
+
+
+class ModelMemoryError(ModelError):
+    """Memory ran out although the model was given one row at a time.
+
+    Batches are halved before it comes to that, so what is left is what one row takes: the message says how much was
+    asked for, where that is known. The section fails; the others go on. Raise `memory_gib` in `[limits]` or for the
+    analyzer, choose a device or a machine with more memory, or end what else runs there.
+    """
+
+    code = "AB304"
+    exit_code = ExitCode.INCOMPLETE
+    needed: int | None = None  # bytes that were asked for, where that is known
+
+
 class PluginError(AuditbenchError):
     """A plugin cannot be loaded or used: its module raised, its entry point is wrong, or its hooks do not fit."""
 
@@ -239,7 +267,10 @@ class RunWriteError(HostError):
 
 
 class RecordError(HostError):
-    """run.json is missing, damaged, or written by a version whose records this one does not know."""
+    """run.json is missing, damaged, changed, or written by a version whose records this one does not know.
+
+    Record, arrays and reports are compared with the digests in manifest.json.
+    """
 
     code = "AB503"
     exit_code = ExitCode.REFUSED

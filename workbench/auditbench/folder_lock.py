@@ -1,4 +1,8 @@
-"""The lock of a run folder: held by the kernel for a process, and gone when the process is, however it ends."""
+"""The lock of a run folder: held by the kernel for a process, and gone when the process is, however it ends.
+
+The holder signs the file and wipes it when it comes to its end, so that a signature nobody holds is that of a process that
+did not.
+"""
 
 from __future__ import annotations
 
@@ -44,6 +48,35 @@ def lock_folder(folder: Path) -> int:
             os.close(handle)
             raise
         os.close(handle)
+
+
+def unlock_folder(handle: int, *, ended: bool) -> None:
+    """Release a lock.
+
+    Args:
+        ended: Whether to wipe the signature; without it the folder says that a process did not come to its end.
+    """
+    if ended:
+        wipe_signature(handle)
+    os.close(handle)
+
+
+def wipe_signature(handle: int) -> None:
+    """Leave no word of this process in a lock that it holds."""
+    os.ftruncate(handle, 0)
+
+
+def unfinished(folder: Path) -> str:
+    """Who is at work in the folder, or was and did not come to its end; empty when nobody.
+
+    Raises:
+        OSError: The lock file cannot be read.
+    """
+    try:
+        text = (folder / LOCK).read_bytes()[:500]
+    except (FileNotFoundError, NotADirectoryError):
+        return ""
+    return text.decode("utf-8", "replace") if text.startswith(_SIGNED) else ""
 
 
 def is_signed(folder: Path) -> bool:

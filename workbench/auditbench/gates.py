@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeAlias
@@ -168,13 +169,17 @@ def _judge(gate: GateTable, metric: Metric) -> _Judgement:
     """The state of a gate whose metric was found.
 
     The judged range is the value alone, or the interval widened to contain it: an interval may lie beside its own
-    estimate. An estimate without an interval can fail, but not pass, a gate that is decided by the interval.
+    estimate. A metric checks its numbers when it is made; they are looked at again here, since what is not finite
+    compares as if it were inside. An estimate without an interval can fail, but not pass, a gate that is decided by the interval.
     """
     if metric.value is None:
         return "error", metric.reason
-    low = high = metric.value
+    judged = [metric.value]
     if gate.decide == "interval" and metric.interval is not None:
-        low, high = min(low, metric.interval.low), max(high, metric.interval.high)
+        judged += [metric.interval.low, metric.interval.high]
+    if not all(_is_number(value) for value in judged):
+        return "error", Message(key="core.no_number", values={"metric": gate.metric})
+    low, high = min(judged), max(judged)
     minimum = float("-inf") if gate.min is None else gate.min
     maximum = float("inf") if gate.max is None else gate.max
     if high < minimum or low > maximum:
@@ -184,6 +189,11 @@ def _judge(gate: GateTable, metric: Metric) -> _Judgement:
     if gate.decide == "interval" and metric.interval is None and metric.no_interval not in _EXACT:
         return "inconclusive", Message(key="core.no_interval", values={"metric": gate.metric})
     return "pass", None
+
+
+def _is_number(value: object) -> bool:
+    """Whether a value is a finite number; a truth value is none."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _candidates(metrics: Sequence[Metric]) -> str:

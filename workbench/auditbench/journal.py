@@ -83,6 +83,10 @@ class Journal:
         """Record a finished chunk: its `step`, number `chunk`, `file` and `sha256`."""
         self._append({"kind": "chunk", "analyzer": analyzer, "key": key, **chunk})
 
+    def add_batch(self, analyzer: str, key: str, use: Mapping[str, Any]) -> None:
+        """Record in which batches an analyzer had the model evaluated: `rows`, `began_with` and `halvings`."""
+        self._append({"kind": "batch", "analyzer": analyzer, "key": key, "use": dict(use)})
+
     def add_rendered(self, file: str, renderer: str) -> None:
         """Record that a renderer is about to write a file of the run."""
         if self.rendered().get(file) != renderer:
@@ -107,6 +111,11 @@ class Journal:
     def chunks(self, analyzer: str, key: str) -> list[dict[str, Any]]:
         """The finished chunks of an analyzer under this key."""
         return [record for record in self._of("chunk") if record["analyzer"] == analyzer and record["key"] == key]
+
+    def batch(self, analyzer: str, key: str) -> dict[str, Any] | None:
+        """The last batches of an analyzer under this key, as `add_batch` recorded them."""
+        found = [r["use"] for r in self._of("batch") if r["analyzer"] == analyzer and r["key"] == key]
+        return dict(found[-1]) if found else None
 
     def chunk_files(self, analyzer: str) -> list[str]:
         """Files of all chunks of an analyzer, under whatever key."""

@@ -33,13 +33,17 @@ def plain(value: Any) -> Any:
 def validate(kind: type[_T], document: Any, *, where: str) -> _T:
     """Build a record type from parsed JSON; keys that this version does not know are ignored.
 
+    Types are taken as they are: neither text nor a truth value counts as a number.
+
     Raises:
         RecordError: With every place that does not fit.
     """
     from pydantic import ValidationError
 
     try:
-        record: _T = adapter(cast(Hashable, kind)).validate_json(json.dumps(document))
+        record: _T = adapter(cast(Hashable, kind)).validate_json(json.dumps(document), strict=True)
+    except RecursionError as error:
+        raise RecordError(f"{where} is nested too deep") from error
     except ValidationError as error:
         problems = tuple(
             Problem(

@@ -285,6 +285,14 @@ class Attribution:
                     f"expected `{part}` to begin with (rows, targets) = {leading}, got {tuple(array.shape)}",
                     where=self.name,
                 )
+        shape = tuple(self.values.shape)
+        players = math.prod(shape[2:])
+        if self.player_names and len(self.player_names) != players:
+            raise ResultError(f"expected {players} player names, got {len(self.player_names)}", where=self.name)
+        for part, wanted in (("standard_error", shape), ("player_values", (leading[0], players))):
+            array = getattr(self, part)
+            if array is not None and tuple(array.shape) != wanted:
+                raise ResultError(f"expected `{part}` of shape {wanted}, got {tuple(array.shape)}", where=self.name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -94,6 +94,19 @@ class TrainingFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ProgramFacts:
+    """A file whose code runs when a model is opened.
+
+    Attributes:
+        name: Of the file, without its folder.
+    """
+
+    name: str
+    sha256: str
+    kind: Literal["torchscript", "exported", "pickle", "factory"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelFacts:
     """The audited model.
 
@@ -101,7 +114,7 @@ class ModelFacts:
         capabilities: What analyzers may use.
         digest: sha256 over weights and description, independent of where and when they were written.
         threshold: Probability from which a binary decision is the positive class.
-        trusted: True when opening the model meant running code from its file, on the user's word.
+        programs: Files whose code ran to open the model, each trusted by its sha256.
     """
 
     name: str
@@ -114,7 +127,7 @@ class ModelFacts:
     parameters: int
     capabilities: tuple[Capability, ...] = ()
     digest: str
-    trusted: bool = False
+    programs: tuple[ProgramFacts, ...] = ()
     training: TrainingFacts | None = None
 
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import os
 import re
 import shutil
@@ -24,11 +23,11 @@ from pathlib import Path
 from typing import Any
 
 from auditbench.errors import HostError, RunFolderError, RunWriteError
-from auditbench.folder_lock import LOCK, is_signed, lock_folder
+from auditbench.folder_lock import LOCK, is_signed, lock_folder, unlock_folder, wipe_signature
 from auditbench.journal import Journal
+from auditbench.manifest import ARRAYS, MANIFEST, RECORD, digest_of_file, manifest_bytes, read_manifest
 
-RECORD, MANIFEST, JOURNAL = "run.json", "manifest.json", "journal.jsonl"
-ARRAYS, CHUNKS, LOGS = "arrays", "chunks", "logs"
+JOURNAL, CHUNKS, LOGS = "journal.jsonl", "chunks", "logs"
 _OWN = frozenset({RECORD, MANIFEST, JOURNAL, LOCK, ARRAYS, CHUNKS, LOGS})
 _NOTHING = {"evaluated": "nothing"}
 _ANOTHER = "choose another folder with --out"
@@ -56,7 +55,8 @@ class RunFolder:
         self._lock = -1
         self._way_on = way_on
         with _told("the output folder cannot be used", self.path):
-            if not is_signed(self.path):
+            self._unfinished = is_signed(self.path)
+            if not self._unfinished:
                 self._refuse_foreign_files()  # before a lock is left in a folder that is not ours
             self._before = self._names()
             self._made = [folder for folder in (self.path, *self.path.parents) if not folder.exists()]
@@ -154,14 +154,19 @@ class RunFolder:
             RunWriteError: One of them cannot be written, or a file of the run cannot be read.
         """
         with _told("a file of the run cannot be read", self.path, RunWriteError):
-            digests = {name: _digest(path) for name, path in self._files() if name not in (RECORD, MANIFEST, LOCK)}
+            digests = {
+                name: digest_of_file(path) for name, path in self._files() if name not in (RECORD, MANIFEST, LOCK)
+            }
         digests[RECORD] = hashlib.sha256(record).hexdigest()
-        manifest = {"schema": 1, "files": dict(sorted(digests.items()))}
-        self.write(MANIFEST, (json.dumps(manifest, indent=1) + "\n").encode())
+        self.write(MANIFEST, manifest_bytes(digests))
         self.write(RECORD, record)
 
     def reopen(self) -> None:
-        """Go on with the journal that is there, so that reports can be added to a finished run."""
+        """Go on with the journal that is there, so that reports can be added to a finished run.
+
+        If that is cut short, the record is still that of the last audit: no signature says otherwise.
+        """
+        wipe_signature(self._lock)
         self._journal = Journal.read(self.path / JOURNAL)
         if self._journal is None:
             self._journal = Journal.create(self.path / JOURNAL, {"journal": "written after the run"})
@@ -177,28 +182,37 @@ class RunFolder:
                     file.unlink()
             _remove_if_empty(logs)
 
-    def abandon(self) -> None:
-        """Release the folder; unless a run has begun, what was made for it is removed first."""
+    def abandon(self, *, failed: bool = False) -> None:
+        """Release the folder; unless a run has begun, what was made for it is removed first.
+
+        Args:
+            failed: Whether the audit was neither finished nor refused. The record of an earlier run, if one is there,
+                then stands beside the signature of an audit that did not come to its end; that of one before stays.
+        """
+        stale = (failed or self._unfinished) and not self.begun and self._lock >= 0 and RECORD in self._before
         if not self.begun:
             with contextlib.suppress(OSError, HostError):
-                made = {LOGS, LOCK} - set(self._before) if self._lock >= 0 else ()
+                made = {LOGS, *(() if stale else (LOCK,))} - set(self._before) if self._lock >= 0 else ()
                 for name in made:
                     _remove(self.path / name)
                 self.remove_empty_logs()
                 for folder in self._made:
                     folder.rmdir()
-        self.close()
+        self._release(ended=not stale)
 
     def close(self) -> None:
         """Release the lock. The kernel does the same when the process dies."""
-        if self._lock >= 0:
-            os.close(self._lock)
-            self._lock = -1
+        self._release(ended=True)
 
     @property
     def _kind(self) -> type[HostError]:
         """What a failed write is: a refusal before the run has begun, and a loss after."""
         return RunWriteError if self.begun else RunFolderError
+
+    def _release(self, *, ended: bool) -> None:
+        if self._lock >= 0:
+            unlock_folder(self._lock, ended=ended)
+            self._lock = -1
 
     def _start(self, old: Journal | None, key: Mapping[str, str]) -> None:
         """Begin with what the journal of an earlier run holds, or with nothing."""
@@ -292,7 +306,7 @@ def arrays_are_whole(document: Any, folder: Path) -> bool:
     if isinstance(document, Mapping):
         if document.keys() >= {"path", "dtype", "sha256"}:
             try:
-                return _digest(folder / str(document["path"])) == str(document["sha256"])
+                return digest_of_file(folder / str(document["path"])) == str(document["sha256"])
             except OSError:
                 return False
         return all(arrays_are_whole(item, folder) for item in document.values())
@@ -302,8 +316,11 @@ def arrays_are_whole(document: Any, folder: Path) -> bool:
 
 
 def is_report_name(name: str) -> bool:
-    """Whether a renderer may call a file so: a plain name that is none of the run's own, in whatever case."""
-    return bool(re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}", name)) and name.casefold() not in _OWN
+    """Whether a renderer may call a file so: a plain name that is none of the run's own, in whatever case, and that
+    means a file on every system.
+    """
+    plain = re.fullmatch(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,98}[A-Za-z0-9_-])?", name) is not None
+    return plain and name.casefold() not in _OWN and not _DEVICES.fullmatch(name.partition(".")[0])
 
 
 def report_files(folder: Path) -> list[Path]:
@@ -321,6 +338,7 @@ def file_part(text: str) -> str:
 
 
 _TEMPORARY = ".writing-"
+_DEVICES = re.compile(r"con|prn|aux|nul|com[0-9]|lpt[0-9]", re.IGNORECASE)
 _LOG_FILES = "worker-*.log"
 
 
@@ -337,12 +355,14 @@ def _manifested(folder: Path) -> set[str]:
 
     A report counts when its own digest fits as well.
     """
+    files = read_manifest(folder)
     try:
-        files = dict(json.loads((folder / MANIFEST).read_bytes())["files"])
-        if files.get(RECORD) != _digest(folder / RECORD):
+        if files.get(RECORD) != digest_of_file(folder / RECORD):
             return set()
-        return {name for name in files if "/" not in name and (name in _OWN or _digest(folder / name) == files[name])}
-    except (OSError, ValueError, KeyError, TypeError):
+        return {
+            name for name in files if "/" not in name and (name in _OWN or digest_of_file(folder / name) == files[name])
+        }
+    except OSError:
         return set()
 
 
@@ -352,11 +372,6 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _remove(path: Path) -> None:

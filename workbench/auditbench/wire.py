@@ -1,13 +1,15 @@
 """Messages between supervisor and worker: length, sha256 and JSON over a socket of their own, never standard output.
 
-A frame is 8 bytes of length (big endian), 32 bytes of sha256, and the JSON of one object. Whatever does not check is a
-`WorkerError`: a process that merely ended well has not answered.
+A frame is 8 bytes of length (big endian), 32 bytes of sha256, and the JSON of one object: no key twice, no number that is
+not finite, no half of a character. Whatever does not check is a `WorkerError`: a process that merely ended well has not
+answered.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import math
 import select
 import socket
 import threading
@@ -32,8 +34,11 @@ class Channel:
         """The file descriptor, for the process that inherits it."""
         return self._end.fileno()
 
-    def send(self, message: dict[str, Any]) -> None:
+    def send(self, message: dict[str, Any], *, seconds: float | None = None) -> None:
         """Send one message, waiting until the other end has room.
+
+        Args:
+            seconds: Wait no longer than this; without it, as long as the socket is set to.
 
         Raises:
             WorkerError: The message is too long, holds NaN or something that JSON has no word for, or nobody listens;
@@ -42,6 +47,8 @@ class Channel:
         frame = encode(message)
         try:
             with self._lock:
+                if seconds is not None:
+                    self._end.settimeout(seconds)
                 self._end.sendall(frame)
         except TimeoutError as error:
             raise WorkerError("the other process did not read in time") from error
@@ -90,9 +97,10 @@ class Channel:
 
 
 def encode(message: dict[str, Any]) -> bytes:
-    """The frame of one message; see the module for its form."""
+    """The frame of one message; see the module for its form. Halves of characters become question marks."""
     try:
-        body = json.dumps(message, allow_nan=False, separators=(",", ":")).encode("utf-8", "strict")
+        text = json.dumps(message, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+        body = text.encode("utf-8", "replace")
     except (TypeError, ValueError, RecursionError) as error:
         raise WorkerError("a message cannot be written as JSON", found=str(error)) from error
     if len(body) > MAX_BYTES:
@@ -103,25 +111,56 @@ def encode(message: dict[str, Any]) -> bytes:
 def error_document(error: AuditbenchError) -> dict[str, Any]:
     """An error as JSON types; `details` is a trace for whoever looks into it."""
     parts = ("message", "where", "found", "allowed", "fix")
-    problems = [{part: getattr(problem, part) for part in parts} for problem in error.problems]
+    problems = [{part: str(getattr(problem, part)) for part in parts} for problem in error.problems]
     return {"code": error.code, "message": str(error.args[0]), "problems": problems, "details": error.details}
 
 
 def error_from(document: dict[str, Any]) -> AuditbenchError:
-    """The error that `error_document` described; of an unknown code, one of ours."""
-    kind = error_classes().get(document["code"], AuditbenchError)
+    """The error that `error_document` described; of an unknown code, one of ours.
+
+    Raises:
+        WorkerError: Its parts are not text, or some are missing.
+    """
+    try:
+        kind = error_classes().get(document["code"], AuditbenchError)
+        problems = tuple(Problem(**{part: _text(text) for part, text in item.items()}) for item in document["problems"])
+        message, details = _text(document["message"]), _text(document.get("details") or "")
+    except (KeyError, TypeError, AttributeError) as malformed:
+        raise WorkerError("an error without its parts", found=str(malformed)[:80]) from malformed
     error = kind.__new__(kind)
-    problems = tuple(Problem(**problem) for problem in document["problems"])
-    details = str(document.get("details") or "")
-    AuditbenchError.__init__(error, document["message"], problems=problems, details=details)
+    AuditbenchError.__init__(error, message, problems=problems, details=details)
     return error
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"expected text, got {type(value).__name__}")
+    return value
 
 
 def _parse(body: bytes) -> dict[str, Any]:
     try:
-        message = json.loads(body)
+        message = json.loads(
+            body.decode("utf-8"), parse_constant=_finite, parse_float=_finite, object_pairs_hook=_without_twins
+        )
+        if b"\\ud" in body.lower():
+            json.dumps(message, ensure_ascii=False).encode("utf-8", "strict")
     except (ValueError, RecursionError) as error:
-        raise WorkerError("what arrived is no message", found="no JSON") from error
+        raise WorkerError("what arrived is no message", found="no JSON of the agreed form") from error
     if not isinstance(message, dict) or not isinstance(message.get("kind"), str):
         raise WorkerError("what arrived is no message", found="no object with a `kind`")
     return message
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text} is no finite number")
+    return number
+
+
+def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key stands twice in an object")
+    return found

@@ -30,7 +30,7 @@ def facts_section(draft: Draft) -> Section:
         lead=say.say("facts.lead"),
         lists=tuple(lists),
         figures=_learning(draft),
-        limits=(say.say("facts.limit"),),
+        limits=(*_programs_limit(draft), say.say("facts.limit")),
         details=_inputs(draft),
     )
 
@@ -63,9 +63,22 @@ def _model(draft: Draft) -> FactList:
         Fact(label=say.say("facts.format"), value=name_text(model.format)),
         digest_fact(draft, say.say("facts.digest"), model.digest),
     ]
-    if model.trusted:
-        facts.append(Fact(label=say.say("facts.trusted"), value=say.say("facts.trusted_yes")))
+    for program in model.programs:
+        value = say.say("facts.program_value", file=program.name, kind=say.say(f"program.{program.kind}"))
+        facts.append(Fact(label=say.say("facts.program"), value=value))
+        facts.append(digest_fact(draft, say.say("facts.file", file=program.name), program.sha256))
     return FactList(title=say.say("facts.model"), facts=tuple(facts))
+
+
+def _programs_limit(draft: Draft) -> tuple[Text, ...]:
+    """That code of the model ran, and what this leaves open; nothing where none did."""
+    say, programs = draft.say, draft.run.model.programs
+    if not programs:
+        return ()
+    files = say.series(
+        say.say("facts.trusted_file", file=program.name, digest=program.sha256[:12]) for program in programs
+    )
+    return (say.say("facts.trusted", files=files),)
 
 
 def _output(draft: Draft) -> Text:

@@ -202,6 +202,7 @@ def _exit_code(draft: Draft) -> Text:
 def _inputs(draft: Draft) -> FactList:
     say, run = draft.say, draft.run
     entries = [(say.say("facts.digest_model"), run.model.digest)]
+    entries += [(say.say("facts.file", file=program.name), program.sha256) for program in run.model.programs]
     entries += [(say.say("facts.file", file=path), digest) for path, digest in run.data.digests.items()]
     entries.append((say.say("provenance.config"), run.provenance.config_sha256))
     facts = [

@@ -18,6 +18,7 @@ from auditbench.cli.options import (
     only_option,
     set_option,
     skip_option,
+    trust_option,
 )
 
 
@@ -35,6 +36,7 @@ from auditbench.cli.options import (
 @only_option
 @skip_option
 @set_option
+@trust_option
 @device_option
 @format_option
 @click.option("--no-resume", is_flag=True, help="Start over instead of going on with an interrupted run.")
@@ -48,6 +50,7 @@ def audit(
     only: tuple[str, ...],
     skip: tuple[str, ...],
     overrides: tuple[str, ...],
+    trusted: tuple[str, ...],
     device: str,
     formats: tuple[str, ...],
     no_resume: bool,
@@ -65,7 +68,7 @@ def audit(
     from auditbench.cli.terminal import say, say_json
     from auditbench.config_file import load_config
 
-    loaded = load_config(config, overrides)
+    loaded = load_config(config, overrides, trusted)
     folder = out or default_folder(config, loaded.config.audit.name)
     with progress_listener() as listener:
         run = supervisor.audit(

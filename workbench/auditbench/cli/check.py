@@ -16,6 +16,7 @@ from auditbench.cli.options import (
     only_option,
     set_option,
     skip_option,
+    trust_option,
 )
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 @only_option
 @skip_option
 @set_option
+@trust_option
 @format_option
 @json_option
 @debug_option
@@ -39,6 +41,7 @@ def check(
     only: tuple[str, ...],
     skip: tuple[str, ...],
     overrides: tuple[str, ...],
+    trusted: tuple[str, ...],
     formats: tuple[str, ...],
     as_json: bool,
 ) -> int:
@@ -54,7 +57,7 @@ def check(
     from auditbench.errors import ExitCode
     from auditbench.messages import load_messages, merge_catalogues
 
-    loaded = load_config(config, overrides)
+    loaded = load_config(config, overrides, trusted)
     plan = supervisor.plan(loaded, only=only, skip=skip, formats=formats or None)
     catalogue = merge_catalogues("en", load_messages("auditbench").get("en", {}))
     if as_json:
@@ -70,6 +73,7 @@ def _document(loaded: LoadedConfig, plan: Plan, catalogue: Catalogue) -> dict[st
         "config": str(loaded.path),
         "digest": loaded.digest,
         "trains": plan.trains,
+        "programs": [{"name": item.name, "sha256": item.sha256, "kind": item.kind} for item in plan.programs],
         "analyzers": [
             {
                 "name": analyzer.name,
@@ -95,6 +99,10 @@ def _say(loaded: LoadedConfig, plan: Plan, catalogue: Catalogue) -> None:
     say(f"  data      {safe_text(_data_words(loaded))}")
     made = "made by [train], since there is none" if plan.trains else "as it is there"
     say(f"  model     {safe_text(config.model.path)} ({config.model.format}, {config.model.task}), {made}")
+    for program in plan.programs:
+        say(
+            f"  runs      {safe_text(program.name)} ({program.kind}), trusted by its sha256 {program.sha256}", "caution"
+        )
     say(f"  gates     {counted(len(config.gates), 'gate')}")
     say(f"  reports   {', '.join((*map(safe_text, plan.formats), 'run.json'))}")
     will = [analyzer for analyzer in plan.analyzers if analyzer.reason is None]

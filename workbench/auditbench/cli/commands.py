@@ -19,6 +19,7 @@ COMMANDS = {
     "audit": "Audit the model that CONFIG describes.",
     "show": "Summarise a run in the terminal.",
     "render": "Write the reports of a run again, from its record alone.",
+    "scan": "List what a model file would import and call, without running it.",
     "explain": "Explain an error code or a metric.",
     "plugins": "List what is installed, or describe one plugin.",
     "schema": "Print the JSON Schema of a file format.",

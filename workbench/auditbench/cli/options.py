@@ -50,6 +50,14 @@ set_option = click.option(
     help="Replace one key of the configuration, such as data.max_rows=1000; repeatable.",
 )
 
+trust_option = click.option(
+    "--trust-model",
+    "trusted",
+    multiple=True,
+    metavar="SHA256",
+    help="Let the code in the model file of this sha256 run, as `model.trust` does; repeatable.",
+)
+
 device_option = click.option(
     "--device",
     type=click.Choice(["auto", "cpu", "cuda"]),

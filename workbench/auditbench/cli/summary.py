@@ -31,6 +31,9 @@ def say_run(run: AuditRun, folder: Path, *, debug: bool = False) -> None:
     if run.status != "complete":
         say("This run is interrupted; what had finished is kept.", "caution")
     say(_sentence(run))
+    for program in run.model.programs:
+        text = f"Opening the model ran code from {safe_text(program.name)} ({program.kind})"
+        say(f"{text}, trusted by its sha256 {program.sha256}", "caution")
     _say_gates(run)
     _say_incomplete(run, debug=debug)
     for warning in run.warnings:
@@ -55,6 +58,7 @@ def run_document(run: AuditRun, folder: Path) -> dict[str, Any]:
         "verdict": run.verdict,
         "exit_code": run.exit_code,
         "rows": run.data.rows,
+        "programs": [plain(program) for program in run.model.programs],
         "folder": str(folder),
         "record": str(folder / "run.json"),
         "reports": [str(file) for file in report_files(folder)],

@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from auditbench.models.architecture import Architecture
+from auditbench.models.batching import BatchSize, in_batches
 from auditbench.models.subject import ModelUnderTest
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 _HOMES = {"load_bundle": "bundle", "save_bundle": "bundle", "wrap_module": "live"}
 
-__all__ = ["Architecture", "ModelUnderTest", "load_bundle", "save_bundle", "wrap_module"]
+__all__ = ["Architecture", "BatchSize", "ModelUnderTest", "in_batches", "load_bundle", "save_bundle", "wrap_module"]
 
 
 def __getattr__(name: str) -> Any:

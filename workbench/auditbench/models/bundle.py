@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from auditbench.data.features import encoded_width
-from auditbench.errors import ModelError, Problem
+from auditbench.errors import ModelError
 from auditbench.models.architecture import Architecture
 from auditbench.models.batching import batch_rows
 from auditbench.models.description import BundleDescription, OutputScaling, canonical, output_count, read_description
 from auditbench.models.opening import MAX_JSON_BYTES, parse_json, parse_tensors, read_file
 from auditbench.models.subject import ModelUnderTest
+from auditbench.models.tensors import tensor_problems
 from auditbench.run import ModelFacts
 
 if TYPE_CHECKING:
@@ -104,7 +105,9 @@ def load_bundle(
     architecture, params, expected = _expected(description, architectures, path)
     weights = read_file(path / WEIGHTS, most=_most_bytes(expected))
     tensors = parse_tensors(weights, path / WEIGHTS)
-    _check_tensors(expected, tensors, path)
+    fix = "train the model again: auditbench train CONFIG"
+    if problems := tensor_problems(expected, tensors, where=str(path / WEIGHTS), cast=False, fix=fix):
+        raise ModelError(f"{path} has weights that do not fit its description", problems=tuple(problems[:20]))
     module = _restore(description, architecture, params, tensors)
     parameters = sum(tensor.numel() for tensor in module.parameters())
     width = encoded_width(description.features)
@@ -179,17 +182,14 @@ def _expected(
 
     That way a description that lies costs nothing, and the size of the weights is known before they are read.
     """
-    import torch
-
-    from auditbench.models.network import check_parameters, find_architecture
+    from auditbench.models.network import check_parameters, expected_tensors, find_architecture
 
     where = f"{path / DESCRIPTION}: architecture"
     architecture = find_architecture(description.architecture, architectures, where=where)
     params = check_parameters(architecture, description.parameters, where=f"{path / DESCRIPTION}: parameters")
     inputs = encoded_width(description.features)
     outputs = output_count(description.task, description.classes)
-    with torch.device("meta"):
-        return architecture, params, architecture.build(params, inputs, outputs).to(torch.float32).state_dict()
+    return architecture, params, expected_tensors(architecture, params, inputs=inputs, outputs=outputs)
 
 
 def _most_bytes(expected: Mapping[str, torch.Tensor]) -> int:
@@ -211,33 +211,6 @@ def _restore(
     if description.scaling != OutputScaling():
         module = ScaledOutput(module, description.scaling)
     return module.eval().requires_grad_(False)
-
-
-def _check_tensors(expected: Mapping[str, torch.Tensor], found: Mapping[str, torch.Tensor], path: Path) -> None:
-    import torch
-
-    problems = []
-    for name in sorted({*expected, *found}):
-        one, other = expected.get(name), found.get(name)
-        if one is not None and other is not None and (one.shape, one.dtype) == (other.shape, other.dtype):
-            if other.is_floating_point() and not bool(torch.isfinite(other).all()):
-                problems.append(Problem(message="weights are not finite", where=f"{path / WEIGHTS}: {name}"))
-            continue
-        problems.append(
-            Problem(
-                message="the weights are not those of the architecture",
-                where=f"{path / WEIGHTS}: {name}",
-                found=_shape(other),
-                allowed=_shape(one),
-                fix="train the model again: auditbench train CONFIG",
-            )
-        )
-    if problems:
-        raise ModelError(f"{path} has weights that do not fit its description", problems=tuple(problems[:20]))
-
-
-def _shape(tensor: torch.Tensor | None) -> str:
-    return "no such tensor" if tensor is None else f"shape {tuple(tensor.shape)}, {tensor.dtype}"
 
 
 def _refuse_foreign(folder: Path) -> None:

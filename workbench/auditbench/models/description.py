@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import json
 import math
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
 SCHEMA_VERSION = 1
+_AGAIN = "train the model again: auditbench train CONFIG"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +81,16 @@ def read_description(document: dict[str, Any], path: Path) -> BundleDescription:
             where=str(path),
             found=f"schema {version!r}",
             allowed=f"schema {SCHEMA_VERSION}",
-            fix="install the version of auditbench that wrote it, or train the model again: auditbench train CONFIG",
+            fix=f"install the version of auditbench that wrote it, or {_AGAIN}",
+        )
+    known = [field.name for field in dataclasses.fields(BundleDescription)]
+    if unknown := sorted(set(document) - set(known)):
+        raise ModelError(
+            f"{path.name} has keys that a bundle does not have",
+            where=str(path),
+            found=", ".join(unknown)[:160],
+            allowed=", ".join(known),
+            fix=_AGAIN,
         )
     try:
         description = _adapter().validate_json(json.dumps(document))
@@ -89,13 +100,15 @@ def read_description(document: dict[str, Any], path: Path) -> BundleDescription:
                 message=item["msg"],
                 where=".".join([path.name, *(str(part) for part in item["loc"])]),
                 found=repr(item["input"])[:80],
+                fix=_AGAIN,
             )
             for item in error.errors()[:20]
         )
         raise ModelError(f"{path} does not follow the schema", problems=problems) from error
     problems = _contradictions(description, path.name)
     if problems:
-        raise ModelError(f"{path} contradicts itself", problems=problems)
+        helped = tuple(dataclasses.replace(problem, fix=_AGAIN) for problem in problems[:20])
+        raise ModelError(f"{path} contradicts itself", problems=helped)
     return description
 
 

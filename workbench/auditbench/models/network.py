@@ -84,6 +84,12 @@ def build_network(architecture: Architecture, params: Any, *, inputs: int, outpu
         return architecture.build(params, inputs, outputs).to(torch.float32)
 
 
+def expected_tensors(architecture: Architecture, params: Any, *, inputs: int, outputs: int) -> dict[str, torch.Tensor]:
+    """The state of a network in float32, by name and on a device without memory."""
+    with torch.device("meta"):
+        return architecture.build(params, inputs, outputs).to(torch.float32).state_dict()
+
+
 def _parameter_problem(architecture: Architecture, item: Any, where: str) -> Problem:
     names = list(architecture.Params.model_fields) if architecture.Params is not None else []
     name = str(item["loc"][0]) if item["loc"] else ""
@@ -93,5 +99,5 @@ def _parameter_problem(architecture: Architecture, item: Any, where: str) -> Pro
         where=".".join([where, *(str(part) for part in item["loc"])]),
         found=repr(item["input"])[:80],
         allowed=", ".join(names) if name not in names else "",
-        fix=f"did you mean {close[0]!r}?" if close else "",
+        fix=f"did you mean {close[0]!r}?" if close else "correct it, or train the model again: auditbench train CONFIG",
     )

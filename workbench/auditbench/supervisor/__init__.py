@@ -13,18 +13,21 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from auditbench.config import LimitsTable
 from auditbench.config_checks import RECORD_FORMAT
 from auditbench.config_file import LoadedConfig
 from auditbench.descriptions import PluginDescription, TrainedModel
-from auditbench.errors import AuditbenchError, ConfigError, PluginError, Problem
+from auditbench.errors import AuditbenchError, ConfigError, ExitCode, PluginError, Problem, RecordError
+from auditbench.folder_lock import unfinished
 from auditbench.interruption import sigterm_raises
 from auditbench.listener import Listener, SilentListener
+from auditbench.manifest import RECORD, refuse_altered
 from auditbench.provenance import check_platform
 from auditbench.record import validate
 from auditbench.registry import find_entry, list_entry_points
 from auditbench.run import AuditRun, PluginFacts
 from auditbench.run_file import read_run
-from auditbench.store import LOGS, RECORD, RunFolder
+from auditbench.store import LOGS, RunFolder
 from auditbench.supervisor.opening import lost_over
 from auditbench.supervisor.planning import Plan, make_plan
 from auditbench.supervisor.rendering import render_formats
@@ -71,9 +74,12 @@ def audit(
     check_platform()
     folder = RunFolder(out)
     try:
-        with _killed_at_the_end(WorkerPool(folder.folder(LOGS))) as pool, sigterm_raises():
+        with _killed_at_the_end(WorkerPool(folder.folder(LOGS), loaded.config.limits)) as pool, sigterm_raises():
             session = AuditSession(loaded, folder, pool, listener or SilentListener(), device=device)
             return session.run(only=only, skip=skip, formats=formats, resume=resume, replace=replace)
+    except BaseException as error:
+        folder.abandon(failed=not (isinstance(error, AuditbenchError) and error.exit_code == ExitCode.REFUSED))
+        raise
     finally:
         folder.abandon()
 
@@ -87,7 +93,7 @@ def plan(
         ConfigError: With everything that is wrong with the config, the plugins it names and the files it names.
     """
     check_platform()
-    with _short_lived_pool() as pool:
+    with _short_lived_pool(loaded.config.limits) as pool:
         return make_plan(loaded, pool, only=only, skip=skip, formats=formats)
 
 
@@ -100,7 +106,7 @@ def train(loaded: LoadedConfig, *, device: str = "auto", listener: Listener | No
     check_platform()
     ear = listener or SilentListener()
     config = loaded.config
-    with _short_lived_pool() as pool, sigterm_raises():
+    with _short_lived_pool(config.limits) as pool, sigterm_raises():
         ear.stage_started("train", config.model.path)
 
         def event(said: WorkerEvent) -> None:
@@ -130,7 +136,8 @@ def render(
 
     Raises:
         ConfigError: No format is named but that of the record itself.
-        RecordError: There is no readable run.
+        RecordError: There is no readable run, its record or arrays are not those that its manifest lists, or a later
+            audit in the folder did not come to its end.
         PluginError: A renderer failed; the others have written their files.
     """
     check_platform()
@@ -143,6 +150,14 @@ def render(
             fix="name one, such as `--format html`; run.json is there already",
         )
     run = read_run(folder)
+    refuse_altered(folder, status=run.status)
+    if process := unfinished(folder):
+        raise RecordError(
+            "the last audit in this folder has not come to its end; the record is of the one before",
+            where=str(folder),
+            found=process,
+            fix="wait for it, or run the audit again",
+        )
     home = RunFolder(folder, way_on="copy the whole folder of the run, and render the copy")
     try:
         groups = {name: group_of(find_entry(name, where="--format")) for name in names}
@@ -210,8 +225,12 @@ def _unusable(name: str, problems: tuple[Problem, ...]) -> PluginDescription:
 
 
 @contextmanager
-def _short_lived_pool() -> Iterator[WorkerPool]:
-    with tempfile.TemporaryDirectory(prefix="auditbench-") as logs, _killed_at_the_end(WorkerPool(Path(logs))) as pool:
+def _short_lived_pool(limits: LimitsTable | None = None) -> Iterator[WorkerPool]:
+    """Workers whose logs nobody keeps; without a config at hand, under the default limits."""
+    with (
+        tempfile.TemporaryDirectory(prefix="auditbench-") as logs,
+        _killed_at_the_end(WorkerPool(Path(logs), limits)) as pool,
+    ):
         yield pool
 
 

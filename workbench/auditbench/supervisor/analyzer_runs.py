@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from auditbench.config_file import LoadedConfig
+from auditbench.descriptions import BatchUse
 from auditbench.digests import digest_of
 from auditbench.errors import AuditbenchError, RecordError, RunFolderError, RunWriteError
 from auditbench.findings import Message
@@ -21,17 +22,20 @@ from auditbench.supervisor.opening import open_in, refuse_another
 from auditbench.supervisor.planning import PlannedAnalyzer
 from auditbench.supervisor.record import OpenedSubject
 from auditbench.supervisor.worker_events import ChunkFinished, Progress, WorkerEvent
-from auditbench.supervisor.worker_pool import FIRST_PARTY, WorkerPool
+from auditbench.supervisor.worker_pool import FIRST_PARTY, MAX_STARTS, WorkerPool
 from auditbench.supervisor.worker_process import WorkerFault, no_event, sentence, words
 
+GUARD = "guard"
 _KEPT = ("ok", "not_applicable")
+_STEP = 80
 
 
 class AnalyzerRuns:
     """The analyzers that ran so far, and what came of each.
 
     Attributes:
-        seconds: Wall-clock seconds, by analyzer; of a result that was reused, those of its own run.
+        seconds: Wall-clock seconds, by analyzer; of a result that was reused, those of its own run. Beside them,
+            as `guard`, those of the state guard.
         details: Trace, or the end of the worker's log, of each that failed.
     """
 
@@ -55,6 +59,7 @@ class AnalyzerRuns:
         self._opened = {FIRST_PARTY: pool.worker(FIRST_PARTY)} if pool.has(FIRST_PARTY) else {}
         self._results: dict[str, AnalysisResult] = {}
         self._warnings: list[Message] = []
+        self._halved: list[Message] = []
         self.seconds: dict[str, float] = {}
         self.details: dict[str, str] = {}
 
@@ -66,7 +71,7 @@ class AnalyzerRuns:
     @property
     def warnings(self) -> tuple[Message, ...]:
         """What went wrong without changing a result."""
-        return tuple(self._warnings)
+        return (*self._warnings, *self._halved)
 
     def run(self, item: PlannedAnalyzer) -> None:
         """Run one analyzer, or take the result that an earlier run of the same key left."""
@@ -80,12 +85,14 @@ class AnalyzerRuns:
         reused = self._reused(item, key)
         if reused is not None:
             self._results[item.name], self.seconds[item.name] = reused
+            if (use := self._folder.journal.batch(item.name, key)) is not None:
+                self._halved += validate(BatchUse, use, where="journal").warnings(item.name)
             self._listener.stage_finished(item.name, 0.0, "reused")
             return
-        warned = len(self._warnings)
+        warned, guarded = len(self._warnings), self.seconds.get(GUARD, 0.0)
         result = self._analyze(item, key)
         self._results[item.name] = result
-        spent = self.seconds[item.name] = time.monotonic() - started
+        spent = self.seconds[item.name] = time.monotonic() - started - (self.seconds.get(GUARD, 0.0) - guarded)
         if result.status in _KEPT and len(self._warnings) == warned:  # a reused result brings no warnings
             host = None if is_repeatable(result) else self._host
             self._folder.journal.add_result(item.name, key, plain(result), spent, host=host)
@@ -101,7 +108,7 @@ class AnalyzerRuns:
 
     def _analyze(self, item: PlannedAnalyzer, key: str) -> AnalysisResult:
         if not self._pool.may_start(item.group):
-            return _without_result(item, "failed", Message(key="core.too_many_restarts", values={"n": 8}))
+            return _without_result(item, "failed", _too_many_starts())
         try:
             self._ready(item.group)
         except WorkerFault as fault:
@@ -112,6 +119,7 @@ class AnalyzerRuns:
             answer = self._pool.worker(item.group).ask(
                 "analyze",
                 seconds=item.time_limit,
+                memory=item.memory,
                 event=lambda event: self._heard(item, key, event),
                 analyzer=item.name,
                 folder=str(self._folder.path),
@@ -119,7 +127,7 @@ class AnalyzerRuns:
                 results=self._earlier(item),
                 chunks=self._folder.journal.chunks(item.name, key),
             )
-            return self._answered(item, answer)
+            return self._answered(item, key, answer)
         except WorkerFault as fault:
             return self._lost(item, fault, reason=fault.reason)
         except (RunFolderError, RunWriteError):
@@ -127,16 +135,30 @@ class AnalyzerRuns:
         except AuditbenchError as error:
             reason = Message(key="core.analyzer_raised", values={"type": error.code, "error": sentence(error)})
             return self._refused(item, error, reason)
+        finally:
+            self._end_what_it_left(item)
 
-    def _answered(self, item: PlannedAnalyzer, answer: Mapping[str, Any]) -> AnalysisResult:
+    def _end_what_it_left(self, item: PlannedAnalyzer) -> None:
+        """End processes that an analyzer left running, and with them its worker: they may have shared its line."""
+        if self._pool.has(item.group) and (left := self._pool.worker(item.group).end_others()):
+            self._pool.drop(item.group)
+            self._warnings.append(Message(key="core.processes_left", values={"analyzer": item.name, "n": left}))
+
+    def _answered(self, item: PlannedAnalyzer, key: str, answer: Mapping[str, Any]) -> AnalysisResult:
         try:
             result = validate(AnalysisResult, answer["result"], where=f"result of {item.name}")
             warnings = [validate(Message, warning, where="warnings") for warning in answer["warnings"]]
+            use = validate(BatchUse, answer["batch"], where="batch")
         except (RecordError, AuditbenchError, KeyError, TypeError) as error:
             return _without_result(item, "failed", Message(key="core.worker_garbled", values={"error": str(error)}))
         if answer.get("details"):
             self.details[item.name] = str(answer["details"])
         self._warnings += warnings
+        self._folder.journal.add_batch(item.name, key, plain(use))
+        self._halved += use.warnings(item.name)
+        self.seconds[GUARD] = self.seconds.get(GUARD, 0.0) + float(answer.get("guard_seconds", 0.0))
+        if answer.get("restart"):
+            self._pool.drop(item.group)
         if any(warning.key == "core.model_changed" for warning in warnings):
             self._opened.pop(item.group, None)
         return dataclasses.replace(result, analyzer=item.name, required=item.required)
@@ -159,7 +181,7 @@ class AnalyzerRuns:
 
     def _heard(self, item: PlannedAnalyzer, key: str, event: WorkerEvent) -> None:
         if isinstance(event, Progress):
-            self._listener.stage_progress(item.name, event.step, event.done, event.total)
+            self._listener.stage_progress(item.name, event.step[:_STEP], event.done, event.total)
         elif isinstance(event, ChunkFinished):
             self._folder.journal.add_chunk(item.name, key, plain(event))
 
@@ -218,6 +240,10 @@ def _foreseen(item: PlannedAnalyzer, reason: Message) -> AnalysisResult:
     """The result of an analyzer that the plan says will not run."""
     skipped = reason.key == "core.skipped_by_command"
     return _without_result(item, "skipped" if skipped else "not_applicable", reason)
+
+
+def _too_many_starts() -> Message:
+    return Message(key="core.too_many_restarts", values={"n": MAX_STARTS})
 
 
 def _not_started(text: str) -> Message:

@@ -80,6 +80,8 @@ def lost_over(message: str, fault: WorkerFault, *, where: str, limit: str) -> Wo
     fix = "look at the end of the worker's log, which --debug shows"
     if fault.timed_out:
         fix = f"raise `{limit}`, or evaluate fewer rows with `data.max_rows`"
-    elif fault.reason.key == "core.worker_killed":
+    elif fault.reason.key == "core.memory_limit":
+        fix = "evaluate fewer rows with `data.max_rows`, or raise `limits.memory_gib`"
+    elif fault.reason.key in ("core.worker_killed", "core.worker_out_of_memory"):
         fix = "evaluate fewer rows with `data.max_rows`, or give the machine more memory"
     return WorkerError(message, where=where, found=fault.text(), fix=fix, details=fault.details)

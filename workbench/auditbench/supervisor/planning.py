@@ -11,11 +11,12 @@ from auditbench.config_checks import RECORD_FORMAT, file_problems, gate_problems
 from auditbench.config_file import LoadedConfig
 from auditbench.config_problems import nearest
 from auditbench.descriptions import AnalyzerDescription, CheckedPart
-from auditbench.errors import AuditbenchError, ConfigError, Problem
+from auditbench.errors import AuditbenchError, ConfigError, Problem, UntrustedModelError
 from auditbench.findings import Message
 from auditbench.record import validate
 from auditbench.registry import PluginEntry, find_entry, list_entry_points
-from auditbench.run import PluginFacts
+from auditbench.run import PluginFacts, ProgramFacts
+from auditbench.supervisor.watchdog import memory_limit
 from auditbench.supervisor.worker_pool import FIRST_PARTY, WorkerPool, group_of
 from auditbench.supervisor.worker_process import WorkerFault, no_event
 
@@ -27,6 +28,7 @@ class PlannedAnalyzer:
     Attributes:
         group: The worker it runs in.
         time_limit: Wall-clock seconds.
+        memory: Bytes that its worker may use; None for the limit of every worker.
         reason: Why it will not run; None when nothing known stands against it.
         description: None when it was left out by the command, since its plugin is then not loaded.
     """
@@ -35,6 +37,7 @@ class PlannedAnalyzer:
     group: str
     required: bool
     time_limit: float
+    memory: int | None = None
     reason: Message | None = None
     description: AnalyzerDescription | None = None
 
@@ -49,6 +52,7 @@ class Plan:
         renderers: The worker of each format.
         trains: Whether a `[train]` table is there to make a model that is missing.
         plugins: Everything that was loaded.
+        programs: Files whose code runs to open the model, each trusted by its sha256.
     """
 
     analyzers: tuple[PlannedAnalyzer, ...]
@@ -56,6 +60,7 @@ class Plan:
     renderers: Mapping[str, str]
     trains: bool
     plugins: tuple[PluginFacts, ...]
+    programs: tuple[ProgramFacts, ...] = ()
 
 
 def make_plan(
@@ -70,6 +75,7 @@ def make_plan(
 
     Raises:
         ConfigError: With everything that is wrong: names, parameters, gates, files, plugins.
+        UntrustedModelError: Nothing is wrong but that nobody vouched for the code that opening the model would run.
     """
     config = loaded.config
     entries = list_entry_points()
@@ -90,8 +96,11 @@ def make_plan(
         order = in_order(order, {name: item.after for name, item in described.items()})
     except ConfigError as error:
         problems += error.problems
+    untrusted = tuple(dict.fromkeys(problem for part in parts for problem in part.untrusted))
     if problems:
-        raise ConfigError(f"{loaded.path.name} is not valid", problems=tuple(dict.fromkeys(problems)))
+        raise ConfigError(f"{loaded.path.name} is not valid", problems=tuple(dict.fromkeys((*problems, *untrusted))))
+    if untrusted:
+        raise UntrustedModelError("opening this model would run code that is not trusted", problems=untrusted)
     planned = tuple(_planned(name, config, groups, described.get(name), left_out) for name in order)
     plugins = {plugin for part in parts for plugin in part.plugins}
     return Plan(
@@ -100,6 +109,7 @@ def make_plan(
         renderers=renderers,
         trains=config.train is not None and not (loaded.base / config.model.path).exists(),
         plugins=tuple(sorted(plugins, key=lambda plugin: plugin.name)),
+        programs=tuple(program for part in parts for program in part.programs),
     )
 
 
@@ -149,6 +159,7 @@ def _planned(
         group=groups.get(name, ""),
         required=table.required,
         time_limit=table.time_limit or config.limits.analyzer_seconds,
+        memory=None if table.memory_gib is None else memory_limit(table.memory_gib),
         reason=reason,
         description=description,
     )
@@ -227,10 +238,9 @@ def _ask(
 def _fault_problem(group: str, fault: WorkerFault) -> Problem:
     last = next((line for line in reversed(fault.details.splitlines()) if line.strip()), "")
     what = "did not answer in time" if fault.timed_out else "ended its process"
-    values = ", ".join(f"{key} {value}" for key, value in fault.reason.values.items())
     return Problem(
         message=f"the plugin {what} while it was loaded",
         where=group.removeprefix("plugin-"),
-        found="; ".join(part for part in (values, last[:200]) if part),
+        found="; ".join(part for part in (fault.text(), last[:200]) if part),
         fix="remove it from the config, or repair it",
     )

@@ -18,11 +18,12 @@ from auditbench.errors import AuditbenchError, EmptyDataError, ExitCode, RunWrit
 from auditbench.findings import Message
 from auditbench.interruption import Terminated
 from auditbench.listener import Listener
+from auditbench.manifest import RECORD
 from auditbench.provenance import package_versions, product_digest
 from auditbench.record import plain, validate
 from auditbench.run import AuditRun
 from auditbench.run_file import decode_run, encode_run
-from auditbench.store import RECORD, RunFolder
+from auditbench.store import RunFolder
 from auditbench.supervisor.analyzer_runs import AnalyzerRuns
 from auditbench.supervisor.opening import lost_over, open_in
 from auditbench.supervisor.planning import Plan, make_plan
@@ -240,7 +241,7 @@ class AuditSession:
                     plugins=further,
                     told=told,
                 )
-                told += answer["told"]
+                told += validate(tuple[str, ...], answer["told"], where="told")
                 warnings += [validate(Message, item, where="observer") for item in answer["warnings"]]
             except WorkerFault as fault:
                 warnings.append(_unheard(group, "WorkerError", fault.text()))
@@ -248,13 +249,21 @@ class AuditSession:
                 warnings.append(_unheard(group, type(error).__name__, sentence(error)))
             except (KeyError, TypeError) as error:
                 warnings.append(_unheard(group, "WorkerError", f"an answer without its parts: {error}"))
+            warnings += self._left_by(group)
         return tuple(warnings)
+
+    def _left_by(self, group: str) -> list[Message]:
+        """End the processes that renderers and observers of a group left running; what the record says of them."""
+        left = self._pool.worker(group).end_others() if self._pool.has(group) else 0
+        name = group.removeprefix("plugin-")
+        return [Message(key="core.processes_left", values={"analyzer": name, "n": left})] if left else []
 
     def _key(self, subject: OpenedSubject) -> dict[str, str]:
         """What every result depends on, by name. Analyzers add their own part; see `AnalyzerRuns`."""
         config = self._loaded.config
         tables = {
-            name: table.model_dump(mode="json") for name, table in (("model", config.model), ("data", config.data))
+            "model": config.model.model_dump(mode="json", exclude={"trust"}),
+            "data": config.data.model_dump(mode="json"),
         }
         cases = {"cases": config.report.cases, "raw_inputs": config.report.raw_inputs}
         return {
@@ -286,6 +295,8 @@ class AuditSession:
             words += [option, ",".join(values)] if values else []
         for override in self._loaded.overrides:
             words += ["--set", override]
+        for digest in self._loaded.trusted:
+            words += ["--trust-model", digest]
         words += ["--device", self._device] if self._device != "auto" else []
         return shlex.join(words)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any, TypeAlias
@@ -68,6 +69,9 @@ class LimitChanged:
 
 WorkerEvent: TypeAlias = Progress | ChunkFinished | StageStarted | StageFinished | LimitChanged
 
+_SPAN = 0.1
+_EVENTS_A_SPAN = 200
+
 _KINDS: dict[str, type[Any]] = {
     "progress": Progress,
     "chunk": ChunkFinished,
@@ -75,6 +79,32 @@ _KINDS: dict[str, type[Any]] = {
     "finished": StageFinished,
     "limit": LimitChanged,
 }
+
+
+class Pace:
+    """Lets a worker say no more than so much a second: whoever says more waits, since nobody reads on.
+
+    Args:
+        clock: Seconds from any start.
+        sleep: Waits so many seconds.
+    """
+
+    def __init__(
+        self, clock: Callable[[], float] = time.monotonic, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
+        self._clock = clock
+        self._sleep = sleep
+        self._begun = clock()
+        self._said = 0
+
+    def wait(self) -> None:
+        """Count an event; wait out the rest of a span in which there were too many."""
+        now = self._clock()
+        if now - self._begun >= _SPAN:
+            self._begun, self._said = now, 0
+        self._said += 1
+        if self._said > _EVENTS_A_SPAN:
+            self._sleep(self._begun + _SPAN - now)
 
 
 def read_event(message: Mapping[str, Any]) -> WorkerEvent:
@@ -86,6 +116,6 @@ def read_event(message: Mapping[str, Any]) -> WorkerEvent:
     """
     kind = _KINDS.get(str(message.get("event")))
     if kind is None:
-        raise WorkerError("expected a known event", found=str(message.get("event"))[:80], allowed=", ".join(_KINDS))
+        raise WorkerError("expected a known event", found=repr(message.get("event"))[:80], allowed=", ".join(_KINDS))
     event: WorkerEvent = validate(kind, dict(message), where="event")
     return event

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
+from auditbench.config import LimitsTable
 from auditbench.registry import PluginEntry
+from auditbench.supervisor.watchdog import memory_limit
 from auditbench.supervisor.worker_process import WorkerProcess
 
 FIRST_PARTY = "auditbench"
 MAX_STARTS = 9
+"""A group's worker is started so often, and then no more."""
 
 
 class WorkerPool:
@@ -17,10 +20,14 @@ class WorkerPool:
 
     Args:
         logs: Folder of their logs.
+        limits: What each may use and see; where no config is at hand, the defaults.
     """
 
-    def __init__(self, logs: Path) -> None:
+    def __init__(self, logs: Path, limits: LimitsTable | None = None) -> None:
+        limits = limits or LimitsTable()
         self._logs = logs
+        self._environment = limits.environment
+        self._memory = memory_limit(limits.memory_gib)
         self._workers: dict[str, WorkerProcess] = {}
         self._starts: Counter[str] = Counter()
 
@@ -31,7 +38,8 @@ class WorkerPool:
             self.drop(group)
             self._starts[group] += 1
             name = group if self._starts[group] == 1 else f"{group}-{self._starts[group]}"
-            worker = self._workers[group] = WorkerProcess(name, self._logs / f"worker-{name}.log")
+            log = self._logs / f"worker-{name}.log"
+            worker = self._workers[group] = WorkerProcess(name, log, environment=self._environment, memory=self._memory)
         return worker
 
     def has(self, group: str) -> bool:
@@ -48,19 +56,22 @@ class WorkerPool:
 
     def drop(self, group: str) -> None:
         """End the worker of a group at once."""
-        worker = self._workers.pop(group, None)
+        worker = self._workers.get(group)
         if worker is not None:
             worker.kill()
+            del self._workers[group]
 
     def stop(self) -> None:
         """Let every worker end by itself, then make sure."""
-        while self._workers:
-            self._workers.popitem()[1].stop()
+        for worker in list(self._workers.values()):
+            worker.stop()
+        self._workers.clear()
 
     def kill(self) -> None:
         """End every worker at once."""
-        while self._workers:
-            self._workers.popitem()[1].kill()
+        for worker in list(self._workers.values()):
+            worker.kill()
+        self._workers.clear()
 
 
 def group_of(entry: PluginEntry) -> str:

@@ -5,33 +5,31 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import secrets
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from auditbench.errors import AuditbenchError, RunFolderError, RunWriteError, WorkerError
 from auditbench.findings import Message
+from auditbench.machine_memory import GIB, kernel_kills
 from auditbench.messages import load_messages, merge_catalogues
-from auditbench.provenance import DISTRIBUTION, available_cpus
-from auditbench.supervisor.worker_events import WorkerEvent, read_event
+from auditbench.provenance import DISTRIBUTION
+from auditbench.supervisor.process_tree import ProcessTree
+from auditbench.supervisor.watchdog import bound_log, end_of_log, exceeds_memory
+from auditbench.supervisor.worker_environment import worker_environment
+from auditbench.supervisor.worker_events import Pace, WorkerEvent, read_event
 from auditbench.wire import Channel, error_from
 
 _TICK = 0.2
 _SEND_SECONDS = 60.0
 _LOG_TAIL = 4_000
-_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
-_FIXED = {
-    "PYTHONHASHSEED": "0",
-    "PYTHONFAULTHANDLER": "1",
-    "MPLBACKEND": "Agg",
-    "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
-    "NUMBA_DISABLE_JIT": "1",  # compiling shap's helpers takes longer than all that they do in an audit
-}
+_REAP_SECONDS = 10.0
 
 
 class WorkerFault(Exception):  # noqa: N818 - no error of the product: the supervisor turns it into a result
@@ -70,32 +68,41 @@ def sentence(error: AuditbenchError) -> str:
 
 
 class WorkerProcess:
-    """One worker, in a session and process group of its own.
+    """One worker below a keeper, in sessions of their own.
 
     Args:
         name: The group of plugins it works for; names its log.
         log: File that its standard output and error go to.
+        environment: Variables that it sees beside those that every worker sees.
+        memory: Bytes that it may use with all it started; it is ended when they use more. None sets no limit.
 
     Raises:
         WorkerFault: The system starts no more processes, or the log cannot be written.
     """
 
-    def __init__(self, name: str, log: Path) -> None:
+    def __init__(self, name: str, log: Path, *, environment: Sequence[str] = (), memory: int | None = None) -> None:
         self.name = name
+        self._memory = memory
         self._log = log
         self._ended = False
         self._numbers = itertools.count(1)
+        self._kernel_kills = kernel_kills()
+        mark = secrets.token_hex(16)
+        seen = worker_environment(os.environ, named=environment, mark=mark)
         with contextlib.ExitStack() as opened:
             try:
                 ours, theirs = socket.socketpair()
+                self._life, their_life = socket.socketpair()
                 opened.enter_context(ours)
-                with theirs:
-                    self._process = _started(theirs.fileno(), log)
+                opened.enter_context(self._life)
+                with theirs, their_life:
+                    self._process = _started((theirs.fileno(), their_life.fileno()), log, seen)
             except OSError as error:
                 raise WorkerFault(Message(key="core.no_process", values={"error": str(error.strerror)})) from error
             opened.pop_all()
         ours.settimeout(_SEND_SECONDS)
         self._channel = Channel(ours)
+        self._tree = ProcessTree(self._process.pid, mark)
 
     @property
     def alive(self) -> bool:
@@ -103,13 +110,20 @@ class WorkerProcess:
         return self._process.poll() is None
 
     def ask(
-        self, command: str, *, seconds: float, event: Callable[[WorkerEvent], float | None], **content: Any
+        self,
+        command: str,
+        *,
+        seconds: float,
+        event: Callable[[WorkerEvent], float | None],
+        memory: int | None = None,
+        **content: Any,
     ) -> dict[str, Any]:
         """Send a command and wait for its answer.
 
         Args:
-            seconds: Wall-clock limit; the process group is killed when it is passed.
+            seconds: Wall-clock limit; the worker is ended when it is passed.
             event: Called with each event before the answer; a number it returns is a new limit from now on.
+            memory: Instead of the worker's own limit, for this command.
 
         Raises:
             AuditbenchError: The worker answered with an error, or the question cannot be put; it goes on living.
@@ -119,40 +133,61 @@ class WorkerProcess:
         """
         number = next(self._numbers)
         deadline = time.monotonic() + seconds
-        limit = seconds
-        self._put({"kind": "command", "command": command, "number": number, **content})
+        limit, next_look, pace = seconds, 0.0, Pace()
+        memory = memory or self._memory
+        self._put({"kind": "command", "command": command, "number": number, "memory": memory, **content})
         while True:
-            message = self._receive(min(_TICK, max(0.0, deadline - time.monotonic())))
+            now = time.monotonic()
+            if now >= next_look:
+                self._look(memory)
+                next_look = now + _TICK
+            message = self._receive(min(_TICK, max(0.0, deadline - now)))
             if message is not None:
-                if message["kind"] == "event":
-                    changed = self._heard(message, event)
-                    if changed is not None:
-                        limit, deadline = changed, time.monotonic() + changed
-                else:
+                if message["kind"] != "event":
                     return self._answer(message, number)
+                pace.wait()
+                changed = self._heard(message, event)
+                if changed is not None:
+                    limit, deadline = changed, time.monotonic() + changed
             if time.monotonic() >= deadline:
                 self.kill()
                 reason = Message(key="core.timed_out", values={"seconds": limit})
                 raise WorkerFault(reason, timed_out=True, details=self._tail())
 
+    def end_others(self) -> int:
+        """End whatever the worker started and left running; how many processes that were."""
+        return self._tree.end_others()
+
     def stop(self, seconds: float = 2.0) -> None:
-        """Let the worker end by itself, then end whatever is left of its group."""
+        """Let the worker end by itself, then end whatever is left of what it started."""
+        self._tree.members()
         try:
-            self._channel.send({"kind": "command", "command": "stop", "number": next(self._numbers)})
+            self._channel.send({"kind": "command", "command": "stop", "number": next(self._numbers)}, seconds=seconds)
             self._process.wait(seconds)
         except (WorkerError, subprocess.TimeoutExpired):
             pass
         self.kill()
 
     def kill(self) -> None:
-        """End the process group at once and reap the worker; safe to call again."""
+        """End the worker with everything it started, and reap it; safe to call again, also after an interrupt."""
         if self._ended:
             return
-        self._ended = True
+        self._tree.end()
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(_REAP_SECONDS)
+        self._tree.end()
         self._channel.close()
+        self._life.close()
+        self._ended = True
+
+    def _look(self, memory: int | None) -> None:
+        """Keep the log within bounds, and end the worker if it uses too much memory."""
+        bound_log(self._log)
+        if memory is not None and exceeds_memory(self._tree, memory):
+            self.kill()
+            raise WorkerFault(Message(key="core.memory_limit", values={"gib": memory / GIB}), details=self._tail())
 
     def _put(self, command: dict[str, Any]) -> None:
         try:
@@ -193,8 +228,8 @@ class WorkerProcess:
     def _answer(self, message: dict[str, Any], number: int) -> dict[str, Any]:
         if message["kind"] == "error" and message.get("number") == number:
             try:
-                error = error_from({"details": message.get("details"), **message["error"]})
-            except (KeyError, TypeError, AttributeError) as malformed:
+                error = error_from(message["error"])
+            except (WorkerError, KeyError) as malformed:
                 raise self._garbled(WorkerError("an error without its parts")) from malformed
             raise error
         if message["kind"] != "answer" or message.get("number") != number:
@@ -208,42 +243,35 @@ class WorkerProcess:
     def _died(self) -> WorkerFault:
         """The fault of a worker whose end of the line is closed; one that only closed it is ended."""
         try:
-            status = self._process.wait(1.0)
+            status = self._process.wait(_TICK * 5)
         except subprocess.TimeoutExpired:
             return self._garbled(WorkerError("the worker closed its line"))
         self.kill()
-        return WorkerFault(_end_of(status), details=self._tail())
+        return WorkerFault(self._end_of(status), details=self._tail())
+
+    def _end_of(self, status: int) -> Message:
+        """What ended the worker, from its wait status."""
+        if status == -signal.SIGKILL:
+            killed = kernel_kills()
+            by_kernel = killed is not None and self._kernel_kills is not None and killed > self._kernel_kills
+            return Message(key="core.worker_out_of_memory" if by_kernel else "core.worker_killed")
+        if status < 0:
+            names = {int(number): number.name for number in signal.Signals}
+            return Message(key="core.worker_signal", values={"signal": names.get(-status, f"signal {-status}")})
+        return Message(key="core.worker_exited", values={"status": status})
 
     def _tail(self) -> str:
-        try:
-            return self._log.read_bytes()[-_LOG_TAIL:].decode("utf-8", "replace")
-        except OSError:
-            return ""
+        return end_of_log(self._log, _LOG_TAIL)
 
 
-def _started(descriptor: int, log: Path) -> subprocess.Popen[bytes]:
+def _started(descriptors: tuple[int, int], log: Path, environment: dict[str, str]) -> subprocess.Popen[bytes]:
     with log.open("ab") as output:
         return subprocess.Popen(
-            [sys.executable, "-P", "-m", "auditbench.worker", str(descriptor)],
+            [sys.executable, "-P", "-m", "auditbench.worker", *map(str, descriptors)],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            pass_fds=(descriptor,),
+            pass_fds=descriptors,
             start_new_session=True,
-            env=_environment(),
+            env=environment,
         )
-
-
-def _end_of(status: int) -> Message:
-    if status == -signal.SIGKILL:
-        return Message(key="core.worker_killed")
-    if status < 0:
-        names = {int(number): number.name for number in signal.Signals}
-        return Message(key="core.worker_signal", values={"signal": names.get(-status, f"signal {-status}")})
-    return Message(key="core.worker_exited", values={"status": status})
-
-
-def _environment() -> dict[str, str]:
-    """The environment of a worker: ours, with what decides whether two runs give equal bits."""
-    threads = dict.fromkeys(_THREADS, str(available_cpus()))
-    return {**threads, **_FIXED, **os.environ, "PYTHONHASHSEED": "0"}

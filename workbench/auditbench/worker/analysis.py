@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import json
+import importlib
 import re
-import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from auditbench.contracts import Analyzer, Needs
 from auditbench.errors import AnalyzerNotPossible, ResultError
 from auditbench.findings import Message
+from auditbench.models.out_of_memory import bytes_needed, is_out_of_memory
 from auditbench.record import plain, validate
 from auditbench.registry import missing_packages
 from auditbench.results import AnalysisResult, Status
 from auditbench.worker.array_store import checked, describe_array, read_only_array, with_stored
-from auditbench.worker.process_state import undisturbed_process
+from auditbench.worker.determinism import named_operations
+from auditbench.worker.guard import guarded
+from auditbench.worker.raised import text_of, trace_of
+from auditbench.worker.subject_state import OUTPUTS
 
 if TYPE_CHECKING:
     from auditbench.arrays import Array
@@ -24,7 +31,6 @@ if TYPE_CHECKING:
     from auditbench.registry import Provided, Registry
 
 _TEXT = 300
-_TRACE = 20_000
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{6,}")
 _FOLDERS = re.compile(r"(?<![\w.])/(?:[^\s/'\"]+/)+")
 
@@ -35,24 +41,42 @@ class Outcome:
 
     Attributes:
         details: Trace of what it raised; empty when it raised nothing.
-        changed: Settings of the process that it left changed and that were put back.
+        changed: Settings, functions and classes that it left changed and that were put back.
+        stuck: What it left changed or running and what cannot be put back, or could not be looked at.
+        subject_changes: Kinds of state of model and data that it changed: the subject has to be opened again.
+        guard_seconds: What looking for all this cost.
+        not_repeatable: Operations that it used and that give other bits from run to run.
     """
 
     result: AnalysisResult
     details: str = ""
     changed: tuple[str, ...] = ()
+    stuck: tuple[str, ...] = ()
+    subject_changes: tuple[str, ...] = ()
+    guard_seconds: float = 0.0
+    not_repeatable: tuple[str, ...] = ()
 
-    def warnings(self, model_changes: str) -> tuple[Message, ...]:
+    @property
+    def restart(self) -> bool:
+        """Whether the next analyzer needs another process."""
+        return bool(self.stuck) or OUTPUTS in self.subject_changes
+
+    def warnings(self, *, own_process: bool = True) -> tuple[Message, ...]:
         """What the run should say about an analyzer that did not leave everything as it found it.
 
         Args:
-            model_changes: What of the model it changed, in words; empty when nothing.
+            own_process: Whether the process is a worker, which is started again where something cannot be put back.
         """
-        found = {"core.process_changed": ", ".join(self.changed), "core.model_changed": model_changes}
+        name = self.result.analyzer
+        stuck = "core.process_not_restored" if own_process else "core.process_left_changed"
+        found = {
+            "core.process_changed": self.changed,
+            stuck: self.stuck,
+            "core.model_changed": self.subject_changes,
+            "core.not_repeatable": self.not_repeatable,
+        }
         return tuple(
-            Message(key=key, values={"analyzer": self.result.analyzer, "what": what})
-            for key, what in found.items()
-            if what
+            Message(key=key, values={"analyzer": name, "what": ", ".join(what)}) for key, what in found.items() if what
         )
 
 
@@ -64,14 +88,18 @@ def run_analyzer(
     required: bool = True,
     parameters: Mapping[str, Any] | None = None,
     store: Callable[[str, Any], Array] | None = None,
+    subject_changes: Callable[[], tuple[str, ...]] | None = None,
+    own_process: bool = True,
 ) -> Outcome:
     """Run one analyzer. Whatever it raises becomes a result that says so; only KeyboardInterrupt passes.
 
-    Flags and generators of the process are put back afterwards.
+    Code, settings and generators of the process are put back before the result is looked at.
 
     Args:
         parameters: The analyzer's parameters with defaults written out, as the record shows them.
         store: Replaces the arrays of the result; without it they stay in memory, read-only.
+        subject_changes: Says what of model and data is other than before; asked once the process is as before.
+        own_process: Whether the process works for the audit alone; otherwise its threads and files may be others'.
     """
     analyzer = provided.record
     base = AnalysisResult(
@@ -83,9 +111,25 @@ def run_analyzer(
     )
     if (reason := unmet_need(analyzer.needs, context)) is not None:
         return Outcome(result=_without_result(base, "not_applicable", reason))
-    with undisturbed_process() as changed:
-        outcome = _tried(analyzer, context, registry, base, store)
-    return dataclasses.replace(outcome, changed=tuple(changed))
+    _import_packages(analyzer.needs)
+    with (
+        named_operations() as operations,
+        guarded((context.model.module, context.model.encoder), own_process=own_process) as traces,
+    ):
+        call = _called(analyzer, context, registry)
+    started = perf_counter()
+    changes = _subject_changes(subject_changes, traces.stuck)
+    spent = traces.seconds + perf_counter() - started
+    result, details = _settled(call, base, store)
+    return Outcome(
+        result=result,
+        details=details,
+        changed=tuple(traces.changed),
+        stuck=tuple(traces.stuck),
+        subject_changes=changes,
+        guard_seconds=spent,
+        not_repeatable=tuple(sorted(operations)),
+    )
 
 
 def rerun(
@@ -151,30 +195,62 @@ def presentable(text: str) -> str:
     return line if len(line) <= _TEXT else f"{line[: _TEXT - 1]}…"
 
 
-def _tried(
-    analyzer: Analyzer,
-    context: AuditContext,
-    registry: Registry,
-    base: AnalysisResult,
-    store: Callable[[str, Any], Array] | None,
-) -> Outcome:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Call:
+    """What an analyzer returned, or raised."""
+
+    returned: Any = None
+    error: BaseException | None = None
+
+
+def _import_packages(needs: Needs) -> None:
+    """Import what an analyzer says it needs: libraries set up the process when they come in, and that is no fault of it.
+    What cannot be imported it will find out itself.
+    """
+    for package in needs.packages:
+        with contextlib.suppress(Exception, SystemExit):
+            importlib.import_module(package)
+
+
+def _called(analyzer: Analyzer, context: AuditContext, registry: Registry) -> _Call:
     try:
         seed_everything(context)
-        returned = registry.hook.auditbench_run_analyzer(analyzer=analyzer, context=context)
-        return Outcome(result=_completed(returned, base, store))
+        return _Call(returned=registry.hook.auditbench_run_analyzer(analyzer=analyzer, context=context))
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - also SystemExit: a plugin must not end the audit
+        return _Call(error=error)
+
+
+def _settled(
+    call: _Call, base: AnalysisResult, store: Callable[[str, Any], Array] | None
+) -> tuple[AnalysisResult, str]:
+    """The result of a call, complete and checked or saying why it is not, and the trace of what was raised."""
+    try:
+        if call.error is not None:
+            raise call.error
+        return _completed(call.returned, base, store), ""
     except AnalyzerNotPossible as error:
-        return Outcome(result=_without_result(base, "not_applicable", _said("core.not_possible", error)))
+        return _without_result(base, "not_applicable", _said("core.not_possible", error)), ""
     except KeyboardInterrupt:
         raise
     except ResultError as error:
         problem = error.problems[0]
         text = "; ".join(part for part in (problem.where, problem.message, problem.found) if part)
         reason = Message(key="core.invalid_result", values={"error": presentable(text)})
-        return Outcome(result=_without_result(base, "failed", reason), details=_trace(error))
-    except BaseException as error:  # noqa: BLE001 - also SystemExit: a plugin must not end the audit
-        return Outcome(
-            result=_without_result(base, "failed", _said("core.analyzer_raised", error)), details=_trace(error)
-        )
+        return _without_result(base, "failed", reason), trace_of(error)
+    except BaseException as error:  # noqa: BLE001 - as above
+        reason = _memory_ran_out(error) if is_out_of_memory(error) else _said("core.analyzer_raised", error)
+        return _without_result(base, "failed", reason), trace_of(error)
+
+
+def _subject_changes(look: Callable[[], tuple[str, ...]] | None, stuck: list[str]) -> tuple[str, ...]:
+    """What of model and data is other now; a look that fails is what could not be put back."""
+    try:
+        return () if look is None else look()
+    except Exception as error:  # noqa: BLE001 - a model that was changed may raise anything, and a result must not be lost
+        stuck.append(f"the model (looking raised {type(error).__name__})")
+        return ()
 
 
 def _completed(returned: Any, base: AnalysisResult, store: Callable[[str, Any], Array] | None) -> AnalysisResult:
@@ -194,8 +270,10 @@ def _check_form(result: AnalysisResult) -> None:
     """
     from auditbench.errors import RecordError
 
+    document = plain(result)
     try:
-        validate(AnalysisResult, plain(result), where="result")
+        validate(AnalysisResult, document, where="result")
+        json.dumps(document, allow_nan=False)
     except RecordError as error:
         raise ResultError("a block is not what it should be", problems=error.problems) from error
     except (TypeError, ValueError) as error:
@@ -207,12 +285,13 @@ def _without_result(base: AnalysisResult, status: Status, reason: Message) -> An
 
 
 def _said(key: str, error: BaseException) -> Message:
-    return Message(key=key, values={"type": type(error).__name__, "error": presentable(str(error))})
+    return Message(key=key, values={"type": presentable(type(error).__name__), "error": presentable(text_of(error))})
+
+
+def _memory_ran_out(error: BaseException) -> Message:
+    said = _said("core.out_of_memory", error)
+    return Message(key=said.key, values={**said.values, "needed": bytes_needed(error)})
 
 
 def _not_for(what: str, found: str, allowed: tuple[str, ...]) -> Message:
     return Message(key=f"core.not_applicable_{what}", values={"found": found, "allowed": ", ".join(allowed)})
-
-
-def _trace(error: BaseException) -> str:
-    return "".join(traceback.format_exception(error))[-_TRACE:]

@@ -13,8 +13,10 @@ import numpy as np
 
 from auditbench.arrays import Array, StoredArray
 from auditbench.errors import ResultError
+from auditbench.manifest import ARRAYS
 from auditbench.results import AnalysisResult, Attribution, ImageOverlay
-from auditbench.store import ARRAYS, CHUNKS, file_part, write_atomic
+from auditbench.store import CHUNKS, file_part, write_atomic
+from auditbench.worker.result_size import check_size
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -31,12 +33,14 @@ _MAY_BE_UNDEFINED = frozenset({"player_values"})
 
 
 def checked(result: AnalysisResult) -> AnalysisResult:
-    """The same result with numpy scalars as Python's numbers and every array known to be finite numbers.
+    """The same result with numpy scalars as Python's numbers and every array in memory and known to be finite numbers.
 
     Raises:
-        ResultError: An array is no numpy array of numbers, is not finite, or two blocks of a kind share a name.
+        ResultError: It holds too much, an array is no numpy array of numbers, is not finite, or cannot be read, or two
+            blocks of a kind share a name.
     """
-    plain: AnalysisResult = _without_scalars(result)
+    check_size(result)
+    plain: AnalysisResult = with_stored(_without_scalars(result), _in_memory)
     for kind in _BLOCKS:
         names = [block.name for block in getattr(plain, kind)]
         if len(set(names)) < len(names):
@@ -61,7 +65,7 @@ def with_stored(result: AnalysisResult, store: Callable[[str, Any], Array]) -> A
             arrays = {
                 field: store("/".join(map(file_part, (result.analyzer, kind, block.name, field))), array)
                 for field in ARRAY_FIELDS[type(block)]
-                if isinstance(array := getattr(block, field), np.ndarray)
+                if isinstance(array := getattr(block, field), (np.ndarray, StoredArray))
             }
             blocks.append(dataclasses.replace(block, **arrays))
         changes[kind] = tuple(blocks)
@@ -137,6 +141,16 @@ class FileChunks:
         self._saved({"step": step, "chunk": chunk, "file": file, "sha256": digest})
 
 
+def _in_memory(name: str, array: Any) -> Any:
+    """An array that another analyzer's result brought along, read: where its file is, is not for an analyzer to say."""
+    if not isinstance(array, StoredArray):
+        return array
+    try:
+        return np.asarray(array)
+    except (OSError, ValueError, EOFError) as error:
+        raise ResultError("a stored array cannot be read", where=name, found=str(error)[:200]) from error
+
+
 def _npy(array: Any) -> bytes:
     buffer = io.BytesIO()
     np.save(buffer, np.ascontiguousarray(array), allow_pickle=False)
@@ -144,7 +158,7 @@ def _npy(array: Any) -> bytes:
 
 
 def _check_array(array: Any, where: str, *, nan: bool) -> None:
-    if array is None or isinstance(array, StoredArray):
+    if array is None:
         return
     if not isinstance(array, np.ndarray):
         raise ResultError("expected a numpy array", where=where, found=type(array).__name__)

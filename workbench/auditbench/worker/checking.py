@@ -17,6 +17,8 @@ from auditbench.descriptions import AnalyzerDescription, CheckedPart, PluginDesc
 from auditbench.digests import digest_of
 from auditbench.errors import AuditbenchError, ConfigError, EmptyDataError, PluginError, Problem, UnknownPluginError
 from auditbench.models.architectures import BUILT_IN as ARCHITECTURES
+from auditbench.models.formats import FORMATS
+from auditbench.models.inspection import Inspection, inspect_model
 from auditbench.provenance import required_versions
 from auditbench.registry import (
     PluginEntry,
@@ -28,7 +30,6 @@ from auditbench.registry import (
 )
 from auditbench.run import PluginFacts
 
-MODEL_FORMATS = ("bundle",)
 _KINDS = {
     "Renderer": "renderer",
     "ModelLoader": "model format",
@@ -128,13 +129,19 @@ def check_part(
             missing = missing_dependency(provided_renderer.record.needs, provided_renderer.origin, "report.formats")
             if missing is not None:
                 raise missing
+    inspection = Inspection()
     if foundation is not None:
         _check_foundation(config, registry, problems)
+        if config.model.format in FORMATS:
+            inspection = inspect_model(config.model, foundation)
+            problems += inspection.problems
         _check_data(config, foundation, registry, problems)
     return CheckedPart(
         analyzers=tuple(described),
         plugins=tuple(entry.facts() for entry in registry.loaded),
         problems=tuple(problems),
+        untrusted=inspection.untrusted,
+        programs=inspection.programs,
     )
 
 
@@ -188,22 +195,29 @@ def _validated(model: Any, parameters: Mapping[str, Any], where: str) -> tuple[A
 
 
 def _check_foundation(config: AuditConfig, registry: Registry, problems: list[Problem]) -> None:
-    if config.model.format not in MODEL_FORMATS:
+    model = config.model
+    if model.format not in FORMATS:
         with _Collected(problems):
-            _known(config.model.format, MODEL_FORMATS, registry.model_loader, "model.format", "model format")
+            _known(model.format, FORMATS, registry.model_loader, "model.format", "model format")
+    if FORMATS.get(model.format) == "weights" and model.architecture is not None:
+        with _Collected(problems):
+            _check_architecture(model.architecture, model.parameters, registry, table="model")
     if config.data.dataset is not None and config.data.dataset not in (names := [item.name for item in DATA_SETS]):
         with _Collected(problems):
             _known(config.data.dataset, names, registry.dataset_loader, "data.dataset", "data set")
     if config.train is None:
         return
     with _Collected(problems):
-        built_in = {item.name: item for item in ARCHITECTURES}
-        name = config.train.architecture
-        if name in built_in:
-            params = built_in[name].Params
-        else:
-            params = _known(name, built_in, registry.architecture, "train.architecture", "architecture").Params
-        _validated(params, config.train.parameters, "train.parameters")
+        _check_architecture(config.train.architecture, config.train.parameters, registry, table="train")
+
+
+def _check_architecture(name: str, parameters: Mapping[str, Any], registry: Registry, *, table: str) -> None:
+    built_in = {item.name: item for item in ARCHITECTURES}
+    if name in built_in:
+        params = built_in[name].Params
+    else:
+        params = _known(name, built_in, registry.architecture, f"{table}.architecture", "architecture").Params
+    _validated(params, parameters, f"{table}.parameters")
 
 
 def _check_data(config: AuditConfig, base: Path, registry: Registry, problems: list[Problem]) -> None:

@@ -1,14 +1,22 @@
-"""The flags and thread counts that decide whether two runs give equal bits."""
+"""The flags and thread counts that decide whether two runs give equal bits, and the operations that do not all the same."""
 
 from __future__ import annotations
 
 import os
+import re
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from auditbench.provenance import available_cpus
 from auditbench.worker.process_state import undisturbed_process
+
+_NOT_REPEATABLE = (
+    r"(\S+) does not have a deterministic implementation",
+    r"(.{1,60}) defaults to a non-deterministic algorithm",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +40,7 @@ class Environment:
 def make_deterministic() -> Environment:
     """Set torch to repeatable algorithms and one thread count, from affinity and control group.
 
-    An operation that has no repeatable form on a GPU warns instead of failing; the warning stands in the worker's log.
+    An operation that has no repeatable form warns instead of failing; see `named_operations`.
     """
     import torch
 
@@ -59,6 +67,29 @@ def thread_count(wanted: str) -> int:
     """
     first = wanted.partition(",")[0].strip()
     return (int(first) if first.isascii() and first.isdigit() else 0) or available_cpus()
+
+
+@contextmanager
+def named_operations() -> Iterator[set[str]]:
+    """Hear what torch says of operations that have no repeatable form; its warnings still go where they went.
+
+    Code that silences all warnings while it computes is not heard.
+
+    Yields:
+        Names of such operations that the block used, complete once it is over.
+    """
+    found: set[str] = set()
+    with warnings.catch_warnings():
+        for pattern in _NOT_REPEATABLE:
+            warnings.filterwarnings("always", message=pattern)
+        show = warnings.showwarning
+
+        def hear(message: Warning | str, *rest: Any, **named: Any) -> None:
+            found.update(match[1] for pattern in _NOT_REPEATABLE if (match := re.match(pattern, str(message))))
+            show(message, *rest, **named)
+
+        warnings.showwarning = hear
+        yield found
 
 
 @contextmanager

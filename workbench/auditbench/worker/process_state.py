@@ -1,83 +1,85 @@
-"""Settings of the process that decide what the next analyzer computes, and putting them back."""
+"""Settings and generators of the process: what an analyzer changes is put back behind it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
+
+from auditbench.worker.interpreter_settings import interpreter_settings
+from auditbench.worker.settings import Setting, put_back, read
+from auditbench.worker.system_settings import system_settings
+from auditbench.worker.torch_settings import numpy_settings, torch_settings
 
 _Access: TypeAlias = tuple[Callable[[], Any], Callable[[Any], object]]
 
-_UNREADABLE = object()
-_MODULE_HOOKS = (
-    "_global_backward_pre_hooks",
-    "_global_backward_hooks",
-    "_global_forward_pre_hooks",
-    "_global_forward_hooks",
-    "_global_forward_hooks_always_called",
-    "_global_forward_hooks_with_kwargs",
-    "_global_buffer_registration_hooks",
-    "_global_module_registration_hooks",
-    "_global_parameter_registration_hooks",
-)
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changes:
+    """What a block changed; complete once the block is over.
+
+    Attributes:
+        changed: In words, what was other than before.
+        stuck: What of it still is, because it cannot be put back.
+    """
+
+    changed: list[str] = field(default_factory=list)
+    stuck: list[str] = field(default_factory=list)
+
+    def add(self, found: tuple[list[str], list[str]]) -> None:
+        """Take what one look found: what was other, and what still is."""
+        self.changed.extend(name for name in found[0] if name not in self.changed)
+        self.stuck.extend(name for name in found[1] if name not in self.stuck)
 
 
 @contextmanager
-def undisturbed_process() -> Iterator[list[str]]:
-    """Put flags, threads and every global generator back after the block.
+def undisturbed_process() -> Iterator[Changes]:
+    """Put settings and every global generator back after the block.
 
     Yields:
-        Names of the settings that the block left changed, complete once it is over. Generators are put back as well
-        and not named: drawing from them is no fault.
+        The settings that the block left changed. Generators are put back as well and not named: drawing from them is no
+        fault.
     """
-    changed: list[str] = []
-    settings, generators = _settings(), _generators()
-    before = {name: _read(get) for name, (get, _) in settings.items()}
-    states = [get() for get, _ in generators]
+    changes = Changes()
+    before = ProcessState()
     try:
-        yield changed
+        yield changes
     finally:
-        for (_, put), state in zip(generators, states, strict=True):
-            put(state)
-        for name, (get, put) in settings.items():
-            if _read(get) != before[name]:
-                changed.append(name)
-                if before[name] is not _UNREADABLE:
-                    put(before[name])
+        changes.add(before.put_back())
 
 
-def _read(get: Callable[[], Any]) -> Any:
-    """The value of a setting, if it has one: torch refuses to read what was set through two of its interfaces, and a
-    working directory can have been removed.
+class ProcessState:
+    """Settings and generators of the process at one moment.
+
+    Attributes:
+        settings: In the order in which they are put back.
     """
-    try:
-        return get()
-    except (RuntimeError, OSError):
-        return _UNREADABLE
+
+    def __init__(self) -> None:
+        self.settings = _settings()
+        self._values = read(self.settings)
+        self._generators = _generators()
+        self._states = [get() for get, _ in self._generators]
+
+    def put_back(self) -> tuple[list[str], list[str]]:
+        """Put everything back.
+
+        Returns:
+            Names of the settings that differed, and of those that still do.
+        """
+        changed, stuck = put_back(self.settings, self._values)
+        try:
+            for (_, put), state in zip(self._generators, self._states, strict=True):
+                put(state)
+        except Exception:  # noqa: BLE001 - a plugin can put anything in the place of a generator
+            stuck.append("random numbers")
+        return changed, stuck
 
 
-def _settings() -> dict[str, _Access]:
-    import os
-
-    import numpy as np
-    import torch
-
-    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
-    return {
-        "default dtype": (torch.get_default_dtype, torch.set_default_dtype),
-        "default device": (torch.get_default_device, _set_default_device),
-        "gradient mode": (torch.is_grad_enabled, torch.set_grad_enabled),
-        "deterministic algorithms": (_deterministic, _set_deterministic),
-        "cuDNN benchmark": _attribute(cudnn, "benchmark"),
-        "cuDNN determinism": _attribute(cudnn, "deterministic"),
-        "cuDNN TF32": _attribute(cudnn, "allow_tf32"),
-        "matmul TF32": _attribute(matmul, "allow_tf32"),
-        "threads": (torch.get_num_threads, torch.set_num_threads),
-        "anomaly detection": (torch.is_anomaly_enabled, torch.autograd.set_detect_anomaly),
-        "hooks of all modules": (_module_hooks, _set_module_hooks),
-        "numpy error handling": (np.geterr, lambda found: np.seterr(**found)),
-        "working directory": (os.getcwd, os.chdir),
-    }
+def _settings() -> list[Setting]:
+    """In the order in which they are put back: what sees every function of torch before what torch's setters set."""
+    return [*torch_settings(), *numpy_settings(), *system_settings(), *interpreter_settings()]
 
 
 def _generators() -> list[_Access]:
@@ -86,49 +88,13 @@ def _generators() -> list[_Access]:
     import numpy as np
     import torch
 
+    mtrand: Any = np.random
     found: list[_Access] = [
         (random.getstate, random.setstate),
+        (mtrand.get_bit_generator, mtrand.set_bit_generator),
         (np.random.get_state, np.random.set_state),
         (torch.get_rng_state, torch.set_rng_state),
     ]
     if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         found.append((torch.cuda.get_rng_state_all, torch.cuda.set_rng_state_all))
     return found
-
-
-def _attribute(owner: Any, name: str) -> _Access:
-    return lambda: getattr(owner, name), lambda value: setattr(owner, name, value)
-
-
-def _set_default_device(device: Any) -> None:
-    import torch
-
-    torch.set_default_device(None if device == torch.device("cpu") else device)
-
-
-def _deterministic() -> tuple[bool, bool]:
-    import torch
-
-    return torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
-
-
-def _set_deterministic(found: tuple[bool, bool]) -> None:
-    import torch
-
-    torch.use_deterministic_algorithms(found[0], warn_only=found[1])
-
-
-def _module_hooks() -> dict[str, dict[int, Any]]:
-    """The hooks that torch calls for every module, by kind."""
-    from torch.nn.modules import module
-
-    return {kind: dict(getattr(module, kind)) for kind in _MODULE_HOOKS if hasattr(module, kind)}
-
-
-def _set_module_hooks(found: dict[str, dict[int, Any]]) -> None:
-    from torch.nn.modules import module
-
-    for kind, hooks in found.items():
-        kept = getattr(module, kind)
-        kept.clear()
-        kept.update(hooks)

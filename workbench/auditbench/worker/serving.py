@@ -12,16 +12,18 @@ import os
 import queue
 import signal
 import socket
+import sys
 import threading
 import time
-import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from auditbench.config import AuditConfig
 from auditbench.contracts import RenderOptions
-from auditbench.errors import AuditbenchError, PluginError
+from auditbench.descriptions import batch_use
+from auditbench.errors import AuditbenchError, PluginError, WorkerError
+from auditbench.models.out_of_memory import is_out_of_memory
 from auditbench.record import bind_arrays, plain, validate
 from auditbench.registry import Registry, missing_dependency
 from auditbench.results import AnalysisResult
@@ -29,13 +31,14 @@ from auditbench.run_file import decode_run
 from auditbench.store import is_report_name
 from auditbench.wire import Channel, error_document
 from auditbench.worker.checking import check_part, code_of_plugins, describe_plugin, parameters_in
+from auditbench.worker.memory_limit import limited_memory
+from auditbench.worker.raised import text_of, trace_of
 
 if TYPE_CHECKING:
     from auditbench.context import AuditContext
     from auditbench.worker.subject_opening import Subject
 
 _EVENT_SECONDS = 0.1
-_TRACE = 20_000
 
 
 def main(descriptor: int) -> None:
@@ -44,12 +47,15 @@ def main(descriptor: int) -> None:
     channel = Channel(socket.socket(fileno=descriptor))
     commands: queue.Queue[dict[str, Any]] = queue.Queue()
     threading.Thread(target=_listen, args=(channel, commands), daemon=True).start()
-    worker = Worker(channel.send)
+    worker, own = Worker(channel.send), os.getpid()
     while True:
         message = commands.get()
         if message["command"] == "stop":
             return
-        channel.send(worker.answer(message))
+        answer = worker.answer(message)
+        if os.getpid() != own:
+            os._exit(0)  # a copy that an analyzer forked and let return
+        _send_answer(channel, answer)
 
 
 class Worker:
@@ -66,6 +72,7 @@ class Worker:
         self._config: AuditConfig | None = None
         self._open_again: Callable[[], Subject] | None = None
         self._last_event = 0.0
+        self._done_step = ("", "")
         self._commands: dict[str, Callable[..., dict[str, Any]]] = {
             "describe": self._describe,
             "check": self._check,
@@ -79,21 +86,24 @@ class Worker:
     def answer(self, message: dict[str, Any]) -> dict[str, Any]:
         """Carry out one command; what it raises is the answer."""
         number = message["number"]
-        content = {key: value for key, value in message.items() if key not in ("kind", "command", "number")}
+        content = {key: value for key, value in message.items() if key not in ("kind", "command", "number", "memory")}
         try:
-            return {"kind": "answer", "number": number, **self._commands[message["command"]](**content)}
+            with limited_memory(message.get("memory"), self._device_for(content)):
+                return {"kind": "answer", "number": number, **self._commands[message["command"]](**content)}
         except BaseException as error:  # noqa: BLE001 - the supervisor must hear of everything, SystemExit too
-            traceback.print_exc()
-            unknown = AuditbenchError(f"{type(error).__name__}: {error}"[:500])
-            told = error if isinstance(error, AuditbenchError) else unknown
-            told.details = told.details or _trace(error)
+            sys.stderr.write(trace_of(error))
+            told = error if isinstance(error, AuditbenchError) else _unforeseen(error)
+            told.details = told.details or trace_of(error)
             return {"kind": "error", "number": number, "error": error_document(told)}
 
     def progress(self, analyzer: str, step: str, done: int, total: int) -> None:
-        """Tell the supervisor how far an analyzer is; at most ten times a second."""
+        """Tell the supervisor how far an analyzer is; at most ten times a second, and once when a step is done."""
         now = time.monotonic()
-        if now - self._last_event >= _EVENT_SECONDS or done == total:
+        last = done == total and self._done_step != (analyzer, step)
+        if now - self._last_event >= _EVENT_SECONDS or last:
             self._last_event = now
+            if last:
+                self._done_step = (analyzer, step)
             self._send(
                 {"kind": "event", "event": "progress", "name": analyzer, "step": step, "done": done, "total": total}
             )
@@ -171,14 +181,17 @@ class Worker:
             required=required,
             parameters=parameters,
             store=lambda name, array: write_array(home, name, array),
+            subject_changes=subject.changes,
         )
-        changed = subject.changes()
-        if changed:
+        if outcome.subject_changes:
             self._subject = None
         return {
             "result": plain(outcome.result),
             "details": outcome.details,
-            "warnings": plain(list(outcome.warnings(changed))),
+            "warnings": plain(list(outcome.warnings())),
+            "restart": outcome.restart,
+            "guard_seconds": outcome.guard_seconds,
+            "batch": plain(batch_use(context.model.batch)),
         }
 
     def _render(self, renderer: str, folder: str, language: str, record: str) -> dict[str, Any]:
@@ -210,13 +223,37 @@ class Worker:
             self._subject = self._open_again()
         return self._subject
 
+    def _device_for(self, content: Mapping[str, Any]) -> str:
+        """The device that a command works on: the one it names, that of the opened subject, or the processor."""
+        wanted = content.get("device")
+        if wanted is not None:
+            from auditbench.worker.subject_opening import resolve_device
+
+            return resolve_device(wanted)
+        return "cpu" if self._subject is None else self._subject.model.device
+
     def _stage(self, state: str, name: str, **content: Any) -> None:
         """Tell the supervisor that a stage of opening starts, goes on or ends."""
         self._send({"kind": "event", "event": state, "name": name, **content})
 
 
-def _trace(error: BaseException) -> str:
-    return "".join(traceback.format_exception(error))[-_TRACE:]
+def _unforeseen(error: BaseException) -> AuditbenchError:
+    """What the supervisor is told of an error that is not ours; of one about memory, with the way on."""
+    text = f"{type(error).__name__}: {text_of(error)}"[:500]
+    if not is_out_of_memory(error):
+        return AuditbenchError(text)
+    fix = "evaluate fewer rows with `data.max_rows`, or raise `limits.memory_gib`"
+    return WorkerError("memory ran out", found=text, fix=fix)
+
+
+def _send_answer(channel: Channel, answer: dict[str, Any]) -> None:
+    """Send an answer; of one that no message can hold, why."""
+    try:
+        channel.send(answer)
+    except WorkerError as error:
+        if isinstance(error.__cause__, OSError):
+            raise
+        channel.send({"kind": "error", "number": answer["number"], "error": error_document(error)})
 
 
 def _listen(channel: Channel, commands: queue.Queue[dict[str, Any]]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,11 +20,13 @@ from auditbench.data import build_evaluation, open_source
 from auditbench.descriptions import TrainedModel
 from auditbench.errors import EmptyDataError, ModelError
 from auditbench.models.architectures import BUILT_IN as ARCHITECTURES
+from auditbench.models.formats import FORMATS, ModelRequest
+from auditbench.models.loading import load_model
 from auditbench.models.threads import suitable_threads
 from auditbench.record import plain
 from auditbench.worker.cases import ChosenCases, choose_cases
 from auditbench.worker.read_only import read_only, read_only_data
-from auditbench.worker.state_guard import model_state
+from auditbench.worker.subject_state import SubjectState, subject_state
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -32,6 +36,10 @@ if TYPE_CHECKING:
     from auditbench.models import Architecture, ModelUnderTest
     from auditbench.registry import Registry
     from auditbench.results import AnalysisResult
+
+
+_ROUNDING = 1e-3
+"""How far probabilities that were computed in half precision may lie outside 0 to 1, and their sum from 1."""
 
 
 class Stage(Protocol):
@@ -48,7 +56,7 @@ class Subject:
     Attributes:
         outputs: Shape `(rows, outputs)`, in the declared scale.
         seconds: Wall-clock seconds of `train` and `load`.
-        state: Of the model, as opened.
+        state: Of model and data, as opened.
     """
 
     config_seed: int
@@ -57,7 +65,7 @@ class Subject:
     outputs: npt.NDArray[Any]
     chosen: ChosenCases
     seconds: Mapping[str, float] = field(default_factory=dict)
-    state: Mapping[str, str]
+    state: SubjectState
 
     def context(
         self,
@@ -68,10 +76,10 @@ class Subject:
         engine: Engine,
         host: ContextHost,
     ) -> AuditContext:
-        """What one analyzer sees of it."""
+        """What one analyzer sees of it; it begins with the batches in which the model was opened."""
         return AuditContext(
             analyzer=analyzer,
-            model=self.model,
+            model=dataclasses.replace(self.model, batch=copy.copy(self.model.batch)),
             data=self.data,
             params=params,
             seed=self.config_seed,
@@ -82,10 +90,13 @@ class Subject:
             host=host,
         )
 
-    def changes(self) -> str:
-        """What of the model is no longer as it was opened, in a word or several; empty when all is."""
-        now = model_state(self.model.module, self.model.encoder)
-        return ", ".join(name for name, digest in now.items() if self.state[name] != digest)
+    def changes(self) -> tuple[str, ...]:
+        """What of it is no longer as it was opened, in words.
+
+        Raises:
+            Exception: Whatever a model that was changed raises when it is looked at.
+        """
+        return self.state.changes(self.model, self.data, self.outputs)
 
     def document(self) -> dict[str, Any]:
         """What the record says about it, as JSON types."""
@@ -129,7 +140,7 @@ def open_subject(
             architectures,
             training.progress,
         )
-    model = _load(config, base, registry, place, architectures)
+    model = _load(config, base, registry, place, architectures, source)
     data = build_evaluation(
         source, model.features, task=config.model.task, classes=model.facts.classes, seed=config.audit.seed
     )
@@ -144,12 +155,24 @@ def make_subject(model: ModelUnderTest, data: EvaluationData, *, seed: int, case
     Data and outputs are read-only from here on, so that no analyzer changes what the next one sees.
 
     Raises:
-        ModelError: An output is not finite.
+        ModelError: An output is not finite, or no probability where the model is declared to give them.
     """
     torch.set_num_threads(suitable_threads(model.facts.parameters, torch.get_num_threads()))
     data = read_only_data(data)
     parts = [model.predict(rows.inputs) for rows in data.batches(model.batch_rows)]
     outputs = read_only(np.concatenate(parts))
+    _refuse_odd_outputs(model, outputs)
+    return Subject(
+        config_seed=seed,
+        model=model,
+        data=data,
+        outputs=outputs,
+        chosen=choose_cases(model, data, outputs, count=cases, raw_inputs=raw),
+        state=subject_state(model, data, outputs),
+    )
+
+
+def _refuse_odd_outputs(model: ModelUnderTest, outputs: npt.NDArray[Any]) -> None:
     wrong = ~np.isfinite(outputs).all(axis=1)
     if wrong.any():
         raise ModelError(
@@ -158,14 +181,19 @@ def make_subject(model: ModelUnderTest, data: EvaluationData, *, seed: int, case
             found=f"{int(wrong.sum()):,} of {len(outputs):,} rows",
             fix="look for infinite or very large inputs, and for damaged weights",
         )
-    return Subject(
-        config_seed=seed,
-        model=model,
-        data=data,
-        outputs=outputs,
-        chosen=choose_cases(model, data, outputs, count=cases, raw_inputs=raw),
-        state=model_state(model.module, model.encoder),
-    )
+    if model.facts.output != "probability":
+        return
+    outside = ((outputs < -_ROUNDING) | (outputs > 1 + _ROUNDING)).any(axis=1)
+    if outputs.shape[1] > 1:
+        outside |= np.abs(outputs.sum(axis=1) - 1) > outputs.shape[1] * _ROUNDING
+    if outside.any():
+        raise ModelError(
+            "the model is declared to give probabilities, and gives other numbers",
+            where="model.output",
+            found=f"{int(outside.sum()):,} of {len(outputs):,} rows, such as {outputs[outside][0].tolist()}"[:200],
+            allowed="numbers from 0 to 1; for several classes, with the sum 1",
+            fix='declare what the model gives, which may be "logit"',
+        )
 
 
 def train_subject(config: AuditConfig, base: Path, registry: Registry, *, device: str, stage: Stage) -> TrainedModel:
@@ -188,7 +216,7 @@ def train_subject(config: AuditConfig, base: Path, registry: Registry, *, device
             architectures=architectures,
             progress=training.progress,
         )
-    model = _load(config, base, registry, place, architectures)
+    model = _load(config, base, registry, place, architectures, source)
     return TrainedModel(path=config.model.path, model=model.facts, cost=dict(model.training_cost))
 
 
@@ -252,22 +280,29 @@ def _source(config: AuditConfig, base: Path, registry: Registry) -> TableSource:
 
 def _architectures(config: AuditConfig, registry: Registry) -> dict[str, Architecture]:
     found: dict[str, Architecture] = {item.name: item for item in ARCHITECTURES}
-    if config.train is not None and config.train.architecture not in found:
-        name = config.train.architecture
-        found[name] = registry.architecture(name, where="train.architecture").record
+    named = {"model.architecture": config.model.architecture} if FORMATS.get(config.model.format) == "weights" else {}
+    if config.train is not None:
+        named["train.architecture"] = config.train.architecture
+    for where, name in named.items():
+        if name is not None and name not in found:
+            found[name] = registry.architecture(name, where=where).record
     return found
 
 
 def _load(
-    config: AuditConfig, base: Path, registry: Registry, device: str, architectures: Mapping[str, Architecture]
+    config: AuditConfig,
+    base: Path,
+    registry: Registry,
+    device: str,
+    architectures: Mapping[str, Architecture],
+    source: TableSource,
 ) -> ModelUnderTest:
-    from auditbench.models import load_bundle
-
     table = config.model.model_copy(update={"name": config.model.name or config.audit.name})
     path = base / config.model.path
-    if config.model.format == "bundle":
-        return load_bundle(path, table, device, architectures)
-    return registry.model_loader(config.model.format, where="model.format").record.load(path, table, device)
+    if table.format not in FORMATS:
+        return registry.model_loader(table.format, where="model.format").record.load(path, table, device)
+    request = ModelRequest(path=path, base=base, table=table, source=source, device=device, architectures=architectures)
+    return load_model(request)
 
 
 def _with_seconds(subject: Subject, seconds: Mapping[str, float]) -> Subject:

@@ -1,0 +1,142 @@
+"""Bundles whose description lies, or whose files are not what a bundle holds."""
+
+from __future__ import annotations
+
+import copy
+import json
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tests.hostile.containers import archived
+from tests.hostile.opcodes import stream
+from tests.hostile.payloads import os_system
+from tests.hostile.record import Builder, HostileModel, good_safetensors, good_weights
+
+GOOD: dict[str, Any] = {
+    "schema": 1,
+    "architecture": "linear",
+    "parameters": {},
+    "task": "binary-classification",
+    "classes": ["no", "yes"],
+    "target": "label",
+    "output": "logit",
+    "scaling": {"mean": 0.0, "scale": 1.0},
+    "features": [{"name": name, "kind": "number", "start": i, "stop": i + 1} for i, name in enumerate("abc")],
+    "training": None,
+}
+DESCRIPTION, WEIGHTS = "model.json", "model.safetensors"
+
+
+def good_bundle(folder: Path) -> Path:
+    """A bundle that opens."""
+    return bundle(folder, json.dumps(GOOD).encode(), good_safetensors())
+
+
+def bundle(folder: Path, description: bytes, weights: bytes) -> Path:
+    """A folder with these two files."""
+    path = folder / "model"
+    path.mkdir()
+    (path / DESCRIPTION).write_bytes(description)
+    (path / WEIGHTS).write_bytes(weights)
+    return path
+
+
+def _described(description: Callable[[], bytes]) -> Builder:
+    return lambda folder, _marker: bundle(folder, description(), good_safetensors())
+
+
+def _changed(**changes: Any) -> Builder:
+    return _described(lambda: json.dumps({**copy.deepcopy(GOOD), **changes}).encode())
+
+
+def _features(**changes: Any) -> Builder:
+    features = copy.deepcopy(GOOD["features"])
+    features[0].update(changes)
+    return _changed(features=features)
+
+
+def _weights(content: Callable[[], bytes]) -> Builder:
+    return lambda folder, _marker: bundle(folder, json.dumps(GOOD).encode(), content())
+
+
+def _payload(container: Callable[[bytes], bytes]) -> Builder:
+    return lambda folder, marker: bundle(folder, json.dumps(GOOD).encode(), container(os_system(marker)))
+
+
+def _pickled_description(folder: Path, marker: Path) -> Path:
+    return bundle(folder, stream(os_system(marker)), good_safetensors())
+
+
+def _linked(name: str) -> Builder:
+    def build(folder: Path, _marker: Path) -> Path:
+        path = good_bundle(folder)
+        (path / name).rename(folder / name)
+        (path / name).symlink_to(folder / name)
+        return path
+
+    return build
+
+
+def _renamed_weights() -> bytes:
+    """The good numbers under names that would act on a terminal."""
+    import safetensors.torch
+
+    weights = good_weights()
+    return safetensors.torch.save(
+        {
+            "\x1b[31m0.weight\x1b[2J": weights["0.weight"],
+            "\u202e0.bias\r\n::error::passed\nAB000 passed": weights["0.bias"],
+        }
+    )
+
+
+def _not_finite() -> bytes:
+    content = good_safetensors()
+    return content[:-4] + struct.pack("<f", float("nan"))
+
+
+def _record(name: str, build: Builder, *says: str) -> HostileModel:
+    return HostileModel(name=f"bundle-{name}", pretends="bundle", build=build, says=says, harmless_pickle=True)
+
+
+_TEXT = json.dumps(GOOD)
+
+DESCRIPTIONS: tuple[HostileModel, ...] = (
+    _record("with-nan", _described(lambda: _TEXT.replace('"scale": 1.0', '"scale": NaN').encode()), "NaN"),
+    _record("with-infinity", _described(lambda: _TEXT.replace('"scale": 1.0', '"scale": 1e999').encode()), "scale"),
+    _record("scale-of-zero", _changed(scaling={"mean": 0.0, "scale": 0.0}), "scaling.scale"),
+    _record("nested", _described(lambda: b'{"schema":' + b"[" * 10_000_000 + b"]" * 10_000_000 + b"}"), DESCRIPTION),
+    _record("of-65-mib", _described(lambda: b'{"schema":"' + b"x" * (65 * 2**20) + b'"}'), "too large"),
+    _record("with-a-key-twice", _described(lambda: _TEXT[:-1].encode() + b', "task": "regression"}'), "task"),
+    _record("with-an-unknown-key", _changed(code="import os"), "code"),
+    _record("with-a-number-of-a-million-digits", _described(lambda: b'{"schema":' + b"9" * 10**6 + b"}"), DESCRIPTION),
+    _record(
+        "not-utf-8", _described(lambda: _TEXT.replace("label", "l\udcffbel").encode("utf-8", "surrogateescape")), "utf"
+    ),
+    _record("of-a-later-schema", _changed(schema=2), "schema 2"),
+    _record("classes-three-for-two", _changed(classes=["a", "b", "c"]), "classes"),
+    _record("classes-equal", _changed(classes=["a", "a"]), "classes"),
+    _record("classes-a-million", _changed(classes=[str(i) for i in range(1_000_000)]), "classes"),
+    _record(
+        "multiclass-of-a-million",
+        _changed(task="multiclass-classification", classes=[str(i) for i in range(10**6)]),
+        "task",
+    ),
+    _record("sizes-of-10-to-the-9", _changed(architecture="mlp", parameters={"hidden": [10**9]}), "hidden", "16384"),
+    _record("layers-of-16384", _changed(architecture="mlp", parameters={"hidden": [16_384] * 16}), "0.weight"),
+    _record("a-hundred-thousand-layers", _changed(architecture="mlp", parameters={"hidden": [1] * 10**5}), "hidden"),
+    _record("architecture-with-a-path", _changed(architecture="../../evil:build"), "architecture", "linear"),
+    _record("features-that-overlap", _features(start=1), "features"),
+    _record("features-2-to-the-62-wide", _features(stop=2**62), "features"),
+    _record("features-with-the-name-of-another", _features(name="b"), "each name once"),
+    _record("features-none", _changed(features=[]), "features"),
+    _record("weights-are-a-pickle", _payload(stream), WEIGHTS, "os.system"),
+    _record("weights-are-an-archive", _payload(archived), WEIGHTS, "os.system"),
+    _record("description-is-a-pickle", _pickled_description, DESCRIPTION),
+    _record("weights-with-names-that-act", _weights(_renamed_weights), "0.weight"),
+    _record("weights-not-finite", _weights(_not_finite), "not finite"),
+    _record("weights-are-a-link", _linked(WEIGHTS), "a symbolic link"),
+    _record("description-is-a-link", _linked(DESCRIPTION), "a symbolic link"),
+)

@@ -1,0 +1,303 @@
+"""What a file is, its content says; what a pickle would import, its instructions say."""
+
+from __future__ import annotations
+
+import bz2
+import collections
+import gzip
+import io
+import json
+import lzma
+import os
+import pickle
+import subprocess
+import sys
+import tarfile
+import warnings
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from auditbench.cli.boundary import guarded
+from auditbench.errors import ModelError, UntrustedModelError
+from auditbench.models.opening import (
+    content_kind,
+    load_factory,
+    open_program,
+    read_file,
+    read_weights,
+    scan,
+    sha256_of,
+)
+from auditbench.models.opening.allowed import is_plain
+from auditbench.models.opening.pickles import Import, walk
+
+TYPED = [
+    "bool",
+    "uint8",
+    "int8",
+    "int16",
+    "int32",
+    "int64",
+    "float16",
+    "bfloat16",
+    "float32",
+    "float64",
+    "complex64",
+    "complex128",
+]
+# torch writes these without a typed storage, and does not open what it wrote of them in its older form.
+UNTYPED = [
+    "uint16",
+    "uint32",
+    "uint64",
+    "float8_e4m3fn",
+    "float8_e4m3fnuz",
+    "float8_e5m2",
+    "float8_e5m2fnuz",
+    "float8_e8m0fnu",
+]
+FORMS = [(name, legacy) for legacy in (False, True) for name in (*TYPED, *([] if legacy else UNTYPED))]
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.binary(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner) | st.tuples(inner, inner),
+    max_leaves=20,
+)
+
+
+class Acting:
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.getcwd, ()
+
+
+def saved(value: Any, *, legacy: bool = False) -> bytes:
+    buffer = io.BytesIO()
+    torch.save(value, buffer, _use_new_zipfile_serialization=not legacy)
+    return buffer.getvalue()
+
+
+def zipped(**members: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name.replace("_", "."), content)
+    return buffer.getvalue()
+
+
+def tarred() -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        archive.addfile(tarfile.TarInfo("pickle"), io.BytesIO())
+    return buffer.getvalue()
+
+
+def array(value: Any) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, value, allow_pickle=True)
+    return buffer.getvalue()
+
+
+def scripted() -> bytes:
+    buffer = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.jit.save(torch.jit.trace(torch.nn.Linear(2, 1), torch.zeros(1, 2)), buffer)
+    return buffer.getvalue()
+
+
+def exported() -> bytes:
+    buffer = io.BytesIO()
+    torch.export.save(torch.export.export(torch.nn.Linear(2, 1), (torch.zeros(3, 2),)), buffer)
+    return buffer.getvalue()
+
+
+WEIGHTS = {"weight": torch.arange(6.0).reshape(2, 3)}
+MODULE = torch.nn.Linear(2, 1)
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (safetensors.torch.save(WEIGHTS), "safetensors"),
+        (saved(WEIGHTS), "state-dict"),
+        (saved(WEIGHTS, legacy=True), "state-dict"),
+        (saved(MODULE), "pickle"),
+        (scripted(), "torchscript"),
+        (exported(), "exported"),
+        *((pickle.dumps(Acting(), protocol), "pickle") for protocol in range(6)),
+        (array(np.arange(3)), "numpy"),
+        (zipped(a_npy=array(np.arange(3))), "numpy-archive"),
+        (gzip.compress(b"x"), "compressed"),
+        (bz2.compress(b"x"), "compressed"),
+        (lzma.compress(b"x"), "compressed"),
+        (zlib.compress(b"x"), "compressed"),
+        (b"\x04\x22\x4d\x18" + b"0" * 20, "compressed"),
+        (b"\x89HDF\r\n\x1a\n" + b"\0" * 40, "hdf5"),
+        (b"GGUF\3\0\0\0", "gguf"),
+        (b"\x08\x09\x12\x07pytorch", "onnx"),
+        (zipped(config_json=b"{}", metadata_json=b"{}", model_weights_h5=b"\x89HDF"), "keras"),
+        (zipped(a_txt=b"a"), "zip"),
+        (tarred(), "tar"),
+        (b"7z\xbc\xaf\x27\x1c\0", "7z"),
+        (b'{"a": 1}', "json"),
+        (b"import torch\n", "text"),
+        (b"<!DOCTYPE html><p>", "html"),
+        (b"", "empty"),
+        (b"\xff\xfe\0\1", "unknown"),
+        (pickle.dumps(1) + saved(WEIGHTS), "polyglot"),
+        (safetensors.torch.save(WEIGHTS) + saved(WEIGHTS), "polyglot"),
+    ],
+)
+def test_content_decides(content: bytes, kind: str) -> None:
+    assert content_kind(content) == kind
+
+
+@given(VALUES, st.integers(0, 5))
+def test_a_pickle_of_plain_values_imports_nothing_that_acts(value: Any, protocol: int) -> None:
+    content = pickle.dumps(value, protocol)
+    found = walk(content)
+    assert (found.fault, found.end, found.opaque) == ("", len(content), False)
+    assert {item.full for item in found.imports} <= {"_codecs.encode", "__builtin__.bytes", "builtins.bytes"}
+
+
+@given(st.sampled_from([os.getcwd, eval, collections.Counter, torch.load, zlib.compress]), st.integers(0, 5))
+def test_any_import_outside_the_list_is_refused(function: Any, protocol: int) -> None:
+    content = pickle.dumps({"a": [function]}, protocol)
+    found = walk(content)
+    assert found.imports
+    assert not is_plain(found)
+
+
+def test_names_from_the_memo_are_seen() -> None:
+    content = b"\x80\x04\x8c\x02os\x94\x8c\x06getcwd\x940h\x00h\x01\x93)R."
+    assert walk(content).imports == {Import("os", "getcwd"): True}
+
+
+@pytest.mark.parametrize(("name", "legacy"), FORMS)
+def test_state_dicts_of_every_dtype_open_bit_equal(name: str, legacy: bool, tmp_path: Path) -> None:
+    dtype = getattr(torch, name)
+    tensor = torch.arange(64, dtype=torch.uint8).view(dtype) if dtype != torch.bool else torch.tensor([True, False])
+    path = tmp_path / "weights"
+    path.write_bytes(saved({"epoch": 3, "state_dict": {"a": tensor, "b": tensor[:2]}}, legacy=legacy))
+    opened = read_weights(path)
+    assert (opened.kind, opened.taken, opened.left) == ("state-dict", "state_dict", ("epoch",))
+    assert opened.sha256 == sha256_of(path.read_bytes())
+    for key, expected in (("a", tensor), ("b", tensor[:2])):
+        found = opened.tensors[key]
+        assert (found.dtype, found.shape) == (expected.dtype, expected.shape)
+        assert torch.equal(found.contiguous().view(torch.uint8), expected.contiguous().view(torch.uint8))
+
+
+@settings(max_examples=40, deadline=None)
+@given(shapes=st.lists(st.lists(st.integers(0, 4), max_size=3), min_size=1, max_size=4), legacy=st.booleans())
+def test_weights_of_any_shape_open_equal(
+    shapes: list[list[int]], legacy: bool, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    tensors = {str(index): torch.rand(shape) for index, shape in enumerate(shapes)}
+    path = tmp_path_factory.mktemp("weights") / "w"
+    for content in (saved(tensors, legacy=legacy), safetensors.torch.save(tensors)):
+        path.write_bytes(content)
+        found = read_weights(path).tensors
+        assert {name: tensor.tolist() for name, tensor in found.items()} == {k: v.tolist() for k, v in tensors.items()}
+
+
+def test_every_cut_of_a_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "w"
+    for content in (saved(WEIGHTS), saved(WEIGHTS, legacy=True), safetensors.torch.save(WEIGHTS)):
+        for length in range(0, len(content), 37):
+            path.write_bytes(content[:length])
+            with pytest.raises(ModelError):
+                read_weights(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"), [(scripted(), "torchscript"), (exported(), "exported"), (saved(MODULE), "pickle")]
+)
+def test_programs_open_only_when_these_bytes_are_trusted(content: bytes, kind: Any, tmp_path: Path) -> None:
+    path = tmp_path / "model"
+    path.write_bytes(content)
+    sha256 = sha256_of(content)
+    for trust in ((), ("0" * 64,)):
+        with pytest.raises(UntrustedModelError) as caught:
+            open_program(path, kind, trust=trust, device="cpu")
+        assert sha256 in caught.value.describe()
+    with pytest.raises(UntrustedModelError):
+        read_weights(path)
+    opened = open_program(path, kind, trust=(sha256.upper(),), device="cpu")
+    assert opened.sha256 == sha256
+    assert opened.module(torch.zeros(3, 2)).shape == (3, 1)
+
+
+def test_a_factory_runs_exactly_the_bytes_that_were_trusted(tmp_path: Path) -> None:
+    path = tmp_path / "factory.py"
+    path.write_text("def make():\n    return __file__\n")
+    sha256 = sha256_of(path.read_bytes())
+    with pytest.raises(UntrustedModelError):
+        load_factory(path, "make", trust=())
+    made, found = load_factory(path, "make", trust=(sha256,))
+    assert (made(), found) == (str(path), sha256)
+    with pytest.raises(ModelError, match="no function 'other'"):
+        load_factory(path, "other", trust=(sha256,))
+
+
+def test_only_regular_files_are_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "file").write_bytes(b"1")
+    (tmp_path / "link").symlink_to(tmp_path / "file")
+    for name, what in (("pipe", "a pipe"), ("link", "a symbolic link"), (".", "a folder")):
+        with pytest.raises(ModelError) as caught:
+            read_file(tmp_path / name)
+        assert what in caught.value.describe()
+    assert read_file(tmp_path / "file", most=1) == b"1"
+
+
+@pytest.mark.parametrize(
+    "pack", [bytes, gzip.compress, bz2.compress, lzma.compress, zlib.compress, lambda c: zipped(a=c)]
+)
+def test_scan_finds_what_is_packed(pack: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(pack(pickle.dumps(Acting())))
+    assert [(item.name, item.called, item.verdict) for item in scan(path).outside] == [
+        ("posix.getcwd", True, "dangerous")
+    ]
+    assert guarded(["scan", str(path), "--json"]) == 1
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["clean"], answer["sha256"]) == (False, sha256_of(path.read_bytes()))
+
+
+@pytest.mark.parametrize(
+    ("content", "code", "words"),
+    [
+        (saved(WEIGHTS), 0, "every part was looked into"),
+        (saved(WEIGHTS, legacy=True), 0, "every part was looked into"),
+        (b"\x04\x22\x4d\x18" + b"0" * 20, 1, "compressed with lz4"),
+        (scripted(), 1, "TorchScript code runs"),
+        (b"", 1, "there is nothing in it"),
+        (pickle.dumps(Acting())[:-1], 1, "the walk stopped"),
+    ],
+)
+def test_scan_never_calls_clean_what_it_did_not_see(
+    content: bytes, code: int, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(content)
+    assert guarded(["scan", str(path)]) == code
+    assert words in capsys.readouterr().out
+
+
+def test_scan_of_nothing_is_refused_and_needs_no_torch(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(saved(MODULE))
+    program = "import sys; from auditbench.cli.boundary import guarded; print(guarded(['scan', sys.argv[1]])); \
+print(not {'torch', 'numpy', 'pickle'} & set(sys.modules) - {'pickle'})"
+    done = subprocess.run([sys.executable, "-c", program, str(path)], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-2:] == ["1", "True"]
+    assert guarded(["scan", str(tmp_path / "absent")]) == 2

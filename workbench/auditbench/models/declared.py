@@ -1,0 +1,50 @@
+"""What the config and the training rows say about a model whose file does not."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from auditbench.data.building import class_names
+from auditbench.data.fitting import fit_features
+from auditbench.errors import ModelError
+from auditbench.models.wrapping import Interface, check_output
+
+if TYPE_CHECKING:
+    from auditbench.data.features import FeatureSpec
+    from auditbench.models.formats import ModelRequest
+
+
+def declared_interface(request: ModelRequest) -> Interface:
+    """Features from the training rows, classes as training would name them, and the scale that `model.output` declares.
+
+    Numbers reach the model as they are, unless `model.inputs` is `standardized`: then less the mean and divided by the
+    standard deviation of the training rows. A missing number becomes the median of these rows either way.
+
+    Raises:
+        DataError: The rows do not give features or classes.
+        ModelError: The scale is missing or does not fit the task.
+    """
+    table, source = request.table, request.source
+    if table.output is None:
+        raise ModelError(
+            "what the model gives is not declared",
+            where="model.output",
+            found="nothing",
+            allowed="logit, probability, value",
+            fix="say what the model gives; it is never guessed",
+        )
+    check_output(table.task, table.output, where="model.output")
+    features = fit_features(source)
+    return Interface(
+        task=table.task,
+        classes=class_names(source, table.task),
+        output=table.output,
+        features=features if table.inputs == "standardized" else tuple(map(_as_it_is, features)),
+        threshold=table.threshold,
+        target=source.table.target,
+    )
+
+
+def _as_it_is(feature: FeatureSpec) -> FeatureSpec:
+    return dataclasses.replace(feature, mean=0.0, scale=1.0)

@@ -1,0 +1,135 @@
+"""The formats of a model that come with the product, and which keys of `[model]` go with each. Imports nothing heavy."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from auditbench.errors import Problem
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from auditbench.config import ModelTable
+    from auditbench.data.table import TableSource
+    from auditbench.models.architecture import Architecture
+
+Content: TypeAlias = Literal["bundle", "weights", "program"]
+
+FORMATS: Mapping[str, Content] = {
+    "bundle": "bundle",
+    "safetensors": "weights",
+    "state-dict": "weights",
+    "torchscript": "program",
+    "exported": "program",
+    "pickle": "program",
+}
+"""By `model.format`: a folder that describes itself, numbers that need a network, or a network as code."""
+
+_OF_NETWORK = ("architecture", "factory", "parameters")
+_SUPERFLUOUS: Mapping[Content, tuple[str, ...]] = {
+    "bundle": (*_OF_NETWORK, "output", "inputs", "trust"),
+    "weights": (),
+    "program": _OF_NETWORK,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelRequest:
+    """What a loader of the product is asked for.
+
+    Attributes:
+        path: File or folder of the model.
+        base: Folder that `table.factory` is relative to.
+        source: The data, which say what the inputs and the classes are where the file does not.
+        architectures: By name.
+    """
+
+    path: Path
+    base: Path
+    table: ModelTable
+    source: TableSource
+    device: str
+    architectures: Mapping[str, Architecture]
+
+
+def factory_parts(factory: str) -> tuple[str, str]:
+    """File and function of `file.py:function`."""
+    file, _, function = factory.rpartition(":")
+    return file, function
+
+
+def key_problems(table: ModelTable, *, trains: bool, unread: Collection[str] = ()) -> Iterator[Problem]:
+    """Keys of `[model]` that do not go with its format or its task, and those that are missing.
+
+    Args:
+        trains: Whether there is a `[train]` table.
+        unread: Keys that are there and could not be read; nothing is said about them.
+    """
+    content = None if "format" in unread else FORMATS.get(table.format)
+    if content is None:
+        return
+    if trains and content != "bundle":
+        yield Problem(
+            message="training makes a bundle, and the model is of another format",
+            where="train",
+            found=f'model.format = "{table.format}"',
+            fix='remove [train] to audit the model that is there, or set model.format = "bundle"',
+        )
+    yield from _superfluous(table, content)
+    if content == "weights" and not {"architecture", "factory"} & set(unread):
+        yield from _network_problems(table)
+    if content != "bundle" and not {"output", "task"} & set(unread):
+        yield from _output_problems(table)
+
+
+def _superfluous(table: ModelTable, content: Content) -> Iterator[Problem]:
+    for key in _SUPERFLUOUS[content]:
+        if value := getattr(table, key):
+            said = "a bundle says this itself" if content == "bundle" else "a program is the network itself"
+            yield Problem(
+                message=f'this key does not go with model.format = "{table.format}"',
+                where=f"model.{key}",
+                found=str(dict(value) if isinstance(value, Mapping) else value)[:80],
+                fix=f"remove it: {said if key != 'trust' else 'opening a bundle runs no code of its own'}",
+            )
+
+
+def _network_problems(table: ModelTable) -> Iterator[Problem]:
+    if (table.architecture is None) == (table.factory is None):
+        named = [name for name in ("architecture", "factory") if getattr(table, name) is not None]
+        yield Problem(
+            message="weights need exactly one network to be put into",
+            where=f"model.{named[-1] if named else 'architecture'}",
+            found="both `architecture` and `factory`" if named else "neither `architecture` nor `factory`",
+            allowed="one of the two",
+            fix="keep the one that made the weights"
+            if named
+            else 'set model.architecture, such as "mlp", with model.parameters, or model.factory = "file.py:function"',
+        )
+
+
+def _output_problems(table: ModelTable) -> Iterator[Problem]:
+    task = getattr(table, "task", None)
+    allowed = {
+        "binary-classification": ("logit", "probability"),
+        "multiclass-classification": ("logit", "probability"),
+        "regression": ("value",),
+    }.get(str(task), ())
+    if table.output is None:
+        yield Problem(
+            message="this key is missing",
+            where="model.output",
+            found="nothing",
+            allowed=", ".join(allowed) or "logit, probability, value",
+            fix="say what the model gives; it is never guessed",
+        )
+    elif allowed and table.output not in allowed:
+        yield Problem(
+            message=f"the declared output does not fit {task}",
+            where="model.output",
+            found=table.output,
+            allowed=", ".join(allowed),
+            fix="say what the model gives; it is never guessed",
+        )

@@ -1,0 +1,103 @@
+"""Looking at the files that `[model]` names, without running anything of them. Imports no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias, cast
+
+from auditbench.errors import ModelError, Problem
+from auditbench.models.formats import FORMATS, factory_parts
+from auditbench.models.opening import content_kind, read_file, sha256_of
+from auditbench.models.opening.programs import PROGRAMS, SOURCE, ProgramKind, untrusted
+from auditbench.models.opening.tensors import no_weights
+from auditbench.run import ProgramFacts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from auditbench.config import ModelTable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inspection:
+    """What the files of a model are.
+
+    Attributes:
+        problems: Files that are not what the config says.
+        untrusted: Programs that are what it says, and that nobody vouched for.
+        programs: Those that are trusted by their sha256.
+    """
+
+    problems: tuple[Problem, ...] = ()
+    untrusted: tuple[Problem, ...] = ()
+    programs: tuple[ProgramFacts, ...] = ()
+
+
+_Look: TypeAlias = "Callable[[Path, ModelTable], ProgramFacts | None]"
+_WHAT = {**PROGRAMS, "factory": SOURCE}
+
+
+def inspect_model(table: ModelTable, base: Path) -> Inspection:
+    """Look at the model's file and at its factory; files that are not there are left to others.
+
+    Args:
+        base: Folder that paths start from.
+    """
+    problems: list[Problem] = []
+    refused: list[Problem] = []
+    programs: list[ProgramFacts] = []
+    looks: list[tuple[Path, _Look]] = [(base / table.path, _look_at_model)]
+    if table.factory is not None:
+        looks.append((base / factory_parts(table.factory)[0], _look_at_factory))
+    for path, look in looks:
+        if not path.exists():
+            continue
+        try:
+            program = look(path, table)
+        except ModelError as error:
+            problems += error.problems
+            continue
+        if program is None:
+            continue
+        if program.sha256 in table.trust:
+            programs.append(program)
+        else:
+            refused += untrusted(path, _WHAT[program.kind], program.sha256).problems
+    return Inspection(problems=tuple(problems), untrusted=tuple(refused), programs=tuple(programs))
+
+
+def refuse_other_content(path: Path, found: str, wanted: str) -> None:
+    """Refuse a file whose content is not what `model.format` says.
+
+    Raises:
+        ModelError: With the format that its content is of.
+    """
+    if found != wanted:
+        raise ModelError(
+            f"{path.name} is of another kind than model.format says",
+            where=str(path),
+            found=f"{found}, by its content",
+            allowed=wanted,
+            fix=f'set model.format = "{found}"' if found in FORMATS else "check model.path and model.format",
+        )
+
+
+def _look_at_model(path: Path, table: ModelTable) -> ProgramFacts | None:
+    content = FORMATS[table.format]
+    if content == "bundle":
+        if path.is_file():
+            refuse_other_content(path, content_kind(read_file(path)), "bundle, which is a folder")
+        return None
+    data = read_file(path)
+    found, sha256 = content_kind(data), sha256_of(data)
+    if content == "weights" and FORMATS.get(found) != "weights":
+        raise no_weights(path, data, found, sha256)
+    refuse_other_content(path, found, table.format)
+    if content == "weights":
+        return None
+    return ProgramFacts(name=path.name, sha256=sha256, kind=cast(ProgramKind, found))
+
+
+def _look_at_factory(path: Path, _table: ModelTable) -> ProgramFacts:
+    return ProgramFacts(name=path.name, sha256=sha256_of(read_file(path)), kind="factory")

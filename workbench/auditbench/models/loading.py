@@ -1,0 +1,33 @@
+"""Which loader serves which format of the product."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from auditbench.models.bundle import load_bundle
+from auditbench.models.formats import FORMATS, Content, ModelRequest
+from auditbench.models.programs import load_program
+from auditbench.models.subject import ModelUnderTest
+from auditbench.models.weights import load_weights
+
+
+def load_model(request: ModelRequest) -> ModelUnderTest:
+    """Open a model of a format that comes with the product.
+
+    Raises:
+        ModelError: It cannot be opened or does not fit the data.
+        UntrustedModelError: Opening it means running code that nobody vouched for.
+        DataError: The data do not say what its file leaves out.
+    """
+    return _LOADERS[FORMATS[request.table.format]](request)
+
+
+def _load_bundle(request: ModelRequest) -> ModelUnderTest:
+    return load_bundle(request.path, request.table, request.device, request.architectures)
+
+
+_LOADERS: Mapping[Content, Callable[[ModelRequest], ModelUnderTest]] = {
+    "bundle": _load_bundle,
+    "weights": load_weights,
+    "program": load_program,
+}

@@ -1,0 +1,173 @@
+"""What a file is, by its bytes alone; its name says nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from auditbench.models.opening.allowed import is_plain
+from auditbench.models.opening.archives import Member, below_root, has_directory, read_archive, read_member
+from auditbench.models.opening.files import Damage
+from auditbench.models.opening.pickles import Walk, is_surely_pickle, looks_like_pickle, walk
+
+TORCH_MAGIC, TORCH_PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
+# The kinds that an archive of torch can be.
+TORCH_KINDS = ("state-dict", "pickle", "torchscript", "exported")
+COMPRESSED = {
+    b"\x1f\x8b": "gzip",
+    b"BZh": "bzip2",
+    b"\xfd7zXZ\x00": "xz",
+    b"\x04\x22\x4d\x18": "lz4",
+    b"\x28\xb5\x2f\xfd": "zstd",
+    b"ZF0x": "zlib",  # joblib before 0.10
+}
+_MAGIC = {
+    b"\x93NUMPY": "numpy",
+    b"\x89HDF\r\n\x1a\n": "hdf5",
+    b"GGUF": "gguf",
+    b"7z\xbc\xaf\x27\x1c": "7z",
+    b"Rar!\x1a\x07": "rar",
+    b"\x7fELF": "native-program",
+    b"MZ": "native-program",
+    **dict.fromkeys(COMPRESSED, "compressed"),
+}
+
+
+def content_kind(content: bytes) -> str:
+    """What the bytes of a file are.
+
+    `safetensors`, `state-dict` (what torch.save wrote, with nothing in it but tensors and plain values),
+    `pickle`, `torchscript`, `exported`, `numpy`, `numpy-archive`, `keras`, `hdf5`, `gguf`, `onnx`, `compressed`,
+    `zip`, `tar`, `7z`, `rar`, `native-program`, `json`, `html`, `text`, `empty`, `unknown`; `polyglot` where two
+    readers would see two different files.
+    """
+    if not content:
+        return "empty"
+    kind = _kind_at_start(content)
+    if kind == "zip" and content[:2] == b"PK":
+        return _zip_kind(content)
+    pickled = kind in ("tar", "safetensors") and is_surely_pickle(content)
+    if pickled or has_directory(content) or (kind != "tar" and is_tar(content)):
+        return "polyglot"
+    return kind
+
+
+def compression(content: bytes) -> str:
+    """How the bytes are compressed: `gzip`, `bzip2`, `xz`, `lz4`, `zstd`, `zlib`; empty if they are not."""
+    named = next((name for magic, name in COMPRESSED.items() if content.startswith(magic)), "")
+    return named or ("zlib" if _is_zlib(content) else "")
+
+
+def is_tar(content: bytes) -> bool:
+    """Whether the bytes begin with the header of a tar archive, told by its checksum."""
+    header = content[:512]
+    if len(header) < 512 or not header.strip(b"\0"):
+        return False
+    try:
+        told = int(header[148:156].strip(b" \0") or b"-1", 8)
+    except ValueError:
+        return False
+    return told == sum(header) - sum(header[148:156]) + 8 * 32
+
+
+def legacy_walks(content: bytes) -> list[Walk]:
+    """The five pickles of what torch.save wrote before version 1.6, or `[]` if it is no such file."""
+    first = walk(content, most=8)
+    if first.fault or first.value != TORCH_MAGIC:
+        return []
+    walks = [first]
+    while len(walks) < 5 and not walks[-1].fault:
+        walks.append(walk(content, walks[-1].end))
+    return walks
+
+
+def _kind_at_start(content: bytes) -> str:
+    if content[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
+        return "zip"
+    named = next((kind for magic, kind in _MAGIC.items() if content.startswith(magic)), "")
+    if named:
+        return named
+    if is_tar(content):
+        return "tar"
+    if _is_safetensors(content):
+        return "safetensors"
+    if looks_like_pickle(content):
+        return "state-dict" if _is_legacy_state(content) else "pickle"
+    if _is_zlib(content):
+        return "compressed"
+    if _is_onnx(content):
+        return "onnx"
+    return _text_kind(content)
+
+
+def _zip_kind(content: bytes) -> str:
+    try:
+        members = read_archive(content, deflated=True)
+    except Damage:
+        return "zip" if has_directory(content) else "unknown"
+    names = set(members)
+    if {"config.json", "metadata.json"} <= names and any(name.endswith(".weights.h5") for name in names):
+        return "keras"
+    if all(name.endswith(".npy") for name in names):
+        return "numpy-archive"
+    try:
+        return _torch_kind(content, below_root(members))
+    except Damage:
+        return "exported" if _is_exported(names) else "zip"
+
+
+def _is_exported(names: set[str]) -> bool:
+    return bool({"archive_format", "serialized_exported_program.json"} & names)
+
+
+def _torch_kind(content: bytes, members: Mapping[str, Member]) -> str:
+    names = set(members)
+    if _is_exported(names) or any(name.startswith("models/") for name in names):
+        return "exported"
+    if "constants.pkl" in names or any(name.startswith("code/") for name in names):
+        return "torchscript"
+    if "data.pkl" not in names:
+        return "zip"
+    found = walk(read_member(content, members["data.pkl"]))
+    return "state-dict" if is_plain(found) else "pickle"
+
+
+def _is_legacy_state(content: bytes) -> bool:
+    walks = legacy_walks(content)
+    return len(walks) == 5 and all(is_plain(found) for found in walks)
+
+
+def _is_safetensors(content: bytes) -> bool:
+    """Whether a header seems to begin behind its length, whatever that length says."""
+    return content[8:10] in (b'{"', b"{}", b"{ ", b"{\n")
+
+
+def _is_zlib(content: bytes) -> bool:
+    head = content[:2]
+    return len(head) == 2 and head[0] == 0x78 and int.from_bytes(head, "big") % 31 == 0
+
+
+def _is_onnx(content: bytes) -> bool:
+    """Whether the bytes begin as the message of a model does: a version of its format, then a producer or a graph."""
+    if len(content) < 4 or content[0] != 0x08 or not 1 <= content[1] <= 31:
+        return False
+    return content[2] in (0x12, 0x1A, 0x22, 0x28, 0x32, 0x3A, 0x42)
+
+
+def _text_kind(content: bytes) -> str:
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError:
+        return "unknown"
+    if any(sign < " " and sign not in "\t\n\r\f\v" for sign in text[:4096]):
+        return "unknown"
+    head = text[:1024].lstrip("\ufeff \t\r\n").lower()
+    if head.startswith(("<!doctype html", "<html")):
+        return "html"
+    if head.startswith(("{", "[")):
+        try:
+            json.loads(text)
+        except (ValueError, RecursionError):
+            return "text"
+        return "json"
+    return "text"

@@ -1,0 +1,169 @@
+"""Reading a file that a stranger may have made: regular files only, limits first, once through one descriptor."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from auditbench.errors import ModelError
+
+MAX_JSON_BYTES = 64 * 2**20
+MAX_FILE_BYTES = 64 * 2**30
+
+
+class Damage(ValueError):  # noqa: N818 - a state of the file, told to the user as one
+    """What is wrong with the bytes of a file, before it is known which file that is.
+
+    Attributes:
+        found: What is there, shortened.
+        allowed: What could stand there instead.
+        fix: The next step.
+    """
+
+    def __init__(self, message: str, *, found: str = "", allowed: str = "", fix: str = "") -> None:
+        super().__init__(message)
+        self.message, self.found, self.allowed, self.fix = message, found, allowed, fix
+
+
+@contextmanager
+def refusing(path: Path) -> Iterator[None]:
+    """Say of which file a damage is.
+
+    Raises:
+        ModelError: In place of `Damage`.
+    """
+    try:
+        yield
+    except Damage as damage:
+        raise ModelError(
+            f"{path.name} {damage.message}",
+            where=str(path),
+            found=damage.found,
+            allowed=damage.allowed,
+            fix=damage.fix or "copy the file again from where it was made",
+        ) from damage
+
+
+def read_file(path: Path, *, most: int | None = None) -> bytes:
+    """The bytes of a regular file; links, pipes and devices are refused before anything is read.
+
+    Args:
+        most: Largest size in bytes; without it, `MAX_FILE_BYTES`.
+
+    Raises:
+        ModelError: There is no such file, it is not a regular file, it is too large, or it changed while it was read.
+    """
+    most = MAX_FILE_BYTES if most is None else most
+    with os.fdopen(_open(path), "rb") as handle:
+        state = os.fstat(handle.fileno())
+        if not stat.S_ISREG(state.st_mode):
+            raise _irregular(path, _KINDS.get(stat.S_IFMT(state.st_mode), "no file"))
+        if state.st_size > most:
+            raise ModelError(
+                f"{path.name} is too large",
+                where=str(path),
+                found=f"{state.st_size:,} bytes",
+                allowed=f"at most {most:,} bytes",
+                fix="check that this is the file you meant",
+            )
+        content = _read(handle, state.st_size + 1, path)
+    if len(content) != state.st_size:
+        raise ModelError(
+            f"{path.name} changed while it was read",
+            where=str(path),
+            found=f"{len(content):,} bytes after {state.st_size:,}",
+            allowed="a file that nobody writes to",
+            fix="wait until it is complete, then give the same command again",
+        )
+    return content
+
+
+def sha256_of(content: bytes) -> str:
+    """The digest by which a file is trusted, in hex."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def parse_json(content: bytes, path: Path) -> dict[str, Any]:
+    """The object in a JSON file; NaN and infinities are not JSON.
+
+    Raises:
+        ModelError: It is no JSON object.
+    """
+    try:
+        document = json.loads(content, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise ModelError(
+            f"{path.name} is not valid JSON",
+            where=str(path),
+            found=str(error)[:160],
+            allowed="a JSON object",
+            fix="copy the file again, or train the model again: auditbench train CONFIG",
+        ) from error
+    if not isinstance(document, dict):
+        raise ModelError(
+            f"{path.name} holds no object",
+            where=str(path),
+            found=type(document).__name__,
+            allowed="a JSON object",
+            fix="copy the file again, or train the model again: auditbench train CONFIG",
+        )
+    return document
+
+
+_KINDS = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFLNK: "a symbolic link",
+}
+
+
+def _open(path: Path) -> int:
+    """A descriptor of what is no link; a device is never opened, since that alone can act."""
+    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW
+    try:
+        kind = stat.S_IFMT(path.lstat().st_mode)
+        if kind != stat.S_IFREG:
+            raise _irregular(path, _KINDS.get(kind, "no file"))
+        return os.open(path, flags)
+    except (OSError, ValueError) as error:
+        raise _unreadable(path, error) from error
+
+
+def _read(handle: BinaryIO, most: int, path: Path) -> bytes:
+    try:
+        return handle.read(most)
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: OSError | ValueError) -> ModelError:
+    return ModelError(
+        f"there is no {path.name} that can be read",
+        where=str(path),
+        found=getattr(error, "strerror", None) or str(error),
+        allowed="a regular file",
+        fix="check model.path, or train the model: auditbench train CONFIG",
+    )
+
+
+def _irregular(path: Path, found: str) -> ModelError:
+    return ModelError(
+        f"{path.name} is not a regular file",
+        where=str(path),
+        found=found,
+        allowed="a regular file",
+        fix="name the file itself in model.path",
+    )
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")

@@ -1,0 +1,213 @@
+"""Files that are programs: opening one runs it. Only bytes whose digest the user has named are ever run.
+
+Each kind of program has one way in. There is no other try after a failure, in this module or elsewhere.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+import warnings
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from auditbench.errors import ModelError, UntrustedModelError
+from auditbench.models.opening.archives import below_root, read_archive
+from auditbench.models.opening.content import content_kind, legacy_walks
+from auditbench.models.opening.files import Damage, read_file, refusing, sha256_of
+
+if TYPE_CHECKING:
+    from torch import nn
+
+ProgramKind: TypeAlias = Literal["torchscript", "exported", "pickle"]
+
+PROGRAMS = {
+    "torchscript": "a TorchScript program",
+    "exported": "an exported program, whose archive holds pickles",
+    "pickle": "a pickle that is more than a state dict",
+}
+SOURCE = "Python source"
+_MAX_SOURCE_BYTES = 2**20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenedProgram:
+    """A model that a trusted program made, and the digest of the bytes that ran."""
+
+    module: nn.Module
+    sha256: str
+
+
+def open_program(path: Path, kind: ProgramKind, *, trust: Collection[str], device: str) -> OpenedProgram:
+    """Run a file that makes a model.
+
+    Args:
+        kind: What the configuration says it is; the content must be that.
+        trust: Digests of the files that may run, in hex.
+
+    Raises:
+        UntrustedModelError: Its digest is not in `trust`.
+        ModelError: It is of another kind, is damaged, raises, or makes no module.
+    """
+    content = read_file(path)
+    found, sha256 = content_kind(content), sha256_of(content)
+    if found != kind:
+        raise ModelError(
+            f"{path.name} is of another kind than model.format says",
+            where=str(path),
+            found=f"{found}, by its content",
+            allowed=kind,
+            fix=f'set model.format = "{found}"' if found in _FORMATS else "check model.path and model.format",
+        )
+    if not _is_trusted(sha256, trust):
+        raise untrusted(path, PROGRAMS[kind], sha256)
+    with refusing(path):
+        _check_container(content, kind)
+        try:
+            module = _OPENERS[kind](content, device)
+        except (Exception, SystemExit) as error:
+            raise Damage(
+                "cannot be opened",
+                found=f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0][:200]}",
+                allowed="a complete file, made by a version of torch that this one can read",
+                fix="save the weights as safetensors, and name model.architecture or model.factory",
+            ) from error
+        return OpenedProgram(module=_checked_module(module), sha256=sha256)
+
+
+def load_factory(path: Path, function: str, *, trust: Collection[str]) -> tuple[Callable[..., nn.Module], str]:
+    """A function of a Python file, and the digest of that file; the file is run once, from the bytes that were hashed.
+
+    Args:
+        function: A name at the top of the file.
+        trust: Digests of the files that may run, in hex.
+
+    Raises:
+        UntrustedModelError: The digest of the file is not in `trust`.
+        ModelError: It is no Python source, raises, or has no such function.
+    """
+    content = read_file(path, most=_MAX_SOURCE_BYTES)
+    sha256 = sha256_of(content)
+    if not _is_trusted(sha256, trust):
+        raise untrusted(path, SOURCE, sha256)
+    module = ModuleType(f"auditbench_factory_{sha256[:16]}")
+    module.__file__ = str(path)
+    sys.modules[module.__name__] = module  # classes look up the module that made them
+    with refusing(path):
+        try:
+            exec(compile(content, str(path), "exec", dont_inherit=True), module.__dict__)  # noqa: S102 - trusted above
+        except (Exception, SystemExit) as error:
+            del sys.modules[module.__name__]
+            raise Damage(
+                "cannot be run",
+                found=f"{type(error).__name__}: {str(error)[:200]}",
+                allowed="Python source that imports only what is installed",
+                fix="mend the file, and trust its new digest",
+            ) from error
+        made = module.__dict__.get(function)
+        if not callable(made):
+            raise Damage(
+                f"has no function {function!r}",
+                found=", ".join(_functions(module)[:10]) or "no function",
+                allowed="a function at the top of the file that returns a torch.nn.Module",
+                fix='set model.factory = "FILE:FUNCTION"',
+            )
+    return made, sha256
+
+
+def untrusted(path: Path, what: str, sha256: str) -> UntrustedModelError:
+    """The refusal of a program whose digest is not trusted, with the way on."""
+    look = f"convert it to safetensors; or look at it with `auditbench scan {path.name}`"
+    if what == SOURCE:
+        look = "name model.architecture instead; or read the file"
+    return UntrustedModelError(
+        f"{path.name} is a program: opening it runs what is in it",
+        where=str(path),
+        found=f"{what}, sha256 {sha256}",
+        allowed="safetensors or a state dict, or a program whose sha256 is trusted",
+        fix=f'{look}, and if you trust whoever made it: --trust-model {sha256}, or [model] trust = ["{sha256}"]',
+    )
+
+
+def unwanted_program(path: Path, kind: str, what: str, sha256: str) -> ModelError:
+    """The refusal of a program where weights are expected, whether trusted or not."""
+    way_on = f'; to run it nevertheless: model.format = "{kind}" and --trust-model {sha256}'
+    nevertheless = way_on if kind in PROGRAMS else ""
+    return UntrustedModelError(
+        f"{path.name} is a program, and no file of weights",
+        where=str(path),
+        found=f"{what}, sha256 {sha256}",
+        allowed="safetensors, or a state dict as torch.save writes it",
+        fix=f"save model.state_dict() alone, best as safetensors; look at this one with `auditbench scan {path.name}`"
+        + nevertheless,
+    )
+
+
+_FORMATS = ("safetensors", "state-dict", "torchscript", "exported", "pickle")
+
+
+def _is_trusted(sha256: str, trust: Collection[str]) -> bool:
+    return sha256 in {digest.strip().lower() for digest in trust}
+
+
+def _check_container(content: bytes, kind: str) -> None:
+    """Check the archive around a program, or that a bare pickle is one that torch.save wrote."""
+    if content[:2] == b"PK":
+        below_root(read_archive(content, deflated=kind == "torchscript"))
+    elif kind != "pickle" or not legacy_walks(content):
+        raise Damage(
+            "is not what torch.save writes",
+            found="a pickle of another library",
+            allowed="a module saved with torch.save",
+            fix="save the model with torch.save(model, FILE), or best its weights as safetensors",
+        )
+
+
+def _open_torchscript(content: bytes, device: str) -> Any:
+    import torch
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # reading what others scripted is not deprecated here
+        return torch.jit.load(io.BytesIO(content), map_location=device)  # type: ignore[no-untyped-call]
+
+
+def _open_exported(content: bytes, device: str) -> Any:
+    import torch
+    from torch.export.passes import move_to_device_pass
+
+    program = torch.export.load(io.BytesIO(content))
+    return (program if device == "cpu" else move_to_device_pass(program, device)).module()
+
+
+def _open_pickle(content: bytes, device: str) -> Any:
+    import torch
+
+    opened = torch.load(io.BytesIO(content), map_location="cpu", weights_only=False)
+    return opened.to(device) if isinstance(opened, torch.nn.Module) else opened
+
+
+_OPENERS: dict[str, Callable[[bytes, str], Any]] = {
+    "torchscript": _open_torchscript,
+    "exported": _open_exported,
+    "pickle": _open_pickle,
+}
+
+
+def _checked_module(module: Any) -> nn.Module:
+    from torch import nn
+
+    if not isinstance(module, nn.Module):
+        raise Damage(
+            "holds no model",
+            found=f"an object of {type(module).__module__}.{type(module).__qualname__}",
+            allowed="a torch.nn.Module",
+            fix="save the model itself, or its state dict with model.architecture or model.factory",
+        )
+    return module
+
+
+def _functions(module: ModuleType) -> list[str]:
+    return [name for name, value in vars(module).items() if callable(value) and not name.startswith("_")]

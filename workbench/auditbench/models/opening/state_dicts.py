@@ -1,0 +1,337 @@
+"""The layout of a state dict, read from its pickle alone, and whether the file can hold what it speaks of."""
+
+from __future__ import annotations
+
+import re
+import reprlib
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from auditbench.models.opening import allowed
+from auditbench.models.opening.archives import below_root, check_members, read_archive, read_member
+from auditbench.models.opening.content import TORCH_PROTOCOL, legacy_walks
+from auditbench.models.opening.files import Damage
+from auditbench.models.opening.pickles import Import, Made, Walk, walk
+
+NESTED_IN = ("state_dict", "model_state_dict")
+_MAX_TENSORS = 100_000
+_MAX_DIMENSIONS = 64
+_LOCATION = re.compile(r"(cpu|(cuda|mps|xpu|hpu|npu|mtia)(:\d{1,4})?)")
+_PLAIN = (int, float, str, bool, type(None), bytes)
+
+
+class MoreThanTensors(Damage):
+    """A pickle that would import or call what no state dict needs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """One tensor of a state dict.
+
+    Attributes:
+        storage: Key of the storage that it looks into.
+        itemsize: Bytes of one element.
+    """
+
+    storage: str
+    itemsize: int
+    offset: int
+    size: tuple[int, ...]
+    stride: tuple[int, ...]
+
+    @property
+    def elements(self) -> int:
+        """Number of elements."""
+        count = 1
+        for length in self.size:
+            count *= length
+        return count
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """What a state dict holds.
+
+    Attributes:
+        taken: The key under which the tensors stand; empty if they stand at the top.
+        left: The other keys, which are no weights of the model.
+        tensors: By name.
+    """
+
+    taken: str
+    left: tuple[str, ...]
+    tensors: Mapping[str, View]
+
+
+def read_layout(content: bytes) -> Layout:
+    """The layout of what torch.save wrote, in its present or its older form.
+
+    Every tensor and every storage of the file is compared with its bytes, also those that are no weights.
+
+    Raises:
+        Damage: It is no such file, it would do more than make tensors, or it speaks of more than it holds.
+    """
+    if content[:2] == b"PK":
+        members = below_root(read_archive(content))
+        if "data.pkl" not in members:
+            raise Damage("is no state dict", found="an archive without data.pkl", allowed="what torch.save writes")
+        walks = [walk(read_member(content, members["data.pkl"]))]
+        _check_plain(walks)
+        check_members(content, members)
+        storages = _storages(walks[0], parts=5)
+        sizes = {name[5:]: member.size for name, member in members.items() if name.startswith("data/")}
+        value = walks[0].value
+    else:
+        walks = legacy_walks(content) or [walk(content)]
+        _check_plain(walks)
+        if len(walks) != 5:
+            raise Damage("is no state dict", found="a pickle of other content", allowed="what torch.save writes")
+        storages = _storages(walks[3], parts=6)
+        sizes = _legacy_sizes(content, walks, storages)
+        value = walks[3].value
+    views = {id(made): view for found in walks for made in found.made if (view := _view(made)) is not None}
+    _check_views(list(views.values()), sizes, len(content))
+    for key, told in storages.items():
+        if sizes.get(key) != told:
+            raise Damage(
+                "speaks of more than it holds",
+                found=f"storage {key[:40]!r} of {told:,} bytes",
+                allowed=f"{sizes.get(key, 0):,} bytes, as many as there are",
+            )
+    return _layout(value, views)
+
+
+def _check_plain(walks: list[Walk]) -> None:
+    for found in walks:
+        outside = allowed.outside(found)
+        if outside or found.opaque:
+            names = ", ".join(item.full for item in outside[:5]) or "a call that cannot be followed"
+            raise MoreThanTensors(
+                "is a program: unpickling it runs what is in it",
+                found=f"it would import {names}"[:200],
+                allowed="tensors, and plain values beside them",
+                fix="save model.state_dict() alone, best as safetensors",
+            )
+        if found.fault:
+            raise Damage("has a damaged pickle", found=found.fault, allowed="what torch.save writes")
+
+
+def _storages(found: Walk, *, parts: int) -> dict[str, int]:
+    """Bytes of every storage by key, as the pickle tells them."""
+    sizes: dict[str, int] = {}
+    for made in found.made:
+        if made.by != "stored":
+            continue
+        key, told = _storage(made, parts)
+        if sizes.setdefault(key, told) != told:
+            raise Damage("speaks of one storage in two ways", found=f"{told:,} and {sizes[key]:,} bytes")
+    return sizes
+
+
+def _storage(made: Made, parts: int | None = None) -> tuple[str, int]:
+    """The key of a storage and its bytes."""
+    identity = made.arguments
+    if (
+        isinstance(identity, tuple)
+        and len(identity) == (parts or len(identity))
+        and len(identity) in (5, 6)
+        and identity[0] == "storage"
+        and identity[5:] in ((), (None,))
+    ):
+        _, kind, key, location, count = identity[:5]
+        itemsize = _storage_itemsize(kind)
+        if (
+            itemsize
+            and isinstance(key, str)
+            and isinstance(location, str)
+            and _LOCATION.fullmatch(location)
+            and _is_count(count)
+        ):
+            return key, count * itemsize
+    raise Damage(
+        "has a storage that is none of torch's",
+        found=reprlib.repr(identity),
+        allowed="typed storages on a device with memory",
+    )
+
+
+def _storage_itemsize(kind: Any) -> int:
+    if kind == allowed.UNTYPED:
+        return 1
+    return allowed.STORAGES.get(kind.name, 0) if isinstance(kind, Import) and kind.module == "torch" else 0
+
+
+def _legacy_sizes(content: bytes, walks: list[Walk], storages: Mapping[str, int]) -> dict[str, int]:
+    """Bytes of every storage of the older form, which stand one after another behind the pickles."""
+    itemsizes = {
+        made.arguments[2]: _storage_itemsize(made.arguments[1]) for made in walks[3].made if made.by == "stored"
+    }
+    keys = walks[4].value.items if isinstance(walks[4].value, Made) else None
+    if walks[1].value != TORCH_PROTOCOL or keys is None or sorted(keys, key=str) != sorted(storages):
+        raise Damage(
+            "has storages that its pickle does not name",
+            found=reprlib.repr(keys),
+            allowed=reprlib.repr(sorted(storages)),
+        )
+    position, sizes = walks[4].end, {}
+    for key in keys:
+        count = struct.unpack_from("<q", content, position)[0] if position + 8 <= len(content) else -1
+        sizes[key] = count * itemsizes[key]
+        position += 8 + sizes[key]
+        if count < 0 or position > len(content):
+            raise Damage("ends before its last storage", found=f"{len(content):,} bytes")
+    if position != len(content):
+        raise Damage("goes on after its last storage", found=f"{len(content) - position:,} bytes", allowed="none")
+    return sizes
+
+
+def _view(made: Made) -> View | None:
+    """The tensor that a call makes; None if it makes none.
+
+    Raises:
+        Damage: The call is not one that torch.save writes.
+    """
+    by, arguments = made.by, made.arguments
+    if made.state is not None and not _is_metadata(made):
+        raise Damage(
+            "sets attributes of what it makes",
+            found=reprlib.repr(made.state),
+            allowed="_metadata of a state dict alone",
+        )
+    if by in (allowed.REBUILD, allowed.REBUILD_TYPED):
+        typed = by == allowed.REBUILD_TYPED
+        if isinstance(arguments, tuple) and len(arguments) == (7 if typed else 6):
+            storage, offset, size, stride, gradient, hooks = arguments[:6]
+            size, stride = _numbers(size), _numbers(stride)
+            if (
+                isinstance(storage, Made)
+                and storage.by == "stored"
+                and _is_count(offset)
+                and size is not None
+                and stride is not None
+                and len(size) == len(stride)
+                and isinstance(gradient, bool)
+                and _is_empty_dict(hooks)
+            ):
+                kind = arguments[6] if typed else None
+                itemsize = _dtype_itemsize(kind) if typed else _storage_itemsize(storage.arguments[1])
+                if itemsize:
+                    key, _ = _storage(storage)
+                    return View(storage=key, itemsize=itemsize, offset=offset, size=size, stride=stride)
+    elif by == allowed.PARAMETER:
+        if (
+            isinstance(arguments, tuple)
+            and len(arguments) == 3
+            and isinstance(arguments[0], Made)
+            and isinstance(arguments[1], bool)
+            and _is_empty_dict(arguments[2])
+            and (view := _view(arguments[0])) is not None
+        ):
+            return view
+    elif by != allowed.ORDERED_DICT or arguments == ():
+        return None
+    raise Damage(
+        "has a call that torch.save does not write",
+        found=f"{made!r} of {reprlib.repr(arguments)}",
+        allowed="tensors in one storage each",
+        fix="save model.state_dict() again, best as safetensors",
+    )
+
+
+def _is_metadata(made: Made) -> bool:
+    state = made.state
+    return (
+        made.by == allowed.ORDERED_DICT
+        and isinstance(state, Made)
+        and state.by == "dict"
+        and all(isinstance(item, tuple) and item[0] == "_metadata" for item in state.items)
+    )
+
+
+def _dtype_itemsize(kind: Any) -> int:
+    return allowed.DTYPES.get(kind.name, 0) if isinstance(kind, Import) and kind.module == "torch" else 0
+
+
+def _numbers(value: Any) -> tuple[int, ...] | None:
+    if isinstance(value, Made) and value.by == allowed.SIZE and isinstance(value.arguments, tuple):
+        value = value.arguments[0] if len(value.arguments) == 1 else None
+    return value if isinstance(value, tuple) and len(value) <= _MAX_DIMENSIONS and all(map(_is_count, value)) else None
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**62
+
+
+def _is_empty_dict(value: Any) -> bool:
+    return isinstance(value, Made) and value.by in ("dict", allowed.ORDERED_DICT) and not value.items
+
+
+def _check_views(views: list[View], sizes: Mapping[str, int], length: int) -> None:
+    """Compare each tensor with its storage, and what they come to when each has its own memory with the file."""
+    for view in views:
+        last = view.offset + sum((count - 1) * step for count, step in zip(view.size, view.stride, strict=True))
+        needed = 0 if view.elements == 0 else max(last + 1, view.elements) * view.itemsize
+        if needed > sizes.get(view.storage, 0):
+            raise Damage(
+                "has a tensor that is larger than its storage",
+                found=f"shape {view.size} with strides {view.stride} needs {needed:,} bytes",
+                allowed=f"{sizes.get(view.storage, 0):,} bytes",
+                fix="save the tensors after .contiguous()",
+            )
+    total = sum(view.elements * view.itemsize for view in set(views))
+    if total > length:
+        raise Damage(
+            "has tensors that share memory, and are larger than the file without that",
+            found=f"{total:,} bytes",
+            allowed=f"{length:,} bytes",
+            fix="save the tensors after .clone()",
+        )
+
+
+def _layout(value: Any, views: Mapping[int, View]) -> Layout:
+    items = _items(value)
+    inner = [name for name in NESTED_IN if isinstance(items.get(name), Made)]
+    if len(inner) > 1:
+        raise Damage("holds two state dicts", found=" and ".join(inner), allowed="one", fix="save one of them alone")
+    taken = inner[0] if inner else ""
+    chosen = _items(items[taken]) if taken else items
+    tensors, left = {}, [name for name in items if taken and name != taken]
+    for name, entry in chosen.items():
+        if id(entry) in views:
+            tensors[name] = views[id(entry)]
+        elif isinstance(entry, _PLAIN):
+            left.append(name)
+        else:
+            raise Damage(
+                "holds something else than tensors",
+                found=f"{name[:80]!r} is {_described(entry)}",
+                allowed=f"tensors at the top, or all of them below {' or '.join(NESTED_IN)}",
+                fix="save model.state_dict() itself, best as safetensors",
+            )
+    if not 0 < len(tensors) <= _MAX_TENSORS:
+        raise Damage(
+            "holds too few or too many tensors",
+            found=f"{len(tensors):,}",
+            allowed=f"between 1 and {_MAX_TENSORS:,} tensors",
+            fix="save model.state_dict() itself, best as safetensors",
+        )
+    return Layout(taken=taken, left=tuple(left), tensors=tensors)
+
+
+def _items(value: Any) -> dict[str, Any]:
+    if isinstance(value, Made) and value.by in ("dict", allowed.ORDERED_DICT):
+        names = [item[0] if isinstance(item, tuple) and len(item) == 2 else None for item in value.items]
+        if all(isinstance(name, str) for name in names) and len(set(names)) == len(names):
+            return dict(value.items)
+    raise Damage(
+        "is no state dict",
+        found=_described(value),
+        allowed="tensors by name, each name once",
+        fix="save model.state_dict() itself, best as safetensors",
+    )
+
+
+def _described(value: Any) -> str:
+    return repr(value) if isinstance(value, Made) else f"of type {type(value).__name__}"

@@ -1,0 +1,143 @@
+"""What is packed in a file, unpacked within bounds, to be looked at and for nothing else.
+
+Unlike `archives`, this reads what a lenient reader would read: a damaged archive is no reason not to look.
+"""
+
+from __future__ import annotations
+
+import bz2
+import io
+import lzma
+import re
+import struct
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from typing import Protocol
+
+from auditbench.models.opening.files import Damage
+
+_MAX_MEMBERS = 20_000
+_OBJECTS = re.compile(rb"O\d*['\"]|object")
+_UNREADABLE = (
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    OSError,
+    ValueError,
+    struct.error,
+)
+
+
+def inflated(content: bytes, way: str, most: int) -> bytes:
+    """The bytes that were compressed.
+
+    Args:
+        way: As `compression` names it.
+        most: Largest number of bytes that may come out.
+
+    Raises:
+        Damage: They cannot be unpacked here, are damaged, or are more than `most`.
+    """
+    decompressors: dict[str, _Decompressor] = {
+        "gzip": zlib.decompressobj(31),
+        "zlib": zlib.decompressobj(),
+        "bzip2": bz2.BZ2Decompressor(),
+        "xz": lzma.LZMADecompressor(memlimit=256 * 2**20),
+    }
+    if way not in decompressors:
+        raise Damage(f"is compressed with {way}, which this command does not unpack")
+    decompressor = decompressors[way]
+    packed = content[content.index(b"x", 4) :] if content.startswith(b"ZF0x") else content
+    try:
+        data = decompressor.decompress(packed, most + 1)
+    except _UNREADABLE as error:
+        raise Damage(f"is damaged: {error}") from error
+    if len(data) > most:
+        raise Damage(f"unpacks to more than {most:,} bytes")
+    if not decompressor.eof:
+        raise Damage("is not complete")
+    if decompressor.unused_data:
+        raise Damage(f"has {len(decompressor.unused_data):,} bytes behind what is compressed")
+    return data
+
+
+def zip_members(content: bytes, most: int) -> Iterator[tuple[str, bytes, str]]:
+    """Name and bytes of every member of a zip archive; with a reason, and no bytes, where a member cannot be read.
+
+    Args:
+        most: Largest number of bytes that all compressed members together may unpack to.
+    """
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            infos = archive.infolist()
+            if len(infos) > _MAX_MEMBERS:
+                yield "", b"", f"it has {len(infos):,} members, more than {_MAX_MEMBERS:,}"
+            for info in infos[:_MAX_MEMBERS]:
+                data, fault = _zip_member(archive, info, len(content), most)
+                if info.compress_type != zipfile.ZIP_STORED:
+                    most -= len(data)
+                yield info.filename, data, fault
+    except (*_UNREADABLE, NotImplementedError, RuntimeError) as error:
+        yield "", b"", f"as an archive it cannot be read: {error}"[:200]
+
+
+def tar_members(content: bytes) -> Iterator[tuple[str, bytes, str]]:
+    """Name and bytes of every file of a tar archive; with a reason, and no bytes, where one cannot be read."""
+    try:
+        with tarfile.open(fileobj=io.BytesIO(content), mode="r:") as archive:
+            for index, info in enumerate(archive):
+                if index >= _MAX_MEMBERS:
+                    yield "", b"", f"it has more than {_MAX_MEMBERS:,} members"
+                    return
+                if not info.isfile() or info.issparse() or info.size > len(content):
+                    if not info.isdir():
+                        yield info.name, b"", "it is no plain file"
+                    continue
+                handle = archive.extractfile(info)
+                yield info.name, handle.read() if handle else b"", ""
+    except _UNREADABLE as error:
+        yield "", b"", f"as an archive it cannot be read: {error}"[:200]
+
+
+def array_pickle(content: bytes) -> int | None:
+    """Where the pickle of an array file begins; None if its elements are numbers or texts.
+
+    Raises:
+        Damage: It has no header.
+
+    Source: NEP 1, "A Simple File Format for NumPy Arrays".
+    """
+    layout = {1: "<H", 2: "<I", 3: "<I"}.get(content[6] if len(content) > 12 else 0)
+    if layout is None:
+        raise Damage("has no header of an array")
+    (size,) = struct.unpack_from(layout, content, 8)
+    start = 8 + struct.calcsize(layout)
+    if start + size > len(content):
+        raise Damage("has a header that is longer than the file")
+    return start + size if _OBJECTS.search(content, start, start + size) else None
+
+
+class _Decompressor(Protocol):
+    @property
+    def eof(self) -> bool: ...
+    @property
+    def unused_data(self) -> bytes: ...
+    def decompress(self, data: bytes, max_length: int, /) -> bytes: ...
+
+
+def _zip_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, length: int, most: int) -> tuple[bytes, str]:
+    if info.is_dir():
+        return b"", ""
+    if info.flag_bits & 0x1:
+        return b"", "it is encrypted"
+    limit = length if info.compress_type == zipfile.ZIP_STORED else most
+    try:
+        with archive.open(info) as handle:
+            data = handle.read(limit + 1)
+    except (*_UNREADABLE, NotImplementedError, RuntimeError) as error:
+        return b"", f"it cannot be read: {error}"[:200]
+    return (data, "") if len(data) <= limit else (b"", f"it unpacks to more than {limit:,} bytes")

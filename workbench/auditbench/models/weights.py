@@ -1,0 +1,162 @@
+"""Weights without a description: safetensors and state dicts, put into a network that the config names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from auditbench.data.features import encoded_width
+from auditbench.digests import digest_of
+from auditbench.errors import ModelError, Problem
+from auditbench.models.declared import declared_interface
+from auditbench.models.description import output_count
+from auditbench.models.formats import ModelRequest, factory_parts
+from auditbench.models.inspection import refuse_other_content
+from auditbench.models.network import build_network, check_parameters, expected_tensors, find_architecture
+from auditbench.models.opening import load_factory, read_weights
+from auditbench.models.tensors import tensor_problems
+from auditbench.models.wrapping import Interface, Origin, columns_in_words, wrap_network
+from auditbench.record import plain
+from auditbench.run import ProgramFacts
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from auditbench.models.subject import ModelUnderTest
+
+_SHOWN = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Network:
+    """A network for the weights.
+
+    Attributes:
+        name: Of the architecture, or of the class that the factory gave.
+        expected: Its tensors, by name; only their shapes and types count.
+        programs: Files whose code ran to make it.
+    """
+
+    module: nn.Module
+    name: str
+    expected: Mapping[str, torch.Tensor]
+    programs: tuple[ProgramFacts, ...] = ()
+
+
+def load_weights(request: ModelRequest) -> ModelUnderTest:
+    """Open weights, and the network of `model.architecture` or `model.factory` with them.
+
+    Raises:
+        DataError: The data do not give features or classes.
+        ModelError: The file is no such file, or its tensors are not those of the network.
+        UntrustedModelError: The factory's file is not trusted by its sha256; it has not run.
+    """
+    table, path = request.table, request.path
+    interface = declared_interface(request)
+    opened = read_weights(path)
+    refuse_other_content(path, opened.kind, table.format)
+    network = _from_factory(request) if table.factory is not None else _from_architecture(request, interface)
+    _refuse_misfit(network, opened.tensors, interface, request)
+    network.module.load_state_dict(opened.tensors)
+    module = network.module.to(request.device).eval().requires_grad_(False)
+    description = {
+        "weights": opened.sha256,
+        "format": table.format,
+        "network": table.factory or network.name,
+        "parameters": plain(table.parameters),
+        "programs": [program.sha256 for program in network.programs],
+        "interface": plain(interface),
+    }
+    return wrap_network(
+        module,
+        interface,
+        Origin(
+            name=table.name,
+            format=table.format,
+            architecture=network.name,
+            digest=digest_of(description),
+            programs=network.programs,
+        ),
+        device=request.device,
+        capabilities=("gradients", "hooks", "layers"),
+    )
+
+
+def _from_architecture(request: ModelRequest, interface: Interface) -> _Network:
+    table = request.table
+    name = table.architecture or ""
+    architecture = find_architecture(name, request.architectures, where="model.architecture")
+    params = check_parameters(architecture, table.parameters, where="model.parameters")
+    sizes = {
+        "inputs": encoded_width(interface.features),
+        "outputs": output_count(interface.task, interface.classes),
+    }
+    expected = expected_tensors(architecture, params, **sizes)
+    return _Network(module=build_network(architecture, params, **sizes), name=name, expected=expected)
+
+
+def _from_factory(request: ModelRequest) -> _Network:
+    """What the factory gives when it is called with `model.parameters` by name, torch's own generator seeded for it."""
+    file, function = factory_parts(request.table.factory or "")
+    make, sha256 = load_factory(request.base / file, function, trust=request.table.trust)
+    where = f"model.factory: {request.table.factory}"
+    try:
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(0)
+            module: Any = make(**request.table.parameters)
+    except Exception as error:  # whatever the user's own code raises
+        raise ModelError(
+            "the factory raised",
+            where=where,
+            found=f"{type(error).__name__}: {error}"[:300],
+            allowed="a function that takes model.parameters by name and returns an nn.Module",
+            fix="correct the function, or model.parameters",
+        ) from error
+    if not isinstance(module, nn.Module):
+        raise ModelError(
+            "the factory gave no network",
+            where=where,
+            found=type(module).__name__,
+            allowed="an nn.Module",
+            fix="return the network itself",
+        )
+    module = module.float()
+    program = ProgramFacts(name=(request.base / file).name, sha256=sha256, kind="factory")
+    return _Network(module=module, name=type(module).__name__, expected=module.state_dict(), programs=(program,))
+
+
+def _refuse_misfit(
+    network: _Network, tensors: Mapping[str, torch.Tensor], interface: Interface, request: ModelRequest
+) -> None:
+    """Refuse weights that the network does not have, naming all of them.
+
+    Raises:
+        ModelError: With each tensor that does not fit, and the columns of the data where they may be the reason.
+    """
+    fix = "name the network that these weights were made with in model.architecture and model.parameters"
+    if network.programs:
+        fix = "let the factory make the network that these weights were made with"
+    problems = tensor_problems(network.expected, tensors, where=str(request.path), cast=True, fix=fix)
+    if not problems:
+        return
+    if len(problems) > _SHOWN:
+        more = Problem(message=f"{len(problems) - _SHOWN:,} more tensors do not fit", where=str(request.path))
+        problems = [*problems[:_SHOWN], more]
+    width = encoded_width(interface.features)
+    shapes = [(one.shape, tensors[name].shape) for name, one in network.expected.items() if name in tensors]
+    other = [there[-1] for here, there in shapes if len(here) == len(there) == 2 and here[-1] == width != there[-1]]
+    if other and not network.programs:
+        problems.insert(
+            0,
+            Problem(
+                message="the weights take rows of another width than the data have",
+                where=str(request.path),
+                found=columns_in_words(interface.features),
+                allowed=f"{other[0]} columns, by the first weights that take them",
+                fix="name the columns of the model in data.features or data.exclude, and their kinds in data.types",
+            ),
+        )
+    raise ModelError(f"{request.path.name} has weights that do not fit the network", problems=tuple(problems))

@@ -1,0 +1,228 @@
+"""A network of any origin as a model under test: tried on a few rows first, so that what does not fit is said with both sides."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+
+from auditbench.data.encoder import TabularEncoder
+from auditbench.data.features import encoded_width
+from auditbench.errors import ModelError
+from auditbench.models.batching import batch_rows
+from auditbench.models.description import output_count
+from auditbench.models.subject import ModelUnderTest
+from auditbench.run import Capability, ModelFacts, OutputScale, ProgramFacts, Task
+
+if TYPE_CHECKING:
+    from auditbench.data.features import FeatureSpec
+
+_TRIED_ROWS = (2, 1, 3)
+_SHOWN_FEATURES = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interface:
+    """What a network takes and gives, where it does not say so itself.
+
+    Attributes:
+        classes: By index, the negative class first; empty for regression.
+        output: Declared scale of what the network gives.
+        features: Encoded columns of its input.
+        target: Name of what is predicted.
+    """
+
+    task: Task
+    classes: tuple[str, ...]
+    output: OutputScale
+    features: tuple[FeatureSpec, ...]
+    threshold: float = 0.5
+    target: str = "target"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Where a network comes from.
+
+    Attributes:
+        digest: sha256 over everything that decides its outputs.
+        programs: Files whose code ran to make it.
+    """
+
+    name: str
+    format: str
+    architecture: str
+    digest: str
+    programs: tuple[ProgramFacts, ...] = ()
+
+
+class _ColumnOutput(nn.Module):
+    """A module that gives shape `(rows,)`, as one that gives `(rows, 1)`."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+        self.training = module.training
+
+    def forward(self, encoded: torch.Tensor) -> torch.Tensor:
+        """Outputs, shape `(rows, 1)`."""
+        outputs: torch.Tensor = self.module(encoded).unsqueeze(-1)
+        return outputs
+
+
+def check_output(task: Task, output: OutputScale, *, where: str = "output") -> None:
+    """Refuse a declared scale that the task does not have.
+
+    Raises:
+        ModelError: Regression gives values, classification logits or probabilities.
+    """
+    allowed = ("value",) if task == "regression" else ("logit", "probability")
+    if output not in allowed:
+        raise ModelError(
+            f"the declared output does not fit {task}",
+            where=where,
+            found=repr(output),
+            allowed=", ".join(allowed),
+            fix="declare what the module gives; it is never guessed",
+        )
+
+
+def wrap_network(
+    network: nn.Module,
+    interface: Interface,
+    origin: Origin,
+    *,
+    device: str,
+    capabilities: tuple[Capability, ...],
+) -> ModelUnderTest:
+    """A model under test around a network that is in evaluation mode and on the device.
+
+    Args:
+        capabilities: What the network offers at most; `gradients` is taken back when none reach its input.
+
+    Raises:
+        ModelError: The network does not take rows of this width, or gives another number of outputs.
+    """
+    width = encoded_width(interface.features)
+    if not _gives_gradients(network, width, device):
+        capabilities = tuple(name for name in capabilities if name != "gradients")
+    network = _fit_outputs(network, interface, device)
+    parameters = sum(tensor.numel() for tensor in network.parameters())
+    classes = interface.classes
+    names = {"binary-classification": classes[1:], "multiclass-classification": classes}
+    return ModelUnderTest(
+        facts=ModelFacts(
+            name=origin.name,
+            format=origin.format,
+            architecture=origin.architecture,
+            task=interface.task,
+            classes=classes,
+            output=interface.output,
+            threshold=interface.threshold if interface.task == "binary-classification" else None,
+            parameters=parameters,
+            capabilities=capabilities,
+            digest=origin.digest,
+            programs=origin.programs,
+        ),
+        module=network,
+        encoder=TabularEncoder(interface.features).to(device),
+        features=interface.features,
+        target_names=names.get(interface.task, (interface.target,)),
+        device=device,
+        batch_rows=batch_rows(width, parameters, device),
+    )
+
+
+def columns_in_words(features: tuple[FeatureSpec, ...]) -> str:
+    """The encoded columns by feature: `4 columns in the data: age, sex (2 categories, 1 for missing or unseen)`."""
+    parts = [
+        feature.name
+        if feature.kind == "number"
+        else f"{feature.name} ({len(feature.categories)} categories, 1 for missing or unseen)"
+        for feature in features[:_SHOWN_FEATURES]
+    ]
+    more = len(features) - len(parts)
+    listed = ", ".join(parts) + (f" and {more} features more" if more else "")
+    return f"{encoded_width(features)} columns in the data: {listed}"
+
+
+def _fit_outputs(network: nn.Module, interface: Interface, device: str) -> nn.Module:
+    """The network, giving shape `(rows, outputs)` for any number of rows; tried on a few rows of zeros."""
+    outputs = output_count(interface.task, interface.classes)
+    first, *others = _TRIED_ROWS
+    shape = _shape_given(network, first, interface, device)
+    flat = shape == (first,) and outputs == 1
+    if not flat and shape != (first, outputs):
+        raise ModelError(
+            "the module gives another number of outputs than the task has",
+            where=type(network).__name__,
+            found=f"shape {shape} for {first} rows" if isinstance(shape, tuple) else shape,
+            allowed=f"shape ({first}, {outputs}) for {first} rows",
+            fix="give one column for binary classification (the logit or probability of the positive class) and "
+            "regression, and one a class otherwise",
+        )
+    for rows in others:
+        expected = (rows,) if flat else (rows, outputs)
+        if (shape := _shape_given(network, rows, interface, device)) != expected:
+            raise ModelError(
+                "the module gives outputs of another shape when there are more or fewer rows",
+                where=type(network).__name__,
+                found=f"shape {shape} for {rows} rows",
+                allowed=f"shape {expected} for {rows} rows",
+                fix="keep the dimension of the rows, also when there is one row only",
+            )
+    return _ColumnOutput(network) if flat else network
+
+
+def _shape_given(network: nn.Module, rows: int, interface: Interface, device: str) -> tuple[int, ...] | str:
+    """The shape of what the network gives for rows of zeros, or the name of its type when that is no tensor."""
+    width = encoded_width(interface.features)
+    try:
+        with torch.inference_mode():
+            given = network(torch.zeros((rows, width), dtype=torch.float32, device=device))
+    except Exception as error:  # whatever the code of a network raises
+        raise _refused_rows(network, rows, interface, error) from error
+    return tuple(given.shape) if isinstance(given, torch.Tensor) else type(given).__name__
+
+
+def _refused_rows(network: nn.Module, rows: int, interface: Interface, error: Exception) -> ModelError:
+    width = encoded_width(interface.features)
+    expected = next((layer.in_features for layer in network.modules() if isinstance(layer, nn.Linear)), None)
+    said = next((line.strip() for line in str(error).splitlines() if line.strip()), "") or type(error).__name__
+    if rows != _TRIED_ROWS[0]:
+        return ModelError(
+            "the module takes only so many rows at a time",
+            where=type(network).__name__,
+            found=f"it took {_TRIED_ROWS[0]} rows, and not {rows}: {said[:160]}",
+            allowed="a module that takes any number of rows",
+            fix="export it with a dynamic first dimension, such as dynamic_shapes=({0: torch.export.Dim.DYNAMIC},)",
+        )
+    if expected is None or expected == width:
+        return ModelError(
+            "the module does not take these rows",
+            where=type(network).__name__,
+            found=f"rows of {width} columns: {said[:160]}",
+            allowed="a module that takes float32 of shape (rows, columns)",
+            fix="wrap the module so that it takes the matrix that is passed",
+        )
+    return ModelError(
+        "the module takes rows of another width than the data have",
+        where=type(network).__name__,
+        found=columns_in_words(interface.features),
+        allowed=f"{expected} columns, by its first linear layer",
+        fix="pass the columns that the module was trained on",
+    )
+
+
+def _gives_gradients(network: nn.Module, width: int, device: str) -> bool:
+    """Whether a gradient of the outputs reaches the input; a network that does not run at all gives none."""
+    rows = torch.zeros((2, width), dtype=torch.float32, device=device, requires_grad=True)
+    try:
+        with torch.enable_grad():
+            outputs = network(rows)
+            (slope,) = torch.autograd.grad(outputs.sum(), rows, allow_unused=True)
+    except Exception:  # noqa: BLE001 - whatever the code of a network raises; what is wrong with it is said elsewhere
+        return False
+    return slope is not None

@@ -1,0 +1,90 @@
+"""The state of all that analyzers share: the model, the data, and what the model gives for a few rows."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from auditbench.worker.state_guard import ModelState, model_state
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from auditbench.data import EvaluationData, Rows
+    from auditbench.models import ModelUnderTest
+
+OUTPUTS = "outputs"
+"""The model computes other numbers, and nothing else that is looked at tells why."""
+_PROBED_ROWS = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubjectState:
+    """State of a subject at one moment.
+
+    Attributes:
+        data: Digest of rows, labels, groups, outputs, and of what is known of the model.
+        probe: What the model gives for the first rows; None where it does not give the same bits twice.
+    """
+
+    model: ModelState
+    data: str
+    probe: bytes | None
+
+    def changes(self, model: ModelUnderTest, data: EvaluationData, outputs: npt.NDArray[Any]) -> tuple[str, ...]:
+        """Kinds of state that are other now.
+
+        Raises:
+            Exception: Whatever a model that was changed raises when it is looked at.
+        """
+        changes = self.model.changes(model_state(model.module, model.encoder))
+        if self.data != _digest(model, data, outputs):
+            changes += ("data",)
+        if not changes and self.probe is not None and self.probe != _probe(model, data):
+            return (OUTPUTS,)
+        return changes
+
+
+def subject_state(model: ModelUnderTest, data: EvaluationData, outputs: npt.NDArray[Any]) -> SubjectState:
+    """The state of a subject now."""
+    probe = _probe(model, data)
+    again = _probe(model, data)
+    return SubjectState(
+        model=model_state(model.module, model.encoder),
+        data=_digest(model, data, outputs),
+        probe=probe if probe == again else None,
+    )
+
+
+def _probe(model: ModelUnderTest, data: EvaluationData) -> bytes:
+    """Outputs for the first rows, few enough to cost less than the digest of the weights."""
+    rows = data.take(np.arange(min(_PROBED_ROWS, len(data))))
+    return model.predict(rows.inputs).tobytes()
+
+
+def _digest(model: ModelUnderTest, data: EvaluationData, outputs: npt.NDArray[Any]) -> str:
+    known = (model.facts, model.features, model.target_names, model.device, data.facts, data.task, data.classes)
+    digest = hashlib.sha256(repr((known, data.features, data.modality)).encode())
+    for name, array in _arrays(data):
+        _add(digest, name, array)
+    _add(digest, "outputs", outputs)
+    return digest.hexdigest()
+
+
+def _arrays(data: EvaluationData) -> Iterator[tuple[str, npt.NDArray[Any]]]:
+    rows: Rows
+    for part in ("_evaluated", "_background"):
+        rows = getattr(data, part)
+        yield from ((f"{part} {name}", array) for name, array in rows.inputs.items())
+        yield f"{part} y_true", rows.y_true
+        yield from ((f"{part} groups {name}", array) for name, array in rows.sensitive_features.items())
+
+
+def _add(digest: Any, name: str, array: npt.NDArray[Any]) -> None:
+    digest.update(f"{name} {array.dtype} {array.shape}".encode())
+    if array.nbytes:
+        digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
