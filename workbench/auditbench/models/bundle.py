@@ -128,7 +128,7 @@ def load_bundle(
             training=description.training,
         ),
         module=module.to(device),
-        encoder=TabularEncoder(description.features).to(device),
+        encoder=TabularEncoder(description.features).to(device).eval(),
         features=description.features,
         target_names=names.get(description.task, (description.target,)),
         device=device,

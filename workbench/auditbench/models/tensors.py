@@ -35,7 +35,15 @@ def tensor_problems(
                 )
             )
         elif not _is_finite(one, other):
-            problems.append(Problem(message="weights are not finite", where=f"{where}: {name}"))
+            problems.append(
+                Problem(
+                    message="weights are not finite",
+                    where=f"{where}: {name}",
+                    found="NaN or an infinity, in the precision of the network",
+                    allowed="finite numbers",
+                    fix=fix,
+                )
+            )
     return problems
 
 

@@ -127,7 +127,7 @@ def wrap_network(
             programs=origin.programs,
         ),
         module=network,
-        encoder=TabularEncoder(interface.features).to(device),
+        encoder=TabularEncoder(interface.features).to(device).eval(),
         features=interface.features,
         target_names=names.get(interface.task, (interface.target,)),
         device=device,

@@ -195,7 +195,7 @@ def _linear_model(
     return ModelUnderTest(
         facts=facts,
         module=Linear64(weights, bias),
-        encoder=TabularEncoder(features),
+        encoder=TabularEncoder(features).eval(),
         features=features,
         target_names=("target",) if regression else classes[1:] if binary else classes,
     )
