@@ -119,11 +119,14 @@ def test_a_fault_has_the_status_and_the_reason_that_name_it(audits: dict[str, Au
         assert f"  {fault.name} " in audited.output
 
 
-@pytest.mark.parametrize("name", [*FIRST_PARTY, *WITNESSES])
-@pytest.mark.parametrize("audit", ["deaths", "states", "nonsense"])
+@pytest.mark.parametrize(
+    ("audit", "name"),
+    [
+        *[(audit, name) for audit in ("deaths", "states", "nonsense") for name in FIRST_PARTY],
+        *[("nonsense", name) for name in WITNESSES],
+    ],
+)
 def test_other_sections_are_those_of_an_audit_without_faults(audits: dict[str, Audited], audit: str, name: str) -> None:
-    if audits[audit].run.result(name) is None:
-        pytest.skip("takes no part in this audit")
     assert audits["plain"].result(name).status == "ok"
     assert _bits(audits[audit], name) == _bits(audits["plain"], name)
 

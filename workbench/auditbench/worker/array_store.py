@@ -40,7 +40,7 @@ def checked(result: AnalysisResult) -> AnalysisResult:
             blocks of a kind share a name.
     """
     check_size(result)
-    plain: AnalysisResult = with_stored(_without_scalars(result), _in_memory)
+    plain: AnalysisResult = _without_scalars(result)
     for kind in _BLOCKS:
         names = [block.name for block in getattr(plain, kind)]
         if len(set(names)) < len(names):
@@ -50,7 +50,7 @@ def checked(result: AnalysisResult) -> AnalysisResult:
         for block in getattr(plain, kind):
             for field in ARRAY_FIELDS.get(type(block), ()):
                 _check_array(getattr(block, field), f"{block.name}.{field}", nan=field in _MAY_BE_UNDEFINED)
-    return plain
+    return with_stored(plain, _in_memory)
 
 
 def with_stored(result: AnalysisResult, store: Callable[[str, Any], Array]) -> AnalysisResult:
@@ -146,9 +146,11 @@ def _in_memory(name: str, array: Any) -> Any:
     if not isinstance(array, StoredArray):
         return array
     try:
-        return np.asarray(array)
+        read = np.asarray(array)
     except (OSError, ValueError, EOFError) as error:
         raise ResultError("a stored array cannot be read", where=name, found=str(error)[:200]) from error
+    _check_array(read, name, nan=name.rpartition("/")[2] in _MAY_BE_UNDEFINED)
+    return read
 
 
 def _npy(array: Any) -> bytes:
@@ -158,7 +160,7 @@ def _npy(array: Any) -> bytes:
 
 
 def _check_array(array: Any, where: str, *, nan: bool) -> None:
-    if array is None:
+    if array is None or isinstance(array, StoredArray):
         return
     if not isinstance(array, np.ndarray):
         raise ResultError("expected a numpy array", where=where, found=type(array).__name__)
