@@ -301,7 +301,7 @@ def test_variants_of_a_model_share_what_fits() -> None:
 
 
 def explain_shap(subject: ToySubject) -> Any:
-    params = ShapParams(rows=12, background=20)
+    params = ShapParams(rows=3, background=12)
     return analyze_shap(toy_context(subject, analyzer="shap", params=params), params)
 
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, TypeAlias, cast
 from auditbench.errors import ModelError, Problem
 from auditbench.models.formats import FORMATS, factory_parts
 from auditbench.models.opening import content_kind, read_file, sha256_of
+from auditbench.models.opening.content import look_into
+from auditbench.models.opening.files import refusing
 from auditbench.models.opening.programs import PROGRAMS, SOURCE, ProgramKind, untrusted
 from auditbench.models.opening.tensors import no_weights
 from auditbench.run import ProgramFacts
@@ -90,13 +92,14 @@ def _look_at_model(path: Path, table: ModelTable) -> ProgramFacts | None:
             refuse_other_content(path, content_kind(read_file(path)), "bundle, which is a folder")
         return None
     data = read_file(path)
-    found, sha256 = content_kind(data), sha256_of(data)
-    if content == "weights" and FORMATS.get(found) != "weights":
-        raise no_weights(path, data, found, sha256)
-    refuse_other_content(path, found, table.format)
+    with refusing(path):
+        looked, sha256 = look_into(data), sha256_of(data)
+        if content == "weights" and FORMATS.get(looked.kind) != "weights":
+            raise no_weights(path, data, looked, sha256)
+    refuse_other_content(path, looked.kind, table.format)
     if content == "weights":
         return None
-    return ProgramFacts(name=path.name, sha256=sha256, kind=cast(ProgramKind, found))
+    return ProgramFacts(name=path.name, sha256=sha256, kind=cast(ProgramKind, looked.kind))
 
 
 def _look_at_factory(path: Path, _table: ModelTable) -> ProgramFacts:

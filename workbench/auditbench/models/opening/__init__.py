@@ -6,7 +6,8 @@ Importing it imports neither numpy nor torch, so that a file can be looked at wh
 from __future__ import annotations
 
 from auditbench.models.opening.content import content_kind
-from auditbench.models.opening.files import MAX_JSON_BYTES, parse_json, read_file, sha256_of
+from auditbench.models.opening.files import parse_json, read_file, sha256_of
+from auditbench.models.opening.limits import MAX_JSON_BYTES
 from auditbench.models.opening.programs import OpenedProgram, load_factory, open_program
 from auditbench.models.opening.scanning import FoundImport, Part, Scan, scan
 from auditbench.models.opening.tensors import OpenedWeights, parse_tensors, read_weights

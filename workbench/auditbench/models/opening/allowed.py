@@ -39,6 +39,16 @@ REBUILD = Import("torch._utils", "_rebuild_tensor_v2")
 REBUILD_TYPED = Import("torch._utils", "_rebuild_tensor_v3")
 PARAMETER = Import("torch._utils", "_rebuild_parameter")
 
+# The instructions that torch.save writes and torch.load reads with weights_only=True: what both understand alike.
+_WRITTEN = frozenset(
+    {
+        *("PROTO", "STOP", "GLOBAL", "REDUCE", "BUILD", "BINPERSID"),
+        *("BINPUT", "LONG_BINPUT", "BINGET", "LONG_BINGET"),
+        *("MARK", "EMPTY_TUPLE", "TUPLE", "TUPLE1", "TUPLE2", "TUPLE3"),
+        *("EMPTY_DICT", "SETITEM", "SETITEMS", "EMPTY_LIST", "APPEND", "APPENDS"),
+        *("NONE", "NEWTRUE", "NEWFALSE", "BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT", "BINUNICODE"),
+    }
+)
 _CALLABLE = frozenset({ORDERED_DICT, SIZE, DEVICE, REBUILD, REBUILD_TYPED, PARAMETER})
 _NAMED = frozenset({UNTYPED, *(Import("torch", name) for name in (*STORAGES, *DTYPES))})
 # Modules and names that begin processes, run text, read and write files, or fetch other objects by name.
@@ -165,6 +175,11 @@ def outside(walk: Walk) -> list[Import]:
     return [found for found, called in walk.imports.items() if not is_allowed(found, called=called)]
 
 
+def unwritten(walk: Walk) -> list[str]:
+    """The instructions of a pickle that torch.save does not write, in order of their names."""
+    return sorted(walk.opcodes - _WRITTEN)
+
+
 def is_plain(walk: Walk) -> bool:
     """Whether a pickle ends as it should and does nothing that a state dict may not do."""
-    return not walk.fault and not walk.opaque and not outside(walk)
+    return not (walk.fault or walk.opaque or walk.odd_key or unwritten(walk) or outside(walk))

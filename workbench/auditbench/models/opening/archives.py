@@ -18,10 +18,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from auditbench.models.opening.files import Damage
+from auditbench.models.opening.limits import MAX_INFLATION, MAX_MEMBERS
 
 STORED, DEFLATED = 0, 8
-_MAX_MEMBERS = 20_000
-_MAX_INFLATED_PER_BYTE = 100
 _END = struct.Struct("<4s4H2LH")
 _END64 = struct.Struct("<4sQ2H2L4Q")
 _LOCATOR64 = struct.Struct("<4sLQL")
@@ -83,9 +82,9 @@ def read_archive(content: bytes, *, deflated: bool = False) -> dict[str, Member]
             member is encrypted, a link, or compressed in a way that is not allowed.
     """
     start, end, count = _directory(content)
-    if not 0 < count <= _MAX_MEMBERS:
+    if not 0 < count <= MAX_MEMBERS:
         raise Damage(
-            "has too few or too many members", found=f"{count:,}", allowed=f"between 1 and {_MAX_MEMBERS:,} members"
+            "has too few or too many members", found=f"{count:,}", allowed=f"between 1 and {MAX_MEMBERS:,} members"
         )
     members: list[Member] = []
     position = 0
@@ -333,7 +332,7 @@ def _check_method(member: Member, *, deflated: bool) -> None:
 
 def _check_sizes(members: list[Member], length: int) -> None:
     total = sum(member.size for member in members)
-    most = length if all(member.method == STORED for member in members) else length * _MAX_INFLATED_PER_BYTE
+    most = length if all(member.method == STORED for member in members) else length * MAX_INFLATION
     if total > most:
         raise Damage(
             "unpacks to more than it can hold",

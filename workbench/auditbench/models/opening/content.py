@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from auditbench.models.opening.allowed import is_plain
 from auditbench.models.opening.archives import Member, below_root, has_directory, read_archive, read_member
 from auditbench.models.opening.files import Damage
+from auditbench.models.opening.json_text import parse_strictly
+from auditbench.models.opening.limits import MAX_INSTRUCTIONS, MAX_PICKLE_BYTES
 from auditbench.models.opening.pickles import Walk, is_surely_pickle, looks_like_pickle, walk
 
 TORCH_MAGIC, TORCH_PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
@@ -33,6 +35,14 @@ _MAGIC = {
 }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Content:
+    """What the bytes of a file are, and the walks through its pickles where torch.save may have written it."""
+
+    kind: str
+    walks: tuple[Walk, ...] = ()
+
+
 def content_kind(content: bytes) -> str:
     """What the bytes of a file are.
 
@@ -41,15 +51,20 @@ def content_kind(content: bytes) -> str:
     `zip`, `tar`, `7z`, `rar`, `native-program`, `json`, `html`, `text`, `empty`, `unknown`; `polyglot` where two
     readers would see two different files.
     """
+    return look_into(content).kind
+
+
+def look_into(content: bytes) -> Content:
+    """As `content_kind`, with the walks that it took to know."""
     if not content:
-        return "empty"
-    kind = _kind_at_start(content)
-    if kind == "zip" and content[:2] == b"PK":
-        return _zip_kind(content)
-    pickled = kind in ("tar", "safetensors") and is_surely_pickle(content)
-    if pickled or has_directory(content) or (kind != "tar" and is_tar(content)):
-        return "polyglot"
-    return kind
+        return Content(kind="empty")
+    if content[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
+        return _look_into_zip(content)
+    found = _look_at_start(content)
+    pickled = found.kind in ("tar", "safetensors") and is_surely_pickle(content)
+    if pickled or has_directory(content) or (found.kind != "tar" and is_tar(content)):
+        return Content(kind="polyglot")
+    return found
 
 
 def compression(content: bytes) -> str:
@@ -70,71 +85,78 @@ def is_tar(content: bytes) -> bool:
     return told == sum(header) - sum(header[148:156]) + 8 * 32
 
 
-def legacy_walks(content: bytes) -> list[Walk]:
-    """The five pickles of what torch.save wrote before version 1.6, or `[]` if it is no such file."""
+def legacy_walks(content: bytes) -> tuple[Walk, ...]:
+    """The five pickles of what torch.save wrote before version 1.6, or none if it is no such file."""
     first = walk(content, most=8)
     if first.fault or first.value != TORCH_MAGIC:
-        return []
-    walks = [first]
+        return ()
+    walks, left = [first], MAX_INSTRUCTIONS
     while len(walks) < 5 and not walks[-1].fault:
-        walks.append(walk(content, walks[-1].end))
-    return walks
+        walks.append(walk(content, walks[-1].end, most=left))
+        left -= walks[-1].instructions
+    return tuple(walks)
 
 
-def _kind_at_start(content: bytes) -> str:
-    if content[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
-        return "zip"
+def walk_member(content: bytes, member: Member) -> Walk:
+    """The walk through the pickle that torch.save puts beside the storages.
+
+    Raises:
+        Damage: It is too large for a state dict, or damaged.
+    """
+    return walk(read_member(content, member, most=MAX_PICKLE_BYTES))
+
+
+def _look_at_start(content: bytes) -> Content:
     named = next((kind for magic, kind in _MAGIC.items() if content.startswith(magic)), "")
     if named:
-        return named
+        return Content(kind=named)
     if is_tar(content):
-        return "tar"
+        return Content(kind="tar")
     if _is_safetensors(content):
-        return "safetensors"
+        return Content(kind="safetensors")
     if looks_like_pickle(content):
-        return "state-dict" if _is_legacy_state(content) else "pickle"
+        walks = legacy_walks(content) or (walk(content),)
+        plain = len(walks) == 5 and all(map(is_plain, walks))
+        return Content(kind="state-dict" if plain else "pickle", walks=walks)
     if _is_zlib(content):
-        return "compressed"
+        return Content(kind="compressed")
     if _is_onnx(content):
-        return "onnx"
-    return _text_kind(content)
+        return Content(kind="onnx")
+    return Content(kind=_text_kind(content))
 
 
-def _zip_kind(content: bytes) -> str:
+def _look_into_zip(content: bytes) -> Content:
     try:
         members = read_archive(content, deflated=True)
     except Damage:
-        return "zip" if has_directory(content) else "unknown"
+        return Content(kind="zip" if has_directory(content) else "unknown")
     names = set(members)
     if {"config.json", "metadata.json"} <= names and any(name.endswith(".weights.h5") for name in names):
-        return "keras"
+        return Content(kind="keras")
     if all(name.endswith(".npy") for name in names):
-        return "numpy-archive"
+        return Content(kind="numpy-archive")
     try:
-        return _torch_kind(content, below_root(members))
+        return _look_into_torch_zip(content, below_root(members))
     except Damage:
-        return "exported" if _is_exported(names) else "zip"
+        return Content(kind="exported" if _is_exported(names) else "zip")
 
 
 def _is_exported(names: set[str]) -> bool:
     return bool({"archive_format", "serialized_exported_program.json"} & names)
 
 
-def _torch_kind(content: bytes, members: Mapping[str, Member]) -> str:
+def _look_into_torch_zip(content: bytes, members: Mapping[str, Member]) -> Content:
     names = set(members)
     if _is_exported(names) or any(name.startswith("models/") for name in names):
-        return "exported"
+        return Content(kind="exported")
     if "constants.pkl" in names or any(name.startswith("code/") for name in names):
-        return "torchscript"
+        return Content(kind="torchscript")
     if "data.pkl" not in names:
-        return "zip"
-    found = walk(read_member(content, members["data.pkl"]))
-    return "state-dict" if is_plain(found) else "pickle"
-
-
-def _is_legacy_state(content: bytes) -> bool:
-    walks = legacy_walks(content)
-    return len(walks) == 5 and all(is_plain(found) for found in walks)
+        return Content(kind="zip")
+    if members["data.pkl"].size > MAX_PICKLE_BYTES:
+        return Content(kind="pickle")
+    found = walk_member(content, members["data.pkl"])
+    return Content(kind="state-dict" if is_plain(found) else "pickle", walks=(found,))
 
 
 def _is_safetensors(content: bytes) -> bool:
@@ -166,8 +188,8 @@ def _text_kind(content: bytes) -> str:
         return "html"
     if head.startswith(("{", "[")):
         try:
-            json.loads(text)
-        except (ValueError, RecursionError):
+            parse_strictly(text)
+        except ValueError:
             return "text"
         return "json"
     return "text"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import stat
 from collections.abc import Iterator
@@ -12,9 +11,9 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from auditbench.errors import ModelError
-
-MAX_JSON_BYTES = 64 * 2**20
-MAX_FILE_BYTES = 64 * 2**30
+from auditbench.machine_memory import machine_memory_bytes
+from auditbench.models.opening.json_text import parse_strictly
+from auditbench.models.opening.limits import MAX_FILE_BYTES
 
 
 class Damage(ValueError):  # noqa: N818 - a state of the file, told to the user as one
@@ -33,10 +32,10 @@ class Damage(ValueError):  # noqa: N818 - a state of the file, told to the user 
 
 @contextmanager
 def refusing(path: Path) -> Iterator[None]:
-    """Say of which file a damage is.
+    """Say of which file a damage is, and which one there is too little memory for.
 
     Raises:
-        ModelError: In place of `Damage`.
+        ModelError: In place of `Damage` and `MemoryError`.
     """
     try:
         yield
@@ -48,6 +47,8 @@ def refusing(path: Path) -> Iterator[None]:
             allowed=damage.allowed,
             fix=damage.fix or "copy the file again from where it was made",
         ) from damage
+    except MemoryError as error:
+        raise _too_large_for_memory(path, str(error) or "no memory left for what is in it") from error
 
 
 def read_file(path: Path, *, most: int | None = None) -> bytes:
@@ -57,7 +58,8 @@ def read_file(path: Path, *, most: int | None = None) -> bytes:
         most: Largest size in bytes; without it, `MAX_FILE_BYTES`.
 
     Raises:
-        ModelError: There is no such file, it is not a regular file, it is too large, or it changed while it was read.
+        ModelError: There is no such file, it is not a regular file, it is too large for the limit or for memory, it
+            begins with zeros as no model does, or it changed while it was read.
     """
     most = MAX_FILE_BYTES if most is None else most
     with os.fdopen(_open(path), "rb") as handle:
@@ -72,7 +74,9 @@ def read_file(path: Path, *, most: int | None = None) -> bytes:
                 allowed=f"at most {most:,} bytes",
                 fix="check that this is the file you meant",
             )
-        content = _read(handle, state.st_size + 1, path)
+        if state.st_size > (memory := machine_memory_bytes()):
+            raise _too_large_for_memory(path, f"it needs {state.st_size:,} bytes, and this machine has {memory:,}")
+        content = _read(handle, state.st_size, path)
     if len(content) != state.st_size:
         raise ModelError(
             f"{path.name} changed while it was read",
@@ -90,14 +94,14 @@ def sha256_of(content: bytes) -> str:
 
 
 def parse_json(content: bytes, path: Path) -> dict[str, Any]:
-    """The object in a JSON file; NaN and infinities are not JSON.
+    """The object in a JSON file.
 
     Raises:
-        ModelError: It is no JSON object.
+        ModelError: It is no JSON object, or one of its names stands there twice.
     """
     try:
-        document = json.loads(content, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
+        document = parse_strictly(content)
+    except ValueError as error:
         raise ModelError(
             f"{path.name} is not valid JSON",
             where=str(path),
@@ -116,6 +120,7 @@ def parse_json(content: bytes, path: Path) -> dict[str, Any]:
     return document
 
 
+_BEGINNING = 4096
 _KINDS = {
     stat.S_IFDIR: "a folder",
     stat.S_IFIFO: "a pipe",
@@ -138,11 +143,33 @@ def _open(path: Path) -> int:
         raise _unreadable(path, error) from error
 
 
-def _read(handle: BinaryIO, most: int, path: Path) -> bytes:
+def _read(handle: BinaryIO, size: int, path: Path) -> bytes:
+    """The bytes of a file, and one more where it has grown; a file of holes is told by its beginning."""
     try:
-        return handle.read(most)
+        head = os.pread(handle.fileno(), _BEGINNING, 0)
+        if size > len(head) == _BEGINNING and not head.strip(b"\0"):
+            raise ModelError(
+                f"{path.name} holds no model",
+                where=str(path),
+                found=f"{size:,} bytes that begin with {_BEGINNING:,} zeros",
+                allowed="a file that was copied completely",
+                fix="copy the file again from where it was made",
+            )
+        return handle.read(size + 1)
     except OSError as error:
         raise _unreadable(path, error) from error
+    except MemoryError as error:
+        raise _too_large_for_memory(path, f"it needs {size:,} bytes") from error
+
+
+def _too_large_for_memory(path: Path, found: str) -> ModelError:
+    return ModelError(
+        f"{path.name} needs more memory than there is",
+        where=str(path),
+        found=found,
+        allowed="a few times the size of the file",
+        fix="raise limits.memory_gib, or take a machine with more memory",
+    )
 
 
 def _unreadable(path: Path, error: OSError | ValueError) -> ModelError:
@@ -163,7 +190,3 @@ def _irregular(path: Path, found: str) -> ModelError:
         allowed="a regular file",
         fix="name the file itself in model.path",
     )
-
-
-def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")

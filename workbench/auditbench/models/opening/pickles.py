@@ -12,13 +12,14 @@ from __future__ import annotations
 import io
 import pickletools
 import re
+import reprlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from auditbench.models.opening.files import Damage
+from auditbench.models.opening.limits import MAX_INSTRUCTIONS, MAX_INTEGER_BITS, MAX_KEY_BITS
 
-MAX_INSTRUCTIONS = 500_000
 UNKNOWN = "?"
 
 
@@ -65,6 +66,8 @@ class Walk:
         made: Every call and every stored value that it takes from elsewhere, in order.
         imports: Every import, in order, and whether it would be called.
         opaque: Calls of something that is no plain import, such as the result of another call.
+        odd_key: The first key of a dict that is neither a text nor an integer of up to `MAX_KEY_BITS`; empty if none is.
+            To hash other keys can take as long as whoever wrote them likes.
         opcodes: Names of the instructions it uses.
         instructions: Number of instructions walked.
         end: The position after its last instruction.
@@ -75,6 +78,7 @@ class Walk:
     made: list[Made]
     imports: dict[Import, bool]
     opaque: bool
+    odd_key: str
     opcodes: frozenset[str]
     instructions: int
     end: int
@@ -103,13 +107,14 @@ def walk(content: bytes, start: int = 0, *, most: int = MAX_INSTRUCTIONS) -> Wal
         else:
             fault = "it has no end"
         value = machine.pop() if not fault else None
-    except (Damage, ValueError, IndexError, KeyError, TypeError, OverflowError, MemoryError) as error:
+    except (Damage, ValueError, IndexError, KeyError, TypeError, OverflowError) as error:
         fault, value = str(error)[:160] or type(error).__name__, None
     return Walk(
         value=value,
         made=machine.made,
         imports=machine.imports,
         opaque=machine.opaque,
+        odd_key=machine.odd_key,
         opcodes=frozenset(seen),
         instructions=count,
         end=position,
@@ -150,17 +155,7 @@ def _instructions(content: bytes, start: int) -> Iterator[tuple[_Opcode, Any, in
         yield opcode, argument, start if position is None else position
 
 
-_MAX_BITS = 8192
 _MARK = object()
-_CONSTANTS: dict[str, Any] = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False, "EMPTY_TUPLE": ()}
-_NO_EFFECT = {"PROTO", "FRAME", "READONLY_BUFFER"}
-_PUSHES_ARGUMENT = {
-    *("INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "FLOAT", "BINFLOAT"),
-    *("STRING", "BINSTRING", "SHORT_BINSTRING", "UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8"),
-    *("BINBYTES", "SHORT_BINBYTES", "BINBYTES8", "BYTEARRAY8"),
-}
-_TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
-_CONTAINERS = {"EMPTY_LIST": "list", "EMPTY_DICT": "dict", "EMPTY_SET": "set"}
 
 
 class _Machine:
@@ -172,22 +167,12 @@ class _Machine:
         self.made: list[Made] = []
         self.imports: dict[Import, bool] = {}
         self.opaque = False
+        self.odd_key = ""
 
     def step(self, name: str, argument: Any) -> None:
-        if name in _PUSHES_ARGUMENT:
-            if isinstance(argument, int) and argument.bit_length() > _MAX_BITS:
-                raise Damage("has a number that is too large", found=f"{argument.bit_length():,} bits")
-            self.stack.append(argument)
-        elif name in _CONSTANTS:
-            self.stack.append(_CONSTANTS[name])
-        elif name in _TUPLES:
-            self.stack.append(tuple(self._take(_TUPLES[name])))
-        elif name in _CONTAINERS:
-            self.stack.append(Made(_CONTAINERS[name]))
-        elif name in _STEPS:
-            _STEPS[name](self, argument)
-        elif name not in _NO_EFFECT:
+        if (act := _STEPS.get(name)) is None:
             raise Damage(f"has an instruction {name} that is not known")
+        act(self, argument)
 
     def pop(self) -> Any:
         value = self.stack.pop()
@@ -200,7 +185,7 @@ class _Machine:
             raise Damage("takes a value from an empty stack")
         return self.stack[-1]
 
-    def _take(self, count: int) -> list[Any]:
+    def take(self, count: int) -> list[Any]:
         if len(self.stack) < count or _MARK in self.stack[-count:]:
             raise Damage("takes a value from an empty stack")
         taken = self.stack[-count:]
@@ -214,6 +199,17 @@ class _Machine:
                 del self.stack[index:]
                 return taken
         raise Damage("has no mark where it needs one")
+
+    def nothing(self, _: Any) -> None:
+        pass
+
+    def push(self, value: Any) -> None:
+        self.stack.append(value)
+
+    def push_integer(self, value: int) -> None:
+        if value.bit_length() > MAX_INTEGER_BITS:
+            raise Damage("has a number that is too large", found=f"{value.bit_length():,} bits")
+        self.stack.append(value)
 
     def mark(self, _: Any) -> None:
         self.stack.append(_MARK)
@@ -234,7 +230,7 @@ class _Machine:
         self.stack.append(Made("list", items=self.to_mark()))
 
     def make_dict(self, _: Any) -> None:
-        self.stack.append(Made("dict", items=_pairs(self.to_mark())))
+        self.stack.append(Made("dict", items=self._pairs(self.to_mark())))
 
     def make_frozenset(self, _: Any) -> None:
         self.stack.append(Made("set", items=self.to_mark()))
@@ -259,12 +255,20 @@ class _Machine:
         self._fill(values)
 
     def set_item(self, _: Any) -> None:
-        key, value = self._take(2)
-        self._fill([(key, value)])
+        key, value = self.take(2)
+        self._fill(self._pairs([key, value]))
 
     def set_items(self, _: Any) -> None:
-        pairs = _pairs(self.to_mark())
+        pairs = self._pairs(self.to_mark())
         self._fill(pairs)
+
+    def _pairs(self, values: list[Any]) -> list[tuple[Any, Any]]:
+        if len(values) % 2:
+            raise Damage("has a key without a value")
+        keys = values[::2]
+        if not self.odd_key:
+            self.odd_key = next((reprlib.repr(key) for key in keys if not _is_key(key)), "")
+        return list(zip(keys, values[1::2], strict=True))
 
     def _fill(self, values: list[Any]) -> None:
         """Put values into what is on top: a method of that object, if it is of no plain kind."""
@@ -278,18 +282,18 @@ class _Machine:
         self.stack.append(self._imported(*_two_names(argument)))
 
     def import_from_stack(self, _: Any) -> None:
-        module, name = self._take(2)
+        module, name = self.take(2)
         self.stack.append(self._imported(module, name))
 
     def import_extension(self, code: int) -> None:
         self.stack.append(self._imported("copyreg extension", str(code)))
 
     def call(self, _: Any) -> None:
-        function, arguments = self._take(2)
+        function, arguments = self.take(2)
         self._called(function, arguments)
 
     def call_with_keywords(self, _: Any) -> None:
-        function, arguments, keywords = self._take(3)
+        function, arguments, keywords = self.take(3)
         self._called(function, (arguments, keywords))
 
     def call_named(self, argument: str) -> None:
@@ -336,7 +340,38 @@ class _Machine:
             self._make(Made(Import(UNKNOWN, UNKNOWN), arguments=arguments))
 
 
-_STEPS: dict[str, Callable[[_Machine, Any], None]] = {
+_Step: TypeAlias = Callable[[_Machine, Any], None]
+
+
+def _pushing(value: Any) -> _Step:
+    return lambda machine, _: machine.push(value)
+
+
+def _pushing_empty(kind: str) -> _Step:
+    return lambda machine, _: machine.push(Made(kind))
+
+
+def _pushing_tuple(count: int) -> _Step:
+    return lambda machine, _: machine.push(tuple(machine.take(count)))
+
+
+_STEPS: dict[str, _Step] = {
+    **dict.fromkeys(("PROTO", "FRAME", "READONLY_BUFFER"), _Machine.nothing),
+    **dict.fromkeys(("BININT", "BININT1", "BININT2", "FLOAT", "BINFLOAT"), _Machine.push),
+    **dict.fromkeys(("INT", "LONG", "LONG1", "LONG4"), _Machine.push_integer),
+    **dict.fromkeys(("STRING", "BINSTRING", "SHORT_BINSTRING"), _Machine.push),
+    **dict.fromkeys(("UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8"), _Machine.push),
+    **dict.fromkeys(("BINBYTES", "SHORT_BINBYTES", "BINBYTES8", "BYTEARRAY8"), _Machine.push),
+    "NONE": _pushing(None),
+    "NEWTRUE": _pushing(True),
+    "NEWFALSE": _pushing(False),
+    "EMPTY_TUPLE": _pushing(()),
+    "EMPTY_LIST": _pushing_empty("list"),
+    "EMPTY_DICT": _pushing_empty("dict"),
+    "EMPTY_SET": _pushing_empty("set"),
+    "TUPLE1": _pushing_tuple(1),
+    "TUPLE2": _pushing_tuple(2),
+    "TUPLE3": _pushing_tuple(3),
     "MARK": _Machine.mark,
     "POP": _Machine.discard,
     "POP_MARK": _Machine.discard_to_mark,
@@ -374,7 +409,5 @@ def _two_names(argument: str) -> tuple[str | None, str | None]:
     return (None, None) if not module or not name or " " in name else (module, name)
 
 
-def _pairs(values: list[Any]) -> list[tuple[Any, Any]]:
-    if len(values) % 2:
-        raise Damage("has a key without a value")
-    return list(zip(values[::2], values[1::2], strict=True))
+def _is_key(value: Any) -> bool:
+    return isinstance(value, str) or (isinstance(value, int) and value.bit_length() <= MAX_KEY_BITS)

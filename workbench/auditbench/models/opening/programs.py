@@ -18,6 +18,7 @@ from auditbench.errors import ModelError, UntrustedModelError
 from auditbench.models.opening.archives import below_root, read_archive
 from auditbench.models.opening.content import content_kind, legacy_walks
 from auditbench.models.opening.files import Damage, read_file, refusing, sha256_of
+from auditbench.models.opening.limits import MAX_SOURCE_BYTES
 
 if TYPE_CHECKING:
     from torch import nn
@@ -30,7 +31,6 @@ PROGRAMS = {
     "pickle": "a pickle that is more than a state dict",
 }
 SOURCE = "Python source"
-_MAX_SOURCE_BYTES = 2**20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +89,7 @@ def load_factory(path: Path, function: str, *, trust: Collection[str]) -> tuple[
         UntrustedModelError: The digest of the file is not in `trust`.
         ModelError: It is no Python source, raises, or has no such function.
     """
-    content = read_file(path, most=_MAX_SOURCE_BYTES)
+    content = read_file(path, most=MAX_SOURCE_BYTES)
     sha256 = sha256_of(content)
     if not _is_trusted(sha256, trust):
         raise untrusted(path, SOURCE, sha256)

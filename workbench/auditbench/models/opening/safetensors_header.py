@@ -5,15 +5,15 @@ Source: the format's description in the README of safetensors, section "Format".
 
 from __future__ import annotations
 
-import json
 import re
 import reprlib
 import struct
-from collections import Counter
 from typing import Any
 
 from auditbench.models.opening.archives import has_directory
 from auditbench.models.opening.files import Damage
+from auditbench.models.opening.json_text import parse_strictly
+from auditbench.models.opening.limits import MAX_DIMENSIONS, MAX_HEADER_BYTES, MAX_HEADER_DEPTH, MAX_TENSORS
 
 # Bits of one element; a row of the two smallest kinds fills whole bytes.
 _BITS = {
@@ -24,7 +24,6 @@ _BITS = {
     **dict.fromkeys(("U32", "I32", "F32"), 32),
     **dict.fromkeys(("U64", "I64", "F64", "C64"), 64),
 }
-_MAX_HEADER, _MAX_TENSORS, _MAX_DIMENSIONS, _MAX_DEPTH = 16 * 2**20, 100_000, 64, 4
 _QUOTED = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 
 
@@ -38,8 +37,8 @@ def check_header(content: bytes) -> None:
     metadata = header.pop("__metadata__", {})
     if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
         raise Damage("has metadata that are no texts", found=reprlib.repr(metadata), allowed="texts by name")
-    if len(header) > _MAX_TENSORS:
-        raise Damage("holds too many tensors", found=f"{len(header):,}", allowed=f"at most {_MAX_TENSORS:,}")
+    if len(header) > MAX_TENSORS:
+        raise Damage("holds too many tensors", found=f"{len(header):,}", allowed=f"at most {MAX_TENSORS:,}")
     position = 0
     for begin, end, name in sorted(_range(name, entry) for name, entry in header.items()):
         if begin != position:
@@ -61,19 +60,17 @@ def check_header(content: bytes) -> None:
 
 def _header(content: bytes) -> tuple[dict[str, Any], int]:
     size = struct.unpack_from("<Q", content)[0] if len(content) >= 8 else 0
-    if not 2 <= size <= min(_MAX_HEADER, len(content) - 8):
+    if not 2 <= size <= min(MAX_HEADER_BYTES, len(content) - 8):
         raise Damage(
             "is not a complete safetensors file",
             found=f"{len(content):,} bytes, of which {size:,} would be the header",
-            allowed=f"a header of 2 to {max(2, min(_MAX_HEADER, len(content) - 8)):,} bytes",
+            allowed=f"a header of 2 to {max(2, min(MAX_HEADER_BYTES, len(content) - 8)):,} bytes",
         )
     text = content[8 : 8 + size]
     _check_depth(text)
     try:
-        header = json.loads(text.decode("utf-8"), object_pairs_hook=_once, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
-        if isinstance(error, Damage):
-            raise
+        header = parse_strictly(text.decode("utf-8"))
+    except ValueError as error:
         raise Damage("has a header that is not valid JSON", found=str(error)[:160], allowed="a JSON object") from error
     if not isinstance(header, dict):
         raise Damage("has a header that is no object", found=type(header).__name__, allowed="a JSON object")
@@ -84,18 +81,10 @@ def _check_depth(text: bytes) -> None:
     depth = 0
     for sign in re.findall(rb"[\[\]{}]", _QUOTED.sub(b"", text)):
         depth += 1 if sign in b"[{" else -1
-        if depth > _MAX_DEPTH:
+        if depth > MAX_HEADER_DEPTH:
             raise Damage(
-                "has a header that is nested too deep", found=f"{depth} levels", allowed=f"{_MAX_DEPTH} levels"
+                "has a header that is nested too deep", found=f"{depth} levels", allowed=f"{MAX_HEADER_DEPTH} levels"
             )
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        twice, _ = Counter(name for name, _ in pairs).most_common(1)[0]
-        raise Damage("has a name twice in its header", found=repr(twice[:80]), allowed="each name once")
-    return found
 
 
 def _range(name: str, entry: Any) -> tuple[int, int, str]:
@@ -103,7 +92,7 @@ def _range(name: str, entry: Any) -> tuple[int, int, str]:
     if isinstance(entry, dict) and set(entry) == {"dtype", "shape", "data_offsets"}:
         kind, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
         bits = _BITS.get(kind, 0) if isinstance(kind, str) else 0
-        if bits and _are_counts(shape) and len(shape) <= _MAX_DIMENSIONS and _are_counts(offsets) and len(offsets) == 2:
+        if bits and _are_counts(shape) and len(shape) <= MAX_DIMENSIONS and _are_counts(offsets) and len(offsets) == 2:
             for length in shape:
                 bits *= length
             begin, end = offsets
@@ -118,7 +107,3 @@ def _range(name: str, entry: Any) -> tuple[int, int, str]:
 
 def _are_counts(value: Any) -> bool:
     return isinstance(value, list) and all(type(item) is int and 0 <= item < 2**62 for item in value)
-
-
-def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")

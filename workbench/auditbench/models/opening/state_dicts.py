@@ -5,19 +5,18 @@ from __future__ import annotations
 import re
 import reprlib
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from auditbench.models.opening import allowed
-from auditbench.models.opening.archives import below_root, check_members, read_archive, read_member
-from auditbench.models.opening.content import TORCH_PROTOCOL, legacy_walks
+from auditbench.models.opening.archives import below_root, check_members, read_archive
+from auditbench.models.opening.content import TORCH_PROTOCOL, legacy_walks, walk_member
 from auditbench.models.opening.files import Damage
+from auditbench.models.opening.limits import MAX_DIMENSIONS, MAX_TENSORS
 from auditbench.models.opening.pickles import Import, Made, Walk, walk
 
 NESTED_IN = ("state_dict", "model_state_dict")
-_MAX_TENSORS = 100_000
-_MAX_DIMENSIONS = 64
 _LOCATION = re.compile(r"(cpu|(cuda|mps|xpu|hpu|npu|mtia)(:\d{1,4})?)")
 _PLAIN = (int, float, str, bool, type(None), bytes)
 
@@ -49,6 +48,16 @@ class View:
             count *= length
         return count
 
+    @property
+    def contiguous(self) -> bool:
+        """Whether its elements stand one after another, in the order of their indices."""
+        step = 1
+        for length, stride in zip(reversed(self.size), reversed(self.stride), strict=True):
+            if length != 1 and stride != step:
+                return self.elements == 0
+            step *= length
+        return True
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
@@ -65,10 +74,13 @@ class Layout:
     tensors: Mapping[str, View]
 
 
-def read_layout(content: bytes) -> Layout:
+def read_layout(content: bytes, walks: tuple[Walk, ...] = ()) -> Layout:
     """The layout of what torch.save wrote, in its present or its older form.
 
     Every tensor and every storage of the file is compared with its bytes, also those that are no weights.
+
+    Args:
+        walks: Through its pickles, where they were walked before.
 
     Raises:
         Damage: It is no such file, it would do more than make tensors, or it speaks of more than it holds.
@@ -77,14 +89,14 @@ def read_layout(content: bytes) -> Layout:
         members = below_root(read_archive(content))
         if "data.pkl" not in members:
             raise Damage("is no state dict", found="an archive without data.pkl", allowed="what torch.save writes")
-        walks = [walk(read_member(content, members["data.pkl"]))]
+        walks = walks or (walk_member(content, members["data.pkl"]),)
         _check_plain(walks)
         check_members(content, members)
         storages = _storages(walks[0], parts=5)
         sizes = {name[5:]: member.size for name, member in members.items() if name.startswith("data/")}
         value = walks[0].value
     else:
-        walks = legacy_walks(content) or [walk(content)]
+        walks = walks or legacy_walks(content) or (walk(content),)
         _check_plain(walks)
         if len(walks) != 5:
             raise Damage("is no state dict", found="a pickle of other content", allowed="what torch.save writes")
@@ -92,7 +104,7 @@ def read_layout(content: bytes) -> Layout:
         sizes = _legacy_sizes(content, walks, storages)
         value = walks[3].value
     views = {id(made): view for found in walks for made in found.made if (view := _view(made)) is not None}
-    _check_views(list(views.values()), sizes, len(content))
+    _check_views(views.values(), sizes)
     for key, told in storages.items():
         if sizes.get(key) != told:
             raise Damage(
@@ -100,10 +112,12 @@ def read_layout(content: bytes) -> Layout:
                 found=f"storage {key[:40]!r} of {told:,} bytes",
                 allowed=f"{sizes.get(key, 0):,} bytes, as many as there are",
             )
-    return _layout(value, views)
+    layout = _layout(value, views)
+    _check_copies(layout.tensors.values(), len(content))
+    return layout
 
 
-def _check_plain(walks: list[Walk]) -> None:
+def _check_plain(walks: tuple[Walk, ...]) -> None:
     for found in walks:
         outside = allowed.outside(found)
         if outside or found.opaque:
@@ -116,6 +130,20 @@ def _check_plain(walks: list[Walk]) -> None:
             )
         if found.fault:
             raise Damage("has a damaged pickle", found=found.fault, allowed="what torch.save writes")
+        if names := allowed.unwritten(found):
+            raise Damage(
+                "has a pickle with other instructions than torch.save writes",
+                found=", ".join(names[:5]),
+                allowed="what torch.save writes",
+                fix="save model.state_dict() again, best as safetensors",
+            )
+        if found.odd_key:
+            raise Damage(
+                "has a key that is neither a text nor a small integer",
+                found=found.odd_key,
+                allowed="texts and integers as keys of every dict",
+                fix="save model.state_dict() alone, best as safetensors",
+            )
 
 
 def _storages(found: Walk, *, parts: int) -> dict[str, int]:
@@ -169,7 +197,8 @@ def _legacy_sizes(content: bytes, walks: list[Walk], storages: Mapping[str, int]
         made.arguments[2]: _storage_itemsize(made.arguments[1]) for made in walks[3].made if made.by == "stored"
     }
     keys = walks[4].value.items if isinstance(walks[4].value, Made) else None
-    if walks[1].value != TORCH_PROTOCOL or keys is None or sorted(keys, key=str) != sorted(storages):
+    named = keys is not None and all(isinstance(key, str) for key in keys) and sorted(keys) == sorted(storages)
+    if walks[1].value != TORCH_PROTOCOL or keys is None or not named:
         raise Damage(
             "has storages that its pickle does not name",
             found=reprlib.repr(keys),
@@ -257,7 +286,7 @@ def _dtype_itemsize(kind: Any) -> int:
 def _numbers(value: Any) -> tuple[int, ...] | None:
     if isinstance(value, Made) and value.by == allowed.SIZE and isinstance(value.arguments, tuple):
         value = value.arguments[0] if len(value.arguments) == 1 else None
-    return value if isinstance(value, tuple) and len(value) <= _MAX_DIMENSIONS and all(map(_is_count, value)) else None
+    return value if isinstance(value, tuple) and len(value) <= MAX_DIMENSIONS and all(map(_is_count, value)) else None
 
 
 def _is_count(value: Any) -> bool:
@@ -268,8 +297,8 @@ def _is_empty_dict(value: Any) -> bool:
     return isinstance(value, Made) and value.by in ("dict", allowed.ORDERED_DICT) and not value.items
 
 
-def _check_views(views: list[View], sizes: Mapping[str, int], length: int) -> None:
-    """Compare each tensor with its storage, and what they come to when each has its own memory with the file."""
+def _check_views(views: Iterable[View], sizes: Mapping[str, int]) -> None:
+    """Compare each tensor with its storage."""
     for view in views:
         last = view.offset + sum((count - 1) * step for count, step in zip(view.size, view.stride, strict=True))
         needed = 0 if view.elements == 0 else max(last + 1, view.elements) * view.itemsize
@@ -280,13 +309,17 @@ def _check_views(views: list[View], sizes: Mapping[str, int], length: int) -> No
                 allowed=f"{sizes.get(view.storage, 0):,} bytes",
                 fix="save the tensors after .contiguous()",
             )
-    total = sum(view.elements * view.itemsize for view in set(views))
+
+
+def _check_copies(views: Iterable[View], length: int) -> None:
+    """Compare what is copied to stand in order, once for each name, with the file; other tensors stay in its storages."""
+    total = sum(view.elements * view.itemsize for view in views if not view.contiguous)
     if total > length:
         raise Damage(
             "has tensors that share memory, and are larger than the file without that",
             found=f"{total:,} bytes",
             allowed=f"{length:,} bytes",
-            fix="save the tensors after .clone()",
+            fix="save the tensors after .contiguous()",
         )
 
 
@@ -310,11 +343,11 @@ def _layout(value: Any, views: Mapping[int, View]) -> Layout:
                 allowed=f"tensors at the top, or all of them below {' or '.join(NESTED_IN)}",
                 fix="save model.state_dict() itself, best as safetensors",
             )
-    if not 0 < len(tensors) <= _MAX_TENSORS:
+    if not 0 < len(tensors) <= MAX_TENSORS:
         raise Damage(
             "holds too few or too many tensors",
             found=f"{len(tensors):,}",
-            allowed=f"between 1 and {_MAX_TENSORS:,} tensors",
+            allowed=f"between 1 and {MAX_TENSORS:,} tensors",
             fix="save model.state_dict() itself, best as safetensors",
         )
     return Layout(taken=taken, left=tuple(left), tensors=tensors)

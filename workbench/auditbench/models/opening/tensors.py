@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from auditbench.errors import ModelError
-from auditbench.models.opening.content import compression, content_kind
+from auditbench.models.opening.content import Content, compression, look_into
 from auditbench.models.opening.files import Damage, read_file, refusing, sha256_of
 from auditbench.models.opening.pickles import is_surely_pickle
 from auditbench.models.opening.programs import PROGRAMS, unwanted_program
@@ -56,13 +56,20 @@ def read_weights(path: Path, *, most: int | None = None) -> OpenedWeights:
         ModelError: It is neither safetensors nor a state dict, or it does not hold what it says.
     """
     content = read_file(path, most=most)
-    kind, sha256 = content_kind(content), sha256_of(content)
-    if kind == "safetensors":
-        return OpenedWeights(tensors=parse_tensors(content, path), kind="safetensors", sha256=sha256)
-    if kind == "state-dict":
-        layout, tensors = _parse_state_dict(content, path)
-        return OpenedWeights(tensors=tensors, kind="state-dict", sha256=sha256, taken=layout.taken, left=layout.left)
-    raise no_weights(path, content, kind, sha256)
+    with refusing(path):
+        found, sha256 = look_into(content), sha256_of(content)
+        if found.kind == "safetensors":
+            return OpenedWeights(tensors=parse_tensors(content, path), kind="safetensors", sha256=sha256)
+        if found.kind == "state-dict":
+            layout = read_layout(content, found.walks)
+            return OpenedWeights(
+                tensors=_load(content, layout),
+                kind="state-dict",
+                sha256=sha256,
+                taken=layout.taken,
+                left=layout.left,
+            )
+        raise no_weights(path, content, found, sha256)
 
 
 def parse_tensors(content: bytes, path: Path) -> dict[str, torch.Tensor]:
@@ -85,14 +92,15 @@ def parse_tensors(content: bytes, path: Path) -> dict[str, torch.Tensor]:
             ) from error
 
 
-def no_weights(path: Path, content: bytes, kind: str, sha256: str) -> ModelError:
+def no_weights(path: Path, content: bytes, looked: Content, sha256: str) -> ModelError:
     """Why a file is no weights, as exactly as its content tells."""
+    kind = looked.kind
     if kind in ("torchscript", "exported"):
         return unwanted_program(path, kind, PROGRAMS[kind], sha256)
     if kind in ("pickle", "zip") or (kind == "polyglot" and is_surely_pickle(content)):
         try:
             with refusing(path):
-                read_layout(content)
+                read_layout(content, looked.walks)
         except ModelError as error:
             if isinstance(error.__cause__, MoreThanTensors):
                 what = "two files in one; as a pickle " if kind == "polyglot" else "a pickle; "
@@ -107,22 +115,21 @@ def no_weights(path: Path, content: bytes, kind: str, sha256: str) -> ModelError
     )
 
 
-def _parse_state_dict(content: bytes, path: Path) -> tuple[Layout, dict[str, torch.Tensor]]:
+def _load(content: bytes, layout: Layout) -> dict[str, torch.Tensor]:
     import torch
 
-    with refusing(path):
-        layout = read_layout(content)
-        try:
-            document = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-        except Exception as error:
-            raise Damage(
-                "is no state dict that torch opens with weights_only=True",
-                found=str(error).partition("\n")[0][:160],
-                allowed="what torch.save writes",
-                fix="save model.state_dict() again, best as safetensors",
-            ) from error
-        found = dict.__getitem__(document, layout.taken) if layout.taken else document
-        return layout, _checked(found, layout)
+    try:
+        document = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        return _checked(dict.__getitem__(document, layout.taken) if layout.taken else document, layout)
+    except (Damage, MemoryError):
+        raise
+    except Exception as error:
+        raise Damage(
+            "is no state dict that torch opens with weights_only=True",
+            found=str(error).partition("\n")[0][:160],
+            allowed="what torch.save writes",
+            fix="save model.state_dict() again, best as safetensors",
+        ) from error
 
 
 def _checked(found: dict[str, Any], layout: Layout) -> dict[str, torch.Tensor]:

@@ -17,8 +17,8 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from auditbench.models.opening.files import Damage
+from auditbench.models.opening.limits import MAX_MEMBERS
 
-_MAX_MEMBERS = 20_000
 _OBJECTS = re.compile(rb"O\d*['\"]|object")
 _UNREADABLE = (
     zipfile.BadZipFile,
@@ -74,9 +74,9 @@ def zip_members(content: bytes, most: int) -> Iterator[tuple[str, bytes, str]]:
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             infos = archive.infolist()
-            if len(infos) > _MAX_MEMBERS:
-                yield "", b"", f"it has {len(infos):,} members, more than {_MAX_MEMBERS:,}"
-            for info in infos[:_MAX_MEMBERS]:
+            if len(infos) > MAX_MEMBERS:
+                yield "", b"", f"it has {len(infos):,} members, more than {MAX_MEMBERS:,}"
+            for info in infos[:MAX_MEMBERS]:
                 data, fault = _zip_member(archive, info, len(content), most)
                 if info.compress_type != zipfile.ZIP_STORED:
                     most -= len(data)
@@ -90,8 +90,8 @@ def tar_members(content: bytes) -> Iterator[tuple[str, bytes, str]]:
     try:
         with tarfile.open(fileobj=io.BytesIO(content), mode="r:") as archive:
             for index, info in enumerate(archive):
-                if index >= _MAX_MEMBERS:
-                    yield "", b"", f"it has more than {_MAX_MEMBERS:,} members"
+                if index >= MAX_MEMBERS:
+                    yield "", b"", f"it has more than {MAX_MEMBERS:,} members"
                     return
                 if not info.isfile() or info.issparse() or info.size > len(content):
                     if not info.isdir():

@@ -1,0 +1,28 @@
+"""The bounds within which model files are opened. What is beyond them is refused before it costs time or memory.
+
+For comparison: the state dict of a transformer with 400 layers has about 5,000 tensors, 150,000 instructions and half a
+MiB of pickle.
+"""
+
+from __future__ import annotations
+
+MAX_FILE_BYTES = 64 * 2**30
+MAX_JSON_BYTES = 64 * 2**20
+MAX_SOURCE_BYTES = 2**20
+
+MAX_TENSORS = 20_000
+MAX_DIMENSIONS = 64
+MAX_MEMBERS = MAX_TENSORS + 1000
+MAX_HEADER_BYTES = 16 * 2**20
+MAX_HEADER_DEPTH = 4
+MAX_PICKLE_BYTES = 8 * 2**20
+MAX_INSTRUCTIONS = 40 * MAX_TENSORS
+MAX_INTEGER_BITS = 8192
+MAX_KEY_BITS = 60
+
+# Of a scan, for all parts of a file together.
+MAX_NESTING = 4
+MAX_PICKLES = 1000
+MAX_INFLATED_BYTES = 256 * 2**20
+# Of an archive that is opened, as a multiple of its size.
+MAX_INFLATION = 100
