@@ -19,7 +19,7 @@ from tests.faults.fault import FaultGroup
 
 DYING = FaultGroup("dying", apart=True, keys=("core.worker_signal",))
 _LIMIT = 2.0
-_EXITED, _KILLED, _GARBLED = ("core.worker_exited",), ("core.worker_killed",), ("core.worker_garbled",)
+_EXITED, _KILLED, _CLOSED = ("core.worker_exited",), ("core.worker_killed",), ("core.worker_line_closed",)
 _TIMED_OUT: Any = {"status": "timed_out", "keys": ("core.timed_out",), "time_limit": _LIMIT}
 _LONG = 600
 _RESULT = AnalysisResult(metrics=(Metric(name="done", value=1.0, n=1, no_interval="count"),))
@@ -133,7 +133,7 @@ def line_closed(context: Any, params: Any) -> None:
     time.sleep(_LONG)
 
 
-@DYING(keys=(*_GARBLED, *_EXITED, *_KILLED))
+@DYING(keys=_CLOSED)
 def line_shut(context: Any, params: Any) -> AnalysisResult:
     for descriptor in line_descriptors():
         socket.socket(fileno=os.dup(descriptor)).shutdown(socket.SHUT_RDWR)

@@ -151,6 +151,19 @@ def test_further_plugins_wrap_and_hear(table: Any, site: PluginSite) -> None:
     assert caught.value.problems[0].where == "audit.plugins[0]"
 
 
+def test_observers_hear_when_the_reports_are_written(table: Any, site: PluginSite, tmp_path: Path) -> None:
+    report = tmp_path / "run" / "report.html"
+    site.add(
+        "late",
+        "from pathlib import Path\nheard = []\n@hookimpl\ndef auditbench_audit_finished(run):\n"
+        f"    heard.append(Path({str(report)!r}).exists())\n    raise ValueError('too late')\n",
+    )
+    run = audit(module(), table, analyzers={"block": {}}, plugins=["late"], out=report.parent)
+    assert sys.modules["probe_late_late"].heard == [True]
+    assert [warning.key for warning in run.warnings] == ["core.observer_raised"]
+    assert "too late" in report.read_text()
+
+
 def test_the_device_is_the_kind_of_device(table: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("auditbench.worker.subject_opening.device_kind", lambda device: f"a {device} of some kind")
     assert audit(module(), table, analyzers={"block": {}}).provenance.device == "a cpu of some kind"

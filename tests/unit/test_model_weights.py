@@ -242,7 +242,7 @@ def test_the_content_decides_what_a_file_is(content: str, kind: str, found: str,
     keys = MLP if FORMATS[kind] == "weights" else {}
     text = refused(folder, format=kind, trust=[sha256(folder / "weights")], **keys)
     inspection = inspect_model(request(folder, format=kind, **keys).table, folder)
-    for said in (text, "\n".join(line for problem in inspection.problems for line in problem.lines())):
+    for said in (text, "\n".join(line for problem in inspection.refused for line in problem.lines())):
         assert f"found: {found}" in said
         assert f"fix: {fix}" in said
     assert not inspection.untrusted
@@ -375,13 +375,13 @@ def test_an_inspection_names_what_will_run(folder: Path) -> None:
     table = request(folder, format="state-dict", **NAMED, trust=[sha256(folder / "net.py")]).table
     inspection = inspect_model(table, folder)
     assert [(item.name, item.kind) for item in inspection.programs] == [("net.py", "factory")]
-    assert not inspection.problems
+    assert not inspection.refused
     assert not inspection.untrusted
 
 
 def test_a_file_where_a_bundle_is_expected_names_its_format(folder: Path) -> None:
     table = ModelTable(path="weights", task="regression")
-    (problem,) = inspect_model(table, folder).problems
+    (problem,) = inspect_model(table, folder).refused
     assert problem.fix == 'set model.format = "safetensors"'
 
 

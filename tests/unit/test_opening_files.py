@@ -5,16 +5,9 @@ from __future__ import annotations
 import bz2
 import collections
 import gzip
-import io
-import json
 import lzma
 import os
 import pickle
-import subprocess
-import sys
-import tarfile
-import warnings
-import zipfile
 import zlib
 from pathlib import Path
 from typing import Any
@@ -26,19 +19,18 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from auditbench.cli.boundary import guarded
 from auditbench.errors import ModelError, UntrustedModelError
 from auditbench.models.opening import (
     content_kind,
     load_factory,
     open_program,
-    read_file,
     read_weights,
-    scan,
     sha256_of,
 )
 from auditbench.models.opening.allowed import is_plain
-from auditbench.models.opening.pickles import Import, walk
+from auditbench.models.opening.pickle_values import Import
+from auditbench.models.opening.pickles import walk
+from tests.model_files import WEIGHTS, Acting, array, exported, saved, scripted, tarred, zipped
 
 TYPED = [
     "bool",
@@ -71,55 +63,6 @@ VALUES = st.recursive(
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner) | st.tuples(inner, inner),
     max_leaves=20,
 )
-
-
-class Acting:
-    def __reduce__(self) -> tuple[Any, ...]:
-        return os.getcwd, ()
-
-
-def saved(value: Any, *, legacy: bool = False) -> bytes:
-    buffer = io.BytesIO()
-    torch.save(value, buffer, _use_new_zipfile_serialization=not legacy)
-    return buffer.getvalue()
-
-
-def zipped(**members: bytes) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for name, content in members.items():
-            archive.writestr(name.replace("_", "."), content)
-    return buffer.getvalue()
-
-
-def tarred() -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as archive:
-        archive.addfile(tarfile.TarInfo("pickle"), io.BytesIO())
-    return buffer.getvalue()
-
-
-def array(value: Any) -> bytes:
-    buffer = io.BytesIO()
-    np.save(buffer, value, allow_pickle=True)
-    return buffer.getvalue()
-
-
-def scripted() -> bytes:
-    buffer = io.BytesIO()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        torch.jit.save(torch.jit.trace(torch.nn.Linear(2, 1), torch.zeros(1, 2)), buffer)
-    return buffer.getvalue()
-
-
-def exported() -> bytes:
-    buffer = io.BytesIO()
-    torch.export.save(torch.export.export(torch.nn.Linear(2, 1), (torch.zeros(3, 2),)), buffer)
-    return buffer.getvalue()
-
-
-WEIGHTS = {"weight": torch.arange(6.0).reshape(2, 3)}
 MODULE = torch.nn.Linear(2, 1)
 
 
@@ -246,58 +189,3 @@ def test_a_factory_runs_exactly_the_bytes_that_were_trusted(tmp_path: Path) -> N
     assert (made(), found) == (str(path), sha256)
     with pytest.raises(ModelError, match="no function 'other'"):
         load_factory(path, "other", trust=(sha256,))
-
-
-def test_only_regular_files_are_read(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "pipe")
-    (tmp_path / "file").write_bytes(b"1")
-    (tmp_path / "link").symlink_to(tmp_path / "file")
-    for name, what in (("pipe", "a pipe"), ("link", "a symbolic link"), (".", "a folder")):
-        with pytest.raises(ModelError) as caught:
-            read_file(tmp_path / name)
-        assert what in caught.value.describe()
-    assert read_file(tmp_path / "file", most=1) == b"1"
-
-
-@pytest.mark.parametrize(
-    "pack", [bytes, gzip.compress, bz2.compress, lzma.compress, zlib.compress, lambda c: zipped(a=c)]
-)
-def test_scan_finds_what_is_packed(pack: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = tmp_path / "file"
-    path.write_bytes(pack(pickle.dumps(Acting())))
-    assert [(item.name, item.called, item.verdict) for item in scan(path).outside] == [
-        ("posix.getcwd", True, "dangerous")
-    ]
-    assert guarded(["scan", str(path), "--json"]) == 1
-    answer = json.loads(capsys.readouterr().out)
-    assert (answer["clean"], answer["sha256"]) == (False, sha256_of(path.read_bytes()))
-
-
-@pytest.mark.parametrize(
-    ("content", "code", "words"),
-    [
-        (saved(WEIGHTS), 0, "every part was looked into"),
-        (saved(WEIGHTS, legacy=True), 0, "every part was looked into"),
-        (b"\x04\x22\x4d\x18" + b"0" * 20, 1, "compressed with lz4"),
-        (scripted(), 1, "TorchScript code runs"),
-        (b"", 1, "there is nothing in it"),
-        (pickle.dumps(Acting())[:-1], 1, "the walk stopped"),
-    ],
-)
-def test_scan_never_calls_clean_what_it_did_not_see(
-    content: bytes, code: int, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    path = tmp_path / "file"
-    path.write_bytes(content)
-    assert guarded(["scan", str(path)]) == code
-    assert words in capsys.readouterr().out
-
-
-def test_scan_of_nothing_is_refused_and_needs_no_torch(tmp_path: Path) -> None:
-    path = tmp_path / "file"
-    path.write_bytes(saved(MODULE))
-    program = "import sys; from auditbench.cli.boundary import guarded; print(guarded(['scan', sys.argv[1]])); \
-print(not {'torch', 'numpy', 'pickle'} & set(sys.modules) - {'pickle'})"
-    done = subprocess.run([sys.executable, "-c", program, str(path)], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[-2:] == ["1", "True"]
-    assert guarded(["scan", str(tmp_path / "absent")]) == 2

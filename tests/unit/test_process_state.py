@@ -224,11 +224,11 @@ def test_what_raises_is_put_back_behind_as_well() -> None:
 def test_settings_and_generators_are_put_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     state = random.getstate()
-    with undisturbed_process() as changes:
+    with guarded((), own_process=False) as traces:
         torch.set_default_dtype(torch.float64)
         random.random()  # noqa: S311
         os.chdir("/")
-    assert set(changes.changed) == {"default dtype", "working directory"}
+    assert set(traces.changed) == {"default dtype", "working directory"}
     assert torch.get_default_dtype() == torch.float32
     assert Path.cwd() == tmp_path
     assert random.getstate() == state
@@ -240,6 +240,6 @@ def test_a_working_directory_that_was_removed_before_stays_as_it_is(
     monkeypatch.chdir(tmp_path)
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
-    with undisturbed_process() as changes:
+    with guarded((), own_process=False) as traces:
         pass
-    assert (changes.changed, changes.stuck) == ([], [])
+    assert (traces.changed, traces.stuck) == ([], [])

@@ -148,9 +148,10 @@ def test_the_mark_finds_a_process_that_descent_does_not() -> None:
     stranger = subprocess.Popen(["/bin/sleep", "600"], env={"AUDITBENCH_WORKER": mark}, start_new_session=True)
     other = subprocess.Popen(["/bin/sleep", "600"], env={"AUDITBENCH_WORKER": f"{mark}-other"})
     nobody = subprocess.Popen(["/bin/true"])
+    tree = ProcessTree(nobody.pid, mark)
     nobody.wait()
     try:
-        assert ProcessTree(nobody.pid, mark).end() == 1
+        assert tree.end() == 1
         assert stranger.poll() is not None
         assert other.poll() is None
     finally:

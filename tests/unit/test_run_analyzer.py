@@ -37,11 +37,11 @@ def returning(value: Any) -> Outcome:
     return run(lambda context, params: value)
 
 
-def raising(error: BaseException) -> Outcome:
+def raising(error: BaseException, **fields: Any) -> Outcome:
     def analyze(context: Any, params: Any) -> AnalysisResult:
         raise error
 
-    return run(analyze)
+    return run(analyze, **fields)
 
 
 def attribution(**fields: Any) -> Attribution:
@@ -70,7 +70,16 @@ def test_the_host_fills_in_what_it_knows() -> None:
 
 @pytest.mark.parametrize(
     "error",
-    [ValueError("no"), MemoryError(), RecursionError("deep"), SystemExit(0), GeneratorExit(), StopIteration()],
+    [
+        ValueError("no"),
+        MemoryError(),
+        RecursionError("deep"),
+        SystemExit(0),
+        GeneratorExit(),
+        StopIteration(),
+        KeyboardInterrupt(),
+        ValueError(),
+    ],
     ids=lambda error: type(error).__name__,
 )
 def test_what_is_raised_is_named_and_traced(error: BaseException) -> None:
@@ -81,12 +90,13 @@ def test_what_is_raised_is_named_and_traced(error: BaseException) -> None:
         "core.out_of_memory" if isinstance(error, MemoryError) else "core.analyzer_raised"
     )
     assert outcome.result.reason.values["type"] in (type(error).__name__, "RuntimeError")
+    assert outcome.result.reason.values["error"]
     assert "raise error" in outcome.details
 
 
-def test_keyboard_interrupt_passes() -> None:
+def test_keyboard_interrupt_passes_in_a_process_of_somebody_else() -> None:
     with pytest.raises(KeyboardInterrupt):
-        raising(KeyboardInterrupt())
+        raising(KeyboardInterrupt(), own_process=False)
 
 
 def test_an_analyzer_may_say_that_it_does_not_apply() -> None:

@@ -14,6 +14,8 @@ from auditbench.config_file import load_config
 from auditbench.errors import AuditbenchError, ConfigError, DataError, ExitCode, ModelError
 from auditbench.findings import Message
 from auditbench.listener import SilentListener
+from auditbench.record import plain
+from auditbench.results import AnalysisResult
 from auditbench.run import DataFacts, ModelFacts
 from auditbench.store import RunFolder
 from auditbench.supervisor import worker_process
@@ -130,6 +132,32 @@ def test_another_subject_is_refused_with_both_digests(found: OpenedSubject, kind
     assert problem.found.startswith("digest ")
     assert problem.allowed.startswith("digest ")
     assert problem.found != problem.allowed
+
+
+@pytest.mark.parametrize(
+    "change", [{"guard_seconds": "long"}, {"warnings": 7}, {"batch": None}, {"result": []}], ids=str
+)
+def test_an_answer_that_makes_no_sense_is_no_result_and_ends_the_worker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any]
+) -> None:
+    dropped: list[str] = []
+    monkeypatch.setattr(WorkerPool, "drop", lambda pool, group: dropped.append(group))
+    use = {"began_with": 8, "rows": 8, "halvings": 0}
+    answer = {"result": plain(AnalysisResult()), "warnings": [], "batch": use, "guard_seconds": 0.1, "restart": False}
+    folder = RunFolder(tmp_path / "run")
+    folder.begin({"key": "k"}, resume=False)
+    runs = AnalyzerRuns(
+        load_config(write_config(tmp_path)), folder, WorkerPool(tmp_path), SilentListener(), device="cpu",
+        subject=a_subject(),
+    )  # fmt: skip
+    item = PlannedAnalyzer(name="a", group="g", required=True, time_limit=9.0)
+    assert runs._answered(item, "key", answer).status == "ok"
+    assert dropped == []
+    garbled = runs._answered(item, "key", {**answer, **change})
+    assert garbled.status == "failed"
+    assert garbled.reason is not None
+    assert garbled.reason.key == "core.worker_garbled"
+    assert dropped == ["g"]
 
 
 def test_what_the_command_left_out_is_not_called_interrupted(tmp_path: Path) -> None:

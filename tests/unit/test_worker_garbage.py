@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from auditbench.errors import WorkerError
 from auditbench.supervisor.worker_events import Pace, Progress, WorkerEvent
 from auditbench.supervisor.worker_process import WorkerFault, WorkerProcess, no_event
 from auditbench.wire import encode
@@ -70,6 +71,19 @@ def test_garbage_is_named_and_ends_the_worker(tmp_path: Path, content: bytes, fo
         told_by(tmp_path, f"{written}\ntime.sleep(600)")
     assert caught.value.reason.key == "core.worker_garbled"
     assert found in caught.value.text()
+
+
+def test_a_worker_that_closed_its_line_is_told_as_that(tmp_path: Path) -> None:
+    with pytest.raises(WorkerFault) as caught:
+        told_by(tmp_path, "line.shutdown(socket.SHUT_RDWR)\ntime.sleep(600)")
+    assert caught.value.reason.key == "core.worker_line_closed"
+
+
+def test_an_answer_without_a_part_is_an_error_of_the_worker(tmp_path: Path) -> None:
+    answer = told_by(tmp_path, f"line.sendall({encode({'kind': 'answer', 'number': 1})!r})\ntime.sleep(600)")
+    assert isinstance(answer, dict)
+    with pytest.raises(WorkerError, match="without its parts"):
+        answer["plugins"]
 
 
 def test_a_flood_of_events_is_heard_at_a_pace_and_ends_with_its_time(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime
 import functools
 import time
 from collections.abc import Mapping, Sequence
@@ -22,7 +21,7 @@ from auditbench.record import plain
 from auditbench.run import AuditRun
 from auditbench.run_file import decode_run, encode_run
 from auditbench.supervisor.planning import Plan, PlannedAnalyzer, in_order
-from auditbench.supervisor.record import OpenedSubject, Timing, build_run
+from auditbench.supervisor.record import OpenedSubject, Timing, build_run, moment
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -117,7 +116,7 @@ def audit(
                 folder.begin({"module": live.subject.model.facts.digest}, resume=False)
             live.analyze(folder)
             run = live.record(environment.threads, environment.flags)
-        return run if folder is None else live.write(run, folder)
+            return live.tell(run) if folder is None else live.write(run, folder)
     finally:
         if folder is not None:
             folder.abandon()
@@ -178,7 +177,7 @@ class _LiveAudit:
         self._listener = listener
         self._registry = Registry()
         self._plan = _plan(config, self._registry)
-        self._started = _now()
+        self._started = moment()
         self._results: dict[str, AnalysisResult] = {}
         self._warnings: tuple[Message, ...] = ()
         self._seconds: dict[str, float] = {}
@@ -279,12 +278,11 @@ class _LiveAudit:
         return rerun(analyzer, context, self._registry, functools.partial(parameters_in, self._config))
 
     def record(self, threads: int, flags: Mapping[str, str]) -> AuditRun:
-        """The finished run, observers told."""
-        from auditbench.worker.analysis import observer_raised
+        """The finished run."""
         from auditbench.worker.subject_opening import device_kind
 
         timing = Timing(
-            started=self._started, finished=_now(), command="", seconds=self._seconds, details=self._details
+            started=self._started, finished=moment(), command="", seconds=self._seconds, details=self._details
         )
         opened = OpenedSubject(
             model=self.subject.model.facts,
@@ -300,12 +298,20 @@ class _LiveAudit:
             config=self._config, base=Path(), digest=config_digest(self._config), path=Path("audit.toml")
         )
         run = build_run(loaded, self._plan, opened, results, timing, warnings=self._warnings)
-        run = dataclasses.replace(run, config=_without_files(run.config))
+        return dataclasses.replace(run, config=_without_files(run.config))
+
+    def tell(self, run: AuditRun) -> AuditRun:
+        """Tell the observers; the run with a warning for each that raised."""
+        from auditbench.worker.analysis import observer_raised
+
         told = tuple(observer_raised(plugin, error) for plugin, error in self._registry.audit_finished(run))
         return dataclasses.replace(run, warnings=run.warnings + told)
 
     def write(self, run: AuditRun, folder: RunFolder) -> AuditRun:
-        """Render the reports in workers, write the folder, and return the run as it is there."""
+        """Render the reports in workers, tell the observers, write the folder, and return the run as it is there.
+
+        Where an observer raised, the reports are rendered once more, so that they show it.
+        """
         from auditbench.store import LOGS
         from auditbench.supervisor.rendering import ReportWriter
         from auditbench.supervisor.worker_pool import WorkerPool
@@ -320,7 +326,10 @@ class _LiveAudit:
             listener=self._listener,
         )
         try:
-            run = writer.write(run)
+            written = writer.write(run)
+            run = self.tell(written)
+            if run.warnings != written.warnings:
+                run = writer.write(run)
         finally:
             pool.kill()
         folder.remove_empty_logs()
@@ -371,7 +380,3 @@ def _plan(config: AuditConfig, registry: Registry) -> Plan:
     formats = [name for name in config.report.formats if name != RECORD_FORMAT]
     renderers = {name: group_of(find_entry(name, where="formats")) for name in formats}
     return Plan(analyzers=planned, formats=tuple(renderers), renderers=renderers, trains=False, plugins=part.plugins)
-
-
-def _now() -> str:
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

@@ -72,7 +72,8 @@ class CheckedPart:
 
     Attributes:
         plugins: The plugins it loaded for that.
-        problems: Everything wrong, in the order of the config.
+        problems: Everything wrong, in the order of the config, but for the files of the model.
+        refused: Files of the model that cannot be opened, or are not what the config says.
         untrusted: Files whose code would run, and that nobody vouched for.
         programs: Files whose code will run to open the model, all of them trusted.
     """
@@ -80,6 +81,7 @@ class CheckedPart:
     analyzers: tuple[AnalyzerDescription, ...] = ()
     plugins: tuple[PluginFacts, ...] = ()
     problems: tuple[Problem, ...] = ()
+    refused: tuple[Problem, ...] = ()
     untrusted: tuple[Problem, ...] = ()
     programs: tuple[ProgramFacts, ...] = ()
 

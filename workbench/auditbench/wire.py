@@ -19,6 +19,9 @@ from typing import Any
 from auditbench.errors import AuditbenchError, Problem, WorkerError, error_classes
 
 MAX_BYTES = 256 * 1024 * 1024
+LINE_CLOSED = 76
+"""Status of a worker that ended because its line was closed: `EX_PROTOCOL` of sysexits.h."""
+
 _HEAD = 40
 
 
@@ -63,10 +66,11 @@ class Channel:
             WorkerError: What arrived is no message.
         """
         deadline = None if seconds is None else time.monotonic() + seconds
+        waiting = select.poll()  # `select` refuses descriptors from 1024 up
+        waiting.register(self._end, select.POLLIN)
         while (message := self._complete()) is None:
-            remaining = None if deadline is None else max(0.0, deadline - time.monotonic())
-            ready, _, _ = select.select([self._end], [], [], remaining)
-            if not ready:
+            remaining = None if deadline is None else max(0.0, deadline - time.monotonic()) * 1000
+            if not waiting.poll(remaining):
                 return None
             try:
                 part = self._end.recv(1 << 16)

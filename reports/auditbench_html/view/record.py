@@ -19,7 +19,7 @@ TONES: dict[str, Tone] = {
     "not_applicable": "none",
 }
 MOST_PACKAGES = 40
-_STAGES = ("start", "train", "load", "render")
+_STAGES = ("start", "train", "load", "guard", "render")
 
 
 def incomplete_section(draft: Draft) -> Section | None:

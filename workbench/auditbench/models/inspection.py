@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, cast
 
-from auditbench.errors import ModelError, Problem
+from auditbench.errors import ModelError, Problem, UntrustedModelError
 from auditbench.models.formats import FORMATS, factory_parts
 from auditbench.models.opening import content_kind, read_file, sha256_of
 from auditbench.models.opening.content import look_into
@@ -26,12 +26,12 @@ class Inspection:
     """What the files of a model are.
 
     Attributes:
-        problems: Files that are not what the config says.
-        untrusted: Programs that are what it says, and that nobody vouched for.
+        refused: Files that cannot be opened, or are not what the config says.
+        untrusted: Programs that nobody vouched for.
         programs: Those that are trusted by their sha256.
     """
 
-    problems: tuple[Problem, ...] = ()
+    refused: tuple[Problem, ...] = ()
     untrusted: tuple[Problem, ...] = ()
     programs: tuple[ProgramFacts, ...] = ()
 
@@ -46,8 +46,8 @@ def inspect_model(table: ModelTable, base: Path) -> Inspection:
     Args:
         base: Folder that paths start from.
     """
-    problems: list[Problem] = []
     refused: list[Problem] = []
+    unknown: list[Problem] = []
     programs: list[ProgramFacts] = []
     looks: list[tuple[Path, _Look]] = [(base / table.path, _look_at_model)]
     if table.factory is not None:
@@ -57,16 +57,19 @@ def inspect_model(table: ModelTable, base: Path) -> Inspection:
             continue
         try:
             program = look(path, table)
+        except UntrustedModelError as error:
+            unknown += error.problems
+            continue
         except ModelError as error:
-            problems += error.problems
+            refused += error.problems
             continue
         if program is None:
             continue
         if program.sha256 in table.trust:
             programs.append(program)
         else:
-            refused += untrusted(path, _WHAT[program.kind], program.sha256).problems
-    return Inspection(problems=tuple(problems), untrusted=tuple(refused), programs=tuple(programs))
+            unknown += untrusted(path, _WHAT[program.kind], program.sha256).problems
+    return Inspection(refused=tuple(refused), untrusted=tuple(unknown), programs=tuple(programs))
 
 
 def refuse_other_content(path: Path, found: str, wanted: str) -> None:

@@ -198,7 +198,7 @@ def describe(names: Sequence[str] | None = None) -> tuple[PluginDescription, ...
     check_platform()
     entries = list_entry_points()
     chosen = list(dict.fromkeys(entry.name for entry in entries)) if names is None else list(names)
-    described = []
+    described: list[PluginDescription] = []
     with _short_lived_pool() as pool:
         for name in chosen:
             try:
@@ -206,8 +206,7 @@ def describe(names: Sequence[str] | None = None) -> tuple[PluginDescription, ...
                 answer = pool.worker(group_of(entry)).ask(
                     "describe", seconds=_DESCRIBE_SECONDS, event=no_event, plugins=[entry.name]
                 )
-                (document,) = answer["plugins"]
-                described.append(validate(PluginDescription, document, where=f"plugin {name}"))
+                described += validate(tuple[PluginDescription, ...], answer["plugins"], where=f"plugin {name}")
             except WorkerFault as fault:
                 pool.drop(group_of(entry))
                 problem = Problem(message="the plugin was lost while it was loaded", where=name, found=fault.text())

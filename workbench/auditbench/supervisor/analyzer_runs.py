@@ -132,7 +132,8 @@ class AnalyzerRuns:
             return self._lost(item, fault, reason=fault.reason)
         except (RunFolderError, RunWriteError):
             raise
-        except AuditbenchError as error:
+        except AuditbenchError as error:  # nothing is known of what the analyzer left changed
+            self._pool.drop(item.group)
             reason = Message(key="core.analyzer_raised", values={"type": error.code, "error": sentence(error)})
             return self._refused(item, error, reason)
         finally:
@@ -147,16 +148,20 @@ class AnalyzerRuns:
     def _answered(self, item: PlannedAnalyzer, key: str, answer: Mapping[str, Any]) -> AnalysisResult:
         try:
             result = validate(AnalysisResult, answer["result"], where=f"result of {item.name}")
-            warnings = [validate(Message, warning, where="warnings") for warning in answer["warnings"]]
+            warnings = validate(tuple[Message, ...], answer["warnings"], where="warnings")
             use = validate(BatchUse, answer["batch"], where="batch")
-        except (RecordError, AuditbenchError, KeyError, TypeError) as error:
-            return _without_result(item, "failed", Message(key="core.worker_garbled", values={"error": str(error)}))
+            guarded = validate(float, answer["guard_seconds"], where="guard_seconds")
+        except AuditbenchError as error:
+            self._pool.drop(item.group)
+            return _without_result(
+                item, "failed", Message(key="core.worker_garbled", values={"error": sentence(error)})
+            )
         if answer.get("details"):
             self.details[item.name] = str(answer["details"])
         self._warnings += warnings
         self._folder.journal.add_batch(item.name, key, plain(use))
         self._halved += use.warnings(item.name)
-        self.seconds[GUARD] = self.seconds.get(GUARD, 0.0) + float(answer.get("guard_seconds", 0.0))
+        self.seconds[GUARD] = self.seconds.get(GUARD, 0.0) + guarded
         if answer.get("restart"):
             self._pool.drop(item.group)
         if any(warning.key == "core.model_changed" for warning in warnings):

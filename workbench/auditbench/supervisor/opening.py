@@ -40,7 +40,7 @@ def open_in(
     )
     try:
         document = {**answer["subject"], **answer["environment"]}
-    except (KeyError, TypeError) as error:
+    except TypeError as error:
         raise WorkerError("what the worker said of model and data has not its parts", where=group) from error
     return validate(OpenedSubject, document, where="subject")
 

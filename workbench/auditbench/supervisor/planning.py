@@ -11,7 +11,7 @@ from auditbench.config_checks import RECORD_FORMAT, file_problems, gate_problems
 from auditbench.config_file import LoadedConfig
 from auditbench.config_problems import nearest
 from auditbench.descriptions import AnalyzerDescription, CheckedPart
-from auditbench.errors import AuditbenchError, ConfigError, Problem, UntrustedModelError
+from auditbench.errors import AuditbenchError, ConfigError, ModelError, Problem, UntrustedModelError
 from auditbench.findings import Message
 from auditbench.record import validate
 from auditbench.registry import PluginEntry, find_entry, list_entry_points
@@ -75,6 +75,7 @@ def make_plan(
 
     Raises:
         ConfigError: With everything that is wrong: names, parameters, gates, files, plugins.
+        ModelError: Nothing is wrong but files of the model.
         UntrustedModelError: Nothing is wrong but that nobody vouched for the code that opening the model would run.
     """
     config = loaded.config
@@ -96,11 +97,7 @@ def make_plan(
         order = in_order(order, {name: item.after for name, item in described.items()})
     except ConfigError as error:
         problems += error.problems
-    untrusted = tuple(dict.fromkeys(problem for part in parts for problem in part.untrusted))
-    if problems:
-        raise ConfigError(f"{loaded.path.name} is not valid", problems=tuple(dict.fromkeys((*problems, *untrusted))))
-    if untrusted:
-        raise UntrustedModelError("opening this model would run code that is not trusted", problems=untrusted)
+    _refuse(loaded.path.name, problems, parts)
     planned = tuple(_planned(name, config, groups, described.get(name), left_out) for name in order)
     plugins = {plugin for part in parts for plugin in part.plugins}
     return Plan(
@@ -204,6 +201,20 @@ def _groups(
         except AuditbenchError as error:
             problems += error.problems
     return groups
+
+
+def _refuse(name: str, problems: Iterable[Problem], parts: Iterable[CheckedPart]) -> None:
+    """Raise all that is wrong as the error of the first of these that applies: the config, the model, its code."""
+    wrong = dict.fromkeys(problems)
+    refused = dict.fromkeys(problem for part in parts for problem in part.refused)
+    untrusted = dict.fromkeys(problem for part in parts for problem in part.untrusted)
+    found = (*wrong, *refused, *untrusted)
+    if wrong:
+        raise ConfigError(f"{name} is not valid", problems=found)
+    if refused:
+        raise ModelError("the files of this model cannot be opened", problems=found)
+    if untrusted:
+        raise UntrustedModelError("opening this model would run code that is not trusted", problems=found)
 
 
 def _ask(

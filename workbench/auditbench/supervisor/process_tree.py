@@ -23,19 +23,19 @@ class ProcessTree:
     """The worker below one keeper, and everything it started.
 
     Args:
-        keeper: Process id of the worker's parent; it is never part of the tree.
+        keeper: Process id of the worker's parent, not yet waited for; it is never part of the tree.
         mark: Value of the variable that marks the worker.
     """
 
     def __init__(self, keeper: int, mark: str) -> None:
-        self._keeper = keeper
+        self._keeper = psutil.Process(keeper)  # knows its start: another process of the same id is not taken for it
         self._mark = mark
         self._seen: set[psutil.Process] = set()
 
     def members(self) -> list[psutil.Process]:
         """Living processes below the keeper, the worker first, and those seen before that still live."""
         with contextlib.suppress(psutil.Error):
-            self._seen |= set(psutil.Process(self._keeper).children(recursive=True))
+            self._seen |= set(self._keeper.children(recursive=True))
         self._seen = {process for process in self._seen if _lives(process)}
         return sorted(self._seen, key=_age)
 
@@ -79,7 +79,7 @@ class ProcessTree:
         found = set()
         for process in psutil.process_iter():
             with contextlib.suppress(psutil.Error, OSError):
-                mine = process.pid in (os.getpid(), self._keeper)
+                mine = process.pid in (os.getpid(), self._keeper.pid)
                 if not mine and process.environ().get(MARK) == self._mark and _lives(process):
                     found.add(process)
         return found

@@ -55,6 +55,11 @@ class Timing:
     details: Mapping[str, str]
 
 
+def moment() -> str:
+    """The time now, as a record holds it: ISO 8601, UTC, to the second."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
 def build_run(
     loaded: LoadedConfig,
     plan: Plan,

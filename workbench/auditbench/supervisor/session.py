@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime
 import shlex
 import time
 from collections.abc import Iterator, Sequence
@@ -27,7 +26,7 @@ from auditbench.store import RunFolder
 from auditbench.supervisor.analyzer_runs import AnalyzerRuns
 from auditbench.supervisor.opening import lost_over, open_in
 from auditbench.supervisor.planning import Plan, make_plan
-from auditbench.supervisor.record import OpenedSubject, Timing, build_run, empty_subject
+from auditbench.supervisor.record import OpenedSubject, Timing, build_run, empty_subject, moment
 from auditbench.supervisor.rendering import ReportWriter
 from auditbench.supervisor.worker_events import LimitChanged, Progress, StageFinished, StageStarted, WorkerEvent
 from auditbench.supervisor.worker_pool import FIRST_PARTY, WorkerPool
@@ -63,7 +62,7 @@ class AuditSession:
         self._listener = listener
         self._device = device
         self._seconds: dict[str, float] = {}
-        self._started = _now()
+        self._started = moment()
         self._command = ""
 
     def run(
@@ -161,7 +160,7 @@ class AuditSession:
             run = writer.write(dataclasses.replace(run, warnings=run.warnings + told))
         self._seconds["render"] = time.monotonic() - started
         seconds = {**run.volatile.seconds, "render": self._seconds["render"]}
-        run = dataclasses.replace(run, volatile=dataclasses.replace(run.volatile, finished=_now(), seconds=seconds))
+        run = dataclasses.replace(run, volatile=dataclasses.replace(run.volatile, finished=moment(), seconds=seconds))
         self._pool.stop()
         self._folder.remove_empty_logs()
         return run
@@ -212,7 +211,7 @@ class AuditSession:
         subject = empty_subject(self._loaded.config)
         said = Message(key="core.nothing_evaluated", values={"error": str(error)})
         timing = Timing(
-            started=self._started, finished=_now(), command=self._command, seconds=self._seconds, details={}
+            started=self._started, finished=moment(), command=self._command, seconds=self._seconds, details={}
         )
         self._folder.begin_nothing(resume=resume)
         run = build_run(self._loaded, plan, subject, (), timing, warnings=(said,))
@@ -242,13 +241,11 @@ class AuditSession:
                     told=told,
                 )
                 told += validate(tuple[str, ...], answer["told"], where="told")
-                warnings += [validate(Message, item, where="observer") for item in answer["warnings"]]
+                warnings += validate(tuple[Message, ...], answer["warnings"], where="observer")
             except WorkerFault as fault:
                 warnings.append(_unheard(group, "WorkerError", fault.text()))
             except AuditbenchError as error:
                 warnings.append(_unheard(group, type(error).__name__, sentence(error)))
-            except (KeyError, TypeError) as error:
-                warnings.append(_unheard(group, "WorkerError", f"an answer without its parts: {error}"))
             warnings += self._left_by(group)
         return tuple(warnings)
 
@@ -280,7 +277,7 @@ class AuditSession:
     def _timing(self, runs: AnalyzerRuns) -> Timing:
         return Timing(
             started=self._started,
-            finished=_now(),
+            finished=moment(),
             command=self._command,
             seconds={**self._seconds, **runs.seconds},
             details=runs.details,
@@ -317,7 +314,3 @@ class AuditSession:
 def _unheard(group: str, kind: str, text: str) -> Message:
     values = {"plugin": group.removeprefix("plugin-"), "type": kind, "error": text}
     return Message(key="core.observer_raised", values=values)
-
-
-def _now() -> str:
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

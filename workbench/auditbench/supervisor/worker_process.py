@@ -24,11 +24,12 @@ from auditbench.supervisor.process_tree import ProcessTree
 from auditbench.supervisor.watchdog import bound_log, end_of_log, exceeds_memory
 from auditbench.supervisor.worker_environment import worker_environment
 from auditbench.supervisor.worker_events import Pace, WorkerEvent, read_event
-from auditbench.wire import Channel, error_from
+from auditbench.wire import LINE_CLOSED, Channel, error_from
 
 _TICK = 0.2
 _SEND_SECONDS = 60.0
 _LOG_TAIL = 4_000
+_END_SECONDS = 5.0
 _REAP_SECONDS = 10.0
 
 
@@ -173,8 +174,7 @@ class WorkerProcess:
         if self._ended:
             return
         self._tree.end()
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.kill()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(_REAP_SECONDS)
         self._tree.end()
@@ -234,7 +234,7 @@ class WorkerProcess:
             raise error
         if message["kind"] != "answer" or message.get("number") != number:
             raise self._garbled(WorkerError("an answer to another question"))
-        return message
+        return _Answer(message)
 
     def _garbled(self, error: AuditbenchError) -> WorkerFault:
         self.kill()
@@ -243,14 +243,16 @@ class WorkerProcess:
     def _died(self) -> WorkerFault:
         """The fault of a worker whose end of the line is closed; one that only closed it is ended."""
         try:
-            status = self._process.wait(_TICK * 5)
+            status = self._process.wait(_END_SECONDS)
         except subprocess.TimeoutExpired:
-            return self._garbled(WorkerError("the worker closed its line"))
+            status = LINE_CLOSED
         self.kill()
         return WorkerFault(self._end_of(status), details=self._tail())
 
     def _end_of(self, status: int) -> Message:
         """What ended the worker, from its wait status."""
+        if status == LINE_CLOSED:
+            return Message(key="core.worker_line_closed")
         if status == -signal.SIGKILL:
             killed = kernel_kills()
             by_kernel = killed is not None and self._kernel_kills is not None and killed > self._kernel_kills
@@ -262,6 +264,13 @@ class WorkerProcess:
 
     def _tail(self) -> str:
         return end_of_log(self._log, _LOG_TAIL)
+
+
+class _Answer(dict[str, Any]):
+    """What a worker answered; asking for a part that it did not send is an error of the worker's."""
+
+    def __missing__(self, part: str) -> Any:
+        raise WorkerError("an answer without its parts", found=f"no {part}")
 
 
 def _started(descriptors: tuple[int, int], log: Path, environment: dict[str, str]) -> subprocess.Popen[bytes]:

@@ -91,7 +91,8 @@ def run_analyzer(
     subject_changes: Callable[[], tuple[str, ...]] | None = None,
     own_process: bool = True,
 ) -> Outcome:
-    """Run one analyzer. Whatever it raises becomes a result that says so; only KeyboardInterrupt passes.
+    """Run one analyzer. Whatever it raises becomes a result that says so; in a process of somebody else
+    KeyboardInterrupt passes, which may be the user's.
 
     Code, settings and generators of the process are put back before the result is looked at.
 
@@ -116,11 +117,12 @@ def run_analyzer(
         named_operations() as operations,
         guarded((context.model.module, context.model.encoder), own_process=own_process) as traces,
     ):
-        call = _called(analyzer, context, registry)
+        call = _called(analyzer, context, registry, interruptible=not own_process)
+    result, details = _settled(call, base, store, interruptible=not own_process)
+    del call  # what a failed call held is freed before the model is looked at, which takes memory
     started = perf_counter()
     changes = _subject_changes(subject_changes, traces.stuck)
     spent = traces.seconds + perf_counter() - started
-    result, details = _settled(call, base, store)
     return Outcome(
         result=result,
         details=details,
@@ -148,7 +150,7 @@ def rerun(
     provided = registry.analyzer(name)
     params, parameters = parameters_of(provided)
     variant = dataclasses.replace(context, analyzer=name, params=params, engine=LocalEngine())
-    return run_analyzer(provided, variant, registry, parameters=parameters).result
+    return run_analyzer(provided, variant, registry, parameters=parameters, own_process=False).result
 
 
 def unmet_need(needs: Needs, context: AuditContext) -> Message | None:
@@ -212,43 +214,50 @@ def _import_packages(needs: Needs) -> None:
             importlib.import_module(package)
 
 
-def _called(analyzer: Analyzer, context: AuditContext, registry: Registry) -> _Call:
+def _called(analyzer: Analyzer, context: AuditContext, registry: Registry, *, interruptible: bool) -> _Call:
     try:
         seed_everything(context)
         return _Call(returned=registry.hook.auditbench_run_analyzer(analyzer=analyzer, context=context))
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:  # noqa: BLE001 - also SystemExit: a plugin must not end the audit
+    except BaseException as error:
+        if interruptible and isinstance(error, KeyboardInterrupt):
+            raise
         return _Call(error=error)
 
 
 def _settled(
-    call: _Call, base: AnalysisResult, store: Callable[[str, Any], Array] | None
+    call: _Call, base: AnalysisResult, store: Callable[[str, Any], Array] | None, *, interruptible: bool
 ) -> tuple[AnalysisResult, str]:
     """The result of a call, complete and checked or saying why it is not, and the trace of what was raised."""
+    if call.error is not None:
+        return _failed(call.error, base)
     try:
-        if call.error is not None:
-            raise call.error
         return _completed(call.returned, base, store), ""
-    except AnalyzerNotPossible as error:
+    except BaseException as error:
+        if interruptible and isinstance(error, KeyboardInterrupt):
+            raise
+        return _failed(error, base)
+
+
+def _failed(error: BaseException, base: AnalysisResult) -> tuple[AnalysisResult, str]:
+    """The result that says what was raised, and its trace."""
+    if isinstance(error, AnalyzerNotPossible):
         return _without_result(base, "not_applicable", _said("core.not_possible", error)), ""
-    except KeyboardInterrupt:
-        raise
-    except ResultError as error:
+    if isinstance(error, ResultError):
         problem = error.problems[0]
         text = "; ".join(part for part in (problem.where, problem.message, problem.found) if part)
         reason = Message(key="core.invalid_result", values={"error": presentable(text)})
-        return _without_result(base, "failed", reason), trace_of(error)
-    except BaseException as error:  # noqa: BLE001 - as above
+    else:
         reason = _memory_ran_out(error) if is_out_of_memory(error) else _said("core.analyzer_raised", error)
-        return _without_result(base, "failed", reason), trace_of(error)
+    return _without_result(base, "failed", reason), trace_of(error)
 
 
 def _subject_changes(look: Callable[[], tuple[str, ...]] | None, stuck: list[str]) -> tuple[str, ...]:
     """What of model and data is other now; a look that fails is what could not be put back."""
     try:
         return () if look is None else look()
-    except Exception as error:  # noqa: BLE001 - a model that was changed may raise anything, and a result must not be lost
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - a model that was changed may raise anything, and a result must not be lost
         stuck.append(f"the model (looking raised {type(error).__name__})")
         return ()
 

@@ -134,12 +134,12 @@ def check_part(
         _check_foundation(config, registry, problems)
         if config.model.format in FORMATS:
             inspection = inspect_model(config.model, foundation)
-            problems += inspection.problems
         _check_data(config, foundation, registry, problems)
     return CheckedPart(
         analyzers=tuple(described),
         plugins=tuple(entry.facts() for entry in registry.loaded),
         problems=tuple(problems),
+        refused=inspection.refused,
         untrusted=inspection.untrusted,
         programs=inspection.programs,
     )

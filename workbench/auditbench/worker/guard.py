@@ -71,7 +71,9 @@ def _tried(what: str, look: Callable[[], _T], traces: Traces) -> _T | None:
     """What a look finds. One that raises is a trace itself: a finished result must not be lost over it."""
     try:
         return look()
-    except Exception as error:  # noqa: BLE001 - as said
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - as said; what is compared is a plugin's own, and may even exit
         traces.stuck.append(f"{what} (looking raised {type(error).__name__})")
         return None
 

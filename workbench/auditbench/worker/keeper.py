@@ -58,12 +58,14 @@ def _adopt_orphans() -> None:
 
 def _wait(worker: int, woken: int, life: int) -> int:
     """Wait for the worker or for the end of the supervisor, and reap what was adopted; the worker's wait status."""
+    waiting = select.poll()
+    for descriptor in (woken, life):
+        waiting.register(descriptor, select.POLLIN)
     while True:
         status = _reaped(worker)
         if status is not None:
             return status
-        ready, _, _ = select.select([woken, life], [], [])
-        if life in ready:
+        if any(descriptor == life for descriptor, _ in waiting.poll()):
             return signal.SIGKILL
         with contextlib.suppress(BlockingIOError):
             os.read(woken, 4096)

@@ -18,7 +18,7 @@ _MODULES = (
     "torch.utils.data", "warnings",
 )  # fmt: skip
 _CLASSES = ("torch.Tensor", "torch.nn.Parameter", "torch.nn.Module", "torch.Generator")
-_HOST = ("auditbench.", "auditbench")
+_HOST = "auditbench"
 _OWN_STATE = frozenset({"__annotations__", "__abstractmethods__", "__doc__", "__dict__", "__weakref__", "_abc_impl"})
 """What Python itself writes into a class that exists already."""
 _SETTINGS: dict[str, tuple[str, ...]] = {

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from auditbench.worker.interpreter_settings import interpreter_settings
@@ -15,38 +14,14 @@ from auditbench.worker.torch_settings import numpy_settings, torch_settings
 _Access: TypeAlias = tuple[Callable[[], Any], Callable[[Any], object]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Changes:
-    """What a block changed; complete once the block is over.
-
-    Attributes:
-        changed: In words, what was other than before.
-        stuck: What of it still is, because it cannot be put back.
-    """
-
-    changed: list[str] = field(default_factory=list)
-    stuck: list[str] = field(default_factory=list)
-
-    def add(self, found: tuple[list[str], list[str]]) -> None:
-        """Take what one look found: what was other, and what still is."""
-        self.changed.extend(name for name in found[0] if name not in self.changed)
-        self.stuck.extend(name for name in found[1] if name not in self.stuck)
-
-
 @contextmanager
-def undisturbed_process() -> Iterator[Changes]:
-    """Put settings and every global generator back after the block.
-
-    Yields:
-        The settings that the block left changed. Generators are put back as well and not named: drawing from them is no
-        fault.
-    """
-    changes = Changes()
+def undisturbed_process() -> Iterator[None]:
+    """Put settings and every global generator back after the block."""
     before = ProcessState()
     try:
-        yield changes
+        yield
     finally:
-        changes.add(before.put_back())
+        before.put_back()
 
 
 class ProcessState:
@@ -66,7 +41,8 @@ class ProcessState:
         """Put everything back.
 
         Returns:
-            Names of the settings that differed, and of those that still do.
+            Names of the settings that differed, and of those that still do. Generators that moved on are not among
+            them: drawing is no fault.
         """
         changed, stuck = put_back(self.settings, self._values)
         try:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import traceback
 
 _TRACE = 20_000
+_NO_TEXT = "(it says no more)"
 _UNPRINTABLE = "(it cannot be printed)"
 
 
 def text_of(error: BaseException) -> str:
     """The text of an exception."""
     try:
-        return str(error)
+        return str(error).strip() or _NO_TEXT
     except BaseException:  # noqa: BLE001 - the class is a plugin's own, and may even exit
         return _UNPRINTABLE
 

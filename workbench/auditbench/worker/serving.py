@@ -10,7 +10,6 @@ import base64
 import functools
 import os
 import queue
-import signal
 import socket
 import sys
 import threading
@@ -29,7 +28,7 @@ from auditbench.registry import Registry, missing_dependency
 from auditbench.results import AnalysisResult
 from auditbench.run_file import decode_run
 from auditbench.store import is_report_name
-from auditbench.wire import Channel, error_document
+from auditbench.wire import LINE_CLOSED, Channel, error_document
 from auditbench.worker.checking import check_part, code_of_plugins, describe_plugin, parameters_in
 from auditbench.worker.memory_limit import limited_memory
 from auditbench.worker.raised import text_of, trace_of
@@ -70,7 +69,6 @@ class Worker:
         self._registry = Registry()
         self._subject: Subject | None = None
         self._config: AuditConfig | None = None
-        self._open_again: Callable[[], Subject] | None = None
         self._last_event = 0.0
         self._done_step = ("", "")
         self._commands: dict[str, Callable[..., dict[str, Any]]] = {
@@ -134,9 +132,6 @@ class Worker:
             self._config, Path(base), self._registry, device=device, stage=self._stage, may_train=train
         )
         self._subject = subject
-        self._open_again = functools.partial(
-            open_subject, self._config, Path(base), self._registry, device=device, stage=self._stage, may_train=False
-        )
         code = code_of_plugins(
             self._registry, [item for item in self._registry.loaded if not item.first_party and item not in further]
         )
@@ -216,11 +211,9 @@ class Worker:
         return {"warnings": plain(warnings), "told": [entry.name for entry in self._registry.loaded]}
 
     def _opened(self) -> Subject:
-        """The subject; opened again when the last analyzer left the model other than it found it."""
+        """The subject, which has to be opened again when an analyzer left it other than it found it."""
         if self._subject is None:
-            if self._open_again is None:
-                raise AuditbenchError("the worker was asked to analyze before it opened the model")
-            self._subject = self._open_again()
+            raise AuditbenchError("the worker was asked to analyze before it opened the model")
         return self._subject
 
     def _device_for(self, content: Mapping[str, Any]) -> str:
@@ -257,10 +250,9 @@ def _send_answer(channel: Channel, answer: dict[str, Any]) -> None:
 
 
 def _listen(channel: Channel, commands: queue.Queue[dict[str, Any]]) -> None:
-    """Pass commands on; without a supervisor there is nobody to work for, and the whole group ends."""
+    """Pass commands on; without a line there is nobody to work for. What was started is ended by the keeper."""
     try:
         while (message := channel.receive()) is not None:
             commands.put(message)
-    except (EOFError, OSError, AuditbenchError):
-        pass
-    os.killpg(os.getpgid(0), signal.SIGKILL)
+    finally:
+        os._exit(LINE_CLOSED)

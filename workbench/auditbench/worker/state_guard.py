@@ -71,7 +71,7 @@ class _View:
 
     def add(self, name: str, part: nn.Module) -> None:
         """Look at one module, without its children."""
-        self.kinds["modes"].append((name, part.training))
+        self.kinds["modes"].append((name, getattr(part, "training", None)))  # a frozen script has no mode
         self.kinds["structure"].append((name, self._object(part), self._object(type(part)), part.extra_repr()))
         for kind, table in (("weights", part._parameters), ("buffers", part._buffers)):  # noqa: SLF001 - in their order, absent ones too
             for key, tensor in table.items():

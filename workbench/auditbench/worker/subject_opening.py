@@ -146,7 +146,7 @@ def open_subject(
     )
     subject = make_subject(model, data, seed=config.audit.seed, cases=config.report.cases, raw=config.report.raw_inputs)
     seconds["load"] = time.monotonic() - started - seconds.get("train", 0.0)
-    return _with_seconds(subject, seconds)
+    return dataclasses.replace(subject, seconds=seconds)
 
 
 def make_subject(model: ModelUnderTest, data: EvaluationData, *, seed: int, cases: int, raw: bool) -> Subject:
@@ -303,9 +303,3 @@ def _load(
         return registry.model_loader(table.format, where="model.format").record.load(path, table, device)
     request = ModelRequest(path=path, base=base, table=table, source=source, device=device, architectures=architectures)
     return load_model(request)
-
-
-def _with_seconds(subject: Subject, seconds: Mapping[str, float]) -> Subject:
-    import dataclasses
-
-    return dataclasses.replace(subject, seconds=seconds)

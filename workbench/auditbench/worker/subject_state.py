@@ -29,11 +29,14 @@ class SubjectState:
     Attributes:
         data: Digest of rows, labels, groups, outputs, and of what is known of the model.
         probe: What the model gives for the first rows; None where it does not give the same bits twice.
+        unsteady: Kinds of state that evaluating alone changes, as in a model that counts or keeps what it computed; they
+            say nothing about an analyzer.
     """
 
     model: ModelState
     data: str
     probe: bytes | None
+    unsteady: tuple[str, ...]
 
     def changes(self, model: ModelUnderTest, data: EvaluationData, outputs: npt.NDArray[Any]) -> tuple[str, ...]:
         """Kinds of state that are other now.
@@ -41,7 +44,8 @@ class SubjectState:
         Raises:
             Exception: Whatever a model that was changed raises when it is looked at.
         """
-        changes = self.model.changes(model_state(model.module, model.encoder))
+        now = model_state(model.module, model.encoder)
+        changes = tuple(kind for kind in self.model.changes(now) if kind not in self.unsteady)
         if self.data != _digest(model, data, outputs):
             changes += ("data",)
         if not changes and self.probe is not None and self.probe != _probe(model, data):
@@ -51,12 +55,15 @@ class SubjectState:
 
 def subject_state(model: ModelUnderTest, data: EvaluationData, outputs: npt.NDArray[Any]) -> SubjectState:
     """The state of a subject now."""
+    before = model_state(model.module, model.encoder)
     probe = _probe(model, data)
     again = _probe(model, data)
+    now = model_state(model.module, model.encoder)
     return SubjectState(
-        model=model_state(model.module, model.encoder),
+        model=now,
         data=_digest(model, data, outputs),
         probe=probe if probe == again else None,
+        unsteady=before.changes(now),
     )
 
 

@@ -6,7 +6,8 @@ file asks for (`bytearray`, tensors without storage) and kinds of tensors that n
 
 from __future__ import annotations
 
-from auditbench.models.opening.pickles import Import, Walk
+from auditbench.models.opening.pickle_values import Import
+from auditbench.models.opening.pickles import Walk
 
 # Bytes of one element.
 STORAGES = {
@@ -54,93 +55,19 @@ _NAMED = frozenset({UNTYPED, *(Import("torch", name) for name in (*STORAGES, *DT
 # Modules and names that begin processes, run text, read and write files, or fetch other objects by name.
 _DANGEROUS_MODULES = frozenset(
     {
-        *(
-            "__builtin__",
-            "_aix_support",
-            "_osx_support",
-            "_pyrepl",
-            "_posixsubprocess",
-            "aiohttp",
-            "asyncio",
-            "bdb",
-            "builtins",
-            "cProfile",
-            "code",
-            "codeop",
-        ),
-        *(
-            "commands",
-            "ctypes",
-            "doctest",
-            "ensurepip",
-            "functools",
-            "gc",
-            "httplib",
-            "idlelib",
-            "imaplib",
-            "importlib",
-            "inspect",
-            "lib2to3",
-            "linecache",
-            "marshal",
-        ),
-        *(
-            "multiprocessing",
-            "nt",
-            "operator",
-            "os",
-            "pdb",
-            "pip",
-            "pickle",
-            "pkgutil",
-            "platform",
-            "posix",
-            "profile",
-            "pty",
-            "pydoc",
-            "requests",
-            "runpy",
-            "shelve",
-            "shutil",
-        ),
-        *(
-            "signal",
-            "site",
-            "smtplib",
-            "socket",
-            "sqlite3",
-            "ssl",
-            "subprocess",
-            "sys",
-            "tempfile",
-            "test",
-            "threading",
-            "timeit",
-            "trace",
-            "turtledemo",
-            "types",
-            "urllib",
-        ),
-        *("urllib2", "uuid", "venv", "webbrowser", "zipimport", "dill", "cloudpickle"),
+        *("os", "posix", "nt", "subprocess", "_posixsubprocess", "multiprocessing", "pty", "commands", "signal", "sys"),
+        *("builtins", "__builtin__", "code", "codeop", "runpy", "timeit", "trace", "profile", "cProfile", "bdb", "pdb"),
+        *("doctest", "test", "lib2to3", "idlelib", "turtledemo", "_pyrepl", "_aix_support", "_osx_support", "platform"),
+        *("functools", "operator", "types", "inspect", "gc", "importlib", "pkgutil", "zipimport", "site", "pydoc"),
+        *("ctypes", "marshal", "pickle", "dill", "cloudpickle", "shelve", "sqlite3", "linecache", "shutil", "tempfile"),
+        *("socket", "ssl", "asyncio", "aiohttp", "requests", "urllib", "urllib2", "httplib", "smtplib", "imaplib"),
+        *("threading", "webbrowser", "uuid", "pip", "ensurepip", "venv"),
     }
 )
 _HARMLESS_BUILTINS = frozenset(
     {
-        "bool",
-        "bytearray",
-        "bytes",
-        "complex",
-        "dict",
-        "float",
-        "frozenset",
-        "int",
-        "list",
-        "object",
-        "range",
-        "set",
-        "slice",
-        "str",
-        "tuple",
+        *("bool", "int", "float", "complex", "str", "bytes", "bytearray", "object"),
+        *("list", "tuple", "dict", "set", "frozenset", "range", "slice"),
     }
 )
 _DANGEROUS_NAMES = frozenset(

@@ -13,8 +13,7 @@ from auditbench.models.opening.limits import MAX_INSTRUCTIONS, MAX_PICKLE_BYTES
 from auditbench.models.opening.pickles import Walk, is_surely_pickle, looks_like_pickle, walk
 
 TORCH_MAGIC, TORCH_PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
-# The kinds that an archive of torch can be.
-TORCH_KINDS = ("state-dict", "pickle", "torchscript", "exported")
+LEGACY_PICKLES = 5  # number, protocol, machine, object, keys of the storages
 COMPRESSED = {
     b"\x1f\x8b": "gzip",
     b"BZh": "bzip2",
@@ -91,7 +90,7 @@ def legacy_walks(content: bytes) -> tuple[Walk, ...]:
     if first.fault or first.value != TORCH_MAGIC:
         return ()
     walks, left = [first], MAX_INSTRUCTIONS
-    while len(walks) < 5 and not walks[-1].fault:
+    while len(walks) < LEGACY_PICKLES and not walks[-1].fault:
         walks.append(walk(content, walks[-1].end, most=left))
         left -= walks[-1].instructions
     return tuple(walks)
@@ -116,7 +115,7 @@ def _look_at_start(content: bytes) -> Content:
         return Content(kind="safetensors")
     if looks_like_pickle(content):
         walks = legacy_walks(content) or (walk(content),)
-        plain = len(walks) == 5 and all(map(is_plain, walks))
+        plain = len(walks) == LEGACY_PICKLES and all(map(is_plain, walks))
         return Content(kind="state-dict" if plain else "pickle", walks=walks)
     if _is_zlib(content):
         return Content(kind="compressed")

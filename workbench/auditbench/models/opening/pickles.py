@@ -14,47 +14,12 @@ import pickletools
 import re
 import reprlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from auditbench.models.opening.files import Damage
 from auditbench.models.opening.limits import MAX_INSTRUCTIONS, MAX_INTEGER_BITS, MAX_KEY_BITS
-
-UNKNOWN = "?"
-
-
-@dataclass(frozen=True, slots=True)
-class Import:
-    """A name that a pickle would import; both parts are `UNKNOWN` where the walk cannot tell."""
-
-    module: str
-    name: str
-
-    @property
-    def full(self) -> str:
-        """Module and name, joined by a dot."""
-        return f"{self.module}.{self.name}"
-
-
-@dataclass(slots=True, eq=False)
-class Made:
-    """A value that a pickle would make.
-
-    Attributes:
-        by: What makes it: an import that is called, or `dict`, `list`, `set`, `stored`.
-        arguments: Of the call; of `stored`, what identifies it.
-        items: What is put into it afterwards; keys with values, or values alone.
-        state: What its `__setstate__` or `__dict__` would get.
-    """
-
-    by: Import | str
-    arguments: Any = ()
-    items: list[Any] = field(default_factory=list)
-    state: Any = None
-
-    def __repr__(self) -> str:
-        """What makes it; never what is in it, which may be nested without end."""
-        return f"<{self.by.full if isinstance(self.by, Import) else self.by}>"
+from auditbench.models.opening.pickle_values import UNKNOWN, Import, Made
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,18 +94,22 @@ def looks_like_pickle(content: bytes, start: int = 0) -> bool:
         return head[1] <= 5
     if not head or head[:1] not in _TEXT_STARTS:
         return False
-    return is_surely_pickle(content, start)
+    return _is_pickle(content, start, _SNIFFED_INSTRUCTIONS)
 
 
 def is_surely_pickle(content: bytes, start: int = 0) -> bool:
     """Whether a pickle from a position on would import something, or comes to its end."""
-    found = walk(content, start, most=_SNIFFED_INSTRUCTIONS)
+    return _is_pickle(content, start, MAX_INSTRUCTIONS)
+
+
+def _is_pickle(content: bytes, start: int, most: int) -> bool:
+    found = walk(content, start, most=most)
     named = any(_NAME.fullmatch(item.full) for item in found.imports)
     return named or (not found.fault and found.end - start > 1)
 
 
 _NAME = re.compile(r"[\w.]+")
-_SNIFFED_INSTRUCTIONS = 2000
+_SNIFFED_INSTRUCTIONS = 200
 # What a pickle of protocol 0 or 1 can begin with: a mark, a number, a string, a container, an import, a stored value.
 _TEXT_STARTS = frozenset(
     bytes([code]) for code in b"(IJKLMNFGSUTVX]})cPBC\x82\x83\x84\x88\x89\x8a\x8b\x8c\x8d\x8e\x8f\x95\x96\x97"

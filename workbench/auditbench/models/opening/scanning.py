@@ -5,6 +5,7 @@ What cannot be looked into is said to be so: a file is clean only if every part 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,15 +13,20 @@ from typing import Literal, TypeAlias
 
 from auditbench.models.opening import allowed
 from auditbench.models.opening.archives import read_archive
-from auditbench.models.opening.content import TORCH_KINDS, compression, content_kind, is_tar, legacy_walks
-from auditbench.models.opening.files import Damage, read_file, sha256_of
-from auditbench.models.opening.pickles import MAX_INSTRUCTIONS, UNKNOWN, Import, Walk, looks_like_pickle, walk
+from auditbench.models.opening.content import LEGACY_PICKLES, Content, compression, is_tar, look_into
+from auditbench.models.opening.files import Damage, read_file, refusing, sha256_of
+from auditbench.models.opening.limits import MAX_INFLATED_BYTES, MAX_INSTRUCTIONS, MAX_NESTING, MAX_PICKLES
+from auditbench.models.opening.pickle_values import UNKNOWN, Import
+from auditbench.models.opening.pickles import Walk, looks_like_pickle, walk
 from auditbench.models.opening.safetensors_header import check_header
 from auditbench.models.opening.unpacking import array_pickle, inflated, tar_members, zip_members
 
 Verdict: TypeAlias = Literal["allowed", "not in the list", "dangerous"]
 
-_MAX_DEPTH, _MAX_PICKLES, _MAX_UNPACKED, _MAX_NAME = 4, 1000, 256 * 2**20, 300
+_MAX_NAME = 300
+_PICKLED = (".pkl", ".pickle")
+# What torch puts beside a pickle: numbers, and a few short texts.
+_STORAGE = re.compile(r"\.?data/[^/]+|version|byteorder|\.format_version|\.storage_alignment")
 _NOT_SEEN = {
     "torchscript": "its TorchScript code runs when the model does",
     "exported": "its graph of operations runs when the model does",
@@ -32,6 +38,7 @@ _NOT_SEEN = {
     "rar": "it is packed in a way that this command does not unpack",
     "native-program": "it is machine code",
     "polyglot": "it is two files in one, and each reader sees another",
+    "html": "a page can hold scripts",
     "text": "as Python source, all of it would run: read it",
     "empty": "there is nothing in it",
     "unknown": "its content is of no kind that is known",
@@ -108,9 +115,10 @@ def scan(path: Path) -> Scan:
 
 def scan_bytes(content: bytes, path: str = "") -> Scan:
     """Look into the bytes of a file; see `scan`."""
-    kind = content_kind(content)
-    parts = tuple(_Scanner().parts(content, "", kind, 0))
-    return Scan(path=path, kind=kind, size=len(content), sha256=sha256_of(content), parts=parts)
+    with refusing(Path(path)):
+        looked = look_into(content)
+        parts = tuple(_Scanner().parts(content, "", looked, 0))
+    return Scan(path=path, kind=looked.kind, size=len(content), sha256=sha256_of(content), parts=parts)
 
 
 class _Scanner:
@@ -118,22 +126,25 @@ class _Scanner:
 
     def __init__(self) -> None:
         self._instructions = MAX_INSTRUCTIONS
-        self._left = _MAX_UNPACKED
+        self._left = MAX_INFLATED_BYTES
 
-    def parts(self, content: bytes, where: str, kind: str, depth: int) -> Iterator[Part]:
+    def parts(self, content: bytes, where: str, looked: Content, depth: int) -> Iterator[Part]:
+        kind = looked.kind
         if kind in _NOT_SEEN:
             yield Part(where=where, kind=kind, size=len(content), not_seen=_NOT_SEEN[kind])
-        if depth > _MAX_DEPTH:
-            yield Part(where=where, kind=kind, size=len(content), not_seen=f"it is packed more than {_MAX_DEPTH} times")
+        if depth > MAX_NESTING:
+            yield Part(
+                where=where, kind=kind, size=len(content), not_seen=f"it is packed more than {MAX_NESTING} times"
+            )
         elif content[:2] == b"PK":
-            yield from self._zip(content, where, kind, depth)
+            yield from self._zip(content, where, looked, depth)
         elif kind == "polyglot":
             yield from self._pickles(content, where, kind)
-            yield from self._zip(content, where, "pickle", depth)
+            yield from self._zip(content, where, Content(kind="pickle"), depth)
             if is_tar(content):
                 yield from self._tar(content, where, depth)
         elif kind in ("pickle", "state-dict"):
-            yield from self._pickles(content, where, kind)
+            yield from self._pickles(content, where, kind, looked.walks)
         elif kind == "numpy":
             yield from self._array(content, where)
         elif kind == "compressed":
@@ -143,15 +154,20 @@ class _Scanner:
         elif kind == "safetensors":
             yield from _header(content, where)
 
-    def _pickles(self, content: bytes, where: str, kind: str, start: int = 0) -> Iterator[Part]:
-        """Walk one pickle after another; behind those that torch writes stand the tensors, which are no pickle."""
-        legacy = legacy_walks(content) if start == 0 else []
+    def _pickles(
+        self, content: bytes, where: str, kind: str, walks: tuple[Walk, ...] = (), start: int = 0
+    ) -> Iterator[Part]:
+        """One pickle after another; behind the five that torch writes stand the tensors, which are no pickle.
+
+        Args:
+            walks: Through the first of them, where they were walked before.
+        """
         position = start
-        for _ in range(_MAX_PICKLES):
-            found = walk(content, position, most=self._instructions)
+        for index in range(MAX_PICKLES):
+            found = walks[index] if index < len(walks) else walk(content, position, most=max(self._instructions, 0))
             self._instructions -= found.instructions
             yield _part(found, _at(where, position), kind, len(content) - position)
-            if found.fault or (legacy and found.end == legacy[-1].end):
+            if found.fault or index + 1 == len(walks) == LEGACY_PICKLES:
                 return
             position = found.end
             if not looks_like_pickle(content, position):
@@ -160,13 +176,18 @@ class _Scanner:
             rest = len(content) - position
             yield Part(where=_at(where, position), kind="unknown", size=rest, not_seen="it stands behind a pickle")
 
-    def _zip(self, content: bytes, where: str, kind: str, depth: int) -> Iterator[Part]:
+    def _zip(self, content: bytes, where: str, outer: Content, depth: int) -> Iterator[Part]:
+        kind = outer.kind
         for name, data, fault in zip_members(content, self._left):
             inner = f"{where}/{name}" if where else name
             if fault:
                 yield Part(where=inner, kind="unknown", size=len(data), not_seen=fault)
                 continue
-            yield from self._member(data, inner, kind, depth + 1)
+            walks = outer.walks if name.partition("/")[2] == "data.pkl" else ()
+            storage = kind in ("torchscript", "exported") or (
+                kind in ("state-dict", "pickle") and _STORAGE.fullmatch(name.partition("/")[2]) is not None
+            )
+            yield from self._member(data, inner, depth + 1, storage=storage, walks=walks)
         if fault := _archive_fault(content, kind):
             yield Part(where=where, kind=kind, size=len(content), not_seen=fault)
 
@@ -176,17 +197,29 @@ class _Scanner:
             if fault:
                 yield Part(where=inner, kind="unknown", size=len(data), not_seen=fault)
                 continue
-            yield from self._member(data, inner, "tar", depth + 1)
+            yield from self._member(data, inner, depth + 1)
 
-    def _member(self, data: bytes, where: str, outer: str, depth: int) -> Iterator[Part]:
-        """A member of an archive; in archives of torch, members that are no pickle are numbers and short texts."""
-        inner = content_kind(data)
-        if inner in ("empty", "text") or (inner in _NOT_SEEN and outer in (*TORCH_KINDS, "numpy-archive")):
+    def _member(
+        self, data: bytes, where: str, depth: int, *, storage: bool = False, walks: tuple[Walk, ...] = ()
+    ) -> Iterator[Part]:
+        """A member of an archive; what is called a pickle is walked as one, whatever it looks like.
+
+        Args:
+            storage: Whether it holds numbers where it holds no pickle that imports anything.
+            walks: Through the pickle that it is, where it was walked before.
+        """
+        pickled = where.endswith(_PICKLED)
+        if self._instructions <= 0:
+            yield Part(where=where, kind="unknown", size=len(data), not_seen="other parts took all instructions")
             return
-        found = list(self.parts(data, where, inner, depth))
-        if outer in TORCH_KINDS and not where.endswith((".pkl", ".pt")):
-            found = [part for part in found if part.imports]
-        yield from found
+        looked = Content(kind="pickle", walks=walks) if walks else look_into(data)
+        if pickled and looked.kind not in ("pickle", "state-dict"):
+            yield from self._pickles(data, where, "pickle")
+        if not data or (storage and looked.kind in _NOT_SEEN):
+            return
+        for part in self.parts(data, where, looked, depth):
+            if part.imports or not storage or pickled or where.endswith(".pt"):
+                yield part
 
     def _array(self, content: bytes, where: str) -> Iterator[Part]:
         try:
@@ -195,7 +228,7 @@ class _Scanner:
             yield Part(where=where, kind="numpy", size=len(content), not_seen=f"it {damage}")
             return
         if start is not None:
-            yield from self._pickles(content, where, "numpy", start)
+            yield from self._pickles(content, where, "numpy", start=start)
 
     def _compressed(self, content: bytes, where: str, depth: int) -> Iterator[Part]:
         way = compression(content)
@@ -205,7 +238,7 @@ class _Scanner:
             yield Part(where=where, kind="compressed", size=len(content), not_seen=f"it {damage}")
             return
         self._left -= len(data)
-        yield from self.parts(data, f"{where}/{way}" if where else way, content_kind(data), depth + 1)
+        yield from self.parts(data, f"{where}/{way}" if where else way, look_into(data), depth + 1)
 
 
 def _header(content: bytes, where: str) -> Iterator[Part]:

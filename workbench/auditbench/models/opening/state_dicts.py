@@ -11,10 +11,11 @@ from typing import Any
 
 from auditbench.models.opening import allowed
 from auditbench.models.opening.archives import below_root, check_members, read_archive
-from auditbench.models.opening.content import TORCH_PROTOCOL, legacy_walks, walk_member
+from auditbench.models.opening.content import LEGACY_PICKLES, TORCH_PROTOCOL, legacy_walks, walk_member
 from auditbench.models.opening.files import Damage
 from auditbench.models.opening.limits import MAX_DIMENSIONS, MAX_TENSORS
-from auditbench.models.opening.pickles import Import, Made, Walk, walk
+from auditbench.models.opening.pickle_values import Import, Made
+from auditbench.models.opening.pickles import Walk, walk
 
 NESTED_IN = ("state_dict", "model_state_dict")
 _LOCATION = re.compile(r"(cpu|(cuda|mps|xpu|hpu|npu|mtia)(:\d{1,4})?)")
@@ -98,7 +99,7 @@ def read_layout(content: bytes, walks: tuple[Walk, ...] = ()) -> Layout:
     else:
         walks = walks or legacy_walks(content) or (walk(content),)
         _check_plain(walks)
-        if len(walks) != 5:
+        if len(walks) != LEGACY_PICKLES:
             raise Damage("is no state dict", found="a pickle of other content", allowed="what torch.save writes")
         storages = _storages(walks[3], parts=6)
         sizes = _legacy_sizes(content, walks, storages)
@@ -130,10 +131,10 @@ def _check_plain(walks: tuple[Walk, ...]) -> None:
             )
         if found.fault:
             raise Damage("has a damaged pickle", found=found.fault, allowed="what torch.save writes")
-        if names := allowed.unwritten(found):
+        if unwritten := allowed.unwritten(found):
             raise Damage(
                 "has a pickle with other instructions than torch.save writes",
-                found=", ".join(names[:5]),
+                found=", ".join(unwritten[:5]),
                 allowed="what torch.save writes",
                 fix="save model.state_dict() again, best as safetensors",
             )
@@ -191,7 +192,7 @@ def _storage_itemsize(kind: Any) -> int:
     return allowed.STORAGES.get(kind.name, 0) if isinstance(kind, Import) and kind.module == "torch" else 0
 
 
-def _legacy_sizes(content: bytes, walks: list[Walk], storages: Mapping[str, int]) -> dict[str, int]:
+def _legacy_sizes(content: bytes, walks: tuple[Walk, ...], storages: Mapping[str, int]) -> dict[str, int]:
     """Bytes of every storage of the older form, which stand one after another behind the pickles."""
     itemsizes = {
         made.arguments[2]: _storage_itemsize(made.arguments[1]) for made in walks[3].made if made.by == "stored"

@@ -5,6 +5,7 @@ Unlike `archives`, this reads what a lenient reader would read: a damaged archiv
 
 from __future__ import annotations
 
+import ast
 import bz2
 import io
 import lzma
@@ -14,12 +15,13 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Any, Protocol
 
 from auditbench.models.opening.files import Damage
 from auditbench.models.opening.limits import MAX_MEMBERS
 
-_OBJECTS = re.compile(rb"O\d*['\"]|object")
+_MAX_ARRAY_HEADER = 10_000  # as numpy reads at most
+_PLAIN_ELEMENT = re.compile(r"[<>|=]?[?biufcSUmMV]\d*(\[\w+\])?")
 _UNREADABLE = (
     zipfile.BadZipFile,
     tarfile.TarError,
@@ -116,9 +118,23 @@ def array_pickle(content: bytes) -> int | None:
         raise Damage("has no header of an array")
     (size,) = struct.unpack_from(layout, content, 8)
     start = 8 + struct.calcsize(layout)
-    if start + size > len(content):
-        raise Damage("has a header that is longer than the file")
-    return start + size if _OBJECTS.search(content, start, start + size) else None
+    if size > min(len(content) - start, _MAX_ARRAY_HEADER):
+        raise Damage("has a header that is too long")
+    try:
+        header = ast.literal_eval(content[start : start + size].decode("latin-1").strip())
+        plain = _is_plain_element(header["descr"])
+    except (SyntaxError, ValueError, TypeError, KeyError, RecursionError, MemoryError) as error:
+        raise Damage("has a header that cannot be read") from error
+    return None if plain else start + size
+
+
+def _is_plain_element(kind: Any) -> bool:
+    """Whether elements are numbers, texts or bytes, or records of such."""
+    if isinstance(kind, str):
+        return _PLAIN_ELEMENT.fullmatch(kind) is not None
+    return isinstance(kind, list) and all(
+        isinstance(field, tuple) and len(field) in (2, 3) and _is_plain_element(field[1]) for field in kind
+    )
 
 
 class _Decompressor(Protocol):
