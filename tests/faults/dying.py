@@ -193,7 +193,7 @@ def forked_in_two(context: Any, params: Any) -> AnalysisResult:
 
 @DYING(status="ok", warned=True)
 def late_exit(context: Any, params: Any) -> AnalysisResult:
-    threading.Thread(target=lambda: (time.sleep(0.5), os._exit(7)), daemon=True).start()
+    threading.Thread(target=lambda: (time.sleep(5), os._exit(7)), daemon=True).start()
     return _RESULT
 
 

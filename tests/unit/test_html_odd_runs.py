@@ -259,3 +259,20 @@ def known_elements() -> set[str]:
 def _reference() -> Element:
     run = income_run()
     return parse(render_report(dataclasses.replace(run, results=(*run.results, robustness_result()))))
+
+
+@pytest.mark.parametrize(
+    ("config", "remedy"),
+    [
+        pytest.param({"analyzers": {"eats": {"memory_gib": 1.5}}, "limits": {"memory_gib": 8.0}}, "memory_gib = 3", id="own"),
+        pytest.param({"analyzers": {"eats": {}}, "limits": {"memory_gib": 8.0}}, "memory_gib = 16", id="common"),
+        pytest.param({"analyzers": {"eats": {}}, "limits": {"memory_gib": None}}, "required = false", id="none-set"),
+    ],
+)  # fmt: skip
+def test_more_memory_is_the_way_on_where_a_limit_was_set(config: dict[str, Any], remedy: str) -> None:
+    reason = Message(key="core.memory_limit", values={"gib": 1.5})
+    eats = AnalysisResult(analyzer="eats", topic="probe", status="failed", reason=reason)
+    run = dataclasses.replace(income_run(), results=(eats,), config=config)
+    section = parse(render_report(run)).one("section", id="incomplete")
+    assert f"[analyzers.eats] {remedy}" in section.text
+    assert ("more memory" in section.text) == ("memory_gib" in remedy)

@@ -16,18 +16,20 @@ from auditbench.supervisor.process_tree import ProcessTree
 from auditbench.supervisor.worker_process import WorkerFault, WorkerProcess, no_event
 from tests.plugin_site import installed_site
 
+LASTING = f"600.{os.getpid()}"
+"""Seconds that a process of this file sleeps, by which it is known; those of another run of it differ."""
 START = """
 import subprocess
 def start(**options):
-    return subprocess.Popen(["/bin/sleep", "600.125"], **options)
+    return subprocess.Popen(["/bin/sleep", "LASTING"], **options)
 def twice_removed(environment):
     if os.fork() == 0:
         os.setsid()
         if os.fork() == 0:
-            os.execve("/bin/sleep", ["/bin/sleep", "600.125"], environment)
+            os.execve("/bin/sleep", ["/bin/sleep", "LASTING"], environment)
         os._exit(0)
     os.wait()
-"""
+""".replace("LASTING", LASTING)
 WAYS = {
     "child": "start()",
     "session": "start(start_new_session=True)",
@@ -44,7 +46,7 @@ def sleepers() -> list[int]:
     found = []
     for process in psutil.process_iter():
         try:
-            if process.cmdline() == ["/bin/sleep", "600.125"] and process.status() != psutil.STATUS_ZOMBIE:
+            if process.cmdline() == ["/bin/sleep", LASTING] and process.status() != psutil.STATUS_ZOMBIE:
                 found.append(process.pid)
         except psutil.Error:
             continue
@@ -53,7 +55,7 @@ def sleepers() -> list[int]:
 
 def until(condition: Callable[[], bool]) -> bool:
     """Wait for something that is about to happen."""
-    for _ in range(400):
+    for _ in range(2400):
         if condition():
             return True
         time.sleep(0.025)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import random
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -97,6 +98,26 @@ def test_what_is_raised_is_named_and_traced(error: BaseException) -> None:
 def test_keyboard_interrupt_passes_in_a_process_of_somebody_else() -> None:
     with pytest.raises(KeyboardInterrupt):
         raising(KeyboardInterrupt(), own_process=False)
+
+
+def test_what_a_failed_call_held_is_freed_before_the_model_is_looked_at() -> None:
+    class Large:
+        pass
+
+    held: list[weakref.ref[Large]] = []
+    alive: list[object] = []
+
+    def analyze(context: Any, params: Any) -> AnalysisResult:
+        large = Large()
+        held.append(weakref.ref(large))
+        raise ValueError("no")
+
+    def look() -> tuple[str, ...]:
+        alive.append(held[0]())
+        return ()
+
+    assert run(analyze, subject_changes=look).result.status == "failed"
+    assert alive == [None]
 
 
 def test_an_analyzer_may_say_that_it_does_not_apply() -> None:

@@ -18,14 +18,15 @@ from auditbench.record import plain
 from auditbench.results import AnalysisResult
 from auditbench.run import DataFacts, ModelFacts
 from auditbench.store import RunFolder
-from auditbench.supervisor import worker_process
+from auditbench.supervisor import worker_pool, worker_process
 from auditbench.supervisor.analyzer_runs import AnalyzerRuns
 from auditbench.supervisor.opening import lost_over, refuse_another
 from auditbench.supervisor.planning import PlannedAnalyzer
 from auditbench.supervisor.record import OpenedSubject, _without_folders
 from auditbench.supervisor.worker_events import ChunkFinished, LimitChanged, Progress, read_event
-from auditbench.supervisor.worker_pool import WorkerPool
+from auditbench.supervisor.worker_pool import MAX_STARTS, WorkerPool
 from auditbench.supervisor.worker_process import WorkerFault, WorkerProcess, no_event
+from tests.in_process_worker import InProcessWorker
 from tests.integration.small_audit import write_config
 
 PROGRESS = {"kind": "event", "event": "progress", "name": "a", "step": "rows", "done": 1, "total": 2}
@@ -158,6 +159,19 @@ def test_an_answer_that_makes_no_sense_is_no_result_and_ends_the_worker(
     assert garbled.reason is not None
     assert garbled.reason.key == "core.worker_garbled"
     assert dropped == ["g"]
+
+
+def test_the_ninth_start_is_the_last_but_for_replacements(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker_pool, "WorkerProcess", InProcessWorker)
+    pool = WorkerPool(tmp_path)
+    for _ in range(MAX_STARTS + 5):
+        pool.worker("replaced")
+        pool.replace("replaced")
+    for _ in range(MAX_STARTS):
+        assert pool.may_start("dying")
+        pool.worker("dying").kill()
+    assert not pool.may_start("dying")
+    assert pool.may_start("replaced")
 
 
 def test_what_the_command_left_out_is_not_called_interrupted(tmp_path: Path) -> None:

@@ -86,6 +86,18 @@ def test_a_flood_of_output_does_not_fill_the_disk(
     assert log.endswith(b"the end")
 
 
+def test_what_a_worker_wrote_last_is_cut_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watchdog, "LOG_BYTES", 100)
+    monkeypatch.setattr(watchdog, "KEPT_BYTES", 10)
+    worker = WorkerProcess("w", tmp_path / "worker.log")
+    worker.kill()
+    with (tmp_path / "worker.log").open("wb") as log:
+        log.write(b"x" * 200)
+    again = WorkerProcess("w", tmp_path / "worker.log")
+    again.kill()
+    assert len((tmp_path / "worker.log").read_bytes()) < 100
+
+
 def test_a_long_log_keeps_its_end_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watchdog, "LOG_BYTES", 100)
     monkeypatch.setattr(watchdog, "KEPT_BYTES", 10)

@@ -92,6 +92,7 @@ def test_a_flood_of_events_is_heard_at_a_pace_and_ends_with_its_time(tmp_path: P
     with installed_site(tmp_path / "site") as site:
         site.add("babbler", f"{LINE}{flood}\n")
         worker = WorkerProcess("w", tmp_path / "worker.log")
+        worker.ask("describe", seconds=60, event=no_event, plugins=[])
         with pytest.raises(WorkerFault) as caught:
             worker.ask("describe", seconds=3, event=heard.append, plugins=["babbler"])
     assert caught.value.timed_out

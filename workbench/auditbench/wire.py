@@ -33,10 +33,6 @@ class Channel:
         self._lock = threading.Lock()
         self._buffer = bytearray()
 
-    def fileno(self) -> int:
-        """The file descriptor, for the process that inherits it."""
-        return self._end.fileno()
-
     def send(self, message: dict[str, Any], *, seconds: float | None = None) -> None:
         """Send one message, waiting until the other end has room.
 

@@ -19,6 +19,7 @@ TONES: dict[str, Tone] = {
     "not_applicable": "none",
 }
 MOST_PACKAGES = 40
+_MEMORY = ("core.out_of_memory", "core.memory_limit", "core.worker_out_of_memory")
 _STAGES = ("start", "train", "load", "guard", "render")
 
 
@@ -103,28 +104,36 @@ def _box(draft: Draft, result: AnalysisResult) -> StateBox:
         text=say.tell(result.reason) if result.reason else EMPTY,
         gates=tuple(Link(target=row.id, label=say.say("gate.link", code=words(row.code))) for row in gates),
         remedy=_remedy(draft, result),
-        hint=say.say(f"incomplete.hint_{result.status}"),
+        hint=say.say(f"incomplete.hint_{_kind(draft, result)}"),
     )
+
+
+def _kind(draft: Draft, result: AnalysisResult) -> str:
+    """What the way on depends on: the status, or `memory` where more of it would help."""
+    ran_out = result.reason is not None and result.reason.key in _MEMORY
+    return "memory" if ran_out and _limit(draft, result, "memory_gib", "memory_gib") else result.status
 
 
 def _remedy(draft: Draft, result: AnalysisResult) -> tuple[str, ...]:
     """The lines of audit.toml that would change the outcome."""
     table = f"[analyzers.{clean(result.analyzer)}]"
     if result.status == "timed_out":
-        return (table, f"time_limit = {2 * _time_limit(draft, result):.0f}")
+        return (table, f"time_limit = {2 * (_limit(draft, result, 'time_limit', 'analyzer_seconds') or 900):.0f}")
+    if _kind(draft, result) == "memory":
+        return (table, f"memory_gib = {2 * _limit(draft, result, 'memory_gib', 'memory_gib'):.4g}")
     if result.status == "failed" and result.required:
         return (table, "required = false")
     return ()
 
 
-def _time_limit(draft: Draft, result: AnalysisResult) -> float:
-    config = draft.run.config
-    tables = config.get("analyzers", {})
+def _limit(draft: Draft, result: AnalysisResult, own: str, common: str) -> float:
+    """A limit of an analyzer: from its table or from `[limits]`; 0 when neither says it."""
+    tables, limits = (draft.run.config.get(name, {}) for name in ("analyzers", "limits"))
     table = tables.get(result.analyzer, {}) if isinstance(tables, dict) else {}
-    limits = config.get("limits", {})
-    own = table.get("time_limit") if isinstance(table, dict) else None
-    common = limits.get("analyzer_seconds") if isinstance(limits, dict) else None
-    return float(own or common or 900.0)
+    found = (table.get(own) if isinstance(table, dict) else None) or (
+        limits.get(common) if isinstance(limits, dict) else None
+    )
+    return float(found or 0)
 
 
 def _nothing_box(draft: Draft, result: AnalysisResult) -> StateBox:

@@ -161,7 +161,16 @@ def read_cost(path: Path) -> dict[str, float]:
     if not (path / COST).exists():
         return {}
     document = parse_json(read_file(path / COST, most=MAX_JSON_BYTES), path / COST)
-    return {name: float(value) for name, value in document.items() if type(value) in (int, float)}
+    try:
+        return {name: float(value) for name, value in document.items() if type(value) in (int, float)}
+    except OverflowError as error:
+        raise ModelError(
+            f"{COST} has a number that is too large",
+            where=str(path / COST),
+            found=str(error),
+            allowed="numbers that are finite as floats",
+            fix=f"remove {COST}; a bundle is complete without it",
+        ) from error
 
 
 def _description(path: Path) -> BundleDescription:

@@ -142,7 +142,7 @@ class AnalyzerRuns:
     def _end_what_it_left(self, item: PlannedAnalyzer) -> None:
         """End processes that an analyzer left running, and with them its worker: they may have shared its line."""
         if self._pool.has(item.group) and (left := self._pool.worker(item.group).end_others()):
-            self._pool.drop(item.group)
+            self._pool.replace(item.group)
             self._warnings.append(Message(key="core.processes_left", values={"analyzer": item.name, "n": left}))
 
     def _answered(self, item: PlannedAnalyzer, key: str, answer: Mapping[str, Any]) -> AnalysisResult:
@@ -163,7 +163,7 @@ class AnalyzerRuns:
         self._halved += use.warnings(item.name)
         self.seconds[GUARD] = self.seconds.get(GUARD, 0.0) + guarded
         if answer.get("restart"):
-            self._pool.drop(item.group)
+            self._pool.replace(item.group)
         if any(warning.key == "core.model_changed" for warning in warnings):
             self._opened.pop(item.group, None)
         return dataclasses.replace(result, analyzer=item.name, required=item.required)

@@ -12,7 +12,7 @@ from auditbench.supervisor.worker_process import WorkerProcess
 
 FIRST_PARTY = "auditbench"
 MAX_STARTS = 9
-"""A group's worker is started so often, and then no more."""
+"""A group's worker is started so often, and then no more; replacing one that answered does not count."""
 
 
 class WorkerPool:
@@ -30,6 +30,7 @@ class WorkerPool:
         self._memory = memory_limit(limits.memory_gib)
         self._workers: dict[str, WorkerProcess] = {}
         self._starts: Counter[str] = Counter()
+        self._replaced: Counter[str] = Counter()
 
     def worker(self, group: str) -> WorkerProcess:
         """The living worker of a group, started if there is none."""
@@ -48,7 +49,7 @@ class WorkerPool:
 
     def may_start(self, group: str) -> bool:
         """Whether the group has a worker, or may start one more: the ninth start is the last."""
-        return self.has(group) or self._starts[group] < MAX_STARTS
+        return self.has(group) or self._starts[group] - self._replaced[group] < MAX_STARTS
 
     def groups(self) -> tuple[str, ...]:
         """The groups that have a living worker, in the order of their first start."""
@@ -60,6 +61,11 @@ class WorkerPool:
         if worker is not None:
             worker.kill()
             del self._workers[group]
+
+    def replace(self, group: str) -> None:
+        """End the worker of a group because of what was left in it; it had answered."""
+        self._replaced[group] += 1
+        self.drop(group)
 
     def stop(self) -> None:
         """Let every worker end by itself, then make sure."""

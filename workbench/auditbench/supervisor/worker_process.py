@@ -180,6 +180,7 @@ class WorkerProcess:
         self._tree.end()
         self._channel.close()
         self._life.close()
+        bound_log(self._log)
         self._ended = True
 
     def _look(self, memory: int | None) -> None:

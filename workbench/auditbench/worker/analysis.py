@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import gc
 import importlib
 import json
 import re
@@ -119,7 +120,9 @@ def run_analyzer(
     ):
         call = _called(analyzer, context, registry, interruptible=not own_process)
     result, details = _settled(call, base, store, interruptible=not own_process)
-    del call  # what a failed call held is freed before the model is looked at, which takes memory
+    del call
+    if details:  # what the failed call held is freed before the model is looked at, which takes memory
+        gc.collect()
     started = perf_counter()
     changes = _subject_changes(subject_changes, traces.stuck)
     spent = traces.seconds + perf_counter() - started

@@ -9,7 +9,7 @@ from auditbench.models.opening.allowed import is_plain
 from auditbench.models.opening.archives import Member, below_root, has_directory, read_archive, read_member
 from auditbench.models.opening.files import Damage
 from auditbench.models.opening.json_text import parse_strictly
-from auditbench.models.opening.limits import MAX_INSTRUCTIONS, MAX_PICKLE_BYTES
+from auditbench.models.opening.limits import MAX_INSTRUCTIONS, MAX_JSON_BYTES, MAX_PICKLE_BYTES
 from auditbench.models.opening.pickles import Walk, is_surely_pickle, looks_like_pickle, walk
 
 TORCH_MAGIC, TORCH_PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
@@ -185,7 +185,7 @@ def _text_kind(content: bytes) -> str:
     head = text[:1024].lstrip("\ufeff \t\r\n").lower()
     if head.startswith(("<!doctype html", "<html")):
         return "html"
-    if head.startswith(("{", "[")):
+    if head.startswith(("{", "[")) and len(content) <= MAX_JSON_BYTES:
         try:
             parse_strictly(text)
         except ValueError:

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from typing import Any
+
+from auditbench.models.opening.limits import MAX_JSON_CONTAINERS
 
 
 def parse_strictly(content: str | bytes) -> Any:
     """The value that a text means.
 
     Raises:
-        ValueError: It is no JSON, an object has a name twice, or a number is not finite.
+        ValueError: It is no JSON, has too many lists and objects, has a name twice in an object, or a number that is not
+            finite.
     """
+    text = content.decode("utf-8") if isinstance(content, bytes) else content
+    if (containers := text.count("[") + text.count("{")) > MAX_JSON_CONTAINERS:
+        raise ValueError(f"it has {containers:,} lists and objects, more than {MAX_JSON_CONTAINERS:,}")
     try:
-        return json.loads(content, object_pairs_hook=_once, parse_constant=_refuse_constant)
+        return json.loads(text, object_pairs_hook=_once, parse_float=_finite, parse_constant=_refuse_constant)
     except RecursionError as error:
         raise ValueError("it is nested too deep") from error
 
@@ -25,6 +32,12 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         twice, _ = Counter(name for name, _ in pairs).most_common(1)[0]
         raise ValueError(f"an object has the name {twice[:80]!r} twice")
     return found
+
+
+def _finite(text: str) -> float:
+    if not math.isfinite(number := float(text)):
+        raise ValueError(f"{text[:80]} is too large for a number")
+    return number
 
 
 def _refuse_constant(name: str) -> Any:

@@ -276,7 +276,7 @@ class _Machine:
     def build(self, _: Any) -> None:
         state = self.pop()
         target = self.top()
-        if isinstance(target, Made):
+        if isinstance(target, Made) and target.state is None and state is not None:
             target.state = state
         else:
             self.opaque = True

@@ -245,10 +245,9 @@ def _view(made: Made) -> View | None:
                 and isinstance(gradient, bool)
                 and _is_empty_dict(hooks)
             ):
-                kind = arguments[6] if typed else None
-                itemsize = _dtype_itemsize(kind) if typed else _storage_itemsize(storage.arguments[1])
+                key, _ = _storage(storage)
+                itemsize = _dtype_itemsize(arguments[6]) if typed else _storage_itemsize(storage.arguments[1])
                 if itemsize:
-                    key, _ = _storage(storage)
                     return View(storage=key, itemsize=itemsize, offset=offset, size=size, stride=stride)
     elif by == allowed.PARAMETER:
         if (

@@ -30,6 +30,7 @@ _UNREADABLE = (
     EOFError,
     OSError,
     ValueError,
+    OverflowError,
     struct.error,
 )
 
