@@ -17,7 +17,8 @@ from tests.faults.raising import RAISING
 from tests.faults.results import RESULTS
 from tests.faults.witness import probe, witness
 from tests.plugin_site import PluginSite
-from tests.state_corruptions import FINAL, MODEL, PATCHES, PROCESS, UNNAMED
+from tests.process_corruptions import PROCESS
+from tests.state_corruptions import FINAL, MODEL, PATCHES, UNNAMED
 
 FAULTS: tuple[Fault, ...] = (*RAISING.faults, *RESULTS.faults, *OUTPUT.faults, *LINE.faults, *DYING.faults)
 TOGETHER = (RAISING.name, RESULTS.name, OUTPUT.name, LINE.name)

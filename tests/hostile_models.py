@@ -10,12 +10,14 @@ from tests.hostile.headers import HEADERS
 from tests.hostile.places import PLACES
 from tests.hostile.programs import PROGRAMS
 from tests.hostile.record import HostileModel
+from tests.hostile.tars import TARS
 
 HOSTILE_MODELS: tuple[HostileModel, ...] = (
     *CONTAINERS,
     *PROGRAMS,
     *HEADERS,
     *ARCHIVES,
+    *TARS,
     *BOMBS,
     *PLACES,
     *DESCRIPTIONS,

@@ -74,6 +74,23 @@ def _overlapping() -> bytes:
     return ended(body, b"".join(entry(name, len(kernel), 2**20, 0, method=8) for name in names), len(names))
 
 
+def _stored_many_times(length: int, count: int) -> bytes:
+    """Many members, not compressed, that all are the same bytes of the file."""
+    body = local(b"model/data/0", length, length) + b"\0" * length
+    return ended(body, b"".join(entry(b"model/data/%d" % i, length, length, 0) for i in range(count)), count)
+
+
+def _archives_in_an_archive(count: int, size: int) -> bytes:
+    """An archive of many archives, of which each unpacks to little enough."""
+    inner, outer = io.BytesIO(), io.BytesIO()
+    with zipfile.ZipFile(inner, "w", zipfile.ZIP_DEFLATED) as target:
+        target.writestr("zeros", b"\0" * size)
+    with zipfile.ZipFile(outer, "w") as target:
+        for i in range(count):
+            target.writestr(f"model/{i}.zip", inner.getvalue())
+    return outer.getvalue()
+
+
 def _hundred_thousand_members() -> bytes:
     body, directory = bytearray(), bytearray()
     for i in range(60_000):
@@ -142,6 +159,8 @@ ARCHIVES: tuple[HostileModel, ...] = (
     _record("deflated-weights-one-to-a-thousand", lambda: _compressed(320 * 2**20, "/data/0"), "compressed"),
     _record("deflated-pickle-one-to-a-thousand", lambda: _compressed(320 * 2**20, "/data.pkl"), "compressed"),
     _record("members-that-overlap", _overlapping, "overlap"),
+    _record("stored-bytes-in-twenty-thousand-members", lambda: _stored_many_times(2**26, 20_000), "overlap"),
+    _record("three-hundred-archives-in-one", lambda: _archives_in_an_archive(300, 200 * 2**20), "model.pt"),
     _record("sixty-thousand-members", _hundred_thousand_members, "model.pt"),
     _record("wide-size-of-2-to-the-62", lambda: _wide(2**62, 2**62, 0), "longer"),
     _record("wide-offset-of-2-to-the-62", lambda: _wide(4, 4, 2**62), "model.pt"),

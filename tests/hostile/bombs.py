@@ -107,6 +107,20 @@ def _methods_in_the_way() -> bytes:
     return with_pickle(stream(call(name("collections", "OrderedDict")), good, shadow + BUILD, protocol=2))
 
 
+def _state_set_twice(first: bytes, second: bytes) -> bytes:
+    """A good state dict, whose state is set to one thing and then to another."""
+    good = text("0.weight") + WEIGHT + b"s" + text("0.bias") + BIAS + b"s"
+    made = call(name("collections", "OrderedDict"))
+    return with_pickle(stream(made, good, first + BUILD, second + BUILD, protocol=2))
+
+
+def _stored_in_another_pickle(identity: bytes) -> bytes:
+    """An old file whose third pickle, which says what machine wrote it, makes a tensor of a storage that is none."""
+    parts = split_pickles(good_legacy(), 5)
+    parts[2] = stream(tensor(identity + pickle.BINPERSID, size=(1,), stride=(1,)), protocol=2)
+    return b"".join(parts)
+
+
 def _one_tensor_by_many_names() -> bytes:
     """A transposed tensor of 4 MiB under 400 names; made contiguous, each is its own."""
     content = with_pickle(b"")
@@ -142,6 +156,14 @@ def _record(name: str, content: Callable[[], bytes], *says: str) -> HostileModel
 
 
 BOMBS: tuple[HostileModel, ...] = (
+    _record("json-of-twenty-million-lists", lambda: b"[" + b"[]," * 20_000_000 + b"1]"),
+    _record(
+        "methods-in-the-way-then-metadata",
+        lambda: _state_set_twice(pairs({"get": number(7)}), pairs({"_metadata": EMPTY_DICT})),
+        "program",
+    ),
+    _record("storage-without-a-kind", lambda: _stored_in_another_pickle(EMPTY_TUPLE), "storage"),
+    _record("storage-that-is-a-number", lambda: _stored_in_another_pickle(number(5)), "storage"),
     _record(
         "bytearray-of-10-to-the-12", lambda: state(a=call(name("builtins", "bytearray"), number(10**12))), "bytearray"
     ),

@@ -26,7 +26,7 @@ GOOD: dict[str, Any] = {
     "features": [{"name": name, "kind": "number", "start": i, "stop": i + 1} for i, name in enumerate("abc")],
     "training": None,
 }
-DESCRIPTION, WEIGHTS = "model.json", "model.safetensors"
+DESCRIPTION, WEIGHTS, COST = "model.json", "model.safetensors", "training.json"
 
 
 def good_bundle(folder: Path) -> Path:
@@ -97,6 +97,15 @@ def _not_finite() -> bytes:
     return content[:-4] + struct.pack("<f", float("nan"))
 
 
+def _cost(text: str) -> Builder:
+    def build(folder: Path, _marker: Path) -> Path:
+        path = good_bundle(folder)
+        (path / COST).write_text(text)
+        return path
+
+    return build
+
+
 def _record(name: str, build: Builder, *says: str) -> HostileModel:
     return HostileModel(name=f"bundle-{name}", pretends="bundle", build=build, says=says, harmless_pickle=True)
 
@@ -105,10 +114,15 @@ _TEXT = json.dumps(GOOD)
 
 DESCRIPTIONS: tuple[HostileModel, ...] = (
     _record("with-nan", _described(lambda: _TEXT.replace('"scale": 1.0', '"scale": NaN').encode()), "NaN"),
-    _record("with-infinity", _described(lambda: _TEXT.replace('"scale": 1.0', '"scale": 1e999').encode()), "scale"),
+    _record("with-infinity", _described(lambda: _TEXT.replace('"scale": 1.0', '"scale": 1e999').encode()), "1e999"),
     _record("scale-of-zero", _changed(scaling={"mean": 0.0, "scale": 0.0}), "scaling.scale"),
     _record("nested", _described(lambda: b'{"schema":' + b"[" * 10_000_000 + b"]" * 10_000_000 + b"}"), DESCRIPTION),
     _record("of-65-mib", _described(lambda: b'{"schema":"' + b"x" * (65 * 2**20) + b'"}'), "too large"),
+    _record(
+        "of-five-million-lists", _described(lambda: b'{"schema":[' + b"[]," * 5_000_000 + b"1]}"), DESCRIPTION, "lists"
+    ),
+    _record("cost-of-400-digits", _cost('{"seconds": 1' + "0" * 400 + "}"), COST, "too large"),
+    _record("cost-without-end", _cost('{"seconds": 1e999}'), COST, "1e999"),
     _record("with-a-key-twice", _described(lambda: _TEXT[:-1].encode() + b', "task": "regression"}'), "task"),
     _record("with-an-unknown-key", _changed(code="import os"), "code"),
     _record("with-a-number-of-a-million-digits", _described(lambda: b'{"schema":' + b"9" * 10**6 + b"}"), DESCRIPTION),

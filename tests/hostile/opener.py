@@ -6,6 +6,7 @@ of the file, and by how much its memory grew. Whoever asks keeps the time.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import os
@@ -58,8 +59,25 @@ def _status(name: str) -> int:
 
 def _open(request: dict[str, Any]) -> dict[str, Any]:
     """What every road makes of a file; the one that a config would take comes first."""
+    with _rights(request) as path:
+        return {"roads": {name: _tried(road) for name, road in _roads(request["pretends"], path)}}
+
+
+@contextlib.contextmanager
+def _rights(request: dict[str, Any]) -> Iterator[Path]:
+    """The path to open; where asked for, without the rights of root and from its own folder, as those above are closed."""
     path = Path(request["path"])
-    return {"roads": {name: _tried(road) for name, road in _roads(request["pretends"], path)}}
+    if not request.get("unprivileged") or os.geteuid() != 0:
+        yield path
+        return
+    here = Path.cwd()
+    os.chdir(path.parent)
+    os.seteuid(65534)
+    try:
+        yield Path(path.name)
+    finally:
+        os.seteuid(0)
+        os.chdir(here)
 
 
 def _roads(pretends: str, path: Path) -> Iterator[tuple[str, Callable[[], object]]]:
@@ -103,7 +121,8 @@ def _scan(request: dict[str, Any]) -> dict[str, Any]:
     from auditbench.models.opening.scanning import scan
 
     found: list[Any] = []
-    tried = _tried(lambda: found.append(scan(Path(request["path"]))))
+    with _rights(request) as path:
+        tried = _tried(lambda: found.append(scan(path)))
     clean = bool(found) and found[0].clean
     return {"scan": tried, "clean": clean, "names": [item.name for item in found[0].outside] if found else []}
 

@@ -26,6 +26,7 @@ class HostileModel:
         says: Words that the refusal must hold, in any case of letters.
         runs: The careless call that would run its payload, which writes the marker; None where there is no payload.
         harmless_pickle: Whether listing its imports rightly finds nothing to object to, because the attack is another.
+        unprivileged: Whether it has to be opened without the rights of root, for which nothing is unreadable.
     """
 
     name: str
@@ -34,6 +35,7 @@ class HostileModel:
     says: tuple[str, ...]
     runs: Carelessness | None = None
     harmless_pickle: bool = False
+    unprivileged: bool = False
 
 
 def good_weights() -> dict[str, torch.Tensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -32,6 +33,11 @@ def changed(name: str) -> Callable[[Path], object]:
     return lambda folder: (folder / name).write_bytes(b"other")
 
 
+def pipe_at(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
 @pytest.mark.parametrize(
     ("spoil", "named"),
     [
@@ -39,6 +45,7 @@ def changed(name: str) -> Callable[[Path], object]:
         pytest.param(changed("arrays/a.npy"), "arrays/a.npy", id="array"),
         pytest.param(changed("report.html"), "report.html", id="report"),
         pytest.param(lambda folder: (folder / "arrays" / "a.npy").unlink(), "arrays/a.npy", id="array-gone"),
+        pytest.param(lambda folder: pipe_at(folder / "arrays" / "a.npy"), "arrays/a.npy", id="array-is-a-pipe"),
         pytest.param(lambda folder: (folder / "manifest.json").unlink(), "no readable manifest.json", id="no-manifest"),
         pytest.param(changed("manifest.json"), "no readable manifest.json", id="manifest-damaged"),
         pytest.param(

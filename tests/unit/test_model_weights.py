@@ -16,15 +16,14 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from auditbench.config import AuditConfig, DataTable, ModelTable
-from auditbench.config_file import config_from
+from auditbench.config import DataTable, ModelTable
 from auditbench.data import build_evaluation, open_source
 from auditbench.data.fitting import fit_features
-from auditbench.errors import AuditbenchError, ConfigError, ModelError, UntrustedModelError
+from auditbench.errors import AuditbenchError, ModelError, UntrustedModelError
 from auditbench.models import ModelUnderTest, load_bundle, save_bundle
 from auditbench.models.architectures import BUILT_IN
 from auditbench.models.description import BundleDescription
-from auditbench.models.formats import FORMATS, ModelRequest, key_problems
+from auditbench.models.formats import FORMATS, ModelRequest
 from auditbench.models.inspection import inspect_model
 from auditbench.models.loading import load_model
 from auditbench.worker.subject_opening import make_subject
@@ -397,77 +396,3 @@ def test_declared_probabilities_must_be_some(folder: Path) -> None:
     assert "model.output" in caught.value.describe()
     scores = replace(model, facts=replace(model.facts, output="logit"))
     make_subject(scores, data, seed=0, cases=1, raw=False)
-
-
-SHA = "ab" * 32
-
-
-@pytest.mark.parametrize(
-    ("keys", "wrong"),
-    [
-        pytest.param({}, [], id="bundle"),
-        pytest.param({"output": "logit"}, ["output"], id="bundle-says-its-output"),
-        pytest.param(
-            {**MLP, "factory": "a.py:b", "inputs": "raw", "trust": [SHA]},
-            ["architecture", "factory", "parameters", "inputs", "trust"],
-            id="bundle-takes-none",
-        ),
-        pytest.param({"format": "safetensors", **MLP, "output": "logit"}, [], id="weights"),
-        pytest.param({"format": "state-dict", **NAMED, "output": "logit", "trust": [SHA]}, [], id="weights-factory"),
-        pytest.param({"format": "safetensors"}, ["architecture", "output"], id="weights-alone"),
-        pytest.param(
-            {"format": "safetensors", **MLP, "factory": "a.py:b", "output": "value"},
-            ["factory", "output"],
-            id="two-networks-and-another-scale",
-        ),
-        pytest.param({"format": "exported", "output": "probability", "trust": [SHA]}, [], id="program"),
-        pytest.param(
-            {"format": "pickle", **MLP}, ["architecture", "parameters", "output"], id="program-is-the-network"
-        ),
-        pytest.param(
-            {"format": "torchscript", "task": "regression", "output": "logit"}, ["output"], id="regression-gives-values"
-        ),
-        pytest.param({"format": "of-a-plugin", "output": "logit", **MLP}, [], id="others-decide-for-themselves"),
-    ],
-)
-def test_keys_that_do_not_go_together_are_all_named(keys: Mapping[str, Any], wrong: list[str]) -> None:
-    table = ModelTable.model_validate({"task": "binary-classification", **keys})
-    assert [problem.where for problem in key_problems(table, trains=False)] == [f"model.{key}" for key in wrong]
-
-
-@pytest.mark.parametrize(
-    ("model", "where"),
-    [
-        pytest.param({"format": "safetensors", "output": "logits"}, ["model.output", "model.architecture"], id="typo"),
-        pytest.param(
-            {"format": "safetensors", "factory": "net", "output": "logit", "trust": ["12"]},
-            ["model.factory", "model.trust[0]"],
-            id="a-key-that-cannot-be-read-counts-as-there",
-        ),
-        pytest.param(
-            {"format": "Safe Tensors", "architecture": 3}, ["model.format", "model.architecture"], id="format"
-        ),
-    ],
-)
-def test_mistakes_of_every_kind_come_in_one_go(model: Mapping[str, Any], where: list[str]) -> None:
-    document = {
-        "audit": {"name": "x", "seed": -1},
-        "model": {"task": "binary-classification", **model},
-        "data": {"test": "a", "target": "y"},
-    }
-    with pytest.raises(ConfigError) as caught:
-        config_from(document, name="audit.toml")
-    assert sorted(problem.where for problem in caught.value.problems) == sorted(["audit.seed", *where])
-
-
-def test_training_goes_with_bundles_only() -> None:
-    document = {
-        "audit": {"name": "x"},
-        "model": {"task": "regression", "format": "exported", "output": "value"},
-        "train": {},
-        "data": {"test": "a", "target": "y"},
-    }
-    with pytest.raises(ConfigError) as caught:
-        config_from(document, name="audit.toml")
-    assert [problem.where for problem in caught.value.problems] == ["train"]
-    assert isinstance(config_from({**document, "model": {"task": "regression"}}, name="audit.toml"), AuditConfig)

@@ -18,7 +18,8 @@ from auditbench.worker.determinism import make_deterministic
 from auditbench.worker.guard import Traces, guarded
 from auditbench.worker.process_state import undisturbed_process
 from tests.guarded_analysis import run_code
-from tests.state_corruptions import FINAL, PROCESS, UNNAMED
+from tests.process_corruptions import PROCESS
+from tests.state_corruptions import FINAL, UNNAMED
 
 # What an expression gives has to be equal afterwards; with the name that is told.
 WATCHED: dict[str, tuple[str, str]] = {

@@ -18,6 +18,7 @@ from auditbench.config_problems import nearest
 from auditbench.errors import AuditbenchError, Problem
 from auditbench.gates import gate_ids, parse_day
 from auditbench.models.formats import factory_parts, key_problems
+from auditbench.paths import is_there
 from auditbench.registry import PluginEntry, find_entry, find_exact
 
 RECORD_FORMAT = "json"
@@ -164,7 +165,7 @@ def gate_problems(parts: Parts, metrics: Mapping[str, Sequence[str]]) -> Iterato
 def file_problems(parts: Parts, base: Path) -> Iterator[Problem]:
     """Files that are not there; paths start from `base`."""
     for where, name in parts.files.items():
-        if not (base / name).exists():
+        if not is_there(base / name):
             yield Problem(
                 message="there is no such file",
                 where=where,

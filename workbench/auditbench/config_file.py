@@ -26,6 +26,7 @@ from auditbench.config_problems import problems_of, shown
 from auditbench.contract_checks import HOST_KEYS
 from auditbench.digests import digest_of
 from auditbench.errors import ConfigError, Problem
+from auditbench.paths import is_there
 from auditbench.registry import list_entry_points
 
 MAX_BYTES = 1_000_000
@@ -117,7 +118,7 @@ def config_digest(config: AuditConfig) -> str:
 def _read(path: Path) -> str:
     where = str(path)
     fix = "`auditbench init` writes one"
-    if not path.exists():
+    if not is_there(path):
         raise ConfigError("there is no such file", where=where, fix=fix)
     if not path.is_file():
         raise ConfigError("expected a regular file", where=where, found="a folder or a device", fix=fix)

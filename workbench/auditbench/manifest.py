@@ -5,6 +5,7 @@ It shows damage and careless edits. Whoever edits the manifest as well is not fo
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
@@ -38,8 +39,10 @@ def digest_of_file(path: Path) -> str:
     """The sha256 of a file's content.
 
     Raises:
-        OSError: It cannot be read.
+        OSError: It cannot be read, or is no regular file.
     """
+    if not path.is_file():
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

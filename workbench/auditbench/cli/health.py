@@ -186,7 +186,7 @@ def _run_apart(program: str) -> dict[str, Any]:
     """
     try:
         done = subprocess.run(
-            [sys.executable, "-c", program], capture_output=True, text=True, timeout=_SECONDS, check=False
+            [sys.executable, "-P", "-c", program], capture_output=True, text=True, timeout=_SECONDS, check=False
         )
     except subprocess.TimeoutExpired as error:
         raise RuntimeError(f"no answer after {_SECONDS} s") from error

@@ -23,6 +23,7 @@ from auditbench.models.description import BundleDescription, OutputScaling, cano
 from auditbench.models.opening import MAX_JSON_BYTES, parse_json, parse_tensors, read_file
 from auditbench.models.subject import ModelUnderTest
 from auditbench.models.tensors import tensor_problems
+from auditbench.paths import is_there
 from auditbench.run import ModelFacts
 
 if TYPE_CHECKING:
@@ -139,7 +140,7 @@ def load_bundle(
 
 def bundle_exists(path: Path) -> bool:
     """Whether there is anything at the path of a bundle; an empty folder counts as nothing."""
-    return path.is_symlink() or (path.exists() and not (path.is_dir() and not any(path.iterdir())))
+    return path.is_symlink() or (is_there(path) and not (path.is_dir() and not any(path.iterdir())))
 
 
 def read_training_key(path: Path) -> str | None:

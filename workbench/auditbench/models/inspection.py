@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, TypeAlias, cast
 from auditbench.errors import ModelError, Problem, UntrustedModelError
 from auditbench.models.formats import FORMATS, factory_parts
 from auditbench.models.opening import content_kind, read_file, sha256_of
-from auditbench.models.opening.content import look_into
+from auditbench.models.opening.content import look_into, refuse_other_kind
 from auditbench.models.opening.files import refusing
+from auditbench.models.opening.limits import MAX_SOURCE_BYTES
 from auditbench.models.opening.programs import PROGRAMS, SOURCE, ProgramKind, untrusted
 from auditbench.models.opening.tensors import no_weights
+from auditbench.paths import is_file_there, is_there
 from auditbench.run import ProgramFacts
 
 if TYPE_CHECKING:
@@ -53,7 +55,7 @@ def inspect_model(table: ModelTable, base: Path) -> Inspection:
     if table.factory is not None:
         looks.append((base / factory_parts(table.factory)[0], _look_at_factory))
     for path, look in looks:
-        if not path.exists():
+        if not is_there(path):
             continue
         try:
             program = look(path, table)
@@ -72,38 +74,22 @@ def inspect_model(table: ModelTable, base: Path) -> Inspection:
     return Inspection(refused=tuple(refused), untrusted=tuple(unknown), programs=tuple(programs))
 
 
-def refuse_other_content(path: Path, found: str, wanted: str) -> None:
-    """Refuse a file whose content is not what `model.format` says.
-
-    Raises:
-        ModelError: With the format that its content is of.
-    """
-    if found != wanted:
-        raise ModelError(
-            f"{path.name} is of another kind than model.format says",
-            where=str(path),
-            found=f"{found}, by its content",
-            allowed=wanted,
-            fix=f'set model.format = "{found}"' if found in FORMATS else "check model.path and model.format",
-        )
-
-
 def _look_at_model(path: Path, table: ModelTable) -> ProgramFacts | None:
     content = FORMATS[table.format]
     if content == "bundle":
-        if path.is_file():
-            refuse_other_content(path, content_kind(read_file(path)), "bundle, which is a folder")
+        if is_file_there(path):
+            refuse_other_kind(path, content_kind(read_file(path)), "bundle, which is a folder")
         return None
     data = read_file(path)
     with refusing(path):
         looked, sha256 = look_into(data), sha256_of(data)
         if content == "weights" and FORMATS.get(looked.kind) != "weights":
             raise no_weights(path, data, looked, sha256)
-    refuse_other_content(path, looked.kind, table.format)
+    refuse_other_kind(path, looked.kind, table.format)
     if content == "weights":
         return None
     return ProgramFacts(name=path.name, sha256=sha256, kind=cast(ProgramKind, looked.kind))
 
 
 def _look_at_factory(path: Path, _table: ModelTable) -> ProgramFacts:
-    return ProgramFacts(name=path.name, sha256=sha256_of(read_file(path)), kind="factory")
+    return ProgramFacts(name=path.name, sha256=sha256_of(read_file(path, most=MAX_SOURCE_BYTES)), kind="factory")

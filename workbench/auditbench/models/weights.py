@@ -14,16 +14,16 @@ from auditbench.errors import ModelError, Problem
 from auditbench.models.declared import declared_interface
 from auditbench.models.description import output_count
 from auditbench.models.formats import ModelRequest, factory_parts
-from auditbench.models.inspection import refuse_other_content
 from auditbench.models.network import build_network, check_parameters, expected_tensors, find_architecture
 from auditbench.models.opening import load_factory, read_weights
+from auditbench.models.opening.content import refuse_other_kind
 from auditbench.models.tensors import tensor_problems
 from auditbench.models.wrapping import Interface, Origin, columns_in_words, wrap_network
 from auditbench.record import plain
 from auditbench.run import ProgramFacts
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from auditbench.models.subject import ModelUnderTest
 
@@ -37,12 +37,13 @@ class _Network:
     Attributes:
         name: Of the architecture, or of the class that the factory gave.
         expected: Its tensors, by name; only their shapes and types count.
+        build: Gives it; only called when the weights fit, so that sizes that nothing has cost no memory.
         programs: Files whose code ran to make it.
     """
 
-    module: nn.Module
     name: str
     expected: Mapping[str, torch.Tensor]
+    build: Callable[[], nn.Module]
     programs: tuple[ProgramFacts, ...] = ()
 
 
@@ -57,11 +58,12 @@ def load_weights(request: ModelRequest) -> ModelUnderTest:
     table, path = request.table, request.path
     interface = declared_interface(request)
     opened = read_weights(path)
-    refuse_other_content(path, opened.kind, table.format)
+    refuse_other_kind(path, opened.kind, table.format)
     network = _from_factory(request) if table.factory is not None else _from_architecture(request, interface)
     _refuse_misfit(network, opened.tensors, interface, request)
-    network.module.load_state_dict(opened.tensors)
-    module = network.module.to(request.device).eval().requires_grad_(False)
+    module = network.build()
+    module.load_state_dict(opened.tensors)
+    module = module.to(request.device).eval().requires_grad_(False)
     description = {
         "weights": opened.sha256,
         "format": table.format,
@@ -95,7 +97,7 @@ def _from_architecture(request: ModelRequest, interface: Interface) -> _Network:
         "outputs": output_count(interface.task, interface.classes),
     }
     expected = expected_tensors(architecture, params, **sizes)
-    return _Network(module=build_network(architecture, params, **sizes), name=name, expected=expected)
+    return _Network(name=name, expected=expected, build=lambda: build_network(architecture, params, **sizes))
 
 
 def _from_factory(request: ModelRequest) -> _Network:
@@ -107,7 +109,7 @@ def _from_factory(request: ModelRequest) -> _Network:
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(0)
             module: Any = make(**request.table.parameters)
-    except Exception as error:  # whatever the user's own code raises
+    except (Exception, SystemExit) as error:  # whatever the user's own code raises
         raise ModelError(
             "the factory raised",
             where=where,
@@ -125,7 +127,7 @@ def _from_factory(request: ModelRequest) -> _Network:
         )
     module = module.float()
     program = ProgramFacts(name=(request.base / file).name, sha256=sha256, kind="factory")
-    return _Network(module=module, name=type(module).__name__, expected=module.state_dict(), programs=(program,))
+    return _Network(name=type(module).__name__, expected=module.state_dict(), build=lambda: module, programs=(program,))
 
 
 def _refuse_misfit(

@@ -182,12 +182,12 @@ def _shape_given(network: nn.Module, rows: int, interface: Interface, device: st
     try:
         with torch.inference_mode():
             given = network(torch.zeros((rows, width), dtype=torch.float32, device=device))
-    except Exception as error:  # whatever the code of a network raises
+    except (Exception, SystemExit) as error:  # whatever the code of a network raises
         raise _refused_rows(network, rows, interface, error) from error
     return tuple(given.shape) if isinstance(given, torch.Tensor) else type(given).__name__
 
 
-def _refused_rows(network: nn.Module, rows: int, interface: Interface, error: Exception) -> ModelError:
+def _refused_rows(network: nn.Module, rows: int, interface: Interface, error: BaseException) -> ModelError:
     width = encoded_width(interface.features)
     expected = next((layer.in_features for layer in network.modules() if isinstance(layer, nn.Linear)), None)
     said = next((line.strip() for line in str(error).splitlines() if line.strip()), "") or type(error).__name__
@@ -223,6 +223,6 @@ def _gives_gradients(network: nn.Module, width: int, device: str) -> bool:
         with torch.enable_grad():
             outputs = network(rows)
             (slope,) = torch.autograd.grad(outputs.sum(), rows, allow_unused=True)
-    except Exception:  # noqa: BLE001 - whatever the code of a network raises; what is wrong with it is said elsewhere
+    except (Exception, SystemExit):  # noqa: BLE001 - whatever the code of a network raises; what is wrong with it is said elsewhere
         return False
     return slope is not None

@@ -13,6 +13,7 @@ from auditbench.config_problems import nearest
 from auditbench.descriptions import AnalyzerDescription, CheckedPart
 from auditbench.errors import AuditbenchError, ConfigError, ModelError, Problem, UntrustedModelError
 from auditbench.findings import Message
+from auditbench.paths import is_there
 from auditbench.record import validate
 from auditbench.registry import PluginEntry, find_entry, list_entry_points
 from auditbench.run import PluginFacts, ProgramFacts
@@ -104,7 +105,7 @@ def make_plan(
         analyzers=planned,
         formats=rendered,
         renderers=renderers,
-        trains=config.train is not None and not (loaded.base / config.model.path).exists(),
+        trains=config.train is not None and not is_there(loaded.base / config.model.path),
         plugins=tuple(sorted(plugins, key=lambda plugin: plugin.name)),
         programs=tuple(program for part in parts for program in part.programs),
     )

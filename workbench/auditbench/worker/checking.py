@@ -19,6 +19,7 @@ from auditbench.errors import AuditbenchError, ConfigError, EmptyDataError, Plug
 from auditbench.models.architectures import BUILT_IN as ARCHITECTURES
 from auditbench.models.formats import FORMATS
 from auditbench.models.inspection import Inspection, inspect_model
+from auditbench.paths import is_file_there
 from auditbench.provenance import required_versions
 from auditbench.registry import (
     PluginEntry,
@@ -226,7 +227,7 @@ def _check_data(config: AuditConfig, base: Path, registry: Registry, problems: l
     from auditbench.models.bundle import bundle_exists
 
     table = config.data
-    if not all(name is None or (base / name).is_file() for name in (table.test, table.train)):
+    if not all(name is None or is_file_there(base / name) for name in (table.test, table.train)):
         return
     loaders = {item.name: item for item in DATA_SETS}
     try:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
+from auditbench.errors import ModelError
 from auditbench.models.opening.allowed import is_plain
 from auditbench.models.opening.archives import Member, below_root, has_directory, read_archive, read_member
 from auditbench.models.opening.files import Damage
@@ -22,6 +24,7 @@ COMPRESSED = {
     b"\x28\xb5\x2f\xfd": "zstd",
     b"ZF0x": "zlib",  # joblib before 0.10
 }
+_OPENED = ("safetensors", "state-dict", "torchscript", "exported", "pickle")
 _MAGIC = {
     b"\x93NUMPY": "numpy",
     b"\x89HDF\r\n\x1a\n": "hdf5",
@@ -64,6 +67,22 @@ def look_into(content: bytes) -> Content:
     if pickled or has_directory(content) or (found.kind != "tar" and is_tar(content)):
         return Content(kind="polyglot")
     return found
+
+
+def refuse_other_kind(path: Path, found: str, wanted: str) -> None:
+    """Refuse a file whose content is not what `model.format` says.
+
+    Raises:
+        ModelError: With the format that its content is of.
+    """
+    if found != wanted:
+        raise ModelError(
+            f"{path.name} is of another kind than model.format says",
+            where=str(path),
+            found=f"{found}, by its content",
+            allowed=wanted,
+            fix=f'set model.format = "{found}"' if found in _OPENED else "check model.path and model.format",
+        )
 
 
 def compression(content: bytes) -> str:

@@ -155,7 +155,7 @@ def _read(handle: BinaryIO, size: int, path: Path) -> bytes:
                 allowed="a file that was copied completely",
                 fix="copy the file again from where it was made",
             )
-        return handle.read(size + 1)
+        return handle.read(size + 1) or b""  # nothing at all where reading would have to wait
     except OSError as error:
         raise _unreadable(path, error) from error
     except MemoryError as error:
@@ -184,7 +184,7 @@ def _unreadable(path: Path, error: OSError | ValueError) -> ModelError:
 
 def _irregular(path: Path, found: str) -> ModelError:
     return ModelError(
-        f"{path.name} is not a regular file",
+        f"{path.name or path} is not a regular file",
         where=str(path),
         found=found,
         allowed="a regular file",

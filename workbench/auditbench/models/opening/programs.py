@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from auditbench.errors import ModelError, UntrustedModelError
 from auditbench.models.opening.archives import below_root, read_archive
-from auditbench.models.opening.content import content_kind, legacy_walks
+from auditbench.models.opening.content import content_kind, legacy_walks, refuse_other_kind
 from auditbench.models.opening.files import Damage, read_file, refusing, sha256_of
 from auditbench.models.opening.limits import MAX_SOURCE_BYTES
 
@@ -53,15 +53,9 @@ def open_program(path: Path, kind: ProgramKind, *, trust: Collection[str], devic
         ModelError: It is of another kind, is damaged, raises, or makes no module.
     """
     content = read_file(path)
-    found, sha256 = content_kind(content), sha256_of(content)
-    if found != kind:
-        raise ModelError(
-            f"{path.name} is of another kind than model.format says",
-            where=str(path),
-            found=f"{found}, by its content",
-            allowed=kind,
-            fix=f'set model.format = "{found}"' if found in _FORMATS else "check model.path and model.format",
-        )
+    with refusing(path):
+        found, sha256 = content_kind(content), sha256_of(content)
+    refuse_other_kind(path, found, kind)
     if not _is_trusted(sha256, trust):
         raise untrusted(path, PROGRAMS[kind], sha256)
     with refusing(path):
@@ -121,14 +115,17 @@ def load_factory(path: Path, function: str, *, trust: Collection[str]) -> tuple[
 def untrusted(path: Path, what: str, sha256: str) -> UntrustedModelError:
     """The refusal of a program whose digest is not trusted, with the way on."""
     look = f"convert it to safetensors; or look at it with `auditbench scan {path.name}`"
+    allowed = "safetensors or a state dict, or a program whose sha256 is trusted"
     if what == SOURCE:
         look = "name model.architecture instead; or read the file"
+        allowed = "a file whose sha256 is trusted"
     return UntrustedModelError(
         f"{path.name} is a program: opening it runs what is in it",
         where=str(path),
         found=f"{what}, sha256 {sha256}",
-        allowed="safetensors or a state dict, or a program whose sha256 is trusted",
-        fix=f'{look}, and if you trust whoever made it: --trust-model {sha256}, or [model] trust = ["{sha256}"]',
+        allowed=allowed,
+        fix=f"{look}, and if you trust whoever made it, name these very bytes: "
+        f'auditbench audit CONFIG --trust-model {sha256}, or [model] trust = ["{sha256}"]',
     )
 
 
@@ -144,9 +141,6 @@ def unwanted_program(path: Path, kind: str, what: str, sha256: str) -> ModelErro
         fix=f"save model.state_dict() alone, best as safetensors; look at this one with `auditbench scan {path.name}`"
         + nevertheless,
     )
-
-
-_FORMATS = ("safetensors", "state-dict", "torchscript", "exported", "pickle")
 
 
 def _is_trusted(sha256: str, trust: Collection[str]) -> bool:

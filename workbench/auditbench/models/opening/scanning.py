@@ -19,7 +19,7 @@ from auditbench.models.opening.limits import MAX_INFLATED_BYTES, MAX_INSTRUCTION
 from auditbench.models.opening.pickle_values import UNKNOWN, Import
 from auditbench.models.opening.pickles import Walk, looks_like_pickle, walk
 from auditbench.models.opening.safetensors_header import check_header
-from auditbench.models.opening.unpacking import array_pickle, inflated, tar_members, zip_members
+from auditbench.models.opening.unpacking import Room, array_pickle, inflated, tar_members, zip_members
 
 Verdict: TypeAlias = Literal["allowed", "not in the list", "dangerous"]
 
@@ -126,7 +126,7 @@ class _Scanner:
 
     def __init__(self) -> None:
         self._instructions = MAX_INSTRUCTIONS
-        self._left = MAX_INFLATED_BYTES
+        self._room = Room(MAX_INFLATED_BYTES)
 
     def parts(self, content: bytes, where: str, looked: Content, depth: int) -> Iterator[Part]:
         kind = looked.kind
@@ -178,7 +178,7 @@ class _Scanner:
 
     def _zip(self, content: bytes, where: str, outer: Content, depth: int) -> Iterator[Part]:
         kind = outer.kind
-        for name, data, fault in zip_members(content, self._left):
+        for name, data, fault in zip_members(content, self._room):
             inner = f"{where}/{name}" if where else name
             if fault:
                 yield Part(where=inner, kind="unknown", size=len(data), not_seen=fault)
@@ -233,11 +233,12 @@ class _Scanner:
     def _compressed(self, content: bytes, where: str, depth: int) -> Iterator[Part]:
         way = compression(content)
         try:
-            data = inflated(content, way, self._left)
+            data = inflated(content, way, self._room.left)
         except Damage as damage:
+            self._room.left = 0  # how much was unpacked before the damage, nobody knows
             yield Part(where=where, kind="compressed", size=len(content), not_seen=f"it {damage}")
             return
-        self._left -= len(data)
+        self._room.take(len(data))
         yield from self.parts(data, f"{where}/{way}" if where else way, look_into(data), depth + 1)
 
 

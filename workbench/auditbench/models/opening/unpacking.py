@@ -15,6 +15,7 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from auditbench.models.opening.files import Damage
@@ -33,6 +34,19 @@ _UNREADABLE = (
     OverflowError,
     struct.error,
 )
+
+
+@dataclass(slots=True)
+class Room:
+    """How many bytes may still be unpacked, of everything that one file holds."""
+
+    left: int
+
+    def take(self, size: int) -> bool:
+        """Whether there is room for that many bytes, which are then taken."""
+        fits = size <= self.left
+        self.left -= size if fits else 0
+        return fits
 
 
 def inflated(content: bytes, way: str, most: int) -> bytes:
@@ -68,22 +82,24 @@ def inflated(content: bytes, way: str, most: int) -> bytes:
     return data
 
 
-def zip_members(content: bytes, most: int) -> Iterator[tuple[str, bytes, str]]:
+def zip_members(content: bytes, room: Room) -> Iterator[tuple[str, bytes, str]]:
     """Name and bytes of every member of a zip archive; with a reason, and no bytes, where a member cannot be read.
 
     Args:
-        most: Largest number of bytes that all compressed members together may unpack to.
+        room: Taken from by compressed members; stored ones together have as many bytes as the archive.
     """
+    stored = Room(len(content))
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             infos = archive.infolist()
             if len(infos) > MAX_MEMBERS:
                 yield "", b"", f"it has {len(infos):,} members, more than {MAX_MEMBERS:,}"
             for info in infos[:MAX_MEMBERS]:
-                data, fault = _zip_member(archive, info, len(content), most)
-                if info.compress_type != zipfile.ZIP_STORED:
-                    most -= len(data)
-                yield info.filename, data, fault
+                enough = stored if info.compress_type == zipfile.ZIP_STORED else room
+                if enough.take(max(info.file_size, info.compress_size)):
+                    yield info.filename, *_zip_member(archive, info)
+                else:
+                    yield info.filename, b"", f"it takes more than the {enough.left:,} bytes that are left to unpack"
     except (*_UNREADABLE, NotImplementedError, RuntimeError) as error:
         yield "", b"", f"as an archive it cannot be read: {error}"[:200]
 
@@ -96,12 +112,14 @@ def tar_members(content: bytes) -> Iterator[tuple[str, bytes, str]]:
                 if index >= MAX_MEMBERS:
                     yield "", b"", f"it has more than {MAX_MEMBERS:,} members"
                     return
-                if not info.isfile() or info.issparse() or info.size > len(content):
+                if not info.isfile() or info.issparse() or not 0 <= info.size <= len(content):
                     if not info.isdir():
                         yield info.name, b"", "it is no plain file"
                     continue
                 handle = archive.extractfile(info)
                 yield info.name, handle.read() if handle else b"", ""
+            if rest := content[archive.offset :].strip(b"\0"):
+                yield "", b"", f"{len(rest):,} bytes stand behind its last member"
     except _UNREADABLE as error:
         yield "", b"", f"as an archive it cannot be read: {error}"[:200]
 
@@ -146,15 +164,13 @@ class _Decompressor(Protocol):
     def decompress(self, data: bytes, max_length: int, /) -> bytes: ...
 
 
-def _zip_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, length: int, most: int) -> tuple[bytes, str]:
+def _zip_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> tuple[bytes, str]:
     if info.is_dir():
         return b"", ""
     if info.flag_bits & 0x1:
         return b"", "it is encrypted"
-    limit = length if info.compress_type == zipfile.ZIP_STORED else most
     try:
         with archive.open(info) as handle:
-            data = handle.read(limit + 1)
+            return handle.read(info.file_size), ""
     except (*_UNREADABLE, NotImplementedError, RuntimeError) as error:
         return b"", f"it cannot be read: {error}"[:200]
-    return (data, "") if len(data) <= limit else (b"", f"it unpacks to more than {limit:,} bytes")

@@ -1,0 +1,88 @@
+"""Keys of `[model]` that go with its format, and what is said of those that do not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from auditbench.config import AuditConfig, ModelTable
+from auditbench.config_file import config_from
+from auditbench.errors import ConfigError
+from auditbench.models.formats import key_problems
+
+MLP = {"architecture": "mlp", "parameters": {"hidden": [4]}}
+NAMED = {"factory": "net.py:build", "parameters": {"hidden": 4}}
+SHA = "ab" * 32
+
+
+@pytest.mark.parametrize(
+    ("keys", "wrong"),
+    [
+        pytest.param({}, [], id="bundle"),
+        pytest.param({"output": "logit"}, ["output"], id="bundle-says-its-output"),
+        pytest.param(
+            {**MLP, "factory": "a.py:b", "inputs": "raw", "trust": [SHA]},
+            ["architecture", "factory", "parameters", "inputs", "trust"],
+            id="bundle-takes-none",
+        ),
+        pytest.param({"format": "safetensors", **MLP, "output": "logit"}, [], id="weights"),
+        pytest.param({"format": "state-dict", **NAMED, "output": "logit", "trust": [SHA]}, [], id="weights-factory"),
+        pytest.param({"format": "safetensors"}, ["architecture", "output"], id="weights-alone"),
+        pytest.param(
+            {"format": "safetensors", **MLP, "factory": "a.py:b", "output": "value"},
+            ["factory", "output"],
+            id="two-networks-and-another-scale",
+        ),
+        pytest.param({"format": "exported", "output": "probability", "trust": [SHA]}, [], id="program"),
+        pytest.param(
+            {"format": "pickle", **MLP}, ["architecture", "parameters", "output"], id="program-is-the-network"
+        ),
+        pytest.param(
+            {"format": "torchscript", "task": "regression", "output": "logit"}, ["output"], id="regression-gives-values"
+        ),
+        pytest.param({"format": "of-a-plugin", "output": "logit", **MLP}, [], id="others-decide-for-themselves"),
+    ],
+)
+def test_keys_that_do_not_go_together_are_all_named(keys: Mapping[str, Any], wrong: list[str]) -> None:
+    table = ModelTable.model_validate({"task": "binary-classification", **keys})
+    assert [problem.where for problem in key_problems(table, trains=False)] == [f"model.{key}" for key in wrong]
+
+
+@pytest.mark.parametrize(
+    ("model", "where"),
+    [
+        pytest.param({"format": "safetensors", "output": "logits"}, ["model.output", "model.architecture"], id="typo"),
+        pytest.param(
+            {"format": "safetensors", "factory": "net", "output": "logit", "trust": ["12"]},
+            ["model.factory", "model.trust[0]"],
+            id="a-key-that-cannot-be-read-counts-as-there",
+        ),
+        pytest.param(
+            {"format": "Safe Tensors", "architecture": 3}, ["model.format", "model.architecture"], id="format"
+        ),
+    ],
+)
+def test_mistakes_of_every_kind_come_in_one_go(model: Mapping[str, Any], where: list[str]) -> None:
+    document = {
+        "audit": {"name": "x", "seed": -1},
+        "model": {"task": "binary-classification", **model},
+        "data": {"test": "a", "target": "y"},
+    }
+    with pytest.raises(ConfigError) as caught:
+        config_from(document, name="audit.toml")
+    assert sorted(problem.where for problem in caught.value.problems) == sorted(["audit.seed", *where])
+
+
+def test_training_goes_with_bundles_only() -> None:
+    document = {
+        "audit": {"name": "x"},
+        "model": {"task": "regression", "format": "exported", "output": "value"},
+        "train": {},
+        "data": {"test": "a", "target": "y"},
+    }
+    with pytest.raises(ConfigError) as caught:
+        config_from(document, name="audit.toml")
+    assert [problem.where for problem in caught.value.problems] == ["train"]
+    assert isinstance(config_from({**document, "model": {"task": "regression"}}, name="audit.toml"), AuditConfig)
