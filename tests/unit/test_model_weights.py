@@ -251,6 +251,7 @@ def test_the_content_decides_what_a_file_is(content: str, kind: str, found: str,
     ("source", "words"),
     [
         ("def build(hidden):\n    raise KeyError('lens cap')", ("the factory raised", "KeyError: 'lens cap'")),
+        ("def build(hidden):\n    raise SystemExit(0)", ("the factory raised", "SystemExit: 0")),
         ("def build():\n    pass", ("the factory raised", "unexpected keyword argument 'hidden'")),
         ("def build(hidden):\n    return hidden", ("the factory gave no network", "found: int")),
         ("import torch\ndef make(hidden):\n    pass", ("has no function 'build'", "make")),
