@@ -8,7 +8,6 @@ import subprocess
 import sys
 import weakref
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,29 +17,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from auditbench import api
-from auditbench.descriptions import batch_use
 from auditbench.errors import ExitCode, ModelError, ModelMemoryError
-from auditbench.journal import Journal
-from auditbench.models import BatchSize, ModelUnderTest, in_batches
+from auditbench.models import BatchSize, in_batches
 from auditbench.models.batching import MOST_HALVINGS, fitting
 from auditbench.models.out_of_memory import bytes_needed, is_out_of_memory
-from auditbench.run_file import read_run
-from auditbench.testing import ToySubject, toy_context, toy_subject
-from auditbench_captum import Params as CaptumParams
-from auditbench_captum.analysis import analyze as analyze_captum
-from auditbench_captum.methods import METHODS
-from auditbench_lime.analysis import analyze as analyze_lime
-from auditbench_lime.params import Params as LimeParams
-from auditbench_shap.analysis import analyze as analyze_shap
-from auditbench_shap.params import Params as ShapParams
-from tests.in_process_worker import workers_in_this_process
-from tests.integration.small_audit import Recorder, write_config
+from auditbench.testing import toy_subject
+from tests.limited_model import CPU_TEXT, Limited, network, raw_rows, with_module
 
-CPU_TEXT = (
-    "[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory: you tried to allocate "
-    "4000000000 bytes. Error code 12 (Cannot allocate memory)"
-)
 CUDA_TEXT = (
     "CUDA out of memory. Tried to allocate 20.00 GiB. GPU 0 has a total capacity of 79.10 GiB of which 3 is free."
 )
@@ -62,42 +45,6 @@ def few_objects_to_look_at() -> Iterator[None]:
     gc.freeze()
     yield
     gc.unfreeze()
-
-
-class Limited(nn.Module):
-    """Runs out of memory above `most` rows."""
-
-    def __init__(self, module: nn.Module, most: int, error: Callable[[], Exception] = MemoryError) -> None:
-        super().__init__()
-        self.module = module
-        self.most = most
-        self.error = error
-        self.tried: list[int] = []
-        self.eval()
-
-    def forward(self, encoded: torch.Tensor) -> torch.Tensor:
-        self.tried.append(len(encoded))
-        if len(encoded) > self.most:
-            raise self.error()
-        outputs: torch.Tensor = self.module(encoded)
-        return outputs
-
-
-def network(inputs: int = 9, outputs: int = 1) -> nn.Module:
-    torch.manual_seed(0)
-    layers = nn.Sequential(nn.Linear(inputs, 64), nn.ReLU(), nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, outputs))
-    return layers.eval().requires_grad_(False)
-
-
-def with_module(subject: ToySubject, module: nn.Module, rows: int = 1024) -> ToySubject:
-    model = dataclasses.replace(subject.model, module=module, batch_rows=rows, batch=BatchSize(rows))
-    return dataclasses.replace(subject, model=model)
-
-
-def raw_rows(count: int) -> dict[str, Any]:
-    rng = np.random.default_rng(0)
-    table = [rng.normal(40, 10, count), rng.normal(36, 8, count), rng.integers(0, 3, count), rng.integers(0, 2, count)]
-    return {"features": np.column_stack(table)}
 
 
 @pytest.mark.parametrize(("error", "needed"), ERRORS, ids=IDS)
@@ -298,117 +245,6 @@ def test_variants_of_a_model_share_what_fits() -> None:
     assert dataclasses.replace(model, batch_rows=128).batch.rows == 128
     with pytest.raises(ValueError, match="expected at least 1 row a batch"):
         BatchSize(0)
-
-
-def explain_shap(subject: ToySubject) -> Any:
-    params = ShapParams(rows=3, background=12)
-    return analyze_shap(toy_context(subject, analyzer="shap", params=params), params)
-
-
-def explain_lime(subject: ToySubject) -> Any:
-    params = LimeParams(rows=6, background=20, num_samples=300)
-    return analyze_lime(toy_context(subject, analyzer="lime", params=params), params)
-
-
-def captum(method: Any) -> Callable[[ToySubject], Any]:
-    def explain(subject: ToySubject) -> Any:
-        params = CaptumParams(rows=50, background=20, method=method, n_samples=40)
-        return analyze_captum(toy_context(subject, analyzer="captum", params=params), params)
-
-    return explain
-
-
-EXPLAINERS = {"shap": explain_shap, "lime": explain_lime, **{method: captum(method) for method in METHODS}}
-
-
-@pytest.mark.parametrize("name", EXPLAINERS)
-@pytest.mark.parametrize("most", [64, 16, 1])
-def test_every_explainer_gives_the_same_where_memory_runs_out(name: str, most: int) -> None:
-    explain = EXPLAINERS[name]
-    free = explain(with_module(toy_subject(), network()))
-    most = max(2, most) if name == "deep_lift" else most  # it evaluates a row beside its baseline
-    limited = Limited(network(), most, lambda: RuntimeError(CPU_TEXT))
-    subject = with_module(toy_subject(), limited)
-    found = explain(subject)
-    (one,), (other,) = free.attributions, found.attributions
-    if most >= 32 and name != "integrated_gradients":
-        np.testing.assert_array_equal(one.values, other.values)
-    np.testing.assert_allclose(one.values, other.values, rtol=1e-4, atol=1e-5)
-    assert one.model_rows == other.model_rows
-    if most < 32:
-        assert subject.model.batch.rows <= most
-        assert batch_use(subject.model.batch).warnings(name)[0].values["rows"] == subject.model.batch.rows
-
-
-def test_an_audit_in_this_process_records_and_warns(tmp_path: Path) -> None:
-    rng = np.random.default_rng(0)
-    features, labels = rng.normal(size=(90, 9)), rng.integers(0, 2, 90)
-    module = Limited(network(), 16)
-    run = api.audit(
-        module,
-        features,
-        labels,
-        task="binary-classification",
-        output="logit",
-        analyzers={"captum": {"rows": 20, "background": 10}},
-        formats=(),
-        out=tmp_path / "run",
-    )
-    assert [result.status for result in run.results] == ["ok"]
-    (warning,) = [warning for warning in run.warnings if warning.key == "core.batch_halved"]
-    assert warning.values == {"analyzer": "captum", "began_with": 2048, "rows": 16}
-    journal = Journal.read(next((tmp_path / "run").glob("journal*")))
-    assert journal is not None
-    use = journal.batch("captum", "")
-    assert use is not None
-    assert (use["rows"], use["began_with"]) == (16, 2048)
-    assert use["halvings"] > 0
-
-
-def test_a_halved_result_is_used_again_with_its_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    config = write_config(tmp_path, "[analyzers.lime]\nrows = 4\nbackground = 10\nnum_samples = 200\n")
-    encode = ModelUnderTest.encode
-
-    def encode_few(model: ModelUnderTest, inputs: Any) -> torch.Tensor:
-        if len(inputs["features"]) > 32:
-            raise MemoryError
-        return encode(model, inputs)
-
-    with workers_in_this_process():
-        api.audit_config(config, out=tmp_path / "free")
-        monkeypatch.setattr(ModelUnderTest, "encode", encode_few)
-        first, heard = api.audit_config(config, out=tmp_path / "run"), Recorder()
-        again = api.audit_config(config, out=tmp_path / "run", listener=heard)
-    free = read_run(tmp_path / "free")
-    assert heard.states["lime"] == "reused"
-    assert free.warnings == ()
-    assert [warning.key for warning in first.warnings] == ["core.batch_halved"]
-    assert first.warnings == again.warnings
-    assert first.results[0].metrics == again.results[0].metrics == free.results[0].metrics
-    journal = Journal.read(next((tmp_path / "run").glob("journal*")))
-    assert journal is not None
-    uses = [record["use"] for record in journal._of("batch")]
-    assert uses == [{"rows": 32, "began_with": 2048, "halvings": uses[0]["halvings"]}]
-
-
-def test_an_audit_of_a_model_that_never_fits_says_what_it_needed() -> None:
-    model = with_module(toy_subject(), Limited(network(), 0, lambda: RuntimeError(CPU_TEXT))).model
-    assert isinstance(model, ModelUnderTest)
-    from auditbench.contracts import Analyzer
-    from auditbench.registry import PluginEntry, Provided, Registry
-    from auditbench.worker.analysis import run_analyzer
-
-    def analyze(context: Any, params: Any) -> Any:
-        model.predict(raw_rows(40))
-
-    origin = PluginEntry(name="toy", module="m", distribution="toys", version="1")
-    provided = Provided(record=Analyzer(name="toy", topic="probe", summary="", analyze=analyze), origin=origin)
-    result = run_analyzer(provided, toy_context(), Registry()).result
-    assert result.status == "failed"
-    assert result.reason is not None
-    assert result.reason.key == "core.out_of_memory"
-    assert result.reason.values["needed"] == 4_000_000_000
-    assert "4,000,000,000 bytes" in str(result.reason.values["error"])
 
 
 REAL = """
