@@ -113,8 +113,15 @@ class Params(BaseModel):
     model_config = ConfigDict(extra="forbid")
     kind: str = "number"
 
+class LenientParams(BaseModel):
+    kind: str = "number"
+
 def probe(context, params):
-    found = KINDS[os.environ.get("PROBE_KIND", params.kind)]()
+    kind = os.environ.get("PROBE_KIND", params.kind)
+    if kind == "model-changed":
+        next(context.model.module.parameters()).data.neg_()
+        return AnalysisResult(metrics=(score(),))
+    found = KINDS[kind]()
     if isinstance(found, Metric):
         found = (found,)
     return AnalysisResult(metrics=found) if isinstance(found, tuple) else found
@@ -122,6 +129,7 @@ def probe(context, params):
 @hookimpl
 def auditbench_analyzers():
     yield Analyzer(name="probe", topic="probe", summary="", analyze=probe, Params=Params)
+    yield Analyzer(name="probe-lenient", topic="probe", summary="", analyze=probe, Params=LenientParams)
     yield Analyzer(name="probe-declared", topic="probe", summary="", analyze=probe, Params=Params, metrics=("score",))
     yield Analyzer(name="probe-needy", topic="probe", summary="", analyze=probe, needs=Needs(packages=("absent_package",)))
     yield Analyzer(name="probe-regression", topic="probe", summary="", analyze=probe, needs=Needs(tasks=("regression",)))

@@ -25,7 +25,6 @@ KILLS = {
     "before-any": ("performance:started",),
     "between": ("fairness:started", "resources:started"),
     "first-step-of-each": ("shap:1", "lime:1", "captum:1"),
-    "later-steps": ("shap:2", "captum:2"),
     "one-after-the-other": tuple(f"{name}:started" for name in ANALYZERS),
 }
 

@@ -113,6 +113,8 @@ TABLE = {
     "nan-is-not-inconclusive": Row(
         kind="smuggled-nan", state="error", tables=STEADY + PROBE + GATE + "inconclusive = 'warn'\n"
     ),
+    "measured-on-a-changed-model": error("model-changed", "left the model", "another model"),
+    "parameter-misspelt": Row(code=2, tables=STEADY + "[analyzers.probe-lenient]\nkidn = 'nan'\n", words=("did you mean `kind`?",)),
     "report-not-written": Row(code=3, options=("--format", "blank"), state="pass", words=("no ink",)),
 }  # fmt: skip
 

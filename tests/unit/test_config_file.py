@@ -6,8 +6,10 @@ import os
 from pathlib import Path
 
 import pytest
+from pydantic import AliasChoices, AliasPath, BaseModel, Field
 
 from auditbench.config_file import MAX_BYTES, load_config
+from auditbench.config_problems import unknown_keys
 from auditbench.errors import ConfigError, Problem
 
 GOOD = """
@@ -213,3 +215,22 @@ def test_overrides_reach_analyzers_and_make_tables(tmp_path: Path) -> None:
 def test_overrides_that_are_none(tmp_path: Path, override: str) -> None:
     found = problems(tmp_path, GOOD, override)
     assert any(problem.where.startswith(("--set", "audit.seed")) for problem in found)
+
+
+class Lenient(BaseModel):
+    threshold: float = 0.5
+    rows: int = Field(10, alias="row_count")
+    seed: int = Field(0, validation_alias=AliasChoices("seed", AliasPath("random", "seed")))
+
+
+@pytest.mark.parametrize(
+    ("table", "named", "fix"),
+    [
+        ({"threshold": 1, "row_count": 3, "random": {"seed": 1}}, "", ""),
+        ({"treshold": 0.1}, "analyzers.toy.treshold", "did you mean `threshold`?"),
+        ({"zzz": {"a": 1}}, "analyzers.toy.zzz", "remove it"),
+    ],
+)
+def test_keys_that_pydantic_would_pass_over_are_named(table: dict[str, object], named: str, fix: str) -> None:
+    found = unknown_keys(Lenient, table, "analyzers.toy")
+    assert [(problem.where, problem.fix) for problem in found] == ([(named, fix)] if named else [])

@@ -84,6 +84,15 @@ def test_analyzer_without_result(status: Any, state: str) -> None:
     assert (decision.state, decision.reason, decision.value) == (state, WHY, None)
 
 
+@pytest.mark.parametrize(("value", "state"), [(0.9, "error"), (0.1, "fail")])
+def test_what_was_measured_on_a_changed_model_does_not_pass(value: float, state: str) -> None:
+    (decision,) = decide((gate(),), (result(metric(value)),), today=TODAY, changed={"toy"})
+    assert (decision.state, decision.value) == (state, value)
+    assert decision.reason is None or decision.reason.key == "core.measured_after_change"
+    (other,) = decide((gate(),), (result(metric()),), today=TODAY, changed={"another"})
+    assert other.state == "pass"
+
+
 def test_absent_analyzer_was_not_run() -> None:
     decision = only(gate())
     assert decision.state == "not_run"

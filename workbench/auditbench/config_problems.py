@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, get_args
 
-from pydantic import BaseModel
+from pydantic import AliasChoices, AliasPath, BaseModel
 
 from auditbench.config import AuditConfig
 from auditbench.errors import Problem
@@ -50,6 +50,24 @@ def problems_of(error: ValidationError, model: type[BaseModel], prefix: str = ""
         prefix: Key path of the validated table within the file, such as `analyzers.shap`.
     """
     return [_problem(item, model, prefix) for item in error.errors(include_url=False)]
+
+
+def unknown_keys(model: type[BaseModel], table: Mapping[str, Any], prefix: str) -> list[Problem]:
+    """The keys of a table that its model would pass over: pydantic ignores them unless the model says otherwise."""
+    if model.model_config.get("extra") == "allow":
+        return []
+    names = {name for field in model.model_fields.values() for name in (field.alias, *_aliases(field.validation_alias))}
+    return [
+        Problem(
+            message="unknown key",
+            where=key_path([name], prefix),
+            found=shown(value),
+            allowed=", ".join(sorted(model.model_fields)) or "no keys",
+            fix=nearest(name, model.model_fields) or "remove it",
+        )
+        for name, value in table.items()
+        if name not in model.model_fields and name not in names
+    ]
 
 
 def nearest(name: str, names: Iterable[str]) -> str:
@@ -121,6 +139,13 @@ def _unknown_key(item: ErrorDetails, model: type[BaseModel], where: str) -> Prob
         allowed=", ".join(names) or "no keys",
         fix=fix or "remove it",
     )
+
+
+def _aliases(alias: str | AliasPath | AliasChoices | None) -> tuple[Any, ...]:
+    """The names that an alias of pydantic accepts."""
+    if isinstance(alias, AliasChoices):
+        return tuple(name for choice in alias.choices for name in _aliases(choice))
+    return (alias.path[0],) if isinstance(alias, AliasPath) else (alias,)
 
 
 def _tables() -> Iterator[tuple[str, set[str]]]:

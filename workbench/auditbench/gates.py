@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TypeAlias
 
 from auditbench.config import GateTable, WaiverTable
@@ -31,15 +31,19 @@ def decide(
     waivers: Sequence[WaiverTable] = (),
     *,
     today: datetime.date,
+    changed: Collection[str] = (),
 ) -> tuple[GateDecision, ...]:
     """One decision a gate, in the order of the config.
+
+    Args:
+        changed: Analyzers that left the model or the data other than they found them: nothing of theirs passes a gate.
 
     Exactly one metric of the named analyzer must carry the name and all labels of the gate's `where`. None or several,
     an undefined one, and one of an analyzer that failed are `error`; an analyzer that did not run gives `not_run`.
     """
     by_name = {result.analyzer: result for result in results}
     return tuple(
-        _decide_one(gate, identity, by_name, waivers, today)
+        _decide_one(gate, identity, by_name, waivers, today, changed)
         for gate, identity in zip(gates, gate_ids(gates), strict=True)
     )
 
@@ -110,11 +114,14 @@ def _decide_one(
     results: Mapping[str, AnalysisResult],
     waivers: Sequence[WaiverTable],
     today: datetime.date,
+    changed: Collection[str],
 ) -> GateDecision:
     analyzer, _, name = gate.metric.partition(".")
     result = results.get(analyzer)
     metric, found = _find(gate, name, result)
     state, reason = found if metric is None else _judge(gate, metric)
+    if state == "pass" and analyzer in changed:
+        state, reason = "error", Message(key="core.measured_after_change", values={"analyzer": analyzer})
     ends = [day for waiver in waivers if waiver.gate == identity and (day := parse_day(waiver.until))]
     until = max(ends, default=None)
     interval = metric.interval if metric else None

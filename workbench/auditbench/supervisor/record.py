@@ -78,7 +78,8 @@ def build_run(
     """
     config = loaded.config
     today = datetime.datetime.now(datetime.UTC).date()
-    decisions = gates.decide(config.gates, results, config.waivers, today=today)
+    changed = {str(warning.values["analyzer"]) for warning in warnings if warning.key == "core.model_changed"}
+    decisions = gates.decide(config.gates, results, config.waivers, today=today, changed=changed)
     word, code = gates.verdict(decisions, results, rows=subject.data.rows)
     return AuditRun(
         status=status,

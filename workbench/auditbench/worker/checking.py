@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from auditbench.config import AuditConfig
-from auditbench.config_problems import nearest, problems_of
+from auditbench.config_problems import nearest, problems_of, unknown_keys
 from auditbench.contracts import Analyzer
 from auditbench.data import BUILT_IN as DATA_SETS
 from auditbench.descriptions import AnalyzerDescription, CheckedPart, PluginDescription, Provision
@@ -186,13 +186,16 @@ def _validated(model: Any, parameters: Mapping[str, Any], where: str) -> tuple[A
         return None, {}
     try:
         params = model.model_validate_json(json.dumps(parameters, default=str))
-        return params, params.model_dump(mode="json")
+        plain_parameters = params.model_dump(mode="json")
     except ValidationError as error:
         raise ConfigError(f"{where} is not valid", problems=tuple(problems_of(error, model, where))) from error
     except Exception as error:  # whatever a plugin's validators raise
         raise PluginError(
             "checking the parameters raised", where=where, found=f"{type(error).__name__}: {error}"[:300]
         ) from error
+    if unknown := unknown_keys(model, parameters, where):
+        raise ConfigError(f"{where} is not valid", problems=tuple(unknown))
+    return params, plain_parameters
 
 
 def _check_foundation(config: AuditConfig, registry: Registry, problems: list[Problem]) -> None:
