@@ -34,8 +34,10 @@ def shared_subject() -> Subject:
     return small_subject()
 
 
-def run_code(code: str, subject: Subject | None = None, names: dict[str, Any] | None = None) -> Outcome:
-    """Run code with `context` as the body of an analyzer."""
+def run_code(
+    code: str, subject: Subject | None = None, names: dict[str, Any] | None = None, *, memory: int | None = None
+) -> Outcome:
+    """Run code with `context` as the body of an analyzer, within so many bytes of memory."""
     subject = subject or shared_subject()
 
     def analyze(context: Any, params: Any) -> AnalysisResult:
@@ -44,4 +46,5 @@ def run_code(code: str, subject: Subject | None = None, names: dict[str, Any] | 
 
     analyzer = Analyzer(name="toy", topic="probe", summary="", analyze=analyze)
     context = subject.context("toy", None, results={}, engine=LocalEngine(), host=QuietHost())
-    return run_analyzer(Provided(record=analyzer, origin=ORIGIN), context, Registry(), subject_changes=subject.changes)
+    provided = Provided(record=analyzer, origin=ORIGIN)
+    return run_analyzer(provided, context, Registry(), subject_changes=subject.changes, memory=memory)

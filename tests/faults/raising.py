@@ -61,7 +61,7 @@ def recursion_error(context: Any, params: Any) -> Any:
     return recursion_error(context, params)
 
 
-@RAISING("MemoryError", keys=("core.analyzer_raised", "core.out_of_memory"))
+@RAISING("MemoryError", keys=("core.out_of_memory_limit_silent",))
 def memory_error(context: Any, params: Any) -> NoReturn:
     raise MemoryError
 

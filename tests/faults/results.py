@@ -202,7 +202,7 @@ def tensor_as_array(context: Any, params: Any) -> AnalysisResult:
     return AnalysisResult(attributions=(_block(values=torch.zeros(3, 1, 2)),))
 
 
-@RESULTS(keys=(*_EITHER, "core.out_of_memory", "core.memory_limit"))
+@RESULTS(keys=(*_EITHER, "core.out_of_memory_limit", "core.memory_limit"))
 def array_of_a_tebibyte(context: Any, params: Any) -> AnalysisResult:
     import numpy as np
 

@@ -208,7 +208,7 @@ def _payloads() -> list[HostileModel]:
 
 CONTAINERS: tuple[HostileModel, ...] = (
     *_payloads(),
-    _record("raw-pickle", stream, "model.pkl", "pickle", "program", "trust", pretends="pickle"),
+    _record("raw-pickle", stream, "model.pkl", "pickle", "program", "dangerous calls", pretends="pickle"),
     _record("raw-pickle-named-pt", stream, "model.pt", "torch", "os.system"),
     _record("raw-pickle-named-bin", stream, "pytorch_model.bin", "torch", "os.system"),
     _record("raw-pickle-named-safetensors", stream, "model.safetensors", "pickle", "os.system", pretends="safetensors"),
@@ -261,5 +261,5 @@ CONTAINERS: tuple[HostileModel, ...] = (
     _record("numpy-objects-in-other-quotes", lambda p: _array(p, b'"O"'), "weights.npy", "numpy", "numpy"),
     _record("numpy-objects-by-another-name", lambda p: _array(p, b"'object'"), "weights.npy", "numpy", "numpy"),
     HostileModel(name="archive-of-a-server", pretends="state-dict", build=_served, says=("zip",)),
-    _record("whole-module", _whole_module, "model.pt", "torch", "program", "trust", pretends="pickle"),
+    _record("whole-module", _whole_module, "model.pt", "torch", "program", "dangerous calls", pretends="pickle"),
 )

@@ -35,7 +35,7 @@ OTHERS = ("performance", "fairness")
 REASONS = {
     "segfaults": {"core.worker_signal"},
     "hangs": {"core.timed_out"},
-    "eats": {"core.out_of_memory", "core.memory_limit"},
+    "eats": {"core.out_of_memory_limit_silent", "core.memory_limit"},
     "vanishes": {"core.worker_exited"},
 }
 SAID = {

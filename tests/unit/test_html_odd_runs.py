@@ -261,6 +261,7 @@ def _reference() -> Element:
     return parse(render_report(dataclasses.replace(run, results=(*run.results, robustness_result()))))
 
 
+@pytest.mark.parametrize("key", ["core.memory_limit", "core.out_of_memory_limit", "core.out_of_memory_limit_silent"])
 @pytest.mark.parametrize(
     ("config", "remedy"),
     [
@@ -269,8 +270,8 @@ def _reference() -> Element:
         pytest.param({"analyzers": {"eats": {}}, "limits": {"memory_gib": None}}, "required = false", id="none-set"),
     ],
 )  # fmt: skip
-def test_more_memory_is_the_way_on_where_a_limit_was_set(config: dict[str, Any], remedy: str) -> None:
-    reason = Message(key="core.memory_limit", values={"gib": 1.5})
+def test_more_memory_is_the_way_on_where_a_limit_was_set(config: dict[str, Any], remedy: str, key: str) -> None:
+    reason = Message(key=key, values={"gib": 1.5, "type": "MemoryError", "error": "no room"})
     eats = AnalysisResult(analyzer="eats", topic="probe", status="failed", reason=reason)
     run = dataclasses.replace(income_run(), results=(eats,), config=config)
     section = parse(render_report(run)).one("section", id="incomplete")

@@ -68,7 +68,7 @@ def test_every_key_of_the_catalogue_is_used() -> None:
         "kind.",
         "nav.group.",
     }
-    formed |= {"step.decide", "step.correct", "step.settle", "step.finish"} | {
+    formed |= {"step.decide", "step.correct", "step.settle", "step.bound", "step.finish"} | {
         f"{start}."
         for start in (
             "state_label",

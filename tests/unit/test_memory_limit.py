@@ -43,6 +43,30 @@ with limited_memory(now, "cuda:0"), limited_memory(None, "cpu"):
 print("done")
 """
 
+# An analyzer that fills what the limit leaves with small strings, of which nothing larger is freed when it fails.
+EATER = """
+import sys
+from auditbench.worker.memory_limit import limited_memory
+from tests.guarded_analysis import run_code, shared_subject
+code = {code!r}
+run_code("pass")
+now = next(int(line.split()[1]) * 1024 for line in open("/proc/self/status") if line.startswith("VmData"))
+with limited_memory({outside}, "cpu"):
+    outcome = run_code(code, names={{"kept": []}}, memory={inside})
+print(outcome.result.reason.key, outcome.result.reason.values.get("gib") == (now + 2**26) / 2**30)
+print(outcome.changed, outcome.stuck, outcome.subject_changes)
+"""
+LOCAL = "eaten = None\nwhile True:\n    eaten = (eaten, str(id(eaten)) * 3)"
+GLOBAL = "kept.append(None)\nwhile True:\n    kept[0] = (kept[0], str(id(kept[0])) * 3)"
+
+
+@LINUX
+@pytest.mark.parametrize("code", [LOCAL, GLOBAL], ids=["local", "global"])
+def test_who_eats_all_memory_is_told_the_limit_and_accused_of_nothing(code: str) -> None:
+    program = EATER.format(code=code, outside=None, inside="now + 2**26")
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert found.stdout.splitlines() == ["core.out_of_memory_limit_silent True", "() () ()"], found.stderr
+
 
 @LINUX
 def test_every_way_to_allocate_raises_and_the_limit_is_lifted() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from auditbench.config import AuditConfig, ModelTable
 from auditbench.config_file import config_from
 from auditbench.errors import ConfigError
 from auditbench.models.formats import key_problems
+from tests.model_files import scripted
 
 MLP = {"architecture": "mlp", "parameters": {"hidden": [4]}}
 NAMED = {"factory": "net.py:build", "parameters": {"hidden": 4}}
@@ -73,6 +75,37 @@ def test_mistakes_of_every_kind_come_in_one_go(model: Mapping[str, Any], where: 
     with pytest.raises(ConfigError) as caught:
         config_from(document, name="audit.toml")
     assert sorted(problem.where for problem in caught.value.problems) == sorted(["audit.seed", *where])
+
+
+def problems_of_config(folder: Path, model: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Where each problem of a config with this model is, and what to do about it."""
+    document = {
+        "audit": {"name": "x"},
+        "model": {"task": "binary-classification", **model},
+        "data": {"test": "rows.csv", "target": "y"},
+    }
+    (folder / "rows.csv").touch()
+    with pytest.raises(ConfigError) as caught:
+        config_from(document, name="audit.toml", base=folder)
+    return [(problem.where, problem.fix) for problem in caught.value.problems]
+
+
+def test_the_content_of_the_file_decides_which_keys_are_wrong(tmp_path: Path) -> None:
+    path = tmp_path / "net.pt"
+    path.write_bytes(scripted())
+    set_format = (str(path), 'set model.format = "torchscript"')
+    keys = {"path": "net.pt", "output": "logit", "trust": [SHA]}
+    assert problems_of_config(tmp_path, keys) == [set_format]
+    assert problems_of_config(tmp_path, {"path": "net.pt", "format": "safetensors", "output": "logit"}) == [set_format]
+    missing = ("model.output", "say what the model gives; it is never guessed")
+    assert problems_of_config(tmp_path, {"path": "net.pt", "inputs": "raw"}) == [set_format, missing]
+    path.write_bytes(b"no model")
+    assert [where for where, _ in problems_of_config(tmp_path, keys)] == ["model.output", "model.trust"]
+    (tmp_path / "net").mkdir()
+    assert [where for where, _ in problems_of_config(tmp_path, {**keys, "path": "net"})] == [
+        "model.output",
+        "model.trust",
+    ]
 
 
 def test_training_goes_with_bundles_only() -> None:

@@ -8,8 +8,11 @@ import gzip
 import lzma
 import os
 import pickle
+import sys
+import zipfile
 import zlib
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -177,6 +180,85 @@ def test_programs_open_only_when_these_bytes_are_trusted(content: bytes, kind: A
     opened = open_program(path, kind, trust=(sha256.upper(),), device="cpu")
     assert opened.sha256 == sha256
     assert opened.module(torch.zeros(3, 2)).shape == (3, 1)
+
+
+class Evaluated:
+    """Pickled, it is the expression that runs when it is opened."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return eval, ("1",)
+
+
+@pytest.mark.parametrize("where", ["pickle", "exported"])
+def test_a_file_that_calls_what_does_harm_is_offered_no_way_on(where: str, tmp_path: Path) -> None:
+    path = tmp_path / "model"
+    path.write_bytes(saved(Evaluated()))
+    if where == "exported":
+        path.write_bytes(exported())
+        with zipfile.ZipFile(path, "a") as archive:
+            archive.writestr(f"{archive.namelist()[0].partition('/')[0]}/data/constants/more", saved(Evaluated()))
+    kind: Any = where
+    for call in (lambda: open_program(path, kind, trust=(), device="cpu"), lambda: read_weights(path)):
+        with pytest.raises(UntrustedModelError) as caught:
+            call()
+        text = caught.value.describe()
+        assert text.startswith("AB303")
+        assert "makes dangerous calls: __builtin__.eval\n" in text
+        assert "fix: do not open it" in text
+        assert "--trust-model" not in text
+    path.write_bytes(exported() if where == "exported" else saved(MODULE))
+    with pytest.raises(UntrustedModelError) as caught:
+        open_program(path, kind, trust=(), device="cpu")
+    assert f"--trust-model {sha256_of(path.read_bytes())}" in caught.value.describe()
+
+
+def refused_pickle(path: Path) -> str:
+    with pytest.raises(ModelError) as caught:
+        open_program(path, "pickle", trust=(sha256_of(path.read_bytes()),), device="cpu")
+    return caught.value.describe()
+
+
+@pytest.mark.parametrize("module", ["lost_network", "lost_package.networks", "__main__"])
+def test_a_class_that_cannot_be_imported_is_named_with_what_to_do(
+    module: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "model"
+    made_up = {"__main__": (), "lost_network": (module,)}.get(module, ("lost_package", module))
+    made = type("Net", (torch.nn.Linear,), {"__module__": module})
+    with monkeypatch.context() as while_saving:
+        for name in made_up:
+            while_saving.setitem(sys.modules, name, ModuleType(name))
+        while_saving.setattr(sys.modules[module], "Net", made, raising=False)
+        path.write_bytes(saved(made(2, 1)))
+    text = refused_pickle(path)
+    assert f"model needs {module}.Net, which cannot be" in text
+    assert "on PYTHONPATH" in text
+    assert "name model.factory" in text
+    assert ("move the class into a module and save the model again" in text) == (module == "__main__")
+    assert ("No module named" in text) == (module != "__main__")
+    assert "made by a version of torch" not in text
+    for name in made_up:  # the module is there, and the class is not in it
+        monkeypatch.setitem(sys.modules, name, ModuleType(name))
+    assert f"model needs {module}.Net, which cannot be" in refused_pickle(path)
+
+
+def test_what_a_class_of_the_file_raises_is_no_missing_class(tmp_path: Path) -> None:
+    path = tmp_path / "model"
+    content = saved(MODULE)
+    path.write_bytes(saved(Refusing()))
+    assert "AttributeError: lens cap" in refused_pickle(path)
+    path.write_bytes(content)
+    assert open_program(path, "pickle", trust=(sha256_of(content),), device="cpu").module(torch.zeros(1, 2)).numel()
+
+
+class Refusing(torch.nn.Linear):
+    """A module whose state cannot be set again."""
+
+    def __init__(self) -> None:
+        super().__init__(2, 1)
+
+    def __setstate__(self, state: Any) -> None:
+        raise AttributeError("lens cap")
 
 
 def test_a_factory_runs_exactly_the_bytes_that_were_trusted(tmp_path: Path) -> None:

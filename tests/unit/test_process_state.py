@@ -17,6 +17,7 @@ import torch
 from auditbench.worker.determinism import make_deterministic
 from auditbench.worker.guard import Traces, guarded
 from auditbench.worker.process_state import undisturbed_process
+from auditbench.worker.settings import Setting, put_back, read
 from tests.guarded_analysis import run_code
 from tests.process_corruptions import PROCESS
 from tests.state_corruptions import FINAL, UNNAMED
@@ -205,6 +206,36 @@ def test_settings_that_cannot_be_looked_at_lose_no_result(monkeypatch: pytest.Mo
     assert outcome.result.status == "ok"
     assert outcome.stuck == ("settings of the process (looking raised OSError)",)
     assert outcome.restart
+
+
+@pytest.mark.parametrize("short", [{1}, {2}, {2, 3}], ids=["before", "behind", "behind-twice"])
+def test_a_setting_that_memory_is_too_short_to_read_is_no_accusation(short: set[int]) -> None:
+    """Of the reads - one before, two behind - some raise; the setting itself was left alone."""
+    values, reads = ["as it was"], iter(range(1, 4))
+
+    def get() -> str:
+        if next(reads) in short:
+            raise MemoryError
+        return values[0]
+
+    settings = [Setting(name="s", get=get, put=lambda value: values.__setitem__(0, value))]
+    assert put_back(settings, read(settings)) == ([], [])
+    assert values == ["as it was"]
+
+
+def test_a_setting_that_memory_was_too_short_to_read_is_put_back() -> None:
+    values, short = ["as it was"], [False]
+
+    def get() -> str:
+        if short.pop():
+            raise MemoryError
+        return values[0]
+
+    settings = [Setting(name="s", get=get, put=lambda value: values.__setitem__(0, value))]
+    before = read(settings)
+    values[0], short[:] = "changed", [False, True]
+    assert put_back(settings, before) == ([], [])
+    assert values == ["as it was"]
 
 
 def test_what_raises_is_put_back_behind_as_well() -> None:

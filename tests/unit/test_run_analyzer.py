@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import random
+import sys
 import weakref
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,7 @@ import torch
 
 from auditbench.contracts import Analyzer, Needs
 from auditbench.errors import AnalyzerNotPossible
+from auditbench.messages import Catalogue, load_messages
 from auditbench.provenance import available_cpus
 from auditbench.record import plain
 from auditbench.registry import PluginEntry, Provided, Registry
@@ -24,6 +26,7 @@ from auditbench.testing import toy_context, toy_subject
 from auditbench.worker.analysis import Outcome, presentable, rerun, run_analyzer
 from auditbench.worker.array_store import with_stored, write_array
 from auditbench.worker.determinism import thread_count
+from auditbench.worker.process_state import ProcessState
 from auditbench.worker.subject_opening import make_subject
 
 ORIGIN = PluginEntry(name="toy", module="m", distribution="toys", version="2.5")
@@ -95,6 +98,32 @@ def test_what_is_raised_is_named_and_traced(error: BaseException) -> None:
     assert "raise error" in outcome.details
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux keeps a limit on private memory")
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (MemoryError(), "Memory ran out within the limit of 1.02e+03 GiB (MemoryError)."),
+        (MemoryError("no room"), "Memory ran out within the limit of 1.02e+03 GiB (MemoryError): no room"),
+    ],
+    ids=["silent", "said"],
+)
+def test_memory_that_ran_out_names_the_limit(error: MemoryError, sentence: str) -> None:
+    reason = raising(error, memory=2**40).result.reason
+    assert reason is not None
+    assert Catalogue(language="en", templates=load_messages("auditbench")["en"]).text(reason) == sentence
+    assert (reason.values["gib"], reason.values["needed"]) == (1024.0, None)
+
+
+@pytest.mark.parametrize(("base", "key"), [(RuntimeError, "core.analyzer_raised"), (MemoryError, "core.out_of_memory")])
+def test_an_error_that_cannot_be_printed_is_named(base: type[Exception], key: str) -> None:
+    def mute(error: Exception) -> str:
+        raise ValueError("no text")
+
+    reason = raising(type("Mute", (base,), {"__str__": mute})()).result.reason
+    assert reason is not None
+    assert (reason.key, reason.values["type"]) == (key, "Mute")
+
+
 def test_keyboard_interrupt_passes_in_a_process_of_somebody_else() -> None:
     with pytest.raises(KeyboardInterrupt):
         raising(KeyboardInterrupt(), own_process=False)
@@ -118,6 +147,37 @@ def test_what_a_failed_call_held_is_freed_before_the_model_is_looked_at() -> Non
 
     assert run(analyze, subject_changes=look).result.status == "failed"
     assert alive == [None]
+
+
+def test_what_a_call_held_that_ran_out_of_memory_is_freed_before_settings_are_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Large:
+        pass
+
+    held: list[weakref.ref[Large]] = []
+    alive: list[object] = []
+
+    def consume(large: Large) -> None:
+        try:
+            raise MemoryError
+        except MemoryError:
+            raise RuntimeError("not enough memory") from None
+
+    def analyze(context: Any, params: Any) -> AnalysisResult:
+        large = Large()
+        held.append(weakref.ref(large))
+        consume(large)
+        return AnalysisResult()
+
+    def look(state: ProcessState) -> tuple[list[str], list[str]]:
+        alive.append(held[0]())
+        return [], []
+
+    monkeypatch.setattr(ProcessState, "put_back", look)
+    outcome = run(analyze)
+    assert alive == [None]
+    assert "consume(large)" in outcome.details
 
 
 def test_an_analyzer_may_say_that_it_does_not_apply() -> None:

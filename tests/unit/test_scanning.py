@@ -60,6 +60,35 @@ def test_scan_never_calls_clean_what_it_did_not_see(
     assert words in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("content", "last"),
+    [
+        (ACTS, "DANGEROUS: opening this file calls posix.getcwd. Do not open it."),
+        (zipped(a=b"cos\nsystem\n0" + ACTS), "DANGEROUS: opening this file calls posix.getcwd. Do not open it."),
+        # What is called is fetched by a call, so that whatever else is named may be it.
+        (b"cos\nsystem\n0cbuiltins\ngetattr\n)R)R.", "calls os.system, builtins.getattr. Do not open it."),
+        (b"cos\nsystem\n.", "1 imports outside the list of a state dict, 0 parts not looked into to their end."),
+        (saved(MODULE), "2 imports outside the list of a state dict, 0 parts not looked into to their end."),
+        (saved(WEIGHTS), "Nothing outside the list of a state dict, and every part was looked into."),
+    ],
+)
+def test_the_last_line_tells_dangerous_calls_from_other_imports(
+    content: bytes, last: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(content)
+    guarded(["scan", str(path)])
+    assert capsys.readouterr().out.splitlines()[-1].endswith(last)
+
+
+def test_a_file_that_is_not_there_is_not_to_be_trained(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for path in (tmp_path / "absent", tmp_path):
+        assert guarded(["scan", str(path)]) == 2
+        said = capsys.readouterr().err
+        assert "fix: name the file itself: auditbench scan FILE" in said
+        assert "train" not in said.replace(str(tmp_path), "")
+
+
 def test_scan_of_nothing_is_refused_and_needs_no_torch(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(saved(MODULE))

@@ -116,10 +116,26 @@ def id_problems(parts: Parts) -> Iterator[Problem]:
             yield Problem(message="there is no such day", where=f"waivers[{index}].until", found=until)
 
 
-def model_problems(parts: Parts) -> Iterator[Problem]:
-    """Keys of the model's table that do not go together, and those that its format needs."""
-    if parts.model is not None:
-        yield from key_problems(parts.model, trains=parts.trains, unread=parts.unread)
+def model_problems(parts: Parts, base: Path | None = None) -> Iterator[Problem]:
+    """Keys of the model's table that do not go together, and those that its format needs.
+
+    Where they do not fit and the model's file is of another format, that is said, and the keys are those of its content.
+
+    Args:
+        base: Folder that paths start from; None when there are no files.
+    """
+    model = parts.model
+    if model is None:
+        return
+    problems = list(key_problems(model, trains=parts.trains, unread=parts.unread))
+    if problems and base is not None and not parts.trains and not {"format", "path"} & parts.unread:
+        from auditbench.models.content_check import other_kind
+
+        if other := other_kind(model, base):
+            kind, problem = other
+            meant = model.model_copy(update={"format": kind})
+            problems = [problem, *key_problems(meant, trains=False, unread=parts.unread)]
+    yield from problems
 
 
 def name_problems(parts: Parts, entries: Sequence[PluginEntry]) -> Iterator[Problem]:

@@ -101,7 +101,7 @@ def config_from(
         found += problems_of(error, AuditConfig)
         parts = readable_parts(document)
     found += id_problems(parts)
-    found += model_problems(parts)
+    found += model_problems(parts, base)
     if found or config is None:
         found += name_problems(parts, list_entry_points())
         found += gate_problems(parts, {})

@@ -86,19 +86,23 @@ def _from_analyzer(draft: Draft, result: AnalysisResult, finding: Finding, gates
 def _from_gate(draft: Draft, row: GateRow, decision: GateDecision) -> FindingRow:
     say = draft.say
     key = {"fail": "fail", "warn": "inconclusive", "error": "error", "none": "not_run"}[row.tone]
+    measured = row.estimate.value is not None
+    title = "undecided" if row.lacks_interval or (measured and row.reason) else key
     return FindingRow(
         id="",
         number=0,
         chip=_gate_chip(draft, row),
-        title=say.say(f"finding.{key}", title=row.title),
-        detail=row.reason or gate_sentence(draft, row),
+        title=say.say(f"finding.{title}", title=row.title),
+        detail=gate_sentence(draft, row) if measured else row.reason or gate_sentence(draft, row),
         links=(_gate_link(draft, row),),
-        action=_settle(draft, decision) if row.tone == "warn" else say.say(f"action.{key}"),
+        action=_settle(draft, row, decision) if row.tone == "warn" else say.say(f"action.{key}"),
         gates=(row.gate,),
     )
 
 
-def _settle(draft: Draft, decision: GateDecision) -> Text:
+def _settle(draft: Draft, row: GateRow, decision: GateDecision) -> Text:
+    if row.lacks_interval:
+        return draft.say.say("action.no_interval")
     needed = rows_to_settle(decision)
     if needed is None or needed[1] > MOST_ROWS:
         return draft.say.say("action.inconclusive_far")

@@ -176,11 +176,12 @@ def _lead(draft: Draft) -> Text:
     if not draft.gates:
         return say.say("gates.none")
     n = {state: sum(row.tone == tone for row in draft.gates) for state, tone in TONES.items()}
+    n["no_interval"] = sum(row.lacks_interval for row in draft.gates)
+    n["inconclusive"] -= n["no_interval"]
     if n["pass"] == len(draft.gates):
         return say.say("gates.all_pass", n=n["pass"])
-    parts = [
-        say.say(f"gates.lead_{state}", n=n[state]) for state in ("fail", "inconclusive", "error", "not_run") if n[state]
-    ]
+    order = ("fail", "inconclusive", "no_interval", "error", "not_run")
+    parts = [say.say(f"gates.lead_{state}", n=n[state]) for state in order if n[state]]
     text = parts[0]
     for part in parts[1:]:
         text = say.say("series.sentences", first=text, second=part)

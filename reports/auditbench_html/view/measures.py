@@ -151,11 +151,16 @@ def _title(draft: Draft, result: AnalysisResult, metrics: list[Metric], rows: tu
     analyzer = draft.analyzer_title(result.analyzer)
     gated = [row for row in rows if row.tone is not None]
     outside = [row for row in gated if row.tone == "fail"]
-    crossing = [row for row in gated if row.tone == "warn"]
+    crossing = [row for row in gated if row.tone == "warn" and row.estimate.low is not None]
+    unbounded = [row for row in gated if row.tone == "warn" and row.estimate.low is None]
     if outside:
         return say.say("measures.title_fail", titles=say.series(row.label for row in outside[:2]), n=len(outside))
     if crossing:
         return say.say("measures.title_open", titles=say.series(row.label for row in crossing[:2]), n=len(crossing))
+    if unbounded:
+        return say.say(
+            "measures.title_unbounded", titles=say.series(row.label for row in unbounded[:2]), n=len(unbounded)
+        )
     if gated:
         return say.say("measures.title_pass", n=len(gated), analyzer=analyzer)
     if len({metric.name for metric in metrics}) == 1:

@@ -61,7 +61,7 @@ class GateRow:
         code: Its number in the order of the configuration, `G09`.
         kind: Blocking or advisory, in words.
         evidence: Where the evidence is.
-        reason: Why there is no value.
+        reason: Why there is no value, or why the value decides nothing.
         waiver: Who waived it until when, and why.
     """
 
@@ -84,6 +84,11 @@ class GateRow:
     reason: Text = EMPTY
     waiver_chip: Chip | None = None
     waiver: Text = EMPTY
+
+    @property
+    def lacks_interval(self) -> bool:
+        """Whether it is open for want of an interval, not because one crosses the limit."""
+        return self.tone == "warn" and self.estimate.low is None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +129,12 @@ class Headline:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hero:
-    """The first screen."""
+    """The first screen.
+
+    Attributes:
+        notice: Which analyzers changed what is audited; empty when none did.
+        notice_link: Where that is told in full.
+    """
 
     eyebrow: Text
     name: Text
@@ -138,6 +148,8 @@ class Hero:
     wall: tuple[WallRow, ...]
     counts: tuple[StateCount, ...]
     headlines: tuple[Headline, ...]
+    notice: Text = EMPTY
+    notice_link: Link | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,15 +19,20 @@ TONES: dict[str, Tone] = {
     "not_applicable": "none",
 }
 MOST_PACKAGES = 40
-_MEMORY = ("core.out_of_memory", "core.memory_limit", "core.worker_out_of_memory")
+_MEMORY = (
+    "core.out_of_memory",
+    "core.out_of_memory_limit",
+    "core.out_of_memory_limit_silent",
+    "core.memory_limit",
+    "core.worker_out_of_memory",
+)
 _STAGES = ("start", "train", "load", "guard", "render")
 
 
 def incomplete_section(draft: Draft) -> Section | None:
     """What was planned and has no result; None when nothing is missing."""
     say, run = draft.say, draft.run
-    missing = [result for result in run.results if result.status != "ok"]
-    empty = [result for result in run.results if result.status == "ok" and not _says_anything(result)]
+    missing, empty = _missing(draft), _empty(draft)
     without = sum(row.tone in ("error", "none") for row in draft.gates)
     boxes = [_interrupted(draft)] if run.status == "interrupted" else []
     boxes += [_box(draft, result) for result in missing] + [_nothing_box(draft, result) for result in empty]
@@ -37,15 +42,21 @@ def incomplete_section(draft: Draft) -> Section | None:
     if not boxes:
         return None
     chip = Chip(tone="error", label=say.say("incomplete.chip", n=without)) if without else None
-    finished = len(run.results) - len(missing)
     return Section(
         id="incomplete",
         group="analyses",
-        title=say.say("section.incomplete"),
-        lead=say.say("incomplete.lead", n=finished, total=len(run.results)),
+        title=incomplete_title(draft),
+        lead=_lead(draft),
         chip=chip,
         states=tuple(boxes),
     )
+
+
+def incomplete_title(draft: Draft) -> Text:
+    """Title of the section of what is missing: another one where it holds warnings and everything has a result."""
+    without = any(row.tone in ("error", "none") for row in draft.gates)
+    only_warnings = _all_finished(draft) and not _empty(draft) and not without
+    return draft.say.say("section.warnings" if only_warnings else "section.incomplete")
 
 
 def provenance_section(draft: Draft) -> Section:
@@ -89,6 +100,28 @@ def duration(draft: Draft, seconds: float) -> Text:
     return say.say("duration.hours", hours=whole // 3600, minutes=whole % 3600 // 60)
 
 
+def _missing(draft: Draft) -> list[AnalysisResult]:
+    return [result for result in draft.run.results if result.status != "ok"]
+
+
+def _empty(draft: Draft) -> list[AnalysisResult]:
+    return [result for result in draft.run.results if result.status == "ok" and not _says_anything(result)]
+
+
+def _all_finished(draft: Draft) -> bool:
+    return bool(draft.run.results) and not _missing(draft) and draft.run.status != "interrupted"
+
+
+def _lead(draft: Draft) -> Text:
+    say, total = draft.say, len(draft.run.results)
+    if not _all_finished(draft):
+        return say.say("incomplete.lead", n=total - len(_missing(draft)), total=total)
+    parts = [say.say("incomplete.lead_finished")]
+    parts += [say.say("incomplete.lead_nothing")] if _empty(draft) else []
+    parts += [say.say("incomplete.lead_warnings")] if draft.run.warnings else []
+    return joined(*parts, mark=" ")
+
+
 def _box(draft: Draft, result: AnalysisResult) -> StateBox:
     say = draft.say
     name = draft.analyzer_title(result.analyzer)
@@ -104,8 +137,18 @@ def _box(draft: Draft, result: AnalysisResult) -> StateBox:
         text=say.tell(result.reason) if result.reason else EMPTY,
         gates=tuple(Link(target=row.id, label=say.say("gate.link", code=words(row.code))) for row in gates),
         remedy=_remedy(draft, result),
-        hint=say.say(f"incomplete.hint_{_kind(draft, result)}"),
+        hint=_hint(draft, result),
     )
+
+
+def _hint(draft: Draft, result: AnalysisResult) -> Text:
+    """What would help; a trace is named only where the record holds one, a remedy only where one is shown."""
+    say, kind = draft.say, _kind(draft, result)
+    if kind != "failed":
+        return say.say(f"incomplete.hint_{kind}")
+    trace = say.say("incomplete.hint_trace") if draft.run.volatile.details.get(result.analyzer) else EMPTY
+    remedy = say.say("incomplete.hint_failed") if _remedy(draft, result) else EMPTY
+    return joined(trace, remedy, mark=" ")
 
 
 def _kind(draft: Draft, result: AnalysisResult) -> str:

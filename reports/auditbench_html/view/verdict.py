@@ -9,6 +9,7 @@ from auditbench_html.view.figures import Tone
 from auditbench_html.view.gates import WORST_FIRST, counts, wall
 from auditbench_html.view.numbers import Estimate, estimate
 from auditbench_html.view.page import FindingRow, GateRow, Headline, Hero, Link, Step
+from auditbench_html.view.record import incomplete_title
 from auditbench_html.view.text import EMPTY, Text, joined, name_text, words
 
 SEALS: dict[str, Tone] = {
@@ -29,6 +30,7 @@ def hero(draft: Draft, findings: tuple[FindingRow, ...]) -> Hero:
     """The first screen of the report."""
     say, run = draft.say, draft.run
     n = len(draft.gates)
+    notice = _notice(draft)
     return Hero(
         eyebrow=_eyebrow(draft),
         name=model_name(draft),
@@ -42,6 +44,8 @@ def hero(draft: Draft, findings: tuple[FindingRow, ...]) -> Hero:
         wall=wall(draft),
         counts=counts(draft),
         headlines=_headlines(draft),
+        notice=notice,
+        notice_link=Link(target="incomplete", label=incomplete_title(draft)) if notice else None,
     )
 
 
@@ -68,6 +72,8 @@ def gate_sentence(draft: Draft, row: GateRow) -> Text:
     key = {"fail": "fail", "warn": "inconclusive", "error": "error", "none": "not_run", "pass": "pass"}[row.tone]
     if row.estimate.value is None:
         return draft.say.say(f"sentence.{key}_bare", title=row.title)
+    if row.reason:
+        return draft.say.say("sentence.undecided", title=row.title, value=row.estimate.text, reason=row.reason)
     if row.estimate.low is None:
         return draft.say.say(f"sentence.{key}_exact", title=row.title, value=row.estimate.text, limit=row.limit_words)
     return draft.say.say(
@@ -111,6 +117,14 @@ def _reason(draft: Draft) -> Text:
     return say.say("series.sentences", first=count, second=gate_sentence(draft, _furthest(rows)))
 
 
+def _notice(draft: Draft) -> Text:
+    """Which analyzers the host says changed the model or the data; empty when none did."""
+    changes = [warning for warning in draft.run.warnings if warning.key == "core.model_changed"]
+    names = dict.fromkeys(str(warning.values.get("analyzer", "")) for warning in changes)
+    titles = draft.say.series(draft.analyzer_title(name) for name in names)
+    return draft.say.say("notice.model_changed", analyzers=titles) if names else EMPTY
+
+
 def _furthest(rows: list[GateRow]) -> GateRow:
     return min(rows, key=lambda row: row.track.position if row.track.position is not None else 0.0)
 
@@ -123,7 +137,8 @@ def _steps(draft: Draft, findings: tuple[FindingRow, ...]) -> tuple[Step, ...]:
     todo = {
         "step.decide": [row for row in failing if row.topic == "fairness"],
         "step.correct": [row for row in failing if row.topic != "fairness"],
-        "step.settle": [row for row in blocking if row.tone == "warn"],
+        "step.settle": [row for row in blocking if row.tone == "warn" and not row.lacks_interval],
+        "step.bound": [row for row in blocking if row.lacks_interval],
         "step.finish": [row for row in blocking if row.tone in ("error", "none")],
     }
     steps = []
@@ -155,12 +170,19 @@ def _firmness(draft: Draft) -> Text:
     failing = [row for row in decided if row.tone == "fail"]
     if draft.run.verdict == "not_ready":
         firm = [row for row in failing if row not in near]
+        clear = [row for row in firm if _lies_clear(row)]
         if firm:
-            return say.say("firmness.fail_clear", n=len(firm))
+            return say.say("firmness.fail_clear" if clear else "firmness.fail_far", n=len(clear or firm))
         return say.say("firmness.fail_near", titles=say.series(row.title for row in failing[:3]), n=len(failing))
     if near:
         return say.say("firmness.near", titles=say.series(row.title for row in near[:3]), n=len(near))
     return say.say("firmness.clear", n=len(decided))
+
+
+def _lies_clear(row: GateRow) -> bool:
+    """Whether there is an interval, all of it on one side of the limit."""
+    low, high = row.track.low, row.track.high
+    return low is not None and high is not None and (high < 0 or low > 0)
 
 
 def _gap(row: GateRow) -> float:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from auditbench.models.opening.scanning import FoundImport, Part, Scan
 
 CLEAN, NOT_CLEAN = 0, 1
-_MOST_NAMES, _MOST_PARTS = 100, 200
+_MOST_NAMES, _MOST_PARTS, _MOST_NAMED = 100, 200, 5
 
 
 @click.command(epilog=example("auditbench scan model.pt", "auditbench scan model.pt --json | jq .parts"))
@@ -36,7 +36,7 @@ def scan(file: Path, as_json: bool) -> int:
     from auditbench.models.opening.files import read_file
     from auditbench.models.opening.scanning import scan_bytes
 
-    content = read_file(file)
+    content = read_file(file, fix="name the file itself: auditbench scan FILE")
     found = scan_bytes(content, str(file))
     other = second_opinion(file, content)
     if as_json:
@@ -56,7 +56,20 @@ def _say(found: Scan, other: SecondOpinion) -> None:
     if len(found.parts) > _MOST_PARTS:
         say(f"  and {len(found.parts) - _MOST_PARTS:,} more; --json lists all of them")
     say(f"picklescan {other.version}: {_told(other)}".replace(" :", ":"))
-    if found.clean:
+    _say_verdict(found)
+
+
+def _say_verdict(found: Scan) -> None:
+    from auditbench.cli.terminal import safe_text, say
+
+    if found.dangerous:
+        names = ", ".join(safe_text(name) for name in found.dangerous[:_MOST_NAMED])
+        more = len(found.dangerous) - _MOST_NAMED
+        say(
+            f"DANGEROUS: opening this file calls {names}{f' and {more:,} more' if more > 0 else ''}. Do not open it.",
+            "bad",
+        )
+    elif found.clean:
         say("Nothing outside the list of a state dict, and every part was looked into.", "good")
     else:
         say(

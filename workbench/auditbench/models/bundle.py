@@ -108,7 +108,7 @@ def load_bundle(
     tensors = parse_tensors(weights, path / WEIGHTS)
     fix = "train the model again: auditbench train CONFIG"
     if problems := tensor_problems(expected, tensors, where=str(path / WEIGHTS), cast=False, fix=fix):
-        raise ModelError(f"{path} has weights that do not fit its description", problems=tuple(problems[:20]))
+        raise ModelError(f"{path} has weights that do not fit its description", problems=tuple(problems))
     module = _restore(description, architecture, params, tensors)
     parameters = sum(tensor.numel() for tensor in module.parameters())
     width = encoded_width(description.features)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, cast
 
 from auditbench.errors import ModelError, Problem, UntrustedModelError
+from auditbench.models.content_check import kind_in_words
 from auditbench.models.formats import FORMATS, factory_parts
 from auditbench.models.opening import content_kind, read_file, sha256_of
 from auditbench.models.opening.content import look_into, refuse_other_kind
@@ -38,7 +39,15 @@ class Inspection:
     programs: tuple[ProgramFacts, ...] = ()
 
 
-_Look: TypeAlias = "Callable[[Path, ModelTable], ProgramFacts | None]"
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Program:
+    """A program, and the bytes that its digest is of."""
+
+    facts: ProgramFacts
+    content: bytes
+
+
+_Look: TypeAlias = "Callable[[Path, ModelTable], _Program | None]"
 _WHAT = {**PROGRAMS, "factory": SOURCE}
 
 
@@ -67,29 +76,31 @@ def inspect_model(table: ModelTable, base: Path) -> Inspection:
             continue
         if program is None:
             continue
-        if program.sha256 in table.trust:
-            programs.append(program)
+        if program.facts.sha256 in table.trust:
+            programs.append(program.facts)
         else:
-            unknown += untrusted(path, _WHAT[program.kind], program.sha256).problems
+            unknown += untrusted(path, _WHAT[program.facts.kind], program.content, table.trust).problems
     return Inspection(refused=tuple(refused), untrusted=tuple(unknown), programs=tuple(programs))
 
 
-def _look_at_model(path: Path, table: ModelTable) -> ProgramFacts | None:
+def _look_at_model(path: Path, table: ModelTable) -> _Program | None:
     content = FORMATS[table.format]
     if content == "bundle":
         if is_file_there(path):
-            refuse_other_kind(path, content_kind(read_file(path)), "bundle, which is a folder")
+            refuse_other_kind(path, content_kind(read_file(path)), kind_in_words(table))
         return None
     data = read_file(path)
     with refusing(path):
         looked, sha256 = look_into(data), sha256_of(data)
         if content == "weights" and FORMATS.get(looked.kind) != "weights":
-            raise no_weights(path, data, looked, sha256)
+            raise no_weights(path, data, looked)
     refuse_other_kind(path, looked.kind, table.format)
     if content == "weights":
         return None
-    return ProgramFacts(name=path.name, sha256=sha256, kind=cast(ProgramKind, looked.kind))
+    facts = ProgramFacts(name=path.name, sha256=sha256, kind=cast(ProgramKind, looked.kind))
+    return _Program(facts=facts, content=data)
 
 
-def _look_at_factory(path: Path, _table: ModelTable) -> ProgramFacts:
-    return ProgramFacts(name=path.name, sha256=sha256_of(read_file(path, most=MAX_SOURCE_BYTES)), kind="factory")
+def _look_at_factory(path: Path, _table: ModelTable) -> _Program:
+    source = read_file(path, most=MAX_SOURCE_BYTES)
+    return _Program(facts=ProgramFacts(name=path.name, sha256=sha256_of(source), kind="factory"), content=source)

@@ -36,7 +36,7 @@ def bytes_needed(error: BaseException) -> int | None:
     for cause in _causes(error):
         if isinstance(cause, ModelMemoryError):
             return cause.needed
-        if _says_so(cause) and (found := _AMOUNT.search(str(cause))):
+        if _says_so(cause) and (found := _AMOUNT.search(_text(cause))):
             return round(float(found[1]) * (1 << _POWERS.get(found[2][0].lower(), 0)))
     return None
 
@@ -49,7 +49,15 @@ def _says_so(error: BaseException) -> bool:
         return True
     if isinstance(error, OSError):
         return error.errno == errno.ENOMEM
-    return isinstance(error, RuntimeError) and any(text in str(error) for text in _TEXTS)
+    return isinstance(error, RuntimeError) and any(text in _text(error) for text in _TEXTS)
+
+
+def _text(error: BaseException) -> str:
+    """The text of an error; empty where it cannot be printed."""
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - the class may be a plugin's own
+        return ""
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

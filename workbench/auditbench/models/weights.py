@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
     from auditbench.models.subject import ModelUnderTest
 
-_SHOWN = 200
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Network:
@@ -133,20 +131,21 @@ def _from_factory(request: ModelRequest) -> _Network:
 def _refuse_misfit(
     network: _Network, tensors: Mapping[str, torch.Tensor], interface: Interface, request: ModelRequest
 ) -> None:
-    """Refuse weights that the network does not have, naming all of them.
+    """Refuse weights that the network does not have.
 
     Raises:
-        ModelError: With each tensor that does not fit, and the columns of the data where they may be the reason.
+        ModelError: With the number of tensors that do not fit, the first of them, and the columns of the data where they
+            may be the reason.
     """
-    fix = "name the network that these weights were made with in model.architecture and model.parameters"
+    fix = (
+        "name the network that these weights were made with: model.architecture and model.parameters, or for a network "
+        'of your own model.factory = "file.py:function"'
+    )
     if network.programs:
         fix = "let the factory make the network that these weights were made with"
     problems = tensor_problems(network.expected, tensors, where=str(request.path), cast=True, fix=fix)
     if not problems:
         return
-    if len(problems) > _SHOWN:
-        more = Problem(message=f"{len(problems) - _SHOWN:,} more tensors do not fit", where=str(request.path))
-        problems = [*problems[:_SHOWN], more]
     width = encoded_width(interface.features)
     shapes = [(one.shape, tensors[name].shape) for name, one in network.expected.items() if name in tensors]
     other = [there[-1] for here, there in shapes if len(here) == len(there) == 2 and here[-1] == width != there[-1]]

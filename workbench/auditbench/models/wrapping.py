@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 _TRIED_ROWS = (2, 1, 3)
 _SHOWN_FEATURES = 20
+# How an exported program refuses an input of another shape than it was exported for.
+_GUARD = re.compile(r"Guard failed: \w+\.size\(\)\[(?P<axis>[01])\] == (?P<size>\d+)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,14 +194,21 @@ def _refused_rows(network: nn.Module, rows: int, interface: Interface, error: Ba
     width = encoded_width(interface.features)
     expected = next((layer.in_features for layer in network.modules() if isinstance(layer, nn.Linear)), None)
     said = next((line.strip() for line in str(error).splitlines() if line.strip()), "") or type(error).__name__
-    if rows != _TRIED_ROWS[0]:
+    guard = _GUARD.search(said)
+    if rows != _TRIED_ROWS[0] or (guard and guard["axis"] == "0"):
+        first = _TRIED_ROWS[0]
+        took = f"it does not take {rows} rows" if rows == first else f"it took {first} rows, and not {rows}"
         return ModelError(
             "the module takes only so many rows at a time",
             where=type(network).__name__,
-            found=f"it took {_TRIED_ROWS[0]} rows, and not {rows}: {said[:160]}",
+            found=f"{took}: {said[:160]}",
             allowed="a module that takes any number of rows",
-            fix="export it with a dynamic first dimension, such as dynamic_shapes=({0: torch.export.Dim.DYNAMIC},)",
+            fix="export it again with a dynamic first dimension: torch.export.export(model, (rows,), "
+            "dynamic_shapes=({0: torch.export.Dim.DYNAMIC},)), with an example of two rows or more",
         )
+    by = "its first linear layer"
+    if expected is None and guard:
+        expected, by = int(guard["size"]), "the rows that it was exported with"
     if expected is None or expected == width:
         return ModelError(
             "the module does not take these rows",
@@ -211,7 +221,7 @@ def _refused_rows(network: nn.Module, rows: int, interface: Interface, error: Ba
         "the module takes rows of another width than the data have",
         where=type(network).__name__,
         found=columns_in_words(interface.features),
-        allowed=f"{expected} columns, by its first linear layer",
+        allowed=f"{expected} columns, by {by}",
         fix="pass the columns that the module was trained on",
     )
 

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import gc
 import importlib
 import json
 import re
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from auditbench.contracts import Analyzer, Needs
 from auditbench.errors import AnalyzerNotPossible, ResultError
 from auditbench.findings import Message
+from auditbench.machine_memory import GIB
 from auditbench.models.out_of_memory import bytes_needed, is_out_of_memory
 from auditbench.record import plain, validate
 from auditbench.registry import missing_packages
@@ -23,7 +26,8 @@ from auditbench.results import AnalysisResult, Status
 from auditbench.worker.array_store import checked, describe_array, read_only_array, with_stored
 from auditbench.worker.determinism import named_operations
 from auditbench.worker.guard import guarded
-from auditbench.worker.raised import text_of, trace_of
+from auditbench.worker.memory_limit import limited_memory
+from auditbench.worker.raised import NO_TEXT, free_frames, text_of, trace_of
 from auditbench.worker.subject_state import OUTPUTS
 
 if TYPE_CHECKING:
@@ -31,6 +35,8 @@ if TYPE_CHECKING:
     from auditbench.context import AuditContext
     from auditbench.registry import Provided, Registry
 
+_Bounds: TypeAlias = Callable[[], AbstractContextManager[int | None]]
+"""Opens a block that runs within a limit on memory, and gives that limit."""
 _TEXT = 300
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{6,}")
 _FOLDERS = re.compile(r"(?<![\w.])/(?:[^\s/'\"]+/)+")
@@ -91,6 +97,7 @@ def run_analyzer(
     store: Callable[[str, Any], Array] | None = None,
     subject_changes: Callable[[], tuple[str, ...]] | None = None,
     own_process: bool = True,
+    memory: int | None = None,
 ) -> Outcome:
     """Run one analyzer. Whatever it raises becomes a result that says so; in a process of somebody else
     KeyboardInterrupt passes, which may be the user's.
@@ -102,6 +109,8 @@ def run_analyzer(
         store: Replaces the arrays of the result; without it they stay in memory, read-only.
         subject_changes: Says what of model and data is other than before; asked once the process is as before.
         own_process: Whether the process works for the audit alone; otherwise its threads and files may be others'.
+        memory: Bytes that the process may have while the analyzer runs and its result is taken; what looks behind the
+            analyzer is not limited by them.
     """
     analyzer = provided.record
     base = AnalysisResult(
@@ -114,12 +123,15 @@ def run_analyzer(
     if (reason := unmet_need(analyzer.needs, context)) is not None:
         return Outcome(result=_without_result(base, "not_applicable", reason))
     _import_packages(analyzer.needs)
+    bounds = functools.partial(limited_memory, memory, context.model.device)
     with (
         named_operations() as operations,
         guarded((context.model.module, context.model.encoder), own_process=own_process) as traces,
     ):
-        call = _called(analyzer, context, registry, interruptible=not own_process)
-    result, details = _settled(call, base, store, interruptible=not own_process)
+        call = _called(analyzer, context, registry, bounds, interruptible=not own_process)
+        if own_process and call.error is not None and is_out_of_memory(call.error):
+            free_frames(call.error)  # the guard needs memory to look
+    result, details = _settled(call, base, store, bounds, interruptible=not own_process)
     del call
     if details:  # what the failed call held is freed before the model is looked at, which takes memory
         gc.collect()
@@ -202,10 +214,11 @@ def presentable(text: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Call:
-    """What an analyzer returned, or raised."""
+    """What an analyzer returned, or raised, and the bytes of memory that it could have."""
 
     returned: Any = None
     error: BaseException | None = None
+    limit: int | None = None
 
 
 def _import_packages(needs: Needs) -> None:
@@ -217,32 +230,43 @@ def _import_packages(needs: Needs) -> None:
             importlib.import_module(package)
 
 
-def _called(analyzer: Analyzer, context: AuditContext, registry: Registry, *, interruptible: bool) -> _Call:
+def _called(
+    analyzer: Analyzer, context: AuditContext, registry: Registry, bounds: _Bounds, *, interruptible: bool
+) -> _Call:
+    limit = None
     try:
-        seed_everything(context)
-        return _Call(returned=registry.hook.auditbench_run_analyzer(analyzer=analyzer, context=context))
+        with bounds() as limit:
+            seed_everything(context)
+            returned = registry.hook.auditbench_run_analyzer(analyzer=analyzer, context=context)
     except BaseException as error:
         if interruptible and isinstance(error, KeyboardInterrupt):
             raise
-        return _Call(error=error)
+        return _Call(error=error, limit=limit)
+    return _Call(returned=returned, limit=limit)
 
 
 def _settled(
-    call: _Call, base: AnalysisResult, store: Callable[[str, Any], Array] | None, *, interruptible: bool
+    call: _Call,
+    base: AnalysisResult,
+    store: Callable[[str, Any], Array] | None,
+    bounds: _Bounds,
+    *,
+    interruptible: bool,
 ) -> tuple[AnalysisResult, str]:
     """The result of a call, complete and checked or saying why it is not, and the trace of what was raised."""
     if call.error is not None:
-        return _failed(call.error, base)
+        return _failed(call.error, base, call.limit)
     try:
-        return _completed(call.returned, base, store), ""
+        with bounds():
+            return _completed(call.returned, base, store), ""
     except BaseException as error:
         if interruptible and isinstance(error, KeyboardInterrupt):
             raise
-        return _failed(error, base)
+        return _failed(error, base, call.limit)
 
 
-def _failed(error: BaseException, base: AnalysisResult) -> tuple[AnalysisResult, str]:
-    """The result that says what was raised, and its trace."""
+def _failed(error: BaseException, base: AnalysisResult, limit: int | None) -> tuple[AnalysisResult, str]:
+    """The result that says what was raised, within what limit on memory, and its trace."""
     if isinstance(error, AnalyzerNotPossible):
         return _without_result(base, "not_applicable", _said("core.not_possible", error)), ""
     if isinstance(error, ResultError):
@@ -250,7 +274,7 @@ def _failed(error: BaseException, base: AnalysisResult) -> tuple[AnalysisResult,
         text = "; ".join(part for part in (problem.where, problem.message, problem.found) if part)
         reason = Message(key="core.invalid_result", values={"error": presentable(text)})
     else:
-        reason = _memory_ran_out(error) if is_out_of_memory(error) else _said("core.analyzer_raised", error)
+        reason = _memory_ran_out(error, limit) if is_out_of_memory(error) else _said("core.analyzer_raised", error)
     return _without_result(base, "failed", reason), trace_of(error)
 
 
@@ -300,9 +324,14 @@ def _said(key: str, error: BaseException) -> Message:
     return Message(key=key, values={"type": presentable(type(error).__name__), "error": presentable(text_of(error))})
 
 
-def _memory_ran_out(error: BaseException) -> Message:
+def _memory_ran_out(error: BaseException, limit: int | None) -> Message:
     said = _said("core.out_of_memory", error)
-    return Message(key=said.key, values={**said.values, "needed": bytes_needed(error)})
+    values = {**said.values, "needed": bytes_needed(error)}
+    if limit is None:
+        return Message(key=said.key, values=values)
+    silent = said.values["error"] == NO_TEXT
+    key = "core.out_of_memory_limit_silent" if silent else "core.out_of_memory_limit"
+    return Message(key=key, values={**values, "gib": limit / GIB})
 
 
 def _not_for(what: str, found: str, allowed: tuple[str, ...]) -> Message:

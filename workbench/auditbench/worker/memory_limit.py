@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 
 @contextmanager
-def limited_memory(limit: int | None, device: str) -> Iterator[None]:
+def limited_memory(limit: int | None, device: str) -> Iterator[int | None]:
     """Let this process have so many bytes of private memory as long as the block runs; then as many as before.
+
+    Gives the limit that holds in the block, which may have been set outside; None where there is none.
 
     Counted is what can be written to, also where nothing was written yet; reserved and shared memory are not. Only Linux
     keeps such a limit. Beside a GPU there is none: its driver maps far more than it uses.
@@ -19,15 +20,28 @@ def limited_memory(limit: int | None, device: str) -> Iterator[None]:
         limit: None, and a device that is no CPU, leave everything as it is.
     """
     if limit is None or not device.startswith("cpu") or sys.platform != "linux":
-        yield
+        yield _limit_in_force()
         return
     import resource
 
-    soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    before = resource.getrlimit(resource.RLIMIT_DATA)  # one tuple: behind the block there may be no memory for another
+    hard = before[1]
     allowed = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
     resource.setrlimit(resource.RLIMIT_DATA, (allowed, hard))
     try:
-        yield
+        yield allowed
     finally:
-        with contextlib.suppress(OSError, ValueError):  # a plugin may have lowered what cannot be raised again
-            resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
+        try:  # noqa: SIM105 - as said
+            resource.setrlimit(resource.RLIMIT_DATA, before)
+        except (OSError, ValueError):  # a plugin may have lowered what cannot be raised again
+            pass
+
+
+def _limit_in_force() -> int | None:
+    """The limit on private memory that this process runs under already."""
+    if sys.platform != "linux":
+        return None
+    import resource
+
+    soft, _ = resource.getrlimit(resource.RLIMIT_DATA)
+    return None if soft == resource.RLIM_INFINITY else soft

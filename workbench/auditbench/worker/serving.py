@@ -85,9 +85,12 @@ class Worker:
         """Carry out one command; what it raises is the answer."""
         number = message["number"]
         content = {key: value for key, value in message.items() if key not in ("kind", "command", "number", "memory")}
+        command, memory = message["command"], message.get("memory")
+        if command == "analyze":  # limits the analyzer alone, not what looks behind it
+            content["memory"], memory = memory, None
         try:
-            with limited_memory(message.get("memory"), self._device_for(content)):
-                return {"kind": "answer", "number": number, **self._commands[message["command"]](**content)}
+            with limited_memory(memory, self._device_for(content)):
+                return {"kind": "answer", "number": number, **self._commands[command](**content)}
         except BaseException as error:  # noqa: BLE001 - the supervisor must hear of everything, SystemExit too
             sys.stderr.write(trace_of(error))
             told = error if isinstance(error, AuditbenchError) else _unforeseen(error)
@@ -154,6 +157,7 @@ class Worker:
         required: bool,
         results: dict[str, Any],
         chunks: list[dict[str, Any]],
+        memory: int | None,
     ) -> dict[str, Any]:
         from auditbench.engines.local import LocalEngine
         from auditbench.worker.analysis import run_analyzer
@@ -177,6 +181,7 @@ class Worker:
             parameters=parameters,
             store=lambda name, array: write_array(home, name, array),
             subject_changes=subject.changes,
+            memory=memory,
         )
         if outcome.subject_changes:
             self._subject = None

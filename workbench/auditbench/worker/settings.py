@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 _UNREADABLE = object()
+_MEMORY_SHORT = object()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,23 +38,26 @@ def read(settings: Sequence[Setting]) -> list[Any]:
 
 
 def put_back(settings: Sequence[Setting], values: Sequence[Any]) -> tuple[list[str], list[str]]:
-    """Put back what differs from these values, in order.
+    """Put back what differs from these values, in order, and what memory is too short to read.
 
     Returns:
-        Names of the settings that differed, and of those that still do.
+        Names of the settings that differed, and of those that still do. One that memory is too short to read is not
+        among them: nothing is known against it.
     """
-    changed = []
+    changed, doubtful = [], []
     for setting, value in zip(settings, values, strict=True):
-        if not _same(_value(setting), value):
-            changed.append((setting, value))
+        kept = _kept(setting, value)
+        if not kept:
+            doubtful.append((setting, value))
             _put(setting, value)
-    names = list(dict.fromkeys(setting.name for setting, _ in changed))
-    stuck = [setting.name for setting, value in changed if not _same(_value(setting), value)]
-    return names, list(dict.fromkeys(stuck))
+        if kept is False:
+            changed.append(setting.name)
+    stuck = [setting.name for setting, value in doubtful if _kept(setting, value) is False]
+    return list(dict.fromkeys([*changed, *stuck])), list(dict.fromkeys(stuck))
 
 
 def _put(setting: Setting, value: Any) -> None:
-    if value is _UNREADABLE:
+    if value is _UNREADABLE or value is _MEMORY_SHORT:
         return
     try:
         setting.put(value)
@@ -64,12 +68,20 @@ def _put(setting: Setting, value: Any) -> None:
 def _value(setting: Setting) -> Any:
     try:
         return setting.get()
+    except MemoryError:
+        return _MEMORY_SHORT
     except Exception:  # noqa: BLE001 - what a plugin left there may raise anything
         return _UNREADABLE
 
 
-def _same(one: Any, other: Any) -> bool:
+def _kept(setting: Setting, value: Any) -> bool | None:
+    """Whether a setting still has this value; None where memory is too short to tell."""
+    now = _value(setting)
+    if now is _MEMORY_SHORT or value is _MEMORY_SHORT:
+        return None
     try:
-        return one is other or bool(one == other)
+        return now is value or bool(now == value)
+    except MemoryError:
+        return None
     except Exception:  # noqa: BLE001 - values of plugins may refuse to be compared
         return False

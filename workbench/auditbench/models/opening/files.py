@@ -51,21 +51,22 @@ def refusing(path: Path) -> Iterator[None]:
         raise _too_large_for_memory(path, str(error) or "no memory left for what is in it") from error
 
 
-def read_file(path: Path, *, most: int | None = None) -> bytes:
+def read_file(path: Path, *, most: int | None = None, fix: str = "") -> bytes:
     """The bytes of a regular file; links, pipes and devices are refused before anything is read.
 
     Args:
         most: Largest size in bytes; without it, `MAX_FILE_BYTES`.
+        fix: What to do where no such file is there, or no regular one; without it, what `[model]` needs.
 
     Raises:
         ModelError: There is no such file, it is not a regular file, it is too large for the limit or for memory, it
             begins with zeros as no model does, or it changed while it was read.
     """
     most = MAX_FILE_BYTES if most is None else most
-    with os.fdopen(_open(path), "rb") as handle:
+    with os.fdopen(_open(path, fix), "rb") as handle:
         state = os.fstat(handle.fileno())
         if not stat.S_ISREG(state.st_mode):
-            raise _irregular(path, _KINDS.get(stat.S_IFMT(state.st_mode), "no file"))
+            raise _irregular(path, _KINDS.get(stat.S_IFMT(state.st_mode), "no file"), fix)
         if state.st_size > most:
             raise ModelError(
                 f"{path.name} is too large",
@@ -76,7 +77,7 @@ def read_file(path: Path, *, most: int | None = None) -> bytes:
             )
         if state.st_size > (memory := machine_memory_bytes()):
             raise _too_large_for_memory(path, f"it needs {state.st_size:,} bytes, and this machine has {memory:,}")
-        content = _read(handle, state.st_size, path)
+        content = _read(handle, state.st_size, path, fix)
     if len(content) != state.st_size:
         raise ModelError(
             f"{path.name} changed while it was read",
@@ -131,19 +132,19 @@ _KINDS = {
 }
 
 
-def _open(path: Path) -> int:
+def _open(path: Path, fix: str) -> int:
     """A descriptor of what is no link; a device is never opened, since that alone can act."""
     flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW
     try:
         kind = stat.S_IFMT(path.lstat().st_mode)
         if kind != stat.S_IFREG:
-            raise _irregular(path, _KINDS.get(kind, "no file"))
+            raise _irregular(path, _KINDS.get(kind, "no file"), fix)
         return os.open(path, flags)
     except (OSError, ValueError) as error:
-        raise _unreadable(path, error) from error
+        raise _unreadable(path, error, fix) from error
 
 
-def _read(handle: BinaryIO, size: int, path: Path) -> bytes:
+def _read(handle: BinaryIO, size: int, path: Path, fix: str) -> bytes:
     """The bytes of a file, and one more where it has grown; a file of holes is told by its beginning."""
     try:
         head = os.pread(handle.fileno(), _BEGINNING, 0)
@@ -157,7 +158,7 @@ def _read(handle: BinaryIO, size: int, path: Path) -> bytes:
             )
         return handle.read(size + 1) or b""  # nothing at all where reading would have to wait
     except OSError as error:
-        raise _unreadable(path, error) from error
+        raise _unreadable(path, error, fix) from error
     except MemoryError as error:
         raise _too_large_for_memory(path, f"it needs {size:,} bytes") from error
 
@@ -172,21 +173,21 @@ def _too_large_for_memory(path: Path, found: str) -> ModelError:
     )
 
 
-def _unreadable(path: Path, error: OSError | ValueError) -> ModelError:
+def _unreadable(path: Path, error: OSError | ValueError, fix: str) -> ModelError:
     return ModelError(
         f"there is no {path.name} that can be read",
         where=str(path),
         found=getattr(error, "strerror", None) or str(error),
         allowed="a regular file",
-        fix="check model.path, or train the model: auditbench train CONFIG",
+        fix=fix or "check model.path, or train the model: auditbench train CONFIG",
     )
 
 
-def _irregular(path: Path, found: str) -> ModelError:
+def _irregular(path: Path, found: str, fix: str) -> ModelError:
     return ModelError(
         f"{path.name or path} is not a regular file",
         where=str(path),
         found=found,
         allowed="a regular file",
-        fix="name the file itself in model.path",
+        fix=fix or "name the file itself in model.path",
     )

@@ -19,6 +19,8 @@ from auditbench.models.opening.archives import below_root, read_archive
 from auditbench.models.opening.content import content_kind, legacy_walks, refuse_other_kind
 from auditbench.models.opening.files import Damage, read_file, refusing, sha256_of
 from auditbench.models.opening.limits import MAX_SOURCE_BYTES
+from auditbench.models.opening.missing_classes import missing_class
+from auditbench.models.opening.scanning import dangerous_calls
 
 if TYPE_CHECKING:
     from torch import nn
@@ -31,6 +33,7 @@ PROGRAMS = {
     "pickle": "a pickle that is more than a state dict",
 }
 SOURCE = "Python source"
+_SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,12 +60,14 @@ def open_program(path: Path, kind: ProgramKind, *, trust: Collection[str], devic
         found, sha256 = content_kind(content), sha256_of(content)
     refuse_other_kind(path, found, kind)
     if not _is_trusted(sha256, trust):
-        raise untrusted(path, PROGRAMS[kind], sha256)
+        raise untrusted(path, PROGRAMS[kind], content, trust)
     with refusing(path):
         _check_container(content, kind)
         try:
             module = _OPENERS[kind](content, device)
         except (Exception, SystemExit) as error:
+            if kind == "pickle" and (missing := missing_class(content, error)):
+                raise missing from error
             raise Damage(
                 "cannot be opened",
                 found=f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0][:200]}",
@@ -86,7 +91,7 @@ def load_factory(path: Path, function: str, *, trust: Collection[str]) -> tuple[
     content = read_file(path, most=MAX_SOURCE_BYTES)
     sha256 = sha256_of(content)
     if not _is_trusted(sha256, trust):
-        raise untrusted(path, SOURCE, sha256)
+        raise untrusted(path, SOURCE, content, trust)
     module = ModuleType(f"auditbench_factory_{sha256[:16]}")
     module.__file__ = str(path)
     sys.modules[module.__name__] = module  # classes look up the module that made them
@@ -112,8 +117,18 @@ def load_factory(path: Path, function: str, *, trust: Collection[str]) -> tuple[
     return made, sha256
 
 
-def untrusted(path: Path, what: str, sha256: str) -> UntrustedModelError:
-    """The refusal of a program whose digest is not trusted, with the way on."""
+def untrusted(path: Path, what: str, content: bytes, trust: Collection[str]) -> UntrustedModelError:
+    """The refusal of a program whose digest is not trusted, with the way on.
+
+    Args:
+        trust: The digests that are, which may be those of other files.
+    """
+    sha256 = sha256_of(content)
+    others = ", ".join(list(trust)[:_SHOWN]) + (f" and {len(trust) - _SHOWN} more" if len(trust) > _SHOWN else "")
+    found = f"{what}, sha256 {sha256}" + (f"; what is trusted is not this file: {others}" if trust else "")
+    calls = () if what == SOURCE else dangerous_calls(content)
+    if calls:
+        return _dangerous(path, found, calls)
     look = f"convert it to safetensors; or look at it with `auditbench scan {path.name}`"
     allowed = "safetensors or a state dict, or a program whose sha256 is trusted"
     if what == SOURCE:
@@ -122,15 +137,18 @@ def untrusted(path: Path, what: str, sha256: str) -> UntrustedModelError:
     return UntrustedModelError(
         f"{path.name} is a program: opening it runs what is in it",
         where=str(path),
-        found=f"{what}, sha256 {sha256}",
+        found=found,
         allowed=allowed,
         fix=f"{look}, and if you trust whoever made it, name these very bytes: "
         f'auditbench audit CONFIG --trust-model {sha256}, or [model] trust = ["{sha256}"]',
     )
 
 
-def unwanted_program(path: Path, kind: str, what: str, sha256: str) -> ModelError:
+def unwanted_program(path: Path, kind: str, what: str, content: bytes) -> ModelError:
     """The refusal of a program where weights are expected, whether trusted or not."""
+    sha256 = sha256_of(content)
+    if calls := dangerous_calls(content):
+        return _dangerous(path, f"{what}, sha256 {sha256}", calls)
     way_on = f'; to run it nevertheless: model.format = "{kind}" and --trust-model {sha256}'
     nevertheless = way_on if kind in PROGRAMS else ""
     return UntrustedModelError(
@@ -140,6 +158,18 @@ def unwanted_program(path: Path, kind: str, what: str, sha256: str) -> ModelErro
         allowed="safetensors, or a state dict as torch.save writes it",
         fix=f"save model.state_dict() alone, best as safetensors; look at this one with `auditbench scan {path.name}`"
         + nevertheless,
+    )
+
+
+def _dangerous(path: Path, found: str, calls: tuple[str, ...]) -> UntrustedModelError:
+    """The refusal of a file whose pickles call what is known to do harm; there is no way on with this file."""
+    names = ", ".join(calls[:_SHOWN]) + (f" and {len(calls) - _SHOWN} more" if len(calls) > _SHOWN else "")
+    return UntrustedModelError(
+        f"{path.name} is a program that makes dangerous calls: {names}",
+        where=str(path),
+        found=found,
+        allowed="a model whose file calls nothing that is known to do harm",
+        fix="do not open it, here or elsewhere; ask whoever made the model for its weights as safetensors",
     )
 
 

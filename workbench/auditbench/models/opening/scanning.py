@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from auditbench.errors import ModelError
 from auditbench.models.opening import allowed
 from auditbench.models.opening.archives import read_archive
 from auditbench.models.opening.content import LEGACY_PICKLES, Content, compression, is_tar, look_into
@@ -94,6 +95,16 @@ class Scan:
         return tuple(found for part in self.parts for found in part.imports if found.verdict != "allowed")
 
     @property
+    def dangerous(self) -> tuple[str, ...]:
+        """Names that are known to do harm and that unpickling would call; where what it calls is computed, all of them."""
+        found: dict[str, None] = {}
+        for part in self.parts:
+            computed = any(item.called and item.name == UNKNOWN for item in part.imports)
+            harmful = [item for item in part.imports if item.verdict == "dangerous"]
+            found |= dict.fromkeys(item.name for item in harmful if item.called or computed)
+        return tuple(found)
+
+    @property
     def not_seen(self) -> tuple[Part, ...]:
         """The parts that were not looked into, or not to their end."""
         return tuple(part for part in self.parts if part.not_seen)
@@ -119,6 +130,14 @@ def scan_bytes(content: bytes, path: str = "") -> Scan:
         looked = look_into(content)
         parts = tuple(_Scanner().parts(content, "", looked, 0))
     return Scan(path=path, kind=looked.kind, size=len(content), sha256=sha256_of(content), parts=parts)
+
+
+def dangerous_calls(content: bytes) -> tuple[str, ...]:
+    """What is known to do harm and would be called; see `Scan.dangerous`. Nothing where the bytes cannot be scanned."""
+    try:
+        return scan_bytes(content).dangerous
+    except ModelError:
+        return ()
 
 
 class _Scanner:

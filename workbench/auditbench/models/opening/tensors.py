@@ -69,7 +69,7 @@ def read_weights(path: Path, *, most: int | None = None) -> OpenedWeights:
                 taken=layout.taken,
                 left=layout.left,
             )
-        raise no_weights(path, content, found, sha256)
+        raise no_weights(path, content, found)
 
 
 def parse_tensors(content: bytes, path: Path) -> dict[str, torch.Tensor]:
@@ -92,11 +92,11 @@ def parse_tensors(content: bytes, path: Path) -> dict[str, torch.Tensor]:
             ) from error
 
 
-def no_weights(path: Path, content: bytes, looked: Content, sha256: str) -> ModelError:
+def no_weights(path: Path, content: bytes, looked: Content) -> ModelError:
     """Why a file is no weights, as exactly as its content tells."""
     kind = looked.kind
     if kind in ("torchscript", "exported"):
-        return unwanted_program(path, kind, PROGRAMS[kind], sha256)
+        return unwanted_program(path, kind, PROGRAMS[kind], content)
     if kind in ("pickle", "zip") or (kind == "polyglot" and is_surely_pickle(content)):
         try:
             with refusing(path):
@@ -104,7 +104,7 @@ def no_weights(path: Path, content: bytes, looked: Content, sha256: str) -> Mode
         except ModelError as error:
             if isinstance(error.__cause__, MoreThanTensors):
                 what = "two files in one; as a pickle " if kind == "polyglot" else "a pickle; "
-                return unwanted_program(path, kind, what + error.__cause__.found, sha256)
+                return unwanted_program(path, kind, what + error.__cause__.found, content)
             return error
     return ModelError(
         f"{path.name} is no file of weights",
