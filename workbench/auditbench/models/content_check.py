@@ -45,4 +45,6 @@ def kind_in_words(table: ModelTable) -> str:
     """What the content should be, by `model.format`."""
     if table.format != "bundle":
         return table.format
-    return "bundle, which is a folder" + ("" if "format" in table.model_fields_set else " (the default of model.format)")
+    return "bundle, which is a folder" + (
+        "" if "format" in table.model_fields_set else " (the default of model.format)"
+    )

@@ -58,7 +58,7 @@ _DANGEROUS_MODULES = frozenset(
         *("os", "posix", "nt", "subprocess", "_posixsubprocess", "multiprocessing", "pty", "commands", "signal", "sys"),
         *("builtins", "__builtin__", "code", "codeop", "runpy", "timeit", "trace", "profile", "cProfile", "bdb", "pdb"),
         *("doctest", "test", "lib2to3", "idlelib", "turtledemo", "_pyrepl", "_aix_support", "_osx_support", "platform"),
-        *("functools", "operator", "types", "inspect", "gc", "importlib", "pkgutil", "zipimport", "site", "pydoc"),
+        *("operator", "types", "inspect", "gc", "importlib", "pkgutil", "zipimport", "site", "pydoc"),
         *("ctypes", "marshal", "pickle", "dill", "cloudpickle", "shelve", "sqlite3", "linecache", "shutil", "tempfile"),
         *("socket", "ssl", "asyncio", "aiohttp", "requests", "urllib", "urllib2", "httplib", "smtplib", "imaplib"),
         *("threading", "webbrowser", "uuid", "pip", "ensurepip", "venv"),
