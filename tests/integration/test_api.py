@@ -21,10 +21,12 @@ from auditbench.errors import ConfigError, DataError, ExitCode, ModelError
 from auditbench.worker.state_guard import model_state
 from tests.plugin_site import PluginSite, installed_site
 
-PROBE = """
-import numpy as np
+LEFT_CHANGED = """
 context.model.module.register_forward_hook(lambda *_: None)
 context.model.module.train()
+"""
+MEASURED = """
+import numpy as np
 random_draw = np.random.random()
 return AnalysisResult(metrics=(
     Metric(name="draw", value=random_draw, n=1, no_interval="exact"),
@@ -37,7 +39,8 @@ return AnalysisResult(metrics=(
 @pytest.fixture(scope="module", autouse=True)
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PluginSite]:
     with installed_site(tmp_path_factory.mktemp("api") / "site") as site:
-        site.add_analyzer("probe", PROBE)
+        site.add_analyzer("probe", LEFT_CHANGED + MEASURED)
+        site.add_analyzer("tidy", MEASURED)
         site.add_analyzer("raises", "raise ValueError('on purpose')")
         site.add(
             "block",
@@ -101,13 +104,15 @@ def test_equal_calls_give_equal_results(table: Any) -> None:
 
 def test_gates_decide_and_a_raising_analyzer_is_a_result(table: Any) -> None:
     gates = [
-        {"metric": "probe.right", "min": 0.9},
-        {"metric": "probe.right", "max": 0.1, "id": "low", "on_fail": "warn"},
+        {"metric": "tidy.right", "min": 0.9},
+        {"metric": "tidy.right", "max": 0.1, "id": "low", "on_fail": "warn"},
+        {"metric": "probe.right", "min": 0.9, "id": "changed", "on_fail": "warn"},
     ]
-    run = audit(module(), table, analyzers={"probe": {}, "raises": {"required": False}}, gates=gates)
-    assert [decision.state for decision in run.gates] == ["pass", "fail"]
+    analyzers = {"tidy": {}, "raises": {"required": False}, "probe": {}}
+    run = audit(module(), table, analyzers=analyzers, gates=gates)
+    assert [decision.state for decision in run.gates] == ["pass", "fail", "error"]
     assert (run.verdict, run.exit_code) == ("ready_for_review", ExitCode.PASSED)
-    assert [result.status for result in run.results] == ["ok", "failed"]
+    assert [result.status for result in run.results] == ["ok", "failed", "ok"]
     assert "on purpose" in run.volatile.details["raises"]
 
 
