@@ -66,6 +66,8 @@ def test_what_is_not_as_it_was_written_is_refused(finished: Path, spoil: Callabl
 def test_a_report_that_nobody_looks_at_may_differ(finished: Path) -> None:
     changed("report.html")(finished)
     refuse_altered(finished, status="complete")
+    with pytest.raises(RecordError, match=r"not those that the audit wrote"):
+        refuse_altered(finished, status="complete", reports=report_files(finished))
 
 
 def test_a_record_of_an_interrupted_run_needs_no_manifest(tmp_path: Path) -> None:
