@@ -1,22 +1,46 @@
-"""What every test shares: threads, the options and markers of this suite, and the browser."""
+"""What every test shares: processes and threads, the options and markers of this suite, and the browser."""
 
 from __future__ import annotations
 
 import os
 import shutil
 
+import hypothesis
 import pytest
 
-# Set before any test imports a numerical library. Two threads keep small models quick and their sums repeatable.
+# Set before any test imports a numerical library. The processes of the suite fill the processors, and with one thread
+# a sum has the same bits in a suite of two processes and in one.
 for _variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
-    os.environ.setdefault(_variable, "2")
+    os.environ.setdefault(_variable, "1")
 os.environ.setdefault("MPLBACKEND", "Agg")
 
+# An example may take its time, since nothing is known of what else this machine does.
+hypothesis.settings.register_profile("unhurried", hypothesis.settings(), deadline=None)
+hypothesis.settings.load_profile("unhurried")
+
+PROCESSES = 2
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--nightly", action="store_true", help="also run the tests that are too slow for every change")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """Run the whole suite in processes, and whatever the command line names in this one, unless it says otherwise.
+
+    A file stays in one process, which trains its models once. Files go out in the order of collection: the audits of
+    `integration` come before the short files of `unit`, so that the processes end together.
+    """
+    if not config.pluginmanager.hasplugin("xdist") or hasattr(config, "workerinput"):
+        return
+    options = config.option
+    whole = config.args_source is not pytest.Config.ArgsSource.ARGS
+    if whole and options.numprocesses is None and options.dist == "no" and not options.usepdb:
+        options.numprocesses = PROCESSES
+    if options.numprocesses and options.dist == "no":
+        options.dist, options.loadscopereorder = "loadfile", False
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -1,15 +1,23 @@
-"""Bad input through the real command line: the documented exit code, a message that helps, no traceback."""
+"""Bad input through the command line: the documented exit code, a message that helps, no traceback.
+
+Nothing dies here, so most of these commands run in this process; those of `auditbench` run in processes of their own.
+"""
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 import subprocess
 import sys
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from auditbench.cli.boundary import guarded
+from tests.in_process_worker import workers_in_this_process
 
 CONFIG = """
 [audit]
@@ -51,9 +59,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "audit.toml").write_text(CONFIG)
     (folder / "train.csv").write_text(rows(200))
     (folder / "test.csv").write_text(rows(80, offset=1000))
-    done = auditbench("train", folder / "audit.toml")
-    assert done.returncode == 0, done.stderr
-    assert str(folder / "model") in done.stdout
+    with workers_in_this_process(), redirect_stdout(io.StringIO()) as told:
+        assert guarded(["train", str(folder / "audit.toml")]) == 0
+    assert str(folder / "model") in told.getvalue()
     return folder
 
 
@@ -132,21 +140,38 @@ REFUSALS = {
 }
 
 
-@pytest.mark.parametrize("case", REFUSALS)
-def test_refusals(folder: Path, case: str) -> None:
-    refusal = REFUSALS[case]
+def spoilt(folder: Path, refusal: Refusal) -> list[str]:
+    """Write the change and the files; gives the command's arguments."""
     config = folder / "audit.toml"
     text = config.read_text()
     assert refusal.change[0] in text
     config.write_text(text.replace(*refusal.change, 1) if refusal.change[0] else text)
     for name, content in refusal.files:
         (folder / name).write_text(content)
-    done = auditbench("audit", config, "--out", folder / "run", *refusal.options)
-    assert done.returncode == refusal.code, done.stderr
-    assert [word for word in refusal.words if word not in done.stderr] == [], done.stderr
-    assert done.stderr.splitlines()
-    assert "Traceback" not in done.stderr
-    assert "AB5" not in done.stderr
+    return ["audit", str(config), "--out", str(folder / "run"), *refusal.options]
+
+
+def assert_helps(code: int, told: str, refusal: Refusal) -> None:
+    """The code is the documented one, and the message holds what it must and no trace."""
+    assert code == refusal.code, told
+    assert [word for word in refusal.words if word not in told] == [], told
+    assert told.splitlines()
+    assert "Traceback" not in told
+    assert "AB5" not in told
+
+
+@pytest.mark.parametrize("case", REFUSALS)
+def test_refusals(folder: Path, case: str, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = spoilt(folder, REFUSALS[case])
+    with workers_in_this_process():
+        code = guarded(arguments)
+    assert_helps(code, capsys.readouterr().err, REFUSALS[case])
+
+
+@pytest.mark.parametrize("case", ["two-things-at-once", "no-rows"])
+def test_refusals_by_processes_before_a_worker_looks_at_the_data_and_after(folder: Path, case: str) -> None:
+    done = auditbench(*spoilt(folder, REFUSALS[case]))
+    assert_helps(done.returncode, done.stderr, REFUSALS[case])
 
 
 def test_a_missing_configuration_is_refused(tmp_path: Path) -> None:
@@ -156,15 +181,13 @@ def test_a_missing_configuration_is_refused(tmp_path: Path) -> None:
     assert "auditbench init" in done.stderr
 
 
-def test_a_model_of_another_width_is_refused(folder: Path) -> None:
+def test_a_model_of_another_width_is_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = folder / "audit.toml"
     text = config.read_text().replace('[train]\narchitecture = "linear"\nepochs = 2\n', "")
     config.write_text(text.replace("[analyzers.performance]", 'exclude = ["income"]\n[analyzers.performance]'))
-    done = auditbench("audit", config, "--out", folder / "run")
-    assert done.returncode == 2, done.stderr
-    assert "AB3" in done.stderr
-    assert "income" in done.stderr
-    assert "Traceback" not in done.stderr
+    with workers_in_this_process():
+        code = guarded(["audit", str(config), "--out", str(folder / "run")])
+    assert_helps(code, capsys.readouterr().err, Refusal(words=("AB3", "income")))
 
 
 def test_debug_adds_the_trace_and_changes_nothing_else(folder: Path) -> None:
@@ -177,12 +200,14 @@ def test_debug_adds_the_trace_and_changes_nothing_else(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("case", ["one-class", "constant-column"])
-def test_what_is_odd_but_usable_completes(folder: Path, case: str) -> None:
+def test_what_is_odd_but_usable_completes(folder: Path, case: str, capsys: pytest.CaptureFixture[str]) -> None:
     content = rows(80, offset=1000, **({"label": "no"} if case == "one-class" else {"city": "A"}))
     (folder / "test.csv").write_text(content)
-    done = auditbench("audit", folder / "audit.toml", "--out", folder / "run", "--json")
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["verdict"] == "no_gates"
+    with workers_in_this_process():
+        code = guarded(["audit", str(folder / "audit.toml"), "--out", str(folder / "run"), "--json"])
+    told = capsys.readouterr()
+    assert code == 0, told.err
+    assert json.loads(told.out)["verdict"] == "no_gates"
     record = json.loads((folder / "run" / "run.json").read_text())
     (result,) = record["results"]
     assert result["status"] == "ok"

@@ -18,6 +18,7 @@ from torch import nn
 from auditbench.cli.boundary import guarded
 from auditbench.models.opening import read_weights
 from tests.html_page import parse
+from tests.in_process_worker import workers_in_this_process
 from tests.integration.small_audit import write_rows
 
 CONFIG = """
@@ -96,7 +97,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_rows(folder)
     config = write_config(folder, "model", "")
     config.write_text(config.read_text() + '[train]\narchitecture = "linear"\nepochs = 2\n')
-    assert guarded(["audit", str(config), "--out", str(folder / "bundle")]) == 0
+    with workers_in_this_process():
+        assert guarded(["audit", str(config), "--out", str(folder / "bundle")]) == 0
     weights = read_weights(folder / "model" / "model.safetensors").tensors
     network = nn.Sequential(nn.Linear(WIDTH, 1)).eval()
     network.load_state_dict(weights)
@@ -135,7 +137,9 @@ def test_every_format_gives_the_numbers_of_the_bundle(
     config = write_config(home, file, DECLARED.format(kind) + network)
     digest = sha256(home / program[0]) if program else ""
     trust = ["--trust-model", digest] if program else []
-    done = auditbench("audit", config, "--out", tmp_path / "run", *trust)
+    with workers_in_this_process(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "`torch.jit", DeprecationWarning)
+        done = auditbench("audit", config, "--out", tmp_path / "run", *trust)
     assert done.code == 0, done.err
     run = record(tmp_path / "run")
     assert run["results"][0]["metrics"] == record(home / "bundle")["results"][0]["metrics"]

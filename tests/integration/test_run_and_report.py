@@ -1,4 +1,7 @@
-"""Record, reports, manifest and exit code of a run agree, whatever fails, is interrupted or was there before."""
+"""Record, reports, manifest and exit code of a run agree, whatever fails, is interrupted or was there before.
+
+Where no worker dies and none is started again, the workers have no processes of their own.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +24,7 @@ from auditbench.journal import Journal
 from auditbench.run import AuditRun
 from auditbench.run_file import read_run
 from auditbench.store import report_files
+from tests.in_process_worker import workers_in_this_process
 from tests.integration.small_audit import Recorder, processes_of, write_config, write_rows
 from tests.plugin_site import PluginSite, installed_site
 
@@ -81,13 +85,20 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PluginSite]:
         site.add("text", TEXT)
         write_rows(folder)
         (folder / "empty.csv").write_text("age,hours,sex,bought\n")
-        supervisor.train(load_config(write_config(folder)))
+        with workers_in_this_process():
+            supervisor.train(load_config(write_config(folder)))
         yield site
 
 
 @pytest.fixture
 def folder(site: PluginSite) -> Path:
     return site.path.parent
+
+
+@pytest.fixture
+def in_process() -> Iterator[None]:
+    with workers_in_this_process():
+        yield
 
 
 def audit(folder: Path, tail: str, out: Path, *overrides: str, **options: Any) -> AuditRun:
@@ -103,6 +114,7 @@ def check_manifest(out: Path) -> None:
     assert all(there[name].stat().st_size for name in files)
 
 
+@pytest.mark.usefixtures("in_process")
 def test_reports_say_what_the_record_says_when_formats_and_observers_fail(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -155,6 +167,7 @@ def test_a_subject_that_changed_on_disk_is_refused_when_it_is_opened_again(
     assert str(reason.values["error"]).count("digest ") == 2
 
 
+@pytest.mark.usefixtures("in_process")
 def test_nothing_evaluated_replaces_a_passing_record_and_is_replaced(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(EmptyDataError):
         audit(folder, COUNTS, tmp_path, NO_ROWS)
@@ -168,6 +181,7 @@ def test_nothing_evaluated_replaces_a_passing_record_and_is_replaced(folder: Pat
     assert recorder.states["probe-counts"] == "reused"
 
 
+@pytest.mark.usefixtures("in_process")
 def test_what_a_clock_said_on_another_machine_is_measured_again(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -181,6 +195,7 @@ def test_what_a_clock_said_on_another_machine_is_measured_again(
     assert recorder.states["probe-clock"] == "reused"
 
 
+@pytest.mark.usefixtures("in_process")
 def test_a_full_disk_keeps_what_had_finished(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(self: Journal, file: str, renderer: str) -> None:
         raise RunWriteError("the journal cannot be written", found="No space left on device")
@@ -200,11 +215,14 @@ def test_a_full_disk_keeps_what_had_finished(folder: Path, tmp_path: Path, monke
 
 
 PROGRAM = """
+import signal
 import sys
 from pathlib import Path
 from auditbench import supervisor
 from auditbench.config_file import load_config
 from tests.integration.small_audit import Recorder
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a suite in the background has it ignored
 
 class Loud(Recorder):
     def stage_started(self, name, detail=""):
@@ -256,6 +274,7 @@ def test_an_interrupt_at_any_stage_says_how_to_go_on(
     assert not (out / "a.txt").exists()
 
 
+@pytest.mark.usefixtures("in_process")
 def test_a_refusal_leaves_the_folder_of_another_as_it_was(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "arrays").mkdir()
     (tmp_path / "arrays" / "mine.npy").write_text("mine")

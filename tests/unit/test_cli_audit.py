@@ -1,4 +1,4 @@
-"""What `audit`, `demo`, `show`, `check`, `train` and `render` say and hand on, with the supervisor played by the test."""
+"""What `audit`, `demo`, `check`, `train` and `render` say and hand on, with the supervisor played by the test."""
 
 from __future__ import annotations
 
@@ -14,13 +14,12 @@ from auditbench.cli.boundary import guarded
 from auditbench.config_file import LoadedConfig
 from auditbench.descriptions import AnalyzerDescription
 from auditbench.errors import EmptyDataError
-from auditbench.findings import GateDecision, Message
+from auditbench.findings import Message
 from auditbench.journal import Journal
-from auditbench.results import AnalysisResult
-from auditbench.run import AuditFacts, AuditRun, DataFacts, ModelFacts, PluginFacts, Provenance, Volatile
+from auditbench.run import AuditRun, PluginFacts, Volatile
 from auditbench.run_file import encode_run
-from auditbench.store import RunFolder
 from auditbench.supervisor.planning import Plan, PlannedAnalyzer
+from tests.finished_run import a_run
 
 CONFIG = """
 [audit]
@@ -40,77 +39,6 @@ min = 0.8
 formats = ["html", "json"]
 language = "zh-CN"
 """
-
-FAILED = GateDecision(
-    id="parity",
-    metric="fairness.demographic_parity_ratio",
-    where={"feature": "sex"},
-    state="fail",
-    blocking=True,
-    decide="interval",
-    minimum=0.8,
-    value=0.314159,
-    low=0.28,
-    high=0.34,
-    n=16281,
-)
-PASSED = GateDecision(
-    id="acc", metric="performance.accuracy", state="pass", blocking=True, decide="interval", minimum=0.8
-)
-NO_VALUE = dataclasses.replace(
-    FAILED,
-    id="gap",
-    state="error",
-    blocking=False,
-    value=None,
-    low=None,
-    high=None,
-    minimum=None,
-    maximum=0.1,
-    n=None,
-    reason=Message(key="toy.reason", values={"who": "x\x1b[31m"}),
-)
-
-
-def a_run(**changes: Any) -> AuditRun:
-    parts: dict[str, Any] = {
-        "status": "complete",
-        "verdict": "not_ready",
-        "exit_code": 1,
-        "audit": AuditFacts(name="Loan Model 2"),
-        "config": {"report": {"formats": ["html"], "language": "zh-CN"}},
-        "model": ModelFacts(
-            name="m",
-            format="bundle",
-            architecture="mlp",
-            task="binary-classification",
-            output="logit",
-            parameters=3,
-            digest="d",
-        ),
-        "data": DataFacts(name="people", digests={}, rows=16281, train_rows=0, target="approved"),
-        "results": (
-            AnalysisResult(analyzer="performance", topic="performance"),
-            AnalysisResult(
-                analyzer="shap",
-                topic="explanation",
-                status="failed",
-                reason=Message(key="toy.reason", values={"who": "lens"}),
-            ),
-            AnalysisResult(
-                analyzer="lime",
-                topic="explanation",
-                status="not_applicable",
-                reason=Message(key="core.not_applicable_sensitive"),
-            ),
-        ),
-        "gates": (PASSED, NO_VALUE, FAILED),
-        "messages": {"en": {"toy.reason": "Because of {who}."}},
-        "warnings": (Message(key="toy.reason", values={"who": "rain"}),),
-        "provenance": Provenance(product="0", python="3", packages={}, plugins=(), seed=0, device="cpu", threads=1),
-        "volatile": Volatile(seconds={"load": 2.0, "shap": 30.5}, details={"shap": "Traceback\nValueError: lens cap"}),
-    }
-    return AuditRun(**{**parts, **changes})
 
 
 @pytest.fixture
@@ -275,61 +203,6 @@ def test_every_verdict_has_words(
     assert out.startswith(words)
     assert "Gates that did not pass" not in out
     assert "without a result" not in out
-
-
-@pytest.mark.parametrize(
-    ("waiver_holds", "words"), [(True, "waived until 2030-01-01 "), (False, "waived until 2030-01-01 (expired) ")]
-)
-def test_waivers_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str], waiver_holds: bool, words: str) -> None:
-    gate = dataclasses.replace(FAILED, waived_until="2030-01-01", waiver_holds=waiver_holds)
-    finish(tmp_path, a_run(gates=(gate,)))
-    assert guarded(["show", str(tmp_path)]) == 0
-    assert f"  failed, {words} fairness." in capsys.readouterr().out
-
-
-def finish(folder: Path, run: AuditRun) -> None:
-    """Write a run folder as an audit leaves it."""
-    home = RunFolder(folder)
-    home.begin({"model": "m"}, resume=True)
-    home.complete(encode_run(run))
-    home.close()
-
-
-def test_show_reads_a_folder_or_its_record(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    finish(tmp_path, a_run())
-    assert guarded(["show", str(tmp_path)]) == 0
-    folder = capsys.readouterr().out
-    assert guarded(["show", str(tmp_path / "run.json")]) == 0
-    assert capsys.readouterr().out == folder
-    assert "Not ready for release" in folder
-    assert "lens cap" not in folder
-    assert guarded(["show", str(tmp_path), "--debug"]) == 0
-    assert "ValueError: lens cap" in capsys.readouterr().out
-    assert guarded(["show", str(tmp_path), "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["verdict"] == "not_ready"
-
-
-def test_show_says_that_a_run_is_not_complete(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "run.json").write_bytes(encode_run(a_run(status="interrupted", exit_code=130)))
-    assert guarded(["show", str(tmp_path)]) == 0
-    assert "This run is interrupted" in capsys.readouterr().out
-
-
-def test_show_debug_prints_why_a_report_was_not_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    warning = Message(key="core.renderer_failed", values={"format": "text", "error": "no ink"})
-    volatile = Volatile(details={"render:text": "Traceback\nValueError: no ink at all"})
-    finish(tmp_path, a_run(warnings=(warning,), volatile=volatile))
-    guarded(["show", str(tmp_path)])
-    assert "at all" not in capsys.readouterr().out
-    guarded(["show", str(tmp_path), "--debug"])
-    assert "ValueError: no ink at all" in capsys.readouterr().out
-
-
-def test_show_refuses_what_is_no_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "run.json").write_text("{")
-    for path in (tmp_path, tmp_path / "absent"):
-        assert guarded(["show", str(path)]) == 2
-        assert capsys.readouterr().err.startswith("AB503 ")
 
 
 def test_check_prints_the_plan(calls: dict[str, Any], config: Path, capsys: pytest.CaptureFixture[str]) -> None:

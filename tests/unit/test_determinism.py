@@ -1,18 +1,20 @@
-"""Operations without a repeatable form are named in the run; everything else that warns is left alone."""
+"""Thread counts, and operations without a repeatable form: they are named in the run; what else warns is left alone."""
 
 from __future__ import annotations
 
 import warnings
 from typing import Any
 
+import pytest
 import torch
 
 from auditbench.contracts import Analyzer
+from auditbench.provenance import available_cpus
 from auditbench.registry import PluginEntry, Provided, Registry
 from auditbench.results import AnalysisResult
 from auditbench.testing import toy_context
 from auditbench.worker.analysis import run_analyzer
-from auditbench.worker.determinism import borrowed_process, named_operations
+from auditbench.worker.determinism import borrowed_process, named_operations, thread_count
 
 SAID = "scatter_cuda_ does not have a deterministic implementation, but you set 'torch.use_deterministic_algorithms(True, warn_only=True)'."
 ATTENTION = (
@@ -61,3 +63,13 @@ def test_the_run_warns_of_an_analyzer_that_used_one() -> None:
     (warning,) = outcome.warnings()
     assert warning.key == "core.not_repeatable"
     assert warning.values == {"analyzer": "toy", "what": "put_"}
+
+
+@pytest.mark.parametrize("wanted", ["3", "3,2", " 3 , 2"])
+def test_threads_are_the_outermost_level_of_openmp(wanted: str) -> None:
+    assert thread_count(wanted) == 3
+
+
+@pytest.mark.parametrize("wanted", ["", "0", "many", "-2", ",4", "²"])
+def test_what_openmp_ignores_gives_the_processors_there_are(wanted: str) -> None:
+    assert thread_count(wanted) == available_cpus()

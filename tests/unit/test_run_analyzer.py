@@ -18,14 +18,12 @@ import torch
 from auditbench.contracts import Analyzer, Needs
 from auditbench.errors import AnalyzerNotPossible
 from auditbench.messages import Catalogue, load_messages
-from auditbench.provenance import available_cpus
 from auditbench.record import plain
 from auditbench.registry import PluginEntry, Provided, Registry
 from auditbench.results import AnalysisResult, Attribution, ImageOverlay, Matrix, Metric
 from auditbench.testing import toy_context, toy_subject
 from auditbench.worker.analysis import Outcome, presentable, rerun, run_analyzer
 from auditbench.worker.array_store import with_stored, write_array
-from auditbench.worker.determinism import thread_count
 from auditbench.worker.process_state import ProcessState
 from auditbench.worker.subject_opening import make_subject
 
@@ -227,15 +225,6 @@ def test_ranks_may_be_undefined() -> None:
     )
 
 
-def test_a_stored_array_is_read_from_any_current_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "run").mkdir()
-    (tmp_path / "elsewhere").mkdir()
-    monkeypatch.chdir(tmp_path)
-    stored = write_array(Path("run"), "a", np.arange(3.0))
-    monkeypatch.chdir(tmp_path / "elsewhere")
-    np.testing.assert_array_equal(np.asarray(stored), [0.0, 1.0, 2.0])
-
-
 def test_arrays_go_to_files_and_the_rest_is_json(tmp_path: Path) -> None:
     image = ImageOverlay(
         name="i", title=plain_message(), row_id="1", image=np.zeros((2, 2)), values=np.ones((2, 2)), unit="logit"
@@ -403,13 +392,3 @@ def test_no_analyzer_can_change_data_or_outputs() -> None:
         assert any(array.any() for array in draw().inputs.values())
     toy.data.y_true[:] = 0
     assert subject.data.y_true.any()
-
-
-@pytest.mark.parametrize("wanted", ["3", "3,2", " 3 , 2"])
-def test_threads_are_the_outermost_level_of_openmp(wanted: str) -> None:
-    assert thread_count(wanted) == 3
-
-
-@pytest.mark.parametrize("wanted", ["", "0", "many", "-2", ",4", "²"])
-def test_what_openmp_ignores_gives_the_processors_there_are(wanted: str) -> None:
-    assert thread_count(wanted) == available_cpus()

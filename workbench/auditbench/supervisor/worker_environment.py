@@ -43,6 +43,7 @@ _DEFAULTS = {
     "PYTHONFAULTHANDLER": "1",
     "MPLBACKEND": "Agg",
     "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
+    "TORCHINDUCTOR_DETERMINISTIC": "1",  # for models that are compiled; the flags of a worker leave the compiler alone
     "NUMBA_DISABLE_JIT": "1",  # compiling shap's helpers takes longer than all that they do in an audit
 }
 

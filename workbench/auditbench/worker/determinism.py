@@ -45,7 +45,7 @@ def make_deterministic() -> Environment:
     import torch
 
     torch.set_num_threads(thread_count(os.environ.get("OMP_NUM_THREADS", "")))
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.set_deterministic_debug_mode("warn")  # what use_deterministic_algorithms sets, without importing the compiler
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.deterministic = True
     torch.backends.cuda.matmul.allow_tf32 = False

@@ -1,0 +1,62 @@
+"""What `show` says of a finished run, of one that is not, and of what is none."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+
+from auditbench.cli.boundary import guarded
+from auditbench.findings import Message
+from auditbench.run import Volatile
+from auditbench.run_file import encode_run
+from tests.finished_run import FAILED, a_run, finish
+
+
+def test_show_reads_a_folder_or_its_record(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    finish(tmp_path, a_run())
+    assert guarded(["show", str(tmp_path)]) == 0
+    folder = capsys.readouterr().out
+    assert guarded(["show", str(tmp_path / "run.json")]) == 0
+    assert capsys.readouterr().out == folder
+    assert "Not ready for release" in folder
+    assert "lens cap" not in folder
+    assert guarded(["show", str(tmp_path), "--debug"]) == 0
+    assert "ValueError: lens cap" in capsys.readouterr().out
+    assert guarded(["show", str(tmp_path), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["verdict"] == "not_ready"
+
+
+def test_show_says_that_a_run_is_not_complete(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "run.json").write_bytes(encode_run(a_run(status="interrupted", exit_code=130)))
+    assert guarded(["show", str(tmp_path)]) == 0
+    assert "This run is interrupted" in capsys.readouterr().out
+
+
+def test_show_debug_prints_why_a_report_was_not_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    warning = Message(key="core.renderer_failed", values={"format": "text", "error": "no ink"})
+    volatile = Volatile(details={"render:text": "Traceback\nValueError: no ink at all"})
+    finish(tmp_path, a_run(warnings=(warning,), volatile=volatile))
+    guarded(["show", str(tmp_path)])
+    assert "at all" not in capsys.readouterr().out
+    guarded(["show", str(tmp_path), "--debug"])
+    assert "ValueError: no ink at all" in capsys.readouterr().out
+
+
+def test_show_refuses_what_is_no_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "run.json").write_text("{")
+    for path in (tmp_path, tmp_path / "absent"):
+        assert guarded(["show", str(path)]) == 2
+        assert capsys.readouterr().err.startswith("AB503 ")
+
+
+@pytest.mark.parametrize(
+    ("waiver_holds", "words"), [(True, "waived until 2030-01-01 "), (False, "waived until 2030-01-01 (expired) ")]
+)
+def test_waivers_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str], waiver_holds: bool, words: str) -> None:
+    gate = dataclasses.replace(FAILED, waived_until="2030-01-01", waiver_holds=waiver_holds)
+    finish(tmp_path, a_run(gates=(gate,)))
+    assert guarded(["show", str(tmp_path)]) == 0
+    assert f"  failed, {words} fairness." in capsys.readouterr().out
