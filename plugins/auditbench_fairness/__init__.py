@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Literal
+from importlib import import_module
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -14,6 +15,27 @@ from auditbench.messages import load_messages
 if TYPE_CHECKING:
     from auditbench.context import AuditContext
     from auditbench.results import AnalysisResult
+    from auditbench_fairness.group_counts import GroupCounts, count_groups
+    from auditbench_fairness.metrics_by_group import GroupMetrics, group_metrics, metrics_of_counts
+
+__all__ = [
+    "METRICS",
+    "GroupCounts",
+    "GroupMetrics",
+    "Params",
+    "auditbench_analyzers",
+    "count_groups",
+    "group_metrics",
+    "metrics_of_counts",
+]
+
+_HOMES = {
+    "GroupCounts": "group_counts",
+    "GroupMetrics": "metrics_by_group",
+    "count_groups": "group_counts",
+    "group_metrics": "metrics_by_group",
+    "metrics_of_counts": "metrics_by_group",
+}
 
 METRICS = (
     "selection_rate",
@@ -103,3 +125,10 @@ def auditbench_analyzers() -> Iterator[Analyzer]:
         metrics=METRICS,
         messages=load_messages("auditbench_fairness"),
     )
+
+
+def __getattr__(name: str) -> Any:
+    """Import what needs numpy and pandas when it is first used."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'auditbench_fairness' has no attribute {name!r}")
+    return getattr(import_module(f"auditbench_fairness.{_HOMES[name]}"), name)

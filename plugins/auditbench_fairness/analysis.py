@@ -10,7 +10,9 @@ from auditbench.findings import Message
 from auditbench.results import AnalysisResult, Note
 from auditbench_fairness.classification import measure_classifier
 from auditbench_fairness.comparisons import comparison_table
-from auditbench_fairness.groups import Grouping, cells_of, groupings_of
+from auditbench_fairness.group_codes import code_groups
+from auditbench_fairness.group_counts import count_groups
+from auditbench_fairness.groups import Grouping, groupings_of
 from auditbench_fairness.measures import message
 from auditbench_fairness.regression import measure_regression
 from auditbench_fairness.rules import findings
@@ -28,12 +30,18 @@ def analyze(context: AuditContext, params: Params) -> AnalysisResult:
         ModelError: Outputs that are NaN or infinite, from which no decision follows.
     """
     outputs = context.finite_outputs()
-    cells = cells_of(context.data.sensitive_features)
-    groupings = groupings_of(cells, params.intersections)
-    y_pred = context.model.decisions(outputs)
-    regression = context.data.task == "regression"
-    measure = measure_regression if regression else measure_classifier
-    measured = measure(context, params, cells, groupings, y_pred)
+    data, y_pred = context.data, context.model.decisions(outputs)
+    regression = data.task == "regression"
+    if regression:
+        cells, row_cells = code_groups(data.sensitive_features).row_cells()
+        groupings = groupings_of(cells, params.intersections)
+        measured = measure_regression(context, params, row_cells, groupings, y_pred)
+    else:
+        counts = count_groups(
+            y_true=data.y_true, y_pred=y_pred, groups=data.sensitive_features, classes=len(data.classes)
+        )
+        groupings = groupings_of(counts.cells, params.intersections)
+        measured = measure_classifier(context, params, counts.table, groupings)
     tables = [group_table(measured.group_metrics), disparity_table(measured.summaries)]
     if measured.comparisons:
         tables.append(comparison_table(measured.comparisons))

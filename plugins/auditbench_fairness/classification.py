@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,14 +13,13 @@ from auditbench.results import Metric
 from auditbench.statistics import newcombe_difference, wilson_intervals
 from auditbench_fairness.comparisons import Comparison, fisher_exact
 from auditbench_fairness.disparities import disparities, measure_disparity
-from auditbench_fairness.groups import Cells, Grouping
+from auditbench_fairness.groups import Grouping
 from auditbench_fairness.measures import disparity_metric, few_outcomes, group_metric, small_group
 from auditbench_fairness.rates import (
     CLASS_RATES,
     RATES,
     Counts,
     Mask,
-    counts_by_cell,
     one_against_rest,
     rate_parts,
     right_and_wrong,
@@ -28,8 +27,6 @@ from auditbench_fairness.rates import (
 from auditbench_fairness.summary import GroupLine, Measured, Summary
 
 if TYPE_CHECKING:
-    import numpy.typing as npt
-
     from auditbench.context import AuditContext
     from auditbench_fairness import Params
 
@@ -50,11 +47,14 @@ class Question:
 
 
 def measure_classifier(
-    context: AuditContext, params: Params, cells: Cells, groupings: tuple[Grouping, ...], y_pred: npt.NDArray[Any]
+    context: AuditContext, params: Params, by_cell: Counts, groupings: tuple[Grouping, ...]
 ) -> Measured:
-    """Rates, differences and comparisons of a binary or multiclass classifier whose decisions are `y_pred`."""
-    classes, y_true = context.data.classes, context.data.y_true
-    by_cell = counts_by_cell(cells.row_cells, len(cells.digits), y_true, y_pred, len(classes))
+    """Rates, differences and comparisons of a binary or multiclass classifier.
+
+    Args:
+        by_cell: Rows by cell, label and decision, shape `(cells, classes, classes)`.
+    """
+    classes = context.data.classes
     chosen = _compared_classes(by_cell, params.most_classes)
     measured = Measured()
     for grouping in groupings:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from auditbench.errors import DataError
+
 Codes: TypeAlias = npt.NDArray[np.int64]
+Level: TypeAlias = Hashable
 
 DENSE_CELLS = 1 << 12
 """Combinations of all features up to which a cell without rows is kept in the table of counts."""
@@ -23,14 +26,12 @@ class Cells:
 
     Attributes:
         features: Names of the features.
-        levels: Values of each feature, sorted.
-        row_cells: Cell of each row, shape `(rows,)`.
-        digits: Index of each feature's value in each cell, shape `(cells, features)`.
+        levels: Values of each feature that occur, sorted; `None` for missing ones, last.
+        digits: Index of each feature's value in each cell, shape `(cells, features)`; cells in the order of values.
     """
 
     features: tuple[str, ...]
-    levels: tuple[tuple[str, ...], ...]
-    row_cells: Codes
+    levels: tuple[tuple[Level, ...], ...]
     digits: Codes
 
 
@@ -57,18 +58,34 @@ class Grouping:
         return summed
 
 
-def cells_of(sensitive_features: Mapping[str, npt.NDArray[np.str_]]) -> Cells:
-    """Number the combinations of all sensitive features, each an array of shape `(rows,)`."""
-    encoded = [np.unique(values, return_inverse=True) for values in sensitive_features.values()]
-    levels = tuple(tuple(str(name) for name in names) for names, _ in encoded)
-    shape = tuple(len(names) for names in levels)
-    codes = np.stack([inverse.reshape(-1) for _, inverse in encoded], axis=1).astype(np.int64)
+def lay_out(features: tuple[str, ...], levels: Sequence[Sequence[Level]], digits: Codes) -> tuple[Cells, Codes]:
+    """Put cells that have rows in order: every combination of their values, unless there are too many.
+
+    Args:
+        levels: Values of each feature, in any order, also such as no cell has.
+        digits: Shape `(found, features)`, may repeat.
+
+    Returns:
+        The cells, and which of them each found one is, shape `(found,)`.
+
+    Raises:
+        DataError: Values of a feature that have no order among them.
+    """
+    ordered, ranked = [], np.empty_like(digits)
+    for index, (feature, values) in enumerate(zip(features, levels, strict=True)):
+        used = np.unique(digits[:, index]).tolist()
+        order = _sorted(feature, values, used)
+        rank = np.zeros(len(values), dtype=np.int64)
+        rank[order] = np.arange(len(order))
+        ordered.append(tuple(values[code] for code in order))
+        ranked[:, index] = rank[digits[:, index]]
+    shape = tuple(map(len, ordered))
     if math.prod(shape) <= DENSE_CELLS:
-        digits = np.stack(np.unravel_index(np.arange(math.prod(shape)), shape), axis=1).astype(np.int64)
-        row_cells = np.ravel_multi_index(tuple(codes.T), shape).astype(np.int64)
+        laid = np.stack(np.unravel_index(np.arange(math.prod(shape)), shape), axis=1).astype(np.int64)
+        places = np.ravel_multi_index(tuple(ranked.T), shape).astype(np.int64)
     else:
-        digits, row_cells = np.unique(codes, axis=0, return_inverse=True)
-    return Cells(features=tuple(sensitive_features), levels=levels, row_cells=row_cells.reshape(-1), digits=digits)
+        laid, places = np.unique(ranked, axis=0, return_inverse=True)
+    return Cells(features=features, levels=tuple(ordered), digits=laid), places.reshape(-1)
 
 
 def groupings_of(cells: Cells, depth: int) -> tuple[Grouping, ...]:
@@ -81,7 +98,7 @@ def groupings_of(cells: Cells, depth: int) -> tuple[Grouping, ...]:
 
 
 def _grouping(cells: Cells, chosen: tuple[int, ...]) -> Grouping:
-    levels = [cells.levels[index] for index in chosen]
+    levels = [tuple(map(str, cells.levels[index])) for index in chosen]
     shape = tuple(len(names) for names in levels)
     if math.prod(shape) <= DENSE_CELLS:
         groups = tuple(" & ".join(names) for names in itertools.product(*levels))
@@ -96,3 +113,22 @@ def _grouping(cells: Cells, chosen: tuple[int, ...]) -> Grouping:
         groups=groups,
         cell_groups=cell_groups,
     )
+
+
+def _sorted(feature: str, values: Sequence[Level], used: list[int]) -> list[int]:
+    """Indices of the used values in their order: numbers first, then by kind and value, missing ones last."""
+
+    def key(code: int) -> tuple[int, str, Any]:
+        value = values[code]
+        if value is None:
+            return 2, "", 0
+        return (0, "", value) if isinstance(value, int | float) else (1, type(value).__qualname__, value)
+
+    try:
+        return sorted(used, key=key)
+    except TypeError as error:
+        raise DataError(
+            f"expected groups whose values can be sorted, got {error}",
+            where=f"groups, feature {feature!r}",
+            fix="give each group as text or as a number",
+        ) from error

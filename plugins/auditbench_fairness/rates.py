@@ -5,7 +5,8 @@ Everything here follows from rows counted by group, label and decision, so that 
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from collections.abc import Sequence
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -14,20 +15,27 @@ Counts: TypeAlias = npt.NDArray[np.int64]
 Mask: TypeAlias = npt.NDArray[np.bool_]
 
 RATES = ("selection_rate", "true_positive_rate", "false_positive_rate", "precision", "accuracy")
+"""Those that the analyzer reports."""
 CLASS_RATES = RATES[:4]
 
-# Of a table [[TN, FP], [FN, TP]]: the cells counted, and the cells that they are a share of, in the order of RATES.
-_HITS = np.array([[[0, 1], [0, 1]], [[0, 0], [0, 1]], [[0, 1], [0, 0]], [[0, 0], [0, 1]], [[1, 0], [0, 1]]])
-_TRIALS = np.array([[[1, 1], [1, 1]], [[0, 0], [1, 1]], [[1, 1], [0, 0]], [[0, 1], [0, 1]], [[1, 1], [1, 1]]])
-
-
-def counts_by_cell(
-    row_cells: npt.NDArray[np.int64], cells: int, y_true: npt.NDArray[Any], y_pred: npt.NDArray[Any], classes: int
-) -> Counts:
-    """Rows by cell, label and decision in one pass, shape `(cells, classes, classes)`."""
-    code = (row_cells * classes + y_true.astype(np.int64)) * classes + y_pred.astype(np.int64)
-    counted = np.bincount(code, minlength=cells * classes * classes)
-    return np.asarray(counted.reshape(cells, classes, classes), dtype=np.int64)
+# Of a table [[TN, FP], [FN, TP]]: the cells counted, and the cells that they are a share of.
+_ALL = ((1, 1), (1, 1))
+_NEGATIVE, _POSITIVE = ((1, 1), (0, 0)), ((0, 0), (1, 1))
+_REJECTED, _SELECTED = ((1, 0), (1, 0)), ((0, 1), (0, 1))
+_TN, _FP, _FN, _TP = ((1, 0), (0, 0)), ((0, 1), (0, 0)), ((0, 0), (1, 0)), ((0, 0), (0, 1))
+_PARTS = {
+    "selection_rate": (_SELECTED, _ALL),
+    "true_positive_rate": (_TP, _POSITIVE),
+    "false_positive_rate": (_FP, _NEGATIVE),
+    "true_negative_rate": (_TN, _NEGATIVE),
+    "false_negative_rate": (_FN, _POSITIVE),
+    "precision": (_TP, _SELECTED),
+    "negative_predictive_value": (_TN, _REJECTED),
+    "accuracy": (((1, 0), (0, 1)), _ALL),
+    "base_rate": (_POSITIVE, _ALL),
+}
+KNOWN_RATES = tuple(_PARTS)
+"""All rates that follow from counts, by name."""
 
 
 def one_against_rest(counts: Counts, index: int) -> Counts:
@@ -48,8 +56,23 @@ def right_and_wrong(counts: Counts) -> Counts:
     return np.stack([np.stack([nothing, wrong], axis=-1), np.stack([nothing, right], axis=-1)], axis=-2)
 
 
-def rate_parts(counts: Counts) -> tuple[Counts, Counts]:
-    """Numerators and denominators of `RATES`, each of shape `(..., rates)`, from counts of shape `(..., 2, 2)`."""
-    hits = np.tensordot(counts, _HITS, axes=([-2, -1], [1, 2]))
-    trials = np.tensordot(counts, _TRIALS, axes=([-2, -1], [1, 2]))
-    return hits.astype(np.int64), trials.astype(np.int64)
+def rate_parts(counts: Counts, names: Sequence[str] = RATES) -> tuple[Counts, Counts]:
+    """Numerators and denominators of the named rates, each `(..., rates)`, from counts of shape `(..., 2, 2)`."""
+    cells = counts.reshape(*counts.shape[:-2], 4)
+    hits, trials = _sides(names)
+    return cells @ hits.T, cells @ trials.T
+
+
+def rate_values(counts: Counts, names: Sequence[str]) -> npt.NDArray[np.float64]:
+    """The named rates, shape `(..., rates)`, from counts of shape `(..., 2, 2)`; NaN where nothing is divided by."""
+    cells = counts.reshape(*counts.shape[:-2], 4).astype(np.float64)  # whole numbers below 2 ** 53 stay as they are
+    hits, trials = (cells @ side.T for side in _sides(names))
+    with np.errstate(invalid="ignore"):
+        values: npt.NDArray[np.float64] = hits / trials
+    return values
+
+
+def _sides(names: Sequence[str]) -> tuple[Counts, Counts]:
+    """Which counts are added to numerators and to denominators, each of shape `(rates, 4)`."""
+    parts = np.array([_PARTS[name] for name in names], dtype=np.int64).reshape(len(names), 2, 4)
+    return parts[:, 0], parts[:, 1]

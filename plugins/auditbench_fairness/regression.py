@@ -18,7 +18,7 @@ from auditbench.statistics import (
     mean_intervals,
 )
 from auditbench_fairness.comparisons import Comparison, positive_p_value
-from auditbench_fairness.groups import Cells, Grouping
+from auditbench_fairness.groups import Grouping
 from auditbench_fairness.measures import disparity_metric, group_metric, small_group
 from auditbench_fairness.rates import Mask
 from auditbench_fairness.summary import GroupLine, Measured, Summary
@@ -34,14 +34,18 @@ MEANS = ("mean_prediction", "mean_error", "mean_absolute_error")
 
 
 def measure_regression(
-    context: AuditContext, params: Params, cells: Cells, groupings: tuple[Grouping, ...], y_pred: npt.NDArray[Any]
+    context: AuditContext, params: Params, row_cells: Rows, groupings: tuple[Grouping, ...], y_pred: npt.NDArray[Any]
 ) -> Measured:
-    """Means, differences and comparisons of a regression model whose predictions are `y_pred`."""
+    """Means, differences and comparisons of a regression model whose predictions are `y_pred`.
+
+    Args:
+        row_cells: Cell of each row, shape `(rows,)`.
+    """
     error = y_pred - context.data.y_true
     values = np.stack([y_pred, error, np.abs(error)], axis=1).astype(np.float64)
     measured = Measured()
     for grouping in groupings:
-        row_groups = grouping.cell_groups[cells.row_cells]
+        row_groups = grouping.cell_groups[row_cells]
         measured.add(_grouping(grouping, row_groups, values, params))
     return measured
 

@@ -20,8 +20,9 @@ from auditbench.results import AnalysisResult
 from auditbench.testing import given_outputs_subject, toy_context, toy_subject
 from auditbench_fairness import Params
 from auditbench_fairness.analysis import analyze
-from auditbench_fairness.groups import cells_of, groupings_of
-from auditbench_fairness.rates import RATES, counts_by_cell, one_against_rest
+from auditbench_fairness.group_counts import count_groups
+from auditbench_fairness.groups import groupings_of
+from auditbench_fairness.rates import RATES, one_against_rest
 from tests.plugin_results import analyzer_of, check_catalogue, check_result, finding_of, metric_of, rules_of
 
 EVERY_GROUP = Params(minimum_group=1, minimum_outcomes=1)
@@ -332,11 +333,11 @@ TABLES = st.lists(st.tuples(*[st.integers(0, 2)] * 4), min_size=1, max_size=40)
 @given(rows=TABLES)
 def test_counts_of_one_pass_equal_counting_row_by_row(rows: list[tuple[int, int, int, int]]) -> None:
     first, second, y_true, y_pred = np.array(rows).T
-    cells = cells_of({"a": first.astype(str), "b": second.astype(str)})
-    by_cell = counts_by_cell(cells.row_cells, len(cells.digits), y_true, y_pred, 3)
-    assert by_cell.sum() == len(rows)
-    for grouping in groupings_of(cells, 2):
-        totals = grouping.totals(by_cell)
+    groups = {"a": first.astype(str), "b": second.astype(str)}
+    counts = count_groups(y_true=y_true, y_pred=y_pred, groups=groups, classes=3)
+    assert counts.table.sum() == len(rows)
+    for grouping in groupings_of(counts.cells, 2):
+        totals = grouping.totals(counts.table)
         for index, group in enumerate(grouping.groups):
             names = [
                 str(a) if grouping.feature == "a" else str(b) if grouping.feature == "b" else f"{a} & {b}"
@@ -362,11 +363,10 @@ def test_one_class_against_the_rest_keeps_every_row(counts: list[int], index: in
 def test_many_combinations_keep_only_those_that_occur() -> None:
     rng = np.random.default_rng(0)
     sensitive = {name: rng.integers(0, 300, 500).astype(str) for name in ("a", "b")}
-    cells = cells_of(sensitive)
-    assert len(cells.digits) <= 500
-    by_cell = counts_by_cell(cells.row_cells, len(cells.digits), np.zeros(500), np.ones(500), 2)
-    pair = groupings_of(cells, 2)[2]
-    sizes = dict(zip(pair.groups, pair.totals(by_cell).sum(axis=(1, 2)).tolist(), strict=True))
+    counts = count_groups(y_true=np.zeros(500), y_pred=np.ones(500), groups=sensitive)
+    assert len(counts.table) <= 500
+    pair = groupings_of(counts.cells, 2)[2]
+    sizes = dict(zip(pair.groups, pair.totals(counts.table).sum(axis=(1, 2)).tolist(), strict=True))
     names = [f"{a} & {b}" for a, b in zip(*sensitive.values(), strict=True)]
     assert sizes == {name: names.count(name) for name in names}
 
