@@ -1,9 +1,9 @@
-"""Gradient attributions of a table's features, computed by the captum library."""
+"""Integrated gradients of any module's inputs, and gradient attributions of a table's features by the captum library."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from auditbench import Analyzer, Needs, hookimpl
 from auditbench.messages import load_messages
@@ -12,6 +12,9 @@ from auditbench_captum.params import Params
 if TYPE_CHECKING:
     from auditbench.context import AuditContext
     from auditbench.results import AnalysisResult
+    from auditbench_captum.path import PathAttribution, integrated_gradients
+
+__all__ = ["Params", "PathAttribution", "auditbench_analyzers", "integrated_gradients"]
 
 
 @hookimpl
@@ -20,7 +23,7 @@ def auditbench_analyzers() -> Iterator[Analyzer]:
     yield Analyzer(
         name="captum",
         topic="explanation",
-        summary="Integrated gradients and other gradient attributions, by the captum library",
+        summary="Integrated gradients, and other gradient attributions by the captum library",
         analyze=_analyze,
         Params=Params,
         needs=Needs(capabilities=("gradients",), modalities=("tabular",), packages=("captum",)),
@@ -28,6 +31,15 @@ def auditbench_analyzers() -> Iterator[Analyzer]:
         metrics=("mean_absolute_attribution", "completeness_gap", "rank_agreement"),
         messages=load_messages("auditbench_captum"),
     )
+
+
+def __getattr__(name: str) -> Any:
+    """Import what needs torch when it is first used."""
+    if name not in ("PathAttribution", "integrated_gradients"):
+        raise AttributeError(f"module 'auditbench_captum' has no attribute {name!r}")
+    from auditbench_captum import path
+
+    return getattr(path, name)
 
 
 def _analyze(context: AuditContext, params: Params) -> AnalysisResult:

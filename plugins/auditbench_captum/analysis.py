@@ -9,6 +9,7 @@ import numpy as np
 
 from auditbench.findings import Finding, Message
 from auditbench.masking import (
+    Prediction,
     additivity_gap,
     agreement_matrix,
     agreement_metrics,
@@ -19,11 +20,13 @@ from auditbench.masking import (
     table_attribution,
 )
 from auditbench.results import AnalysisResult, Attribution, Metric, Note
-from auditbench_captum.gradients import gradient_attributions
+from auditbench_captum.columns import ColumnAttributions, by_feature, mean_row
 from auditbench_captum.methods import METHODS
+from auditbench_captum.path import integrated_gradients
 
 if TYPE_CHECKING:
     import numpy.typing as npt
+    import torch
 
     from auditbench.context import AuditContext
     from auditbench.data import Rows
@@ -77,17 +80,22 @@ def explain_chunk(
 ) -> dict[str, npt.NDArray[np.generic]]:
     """Contributions of one chunk of rows; `model_rows` shares the chunk's count out over its rows."""
     outputs = model.predict(rows.inputs)
-    found = gradient_attributions(
-        model.module,
-        model.encode(rows.inputs),
-        model.encode(background.inputs),
-        outputs,
-        model.features,
-        params=params,
-        output_range=output_range,
-        batch=model.batch,
-        rng=rng,
-    )
+    encoded, others = model.encode(rows.inputs), model.encode(background.inputs)
+    if params.method == "integrated_gradients":
+        found = _integrated(encoded, others, model=model, params=params, output_range=output_range)
+    else:
+        from auditbench_captum.gradients import gradient_attributions
+
+        found = gradient_attributions(
+            model.module,
+            encoded,
+            others,
+            outputs.shape[1],
+            model.features,
+            params=params,
+            batch=model.batch,
+            rng=rng,
+        )
     return {
         "values": found.values,
         "base_values": found.base_values,
@@ -95,6 +103,32 @@ def explain_chunk(
         "outputs": outputs,
         "model_rows": shared_out(found.model_rows + len(rows), len(rows)),
     }
+
+
+def _integrated(
+    encoded: torch.Tensor,
+    background: torch.Tensor,
+    *,
+    model: ModelUnderTest,
+    params: Params,
+    output_range: npt.NDArray[np.float64],
+) -> ColumnAttributions:
+    """Integrated gradients from the mean of the encoded background rows."""
+    found = integrated_gradients(
+        Prediction(model.module, batch=model.batch),
+        encoded,
+        baseline=mean_row(background),
+        steps=params.n_steps,
+        tolerance=params.tolerance,
+        max_steps=params.max_steps,
+        output_range=output_range,
+    )
+    return ColumnAttributions(
+        values=by_feature(found.values, model.features),
+        base_values=found.base_value,
+        steps=found.steps,
+        model_rows=found.model_rows,
+    )
 
 
 def _completeness(
@@ -161,7 +195,7 @@ def _completeness_notes(params: Params, steps: npt.NDArray[np.float64], gap: Met
     notes = []
     if gap.value is not None:
         notes.append(Note(kind="method", text=Message(key="captum.completeness", values={"gap": gap.value})))
-    refined = int((steps > params.n_steps).any(axis=1).sum())
+    refined = int((steps > params.n_steps).sum())
     if refined:
         values = {"n": refined, "most_steps": int(steps.max()), "tolerance": params.tolerance}
         notes.append(Note(kind="method", text=Message(key="captum.refined", values=values)))

@@ -1,12 +1,8 @@
-"""`gradient_attributions`: captum's contributions of encoded columns, as one number for each raw feature.
-
-The analyzer knows this function alone, so that another engine can take the library's place.
-"""
+"""`gradient_attributions`: captum's contributions of encoded columns, as one number for each raw feature."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -16,6 +12,7 @@ from torch import nn
 
 from auditbench.masking import global_seed
 from auditbench.models import in_batches
+from auditbench_captum.columns import ColumnAttributions, by_feature, mean_row
 from auditbench_captum.methods import METHODS
 
 if TYPE_CHECKING:
@@ -27,43 +24,22 @@ if TYPE_CHECKING:
 
     Numbers: TypeAlias = npt.NDArray[np.float64]
 
-NODES = 32
-"""Nodes of a path that are evaluated together, so that the order of their sum does not follow from the batch size."""
-
 POINTS = 2048
-"""Points of expected gradients that are averaged together, for the same reason."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class GradientAttributions:
-    """Contributions to some rows' outputs, in the unit of the output, or slopes, per encoded unit; float64.
-
-    Attributes:
-        values: Shape `(rows, targets, features)`.
-        base_values: Shape `(rows, targets)`.
-        steps: Shape `(rows, targets)`: nodes of the path integral; 0 for methods without one.
-        model_rows: Rows the model evaluated, with or without gradients.
-    """
-
-    values: Numbers
-    base_values: Numbers
-    steps: npt.NDArray[np.int64]
-    model_rows: int
+"""Points of expected gradients that are averaged together, so that the order of their sum does not follow from the batch size."""
 
 
 def gradient_attributions(
     module: nn.Module,
     encoded: torch.Tensor,
     background: torch.Tensor,
-    outputs: Numbers,
+    targets: int,
     features: tuple[FeatureSpec, ...],
     *,
     params: Params,
-    output_range: Numbers,
     batch: BatchSize,
     rng: np.random.Generator,
-) -> GradientAttributions:
-    """Explain every output of some encoded rows with the method that the parameters name.
+) -> ColumnAttributions:
+    """Explain every output of some encoded rows with the method of captum that the parameters name.
 
     Captum may draw from the global generators of torch and numpy, which are seeded from `rng` here and put back.
 
@@ -71,28 +47,22 @@ def gradient_attributions(
         module: Maps encoded rows to outputs, shape `(rows, targets)`; its parameters are not touched.
         encoded: Encoded rows to explain, shape `(rows, encoded columns)`.
         background: Encoded background rows; their mean is the baseline.
-        outputs: Outputs of the rows, shape `(rows, targets)`.
-        output_range: Shape `(targets,)`, what `params.tolerance` is a share of.
+        targets: Outputs of a row.
         batch: Most rows the module takes at a time; halved where memory runs out.
     """
     work = _Explaining(module=module, encoded=encoded, background=background, batch=batch, rng=rng)
     base_values = np.tile(work.base_value(METHODS[params.method].starts_from), (len(encoded), 1))
-    columns = np.zeros((*outputs.shape, encoded.shape[1]))
-    steps = np.zeros(outputs.shape, dtype=np.int64)
+    columns = np.zeros((len(encoded), targets, encoded.shape[1]))
     with torch.enable_grad(), global_seed(rng, str(encoded.device)):
-        for target in range(outputs.shape[1]):
-            if params.method == "integrated_gradients":
-                change = outputs[:, target] - base_values[:, target]
-                allowed = params.tolerance * output_range[target]
-                columns[:, target], steps[:, target] = work.integrated(target, change, allowed, params)
-            elif params.method == "gradient_shap":
+        for target in range(targets):
+            if params.method == "gradient_shap":
                 columns[:, target] = work.expected_gradients(target, params.n_samples)
             else:
                 columns[:, target] = work.by_captum(params.method, target, features)
-    return GradientAttributions(
-        values=_by_feature(columns, features, slope=METHODS[params.method].slope),
+    return ColumnAttributions(
+        values=by_feature(columns, features, slope=METHODS[params.method].slope),
         base_values=base_values,
-        steps=steps,
+        steps=np.zeros(len(encoded), dtype=np.int64),
         model_rows=work.model_rows,
     )
 
@@ -118,7 +88,7 @@ class _Explaining:
         self._background = background
         self._batch = batch
         self._rng = rng
-        self._baseline = background.double().mean(dim=0, keepdim=True).to(encoded.dtype)
+        self._baseline = mean_row(background)
         self.model_rows = 0
 
     def base_value(self, starts_from: str) -> Numbers:
@@ -131,45 +101,6 @@ class _Explaining:
         with torch.no_grad():
             outputs = self._in_batches(lambda module, rows: module(starts[rows]), len(starts))
         return np.asarray(outputs.mean(axis=0))
-
-    def integrated(
-        self, target: int, change: Numbers, allowed: float, params: Params
-    ) -> tuple[Numbers, npt.NDArray[np.int64]]:
-        """Integrated gradients, shape `(rows, encoded columns)`, and the nodes each row took.
-
-        Where the contributions miss `change`, output minus base value, by more than `allowed`, a row is integrated again
-        with twice the nodes, up to `params.max_steps`.
-
-        References: arXiv:1703.01365, equation 1; nodes and weights of Gauss and Legendre instead of a Riemann sum.
-        """
-        values = np.zeros(tuple(self._encoded.shape))
-        steps = np.zeros(len(values), dtype=np.int64)
-        open_rows, nodes = np.arange(len(values)), params.n_steps
-        while len(open_rows):
-            values[open_rows], steps[open_rows] = self._integrated_once(open_rows, target, nodes), nodes
-            nodes *= 2
-            if nodes > params.max_steps:
-                break
-            open_rows = open_rows[np.abs(values[open_rows].sum(axis=1) - change[open_rows]) > allowed]
-        return values, steps
-
-    def _integrated_once(self, indices: npt.NDArray[np.int64], target: int, nodes: int) -> Numbers:
-        together = min(nodes, NODES)
-        inputs = self._encoded[torch.from_numpy(indices).to(self._encoded.device)]
-
-        def work(module: nn.Module, rows: slice) -> torch.Tensor:
-            part = inputs[rows]
-            found: torch.Tensor = attr.IntegratedGradients(module).attribute(
-                part,
-                baselines=self._baseline,
-                target=target,
-                n_steps=nodes,
-                method="gausslegendre",
-                internal_batch_size=max(len(part), min(len(part) * together, self._batch.rows)),
-            )
-            return found
-
-        return self._in_batches(work, len(indices), rows_each=together)
 
     def expected_gradients(self, target: int, n_samples: int) -> Numbers:
         """Mean over draws of gradient times difference, shape `(rows, encoded columns)`.
@@ -239,16 +170,6 @@ class _Explaining:
             return np.asarray(found)
 
         return np.concatenate(in_batches(counted, total, self._batch, rows_each=rows_each))
-
-
-def _by_feature(columns: Numbers, features: tuple[FeatureSpec, ...], *, slope: bool) -> Numbers:
-    """From encoded columns to features, shape `(rows, targets, features)`: sums of contributions, largest of slopes.
-
-    A sum of slopes over a one-hot group would grow with its categories. References: arXiv:1312.6034, section 3.1, which
-    takes the largest over the channels of a pixel.
-    """
-    parts = [columns[:, :, feature.start : feature.stop] for feature in features]
-    return np.stack([part.max(axis=2) if slope else part.sum(axis=2) for part in parts], axis=2)
 
 
 class _Counted(nn.Module):

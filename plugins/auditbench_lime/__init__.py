@@ -1,9 +1,10 @@
-"""LIME for tables: a weighted linear model around each explained row, computed by the lime library."""
+"""LIME: a weighted linear model around each explained row, for all rows at once or by the lime library."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from auditbench import Analyzer, Needs, hookimpl
 from auditbench.messages import load_messages
@@ -12,6 +13,25 @@ from auditbench_lime.params import Params
 if TYPE_CHECKING:
     from auditbench.context import AuditContext
     from auditbench.results import AnalysisResult
+    from auditbench_lime.library import library_weights
+    from auditbench_lime.masked import masked_lime_weights
+    from auditbench_lime.weights import LimeWeights, lime_weights
+
+_HOMES = {
+    "LimeWeights": "weights",
+    "library_weights": "library",
+    "lime_weights": "weights",
+    "masked_lime_weights": "masked",
+}
+
+__all__ = ["LimeWeights", "Params", "library_weights", "lime_weights", "masked_lime_weights"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what needs torch, or the lime library, when it is first used."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'auditbench_lime' has no attribute {name!r}")
+    return getattr(import_module(f"auditbench_lime.{_HOMES[name]}"), name)
 
 
 @hookimpl
@@ -20,10 +40,10 @@ def auditbench_analyzers() -> Iterator[Analyzer]:
     yield Analyzer(
         name="lime",
         topic="explanation",
-        summary="Local linear explanations of the features, by the lime library",
+        summary="Local linear explanations of the features",
         analyze=_analyze,
         Params=Params,
-        needs=Needs(modalities=("tabular",), packages=("lime",)),
+        needs=Needs(modalities=("tabular",)),
         after=("shap",),
         metrics=("mean_absolute_attribution", "local_fidelity", "rank_agreement"),
         messages=load_messages("auditbench_lime"),

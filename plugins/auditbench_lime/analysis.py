@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,7 @@ from auditbench.masking import (
 )
 from auditbench.results import AnalysisResult, Attribution, Metric, Note
 from auditbench.statistics import bootstrap_interval
-from auditbench_lime.surrogate import local_surrogates
+from auditbench_lime.weights import LimeWeights, default_kernel_width, lime_weights
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -31,14 +32,16 @@ if TYPE_CHECKING:
     from auditbench.models import ModelUnderTest
     from auditbench_lime.params import Params
 
-CHUNK_ROWS = 10
+CHUNK_ROWS = {"shared": 250, "independent": 25, "library": 10}
+"""Rows explained together, by method. Each chunk of `shared` has perturbed rows of its own, so that the noise of means over
+many rows averages out."""
 
 
 def analyze(context: AuditContext, params: Params) -> AnalysisResult:
     """Explain the rows that all explainers of this audit explain, and summarise."""
     task = explained(context, rows=params.rows, background=params.background)
     work = partial(explain_chunk, model=context.model, background=task.background_raw, params=params)
-    arrays = context.map_rows(work, task.rows, chunk_rows=CHUNK_ROWS)
+    arrays = context.map_rows(work, task.rows, chunk_rows=CHUNK_ROWS[params.method])
     attribution = table_attribution(context, task, arrays, method="lime.tabular", additive=False)
     counted, others = task.counted, earlier_attributions(context)
     agreement = agreement_metrics("lime", attribution, others, counted, context.rng("agreement"))
@@ -62,23 +65,43 @@ def explain_chunk(
 ) -> dict[str, npt.NDArray[np.generic]]:
     """Local models of one chunk of rows; `model_rows` shares the chunk's count out over its rows."""
     raw = rows.inputs[TABULAR_INPUT]
-    fits = local_surrogates(
-        lambda table: model.predict({TABULAR_INPUT: table}),
-        fill_missing(raw, model.features),
-        fill_missing(background, model.features),
-        model.features,
-        num_samples=params.num_samples,
-        rng=rng,
-        kernel_width=params.kernel_width,
-    )
+    fits = _fits(fill_missing(raw, model.features), fill_missing(background, model.features), rng, model, params)
     return {
         "values": fits.values,
-        "base_values": fits.intercepts,
-        "fidelity": fits.fidelity,
+        "base_values": fits.intercept,
+        "fidelity": fits.r2,
         "unseen": fits.unseen,
         "outputs": model.predict({TABULAR_INPUT: raw}),
         "model_rows": shared_out(fits.model_rows + len(rows), len(rows)),
     }
+
+
+def _fits(
+    raw: npt.NDArray[np.float64],
+    background: npt.NDArray[np.float64],
+    rng: np.random.Generator,
+    model: ModelUnderTest,
+    params: Params,
+) -> LimeWeights:
+    def predict(table: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        return model.predict({TABULAR_INPUT: table})
+
+    explain: Callable[..., LimeWeights] = lime_weights
+    if params.method == "library":
+        from auditbench_lime.library import library_weights
+
+        explain = library_weights
+    elif params.method == "independent":
+        explain = partial(lime_weights, independent=True)
+    return explain(
+        predict,
+        raw,
+        background,
+        num_samples=params.num_samples,
+        rng=rng,
+        kernel_width=params.kernel_width,
+        categorical_features=[index for index, feature in enumerate(model.features) if feature.kind == "category"],
+    )
 
 
 def _local_fidelity(context: AuditContext, fidelity: npt.NDArray[np.float64]) -> tuple[Metric, ...]:
@@ -123,17 +146,19 @@ def _findings(fidelity: tuple[Metric, ...], limit: float) -> tuple[Finding, ...]
 
 
 def _notes(attribution: Attribution, params: Params, background: int, unseen: int) -> tuple[Note, ...]:
-    width = params.kernel_width or 0.75 * len(attribution.player_names) ** 0.5
     values = {
         "rows": len(attribution.row_ids),
         "background": background,
         "num_samples": params.num_samples,
-        "kernel_width": width,
+        "kernel_width": params.kernel_width or default_kernel_width(len(attribution.player_names)),
+        "together": CHUNK_ROWS[params.method],
         "model_rows": attribution.model_rows,
     }
     limits = ["lime.limit_not_additive", "lime.limit_noise", "lime.limit_independence", "lime.limit_sampled_rows"]
+    if params.method == "shared" and len(attribution.row_ids) > 1:
+        limits.insert(2, "lime.limit_shared")
     notes = [
-        Note(kind="method", text=Message(key="lime.method", values=values)),
+        Note(kind="method", text=Message(key=f"lime.method_{params.method}", values=values)),
         Note(kind="assumption", text=Message(key="lime.assumption_bins", values=values)),
         *(Note(kind="limit", text=Message(key=key, values=values)) for key in limits),
         Note(kind="how_to_read", text=Message(key="lime.how_to_read", values={"unit": attribution.unit})),

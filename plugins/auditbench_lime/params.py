@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -16,8 +16,13 @@ class Params(BaseModel):
     background: Annotated[int, Field(ge=1)] = Field(
         1000, description="Background rows that bins and their frequencies are taken from; the model does not see them."
     )
+    method: Literal["shared", "independent", "library"] = Field(
+        "shared",
+        description="Perturbed rows: the same for all rows that are explained together, each row's own, or each row's own"
+        " by the lime library.",
+    )
     num_samples: Annotated[int, Field(ge=10)] = Field(
-        5000, description="Perturbed rows that the model evaluates for each explained row."
+        5000, description="Samples of each local model: the row itself, the others perturbed rows."
     )
     kernel_width: Annotated[float, Field(gt=0)] | None = Field(
         None, description="Width of the kernel that weights perturbed rows; 0.75 x sqrt(features) when absent."

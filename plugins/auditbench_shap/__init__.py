@@ -1,9 +1,10 @@
-"""Shapley values of a table's features, computed by the shap library."""
+"""Shapley values: our own estimators, and the explainers of the shap library beside them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from auditbench import Analyzer, Needs, hookimpl
 from auditbench.messages import load_messages
@@ -12,6 +13,18 @@ from auditbench_shap.params import Params
 if TYPE_CHECKING:
     from auditbench.context import AuditContext
     from auditbench.results import AnalysisResult
+    from auditbench_shap.shapley import ShapleyValues, shapley_values
+
+_HOMES = {"ShapleyValues": "shapley", "shapley_values": "shapley"}
+
+__all__ = ["Params", "ShapleyValues", "shapley_values"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what needs torch when it is first used."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'auditbench_shap' has no attribute {name!r}")
+    return getattr(import_module(f"auditbench_shap.{_HOMES[name]}"), name)
 
 
 @hookimpl
@@ -20,10 +33,10 @@ def auditbench_analyzers() -> Iterator[Analyzer]:
     yield Analyzer(
         name="shap",
         topic="explanation",
-        summary="Interventional Shapley values of the features, by the shap library",
+        summary="Interventional Shapley values of the features, with their sampling error",
         analyze=_analyze,
         Params=Params,
-        needs=Needs(modalities=("tabular",), packages=("shap",)),
+        needs=Needs(modalities=("tabular",)),
         metrics=("mean_absolute_attribution", "local_accuracy_gap", "largest_standard_error", "sensitive_share"),
         messages=load_messages("auditbench_shap"),
     )

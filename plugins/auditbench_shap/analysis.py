@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -10,8 +11,10 @@ import numpy as np
 from auditbench.data import TABULAR_INPUT
 from auditbench.findings import Finding, Message
 from auditbench.masking import (
+    Prediction,
     additivity_gap,
     explained,
+    feature_players,
     fill_missing,
     importance_metrics,
     metric_interval,
@@ -20,7 +23,8 @@ from auditbench.masking import (
 )
 from auditbench.results import AnalysisResult, Attribution, Metric, Note
 from auditbench.statistics import bootstrap_interval
-from auditbench_shap.shapley import chosen_method, shapley_values
+from auditbench_shap.planning import plan_for
+from auditbench_shap.shapley import ShapleyValues, shapley_values
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -29,8 +33,13 @@ if TYPE_CHECKING:
     from auditbench.data import Rows
     from auditbench.models import ModelUnderTest
     from auditbench_shap.params import Params
+    from auditbench_shap.planning import Plan
 
-CHUNK_ROWS = 25
+CHUNK_ROWS = 256
+"""Rows that share a plan; few for the explainers of the library, which take seconds for a row."""
+LIBRARY_CHUNK_ROWS = 25
+OF_COLUMNS = ("shap.deep", "shap.gradient")
+"""Explainers of the library that explain the inputs of the network instead of raw features."""
 LOCAL_ACCURACY_TOLERANCE = 1e-4
 """Largest share of the output range by which base value and contributions may miss the output."""
 
@@ -38,10 +47,13 @@ LOCAL_ACCURACY_TOLERANCE = 1e-4
 def analyze(context: AuditContext, params: Params) -> AnalysisResult:
     """Explain the rows that all explainers of this audit explain, and summarise."""
     task = explained(context, rows=params.rows, background=params.background)
-    work = partial(explain_chunk, model=context.model, background=task.background_raw, params=params)
-    arrays = context.map_rows(work, task.rows, chunk_rows=CHUNK_ROWS)
-    method = chosen_method(params.method, len(context.model.features))
-    attribution = table_attribution(context, task, arrays, method=f"shap.{method}")
+    work = partial(explain_chunk, model=context.model, background=task.background, params=params)
+    library = params.method.startswith("shap.")
+    arrays = context.map_rows(work, task.rows, chunk_rows=LIBRARY_CHUNK_ROWS if library else CHUNK_ROWS)
+    plan = _planned(params, len(context.model.features), len(task.background))
+    attribution = table_attribution(
+        context, task, arrays, method=params.method if plan is None else f"shap.{plan.method}"
+    )
     counted = task.counted
     importance = importance_metrics("shap", attribution, counted, context.rng("importance"))
     output_range = np.ptp(context.outputs, axis=0)
@@ -51,40 +63,72 @@ def analyze(context: AuditContext, params: Params) -> AnalysisResult:
     return AnalysisResult(
         metrics=metrics,
         attributions=(attribution,),
-        notes=_notes(attribution, params, len(task.background)),
+        notes=_notes(attribution, plan, len(task.background)),
         findings=(*_sensitive_findings(shares, params.sensitive_share), *_accuracy_finding(gap)),
     )
 
 
 def explain_chunk(
-    rows: Rows,
-    rng: np.random.Generator,
-    *,
-    model: ModelUnderTest,
-    background: npt.NDArray[np.float64],
-    params: Params,
+    rows: Rows, rng: np.random.Generator, *, model: ModelUnderTest, background: Rows, params: Params
 ) -> dict[str, npt.NDArray[np.generic]]:
     """Contributions of one chunk of rows; `model_rows` shares the chunk's count out over its rows."""
-    raw = rows.inputs[TABULAR_INPUT]
-    found = shapley_values(
-        lambda table: model.predict({TABULAR_INPUT: table}),
-        fill_missing(raw, model.features),
-        fill_missing(background, model.features),
-        method=params.method,
-        rng=rng,
-        rounds=params.rounds,
-        samples=params.samples,
-    )
-    outputs = model.predict({TABULAR_INPUT: raw})
+    found = _by_library(rows, background, model, params, rng)
+    if found is None:
+        found = shapley_values(
+            Prediction(model.module, batch=model.batch),
+            model.encode(rows.inputs),
+            model.encode(background.inputs),
+            method=params.method,
+            budget=params.budget,
+            target_error=params.target_error,
+            groups=feature_players(model.features),
+            rng=rng,
+        )
     arrays: dict[str, npt.NDArray[np.generic]] = {
         "values": found.values,
-        "base_values": np.tile(found.base_value, (len(rows), 1)),
-        "outputs": outputs,
-        "model_rows": shared_out(found.model_rows + len(rows), len(rows)),
+        "base_values": found.base_value,
+        "outputs": model.predict(rows.inputs),
+        "model_rows": shared_out((found.model_rows or 0) + len(rows), len(rows)),
     }
     if found.standard_error is not None:
         arrays["standard_error"] = found.standard_error
     return arrays
+
+
+def _by_library(
+    rows: Rows, background: Rows, model: ModelUnderTest, params: Params, rng: np.random.Generator
+) -> ShapleyValues | None:
+    """What an explainer of the library finds; None for the methods of this plugin."""
+    if not params.method.startswith("shap."):
+        return None
+    if params.method in OF_COLUMNS:
+        found = shapley_values(
+            Prediction(model.module, batch=model.batch),
+            model.encode(rows.inputs),
+            model.encode(background.inputs),
+            method=params.method,
+            budget=params.budget,
+            rng=rng,
+        )
+        columns = [found.values[:, :, feature.start : feature.stop].sum(axis=2) for feature in model.features]
+        return dataclasses.replace(
+            found, values=np.stack(columns, axis=2), names=tuple(feature.name for feature in model.features)
+        )
+    return shapley_values(
+        lambda table: model.predict({TABULAR_INPUT: table}),
+        fill_missing(rows.inputs[TABULAR_INPUT], model.features),
+        fill_missing(background.inputs[TABULAR_INPUT], model.features),
+        method=params.method,
+        budget=params.budget,
+        rng=rng,
+    )
+
+
+def _planned(params: Params, features: int, background: int) -> Plan | None:
+    """How the methods of this plugin work; None for those of the library."""
+    if params.method.startswith("shap."):
+        return None
+    return plan_for(params.method, features, background, budget=params.budget, target_error=params.target_error)
 
 
 def _local_accuracy(arrays: dict[str, npt.NDArray[np.float64]], output_range: npt.NDArray[np.float64]) -> Metric:
@@ -192,23 +236,28 @@ def _accuracy_finding(gap: Metric) -> tuple[Finding, ...]:
     return (finding,)
 
 
-def _notes(attribution: Attribution, params: Params, background: int) -> tuple[Note, ...]:
+def _notes(attribution: Attribution, plan: Plan | None, background: int) -> tuple[Note, ...]:
     features = len(attribution.player_names)
-    method = attribution.method.removeprefix("shap.")
-    default = 1000 * features if method == "sampling" else 2 * features + 2048
     values = {
         "rows": len(attribution.row_ids),
         "background": background,
         "features": features,
-        "coalitions": 2**features if method == "exact" else params.samples or default,
-        "rounds": params.rounds,
+        "coalitions": 2**features,
+        "rounds": plan.amount if plan is not None else None,
+        "pairs": plan.amount if plan is not None else None,
+        "target_error": plan.target_error if plan is not None else None,
         "model_rows": attribution.model_rows,
     }
+    method = attribution.method.removeprefix("shap.")
+    refined = plan is not None and plan.target_error is not None and method == "permutation"
+    own = "shap.method_permutation_until" if refined else f"shap.method_{method}"
     limits = ["shap.limit_cause", "shap.limit_background", "shap.limit_sampled_rows"]
+    if plan is None and attribution.method in OF_COLUMNS:
+        limits.append("shap.limit_columns")
     if attribution.standard_error is None:
         limits.append("shap.limit_no_standard_error")
     return (
-        Note(kind="method", text=Message(key=f"shap.method_{method}", values=values)),
+        Note(kind="method", text=Message(key=f"shap.library_{method}" if plan is None else own, values=values)),
         Note(kind="assumption", text=Message(key="shap.assumption_interventional", values=values)),
         *(Note(kind="limit", text=Message(key=key, values=values)) for key in limits),
         Note(kind="how_to_read", text=Message(key="shap.how_to_read", values={"unit": attribution.unit})),

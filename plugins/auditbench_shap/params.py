@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from auditbench_shap.methods import NetworkMethod
 
 
 class Params(BaseModel):
@@ -16,15 +18,17 @@ class Params(BaseModel):
     background: Annotated[int, Field(ge=1)] = Field(
         50, description="Background rows whose values stand in for hidden features; all of them are used."
     )
-    method: Literal["auto", "exact", "permutation", "kernel", "sampling"] = Field(
-        "auto", description="Estimator; `auto` enumerates all coalitions up to 10 features, else draws permutations."
+    method: NetworkMethod = Field(
+        "auto",
+        description="Estimator; `auto` enumerates all coalitions where the budget allows it, else walks permutations. "
+        "`shap.kernel` and the like are the explainers of the shap library.",
     )
-    rounds: Annotated[int, Field(ge=2)] = Field(
-        10, description="`permutation`: orders of the features, each walked forward and back, a row."
+    budget: Annotated[int, Field(ge=2)] | None = Field(
+        None, description="Most model rows for each explained row; without it two rounds of walks over the background."
     )
-    samples: Annotated[int, Field(ge=2)] | None = Field(
+    target_error: Annotated[float, Field(gt=0, lt=1)] | None = Field(
         None,
-        description="Coalitions a row: 2 x features + 2048 for `kernel`, 1000 x features for `sampling`, when absent.",
+        description="`permutation`: walk on for rows whose estimated relative error is above this, as far as the budget goes.",
     )
     sensitive_share: Annotated[float, Field(gt=0, le=1)] = Field(
         0.05,

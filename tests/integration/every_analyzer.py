@@ -34,7 +34,7 @@ replicates = 40
 rows = 6
 background = 6
 method = "permutation"
-rounds = 2
+budget = 400
 [analyzers.lime]
 rows = 2
 num_samples = 50

@@ -42,6 +42,12 @@ def test_the_python_example(tmp_path: Path) -> None:
     assert (tmp_path / "breast-cancer" / "report.html").is_file()
 
 
+def test_the_explaining_example(tmp_path: Path) -> None:
+    done = run("-c", block("python", "shapley_values"), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("permutation 0.")
+
+
 def test_the_plugin_example_shows_up_in_the_report(small_audit: Path, tmp_path: Path) -> None:
     code = block("python", "auditbench_overconfidence.py")
     statements = [line for line in code.splitlines() if line.strip()]

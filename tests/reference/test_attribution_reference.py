@@ -20,7 +20,7 @@ from auditbench.data import TABULAR_INPUT
 from auditbench.testing import ToySubject, toy_context, toy_subject
 from auditbench_captum import Params as CaptumParams
 from auditbench_captum.analysis import analyze as analyze_captum
-from auditbench_lime.surrogate import local_surrogates
+from auditbench_lime import library_weights
 from auditbench_shap.shapley import shapley_values
 
 Numbers = npt.NDArray[np.float64]
@@ -71,7 +71,7 @@ def naive_shapley(predict: Callable[[Numbers], Numbers], row: Numbers, backgroun
     return np.stack(columns, axis=1)
 
 
-@pytest.mark.parametrize("method", ["exact", "kernel"])
+@pytest.mark.parametrize("method", ["exact", "shap.kernel", "shap.exact"])
 @pytest.mark.parametrize("outputs", [1, 3])
 def test_enumerating_estimators_equal_the_definition(method: Any, outputs: int) -> None:
     subject = curved_subject(outputs)
@@ -92,7 +92,7 @@ def test_permutations_err_as_their_standard_error_says() -> None:
         subject.data.background(9, np.random.default_rng(0)).inputs[TABULAR_INPUT],
     )
     found = shapley_values(
-        predictor(subject), rows, background, method="permutation", rng=np.random.default_rng(0), rounds=40
+        predictor(subject), rows, background, method="permutation", rng=np.random.default_rng(0), budget=40 * 2 * 9 * 3
     )
     expected = np.stack([naive_shapley(predictor(subject), row, background) for row in rows])
     assert found.standard_error is not None
@@ -185,13 +185,13 @@ def test_lime_equals_the_library_called_plainly(outputs: int) -> None:
         subject.data.take(np.arange(4)).inputs[TABULAR_INPUT],
         subject.data.background(40, np.random.default_rng(0)).inputs[TABULAR_INPUT],
     )
-    found = local_surrogates(
+    found = library_weights(
         predictor(subject),
         rows,
         background,
-        subject.model.features,
         num_samples=400,
         rng=np.random.default_rng(7),
+        categorical_features=[2, 3],
     )
     seeds = np.random.default_rng(7)
     for index, row in enumerate(rows):
@@ -212,8 +212,8 @@ def test_lime_equals_the_library_called_plainly(outputs: int) -> None:
             )
             weights = dict(plain.local_exp[1])
             assert found.values[index, target] == pytest.approx([weights[feature] for feature in range(4)])
-            assert found.intercepts[index, target] == pytest.approx(plain.intercept[1])
-            assert found.fidelity[index, target] == pytest.approx(plain.score)
+            assert found.intercept[index, target] == pytest.approx(plain.intercept[1])
+            assert found.r2[index, target] == pytest.approx(plain.score)
 
 
 def test_lime_equals_a_ridge_regression_written_out() -> None:
@@ -227,10 +227,10 @@ def test_lime_equals_a_ridge_regression_written_out() -> None:
         seen.append(raw.copy())
         return predictor(subject)(raw)
 
-    found = local_surrogates(
-        predict, row, background, subject.model.features, num_samples=600, rng=np.random.default_rng(7)
+    found = library_weights(
+        predict, row, background, num_samples=600, rng=np.random.default_rng(7), categorical_features=[2, 3]
     )
-    (perturbed,) = seen
+    _, perturbed = seen
     quartiles = np.percentile(background, [25, 50, 75], axis=0)
     bins = np.stack([np.searchsorted(np.unique(quartiles[:, j]), perturbed[:, j]) for j in range(2)], axis=1)
     same = np.column_stack([bins == bins[0], perturbed[:, 2:] == row[0, 2:]]).astype(float)

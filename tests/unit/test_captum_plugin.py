@@ -149,10 +149,9 @@ def test_more_categories_without_effect_change_no_saliency() -> None:
             layer.eval(),
             encoded,
             encoded,
-            np.zeros((1, 1)),
+            1,
             features,
             params=Params(method="saliency"),
-            output_range=np.ones(1),
             batch=BatchSize(8),
             rng=np.random.default_rng(0),
         )
@@ -164,7 +163,7 @@ def test_more_categories_without_effect_change_no_saliency() -> None:
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("kind", ["binary", "multiclass"])
 def test_every_model_row_is_counted(method: Any, kind: Any) -> None:
-    module = Counted(network(3 if kind == "multiclass" else 1))
+    module = Counted(network(3 if kind == "multiclass" else 1)).eval()
     subject = with_module(toy_subject(kind), module)
     params = Params(rows=7, background=10, method=method, n_samples=30)
     context = toy_context(subject, analyzer="captum", params=params)
@@ -173,10 +172,11 @@ def test_every_model_row_is_counted(method: Any, kind: Any) -> None:
     assert block.model_rows == module.rows
 
 
-def test_integrated_gradients_need_rows_times_nodes() -> None:
+def test_integrated_gradients_need_rows_times_nodes_for_all_targets_together() -> None:
     params = Params(rows=7, n_steps=16)
     (block,) = explain(toy_subject("multiclass"), params).attributions
-    assert block.model_rows == 1 + 7 + 3 * 7 * 16
+    beforehand, ends, outputs = 1, 1 + 7, 7
+    assert block.model_rows == beforehand + ends + outputs + 7 * 16
 
 
 @pytest.mark.parametrize("method", ["integrated_gradients", "gradient_shap"])
@@ -189,7 +189,7 @@ def test_no_batch_is_larger_than_the_model_takes(method: Any) -> None:
             largest = max(largest, len(encoded))
             return encoded.sum(dim=1, keepdim=True) ** 3
 
-    subject = with_module(toy_subject(), Measured())
+    subject = with_module(toy_subject(), Measured().eval())
     subject = dataclasses.replace(subject, model=dataclasses.replace(subject.model, batch_rows=32))
     explain(subject, Params(rows=50, method=method, n_samples=20))
     assert largest <= 32

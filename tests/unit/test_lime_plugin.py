@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,8 @@ from torch import nn
 import auditbench_lime
 from auditbench.results import AnalysisResult, Metric
 from auditbench.testing import TOY_FEATURES, ToySubject, given_outputs_subject, missing_words, toy_context, toy_subject
-from auditbench_lime import Params
+from auditbench_lime import Params, analysis, library_weights, lime_weights
 from auditbench_lime.analysis import analyze
-from auditbench_lime.surrogate import local_surrogates
 
 (ANALYZER,) = auditbench_lime.auditbench_analyzers()
 QUICK = Params(rows=12, num_samples=800)
@@ -42,9 +42,10 @@ def metrics_named(result: AnalysisResult, name: str) -> list[Metric]:
     return [metric for metric in result.metrics if metric.name == name]
 
 
+@pytest.mark.parametrize("method", ["shared", "independent", "library"])
 @pytest.mark.parametrize("kind", ["regression", "binary", "multiclass"])
-def test_linear_model_keeps_sign_and_order(kind: Any) -> None:
-    subject, params = toy_subject(kind, background=400), Params(rows=40, num_samples=3000)
+def test_linear_model_keeps_sign_and_order(kind: Any, method: Any) -> None:
+    subject, params = toy_subject(kind, background=400), Params(rows=40, num_samples=3000, method=method)
     context = toy_context(subject, analyzer="lime", params=params)
     (block,) = analyze(context, params).attributions
     values = np.asarray(block.values)
@@ -75,24 +76,19 @@ def test_missing_numbers_are_explained_as_filled_ones() -> None:
     np.testing.assert_array_equal(blocks[0].values, blocks[1].values)
 
 
-def test_fidelity_is_one_where_the_model_is_linear_in_categories() -> None:
-    rng = np.random.default_rng(0)
-    category = TOY_FEATURES[3]
-    features = (
-        dataclasses.replace(category, start=0, stop=3),
-        dataclasses.replace(category, name="other", start=3, stop=6),
+@pytest.mark.parametrize("explain", [lime_weights, partial(lime_weights, independent=True), library_weights])
+def test_fidelity_is_one_where_the_model_is_linear_in_categories(explain: Any) -> None:
+    rows = np.random.default_rng(0).integers(0, 2, (30, 2)).astype(float)
+    found = explain(
+        lambda raw: raw @ np.asarray([[2.0], [-1.0]]), rows, rows, num_samples=4000, categorical_features=[0, 1]
     )
-    rows = rng.integers(0, 2, (30, 2)).astype(float)
-    found = local_surrogates(
-        lambda raw: raw @ np.asarray([[2.0], [-1.0]]), rows, rows, features, num_samples=4000, rng=rng
-    )
-    np.testing.assert_allclose(found.fidelity, 1.0, atol=1e-4)
+    np.testing.assert_allclose(found.r2, 1.0, atol=1e-4)
     np.testing.assert_allclose(found.values[:, 0], np.where(rows > 0, 1, -1) * [2.0, -1.0], rtol=0.01)
     assert not found.unseen.any()
 
 
-def test_a_bin_of_one_value_is_sampled_at_that_value() -> None:
-    feature = dataclasses.replace(TOY_FEATURES[0], start=0, stop=1)
+@pytest.mark.parametrize("explain", [lime_weights, partial(lime_weights, independent=True), library_weights])
+def test_a_bin_of_one_value_is_sampled_at_that_value(explain: Any) -> None:
     background = np.repeat([[5.0], [9.0]], [30, 10], axis=0)
     seen: list[float] = []
 
@@ -100,8 +96,7 @@ def test_a_bin_of_one_value_is_sampled_at_that_value() -> None:
         seen.extend(raw[:, 0])
         return raw.copy()
 
-    rng = np.random.default_rng(0)
-    local_surrogates(predict, np.asarray([[9.0]]), background, (feature,), num_samples=500, rng=rng)
+    explain(predict, np.asarray([[9.0]]), background, num_samples=500)
     assert min(seen) == 5.0
     assert max(seen) == pytest.approx(9.0)
 
@@ -171,15 +166,32 @@ def test_equal_seeds_give_equal_weights_and_others_do_not() -> None:
     assert not np.array_equal(first.values, other.values)
 
 
+@pytest.mark.parametrize(
+    ("method", "expected"), [("shared", 799 + 12), ("independent", 12 * 800), ("library", 12 * 801)]
+)
 @pytest.mark.parametrize("kind", ["binary", "multiclass"])
-def test_every_model_row_is_counted_and_targets_share_them(kind: Any) -> None:
+def test_every_model_row_is_counted_and_targets_share_them(kind: Any, method: Any, expected: int) -> None:
     subject = toy_subject(kind)
     module = Counted(subject.model.module)
     subject = dataclasses.replace(subject, model=dataclasses.replace(subject.model, module=module))
-    context = toy_context(subject, analyzer="lime", params=QUICK)
+    params = Params(rows=12, num_samples=800, method=method)
+    context = toy_context(subject, analyzer="lime", params=params)
     module.rows = 0
-    (block,) = analyze(context, QUICK).attributions
-    assert block.model_rows == module.rows == 12 * (800 + 1)
+    result = analyze(context, params)
+    (block,) = result.attributions
+    assert block.model_rows == module.rows == expected + 12
+    assert result.notes[0].text.key == f"lime.method_{method}"
+    assert ("lime.limit_shared" in {note.text.key for note in result.notes}) == (method == "shared")
+    assert missing_words(ANALYZER, result) == ()
+
+
+def test_chunks_of_shared_samples_do_not_share_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = explain(toy_subject()).attributions[0]
+    monkeypatch.setitem(analysis.CHUNK_ROWS, "shared", 6)
+    parts = explain(toy_subject()).attributions[0]
+    assert parts.model_rows == whole.model_rows + 799
+    np.testing.assert_allclose(parts.values[:6], whole.values[:6], rtol=1e-4)
+    assert (np.abs(parts.values[6:] - whole.values[6:]) > 1e-4).all()
 
 
 def test_model_and_generators_are_left_as_found() -> None:
@@ -217,7 +229,7 @@ def test_all_features_are_kept() -> None:
 
 def test_the_analyzer_says_what_it_needs() -> None:
     assert (ANALYZER.name, ANALYZER.topic, ANALYZER.after) == ("lime", "explanation", ("shap",))
-    assert ANALYZER.needs.packages == ("lime",)
+    assert ANALYZER.needs.modalities == ("tabular",)
 
 
 def test_every_key_in_the_source_has_words() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -18,11 +18,21 @@ from auditbench.results import AnalysisResult, Metric
 from auditbench.testing import ToySubject, given_outputs_subject, missing_words, toy_context, toy_subject
 from auditbench_shap import Params
 from auditbench_shap.analysis import analyze
-from auditbench_shap.shapley import chosen_method, shapley_values
+from auditbench_shap.methods import METHODS as ALL_METHODS
+from auditbench_shap.shapley import shapley_values
 
 (ANALYZER,) = auditbench_shap.auditbench_analyzers()
 KINDS = ("regression", "binary", "multiclass")
-METHODS = ("exact", "permutation", "kernel", "sampling")
+METHODS = (
+    "exact",
+    "permutation",
+    "kernel",
+    "shap.exact",
+    "shap.permutation",
+    "shap.kernel",
+    "shap.sampling",
+    "shap.partition",
+)
 FEATURES = 4
 
 
@@ -32,6 +42,7 @@ class CountedProducts(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.rows = 0
+        self.eval()
 
     def forward(self, encoded: torch.Tensor) -> torch.Tensor:
         self.rows += len(encoded)
@@ -67,7 +78,7 @@ def test_linear_model_gets_weight_times_difference_from_the_mean(kind: Any, meth
 
 @pytest.mark.parametrize("method", METHODS)
 def test_contributions_sum_to_output_minus_base(method: Any) -> None:
-    result = explain(counted_subject()[0], Params(rows=6, background=10, method=method, samples=200))
+    result = explain(counted_subject()[0], Params(rows=6, background=10, method=method))
     (block,) = result.attributions
     total = np.asarray(block.values).sum(axis=2) + block.base_values
     np.testing.assert_allclose(total, block.outputs, atol=1e-6)
@@ -93,7 +104,7 @@ def test_a_gap_above_tolerance_is_found(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_equal_seeds_give_equal_values_and_others_do_not() -> None:
-    params = Params(rows=60, background=40, method="permutation", rounds=2)  # all rows: the seed chooses none
+    params = Params(rows=60, background=40, method="permutation")  # all rows: the seed chooses none
     first, again, other = (explain(counted_subject()[0], params, seed=seed).attributions[0] for seed in (1, 1, 2))
     np.testing.assert_array_equal(first.values, again.values)
     assert first.row_ids == other.row_ids
@@ -103,54 +114,20 @@ def test_equal_seeds_give_equal_values_and_others_do_not() -> None:
 @pytest.mark.parametrize("method", METHODS)
 def test_every_model_row_is_counted(method: Any) -> None:
     subject, module = counted_subject()
-    params = Params(rows=7, background=10, method=method, samples=200)
+    params = Params(rows=7, background=10, method=method)
     context = toy_context(subject, analyzer="shap", params=params)
     module.rows = 0
     (block,) = analyze(context, params).attributions
     assert block.model_rows == module.rows
 
 
-@pytest.mark.parametrize(
-    ("method", "coalitions"),
-    [
-        pytest.param("exact", 2**FEATURES, id="exact"),
-        pytest.param("permutation", 3 * (2 * FEATURES + 1), id="permutation"),
-    ],
-)
-def test_model_rows_are_what_the_estimator_needs(method: Any, coalitions: int) -> None:
-    rng = np.random.default_rng(0)
-    rows, background = rng.normal(size=(6, FEATURES)), rng.normal(size=(8, FEATURES))
-    found = shapley_values(
-        lambda raw: raw.prod(axis=1, keepdims=True), rows, background, method=method, rng=rng, rounds=3
-    )
-    assert found.model_rows == 8 + 6 * coalitions * 8
-
-
-def test_no_estimator_drops_features_or_background_rows() -> None:
-    rng = np.random.default_rng(3)
-    weights, rows, background = rng.uniform(1, 2, (12, 1)), rng.normal(size=(2, 12)), rng.normal(size=(130, 12))
-    exact = (rows - background.mean(axis=0)) * weights[:, 0]
-    for method in ("kernel", "permutation"):
-        found = shapley_values(
-            lambda raw: raw @ weights, rows, background, method=method, rng=rng, rounds=2, samples=400
-        )
-        np.testing.assert_allclose(found.values[:, 0], exact, atol=1e-8)
-
-
-@pytest.mark.parametrize(("features", "method"), [(10, "exact"), (11, "permutation")])
-def test_auto_enumerates_small_tables(features: int, method: str) -> None:
-    assert chosen_method("auto", features) == method
-    assert chosen_method("kernel", features) == "kernel"
-
-
 def test_model_and_generators_are_left_as_found() -> None:
     subject, module = counted_subject()
-    module.train()
     torch.manual_seed(5)
     np.random.seed(5)  # noqa: NPY002
     before = torch.random.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
-    explain(subject, Params(rows=3, background=5, method="sampling", samples=50))
-    assert module.training
+    explain(subject, Params(rows=3, background=5, method="shap.sampling", budget=200))
+    assert not module.training
     assert not module._forward_hooks
     assert torch.equal(before[0], torch.random.get_rng_state())
     np.testing.assert_array_equal(before[1], np.random.get_state()[1])  # noqa: NPY002
@@ -201,7 +178,7 @@ def test_a_sensitive_feature_is_found_where_the_whole_interval_is_at_least_the_s
 
 
 def test_a_constant_model_has_undefined_shares_with_reasons() -> None:
-    result = explain(toy_subject("constant"), Params(rows=10, background=5, method="sampling", samples=60))
+    result = explain(toy_subject("constant"), Params(rows=10, background=5, method="shap.sampling", budget=240))
     for name in ("local_accuracy_gap", "sensitive_share"):
         (metric,) = metrics_named(result, name)
         assert metric.value is None
@@ -212,7 +189,7 @@ def test_a_constant_model_has_undefined_shares_with_reasons() -> None:
 
 @pytest.mark.parametrize("method", METHODS)
 def test_every_message_has_words(method: Any) -> None:
-    result = explain(toy_subject("multiclass"), Params(rows=8, background=5, method=method, samples=60))
+    result = explain(toy_subject("multiclass"), Params(rows=8, background=5, method=method))
     assert missing_words(ANALYZER, result) == ()
     assert {metric.name for metric in result.metrics} <= set(ANALYZER.metrics)
 
@@ -233,7 +210,9 @@ def test_unknown_and_impossible_parameters_are_refused() -> None:
 def test_the_analyzer_says_what_it_needs() -> None:
     assert (ANALYZER.name, ANALYZER.topic, ANALYZER.Params) == ("shap", "explanation", Params)
     assert ANALYZER.needs.modalities == ("tabular",)
-    assert ANALYZER.needs.packages == ("shap",)
+    assert ANALYZER.needs.packages == ()
+    offered = set(get_args(Params.model_fields["method"].annotation))
+    assert offered == set(ALL_METHODS) - {"shap.tree"}  # which explains estimators, and no network
 
 
 def test_every_key_in_the_source_has_words() -> None:

@@ -1,28 +1,87 @@
-"""Players of a table: what its explainers share, from missing numbers to comparing methods.
+"""Explaining by hiding: players, what hides them, the evaluation of coalitions, and what explainers share.
 
-A raw feature is one player, however many encoded columns it has.
+A player is what a contribution belongs to: a raw feature however many encoded columns it has, a superpixel, a word.
+Importing this package imports neither numpy nor torch.
 """
 
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from auditbench.masking.agreement import agreement_matrix, agreement_metrics, spearman
+from auditbench.masking.coalitions import Coalitions
 from auditbench.masking.explanation import Explained, earlier_attributions, explained, shared_out, table_attribution
 from auditbench.masking.importance import additivity_gap, importance_metrics, metric_interval, sampled_rows
+from auditbench.masking.maskers import BackgroundRows, Baseline, Blur, Masker, MaskToken, SegmentMean
+from auditbench.masking.occlusion import Occlusion, occlusion
+from auditbench.masking.players import NOBODY, Players, feature_players, players_of
 from auditbench.masking.seeding import global_seed
+from auditbench.masking.segments import time_segments
+from auditbench.masking.superpixels import superpixels
 from auditbench.masking.table import fill_missing, value_ranks
+from auditbench.masking.targets import Target, Targets, chosen_targets
+from auditbench.masking.tokens import player_texts, token_players
+
+if TYPE_CHECKING:
+    from auditbench.masking.evaluator import Evaluator, MaskedModel
+    from auditbench.masking.first_layer import FirstLayer, cut_first_layer
+    from auditbench.masking.prediction import Prediction
+
+_HOMES = {
+    "Evaluator": "evaluator",
+    "FirstLayer": "first_layer",
+    "MaskedModel": "evaluator",
+    "Prediction": "prediction",
+    "cut_first_layer": "first_layer",
+}
 
 __all__ = [
+    "NOBODY",
+    "BackgroundRows",
+    "Baseline",
+    "Blur",
+    "Coalitions",
+    "Evaluator",
     "Explained",
+    "FirstLayer",
+    "MaskToken",
+    "MaskedModel",
+    "Masker",
+    "Occlusion",
+    "Players",
+    "Prediction",
+    "SegmentMean",
+    "Target",
+    "Targets",
     "additivity_gap",
     "agreement_matrix",
     "agreement_metrics",
+    "chosen_targets",
+    "cut_first_layer",
     "earlier_attributions",
     "explained",
+    "feature_players",
     "fill_missing",
     "global_seed",
     "importance_metrics",
     "metric_interval",
+    "occlusion",
+    "player_texts",
+    "players_of",
     "sampled_rows",
     "shared_out",
     "spearman",
+    "superpixels",
     "table_attribution",
+    "time_segments",
+    "token_players",
     "value_ranks",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what needs torch when it is first used."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'auditbench.masking' has no attribute {name!r}")
+    return getattr(import_module(f"auditbench.masking.{_HOMES[name]}"), name)

@@ -1,0 +1,24 @@
+"""Names of the methods: estimators of this plugin, and explainers of the shap library."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias, get_args
+
+OwnMethod: TypeAlias = Literal["exact", "permutation", "kernel"]
+NetworkMethod: TypeAlias = Literal[
+    "auto",
+    "exact",
+    "permutation",
+    "kernel",
+    "shap.kernel",
+    "shap.permutation",
+    "shap.sampling",
+    "shap.exact",
+    "shap.partition",
+    "shap.deep",
+    "shap.gradient",
+]
+"""What explains a network."""
+
+METHODS = (*get_args(NetworkMethod), "shap.tree")
+"""All of them; `shap.tree` explains estimators made of trees."""

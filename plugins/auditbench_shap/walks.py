@@ -1,0 +1,108 @@
+"""Shapley values from walks: antithetic pairs of permutations, as many for each replacement.
+
+A walk and its reverse are exact for all effects of one and two players of `f(x on S, b elsewhere)`, and visiting each
+replacement `b` equally often makes the mean over `b` exact too; only interactions of three and more are sampled.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from auditbench.masking import Coalitions
+
+if TYPE_CHECKING:
+    from auditbench.masking import Evaluator
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Sums:
+    """What some rounds of walks found of some rows; float64.
+
+    Attributes:
+        values: Mean contributions, shape `(rows, players, targets)`.
+        variance: Of these means, of the same shape; None where there is nothing to take it from.
+        rounds: Pairs of walks for each replacement.
+    """
+
+    values: torch.Tensor
+    variance: torch.Tensor | None
+    rounds: int
+
+
+def joined(
+    values: torch.Tensor, variance: torch.Tensor, rounds: int, further: Sums
+) -> tuple[torch.Tensor, torch.Tensor, int]:
+    """What was found in so many rounds and in further ones, each with the weight of its rounds."""
+    if further.variance is None:
+        raise ValueError("expected at least two further rounds, got one")
+    together = rounds + further.rounds
+    own, theirs = rounds / together, further.rounds / together
+    return (
+        own * values + theirs * further.values,
+        own**2 * variance + theirs**2 * further.variance,
+        together,
+    )
+
+
+def pair_rows(players: int, replacements: int) -> int:
+    """Model rows of one round, a row."""
+    return 2 * replacements * (players - 1)
+
+
+def walk(
+    evaluator: Evaluator, players: int, starts: torch.Tensor, ends: torch.Tensor, rounds: int, rng: np.random.Generator
+) -> Sums:
+    """Walk so many pairs for each replacement.
+
+    The variance comes from what the rounds of one replacement find differently: that replacements differ is no error,
+    since all of them are visited. With a single round there is only the spread between replacements, an upper bound.
+
+    Args:
+        starts: Outputs where everybody is hidden, shape `(rows, replacements, targets)`.
+        ends: Outputs of the rows, shape `(rows, targets)`.
+
+    References: arXiv:1302.6221 (antithetic orders); Castro, Gomez and Tejada (2009), Polynomial calculation of the Shapley value
+    based on sampling.
+    """
+    device, count = starts.device, evaluator.replacements
+    positions = torch.from_numpy(rng.random((count, rounds, players)).argsort(axis=2)).to(device)
+    sizes = torch.arange(1, players, device=device).unsqueeze(1)
+    rise = ends.double().unsqueeze(1) - starts.double()
+    total = torch.zeros((len(ends), players, ends.shape[1]), dtype=torch.float64, device=device)
+    spread = torch.zeros_like(total)
+    together = max(1, evaluator.pairs_together() // max(1, rounds * (players - 1)))
+    for start in range(0, count, together):
+        part = slice(start, min(start + together, count))
+        place = positions[part]
+        kept = (place.unsqueeze(2) < sizes).flatten(1, 2)
+        found = evaluator.differences(
+            Coalitions(kept=kept, replacements=torch.arange(part.start, part.stop, device=device))
+        )
+        each = _contributions(found.double(), place, rise[:, part])
+        means = each.mean(dim=2)
+        total += means.sum(dim=1)
+        spread += each.var(dim=2).sum(dim=1) / rounds if rounds > 1 else means.square().sum(dim=1)
+    values = total / count
+    if rounds > 1:
+        return Sums(values=values, variance=spread / count**2, rounds=rounds)
+    variance = (spread / count - values.square()).clamp_(min=0) / (count - 1) if count > 1 else None
+    return Sums(values=values, variance=variance, rounds=1)
+
+
+def _contributions(differences: torch.Tensor, positions: torch.Tensor, rise: torch.Tensor) -> torch.Tensor:
+    """What each pair of walks finds; shape `(rows, replacements, rounds, players, targets)`.
+
+    The player at place `k` of a walk gets `v(first k + 1) - v(first k)` there, and in the reverse walk the difference of the
+    two complements; half of their sum is half a step of `v(S) - v(complement of S)`.
+    """
+    rows, count, _, targets = differences.shape
+    rounds, players = positions.shape[1:]
+    along = differences.view(rows, count, rounds, players - 1, targets)
+    end = rise[:, :, None, None, :].expand(rows, count, rounds, 1, targets)
+    steps = torch.cat([-end, along, end], dim=3).diff(dim=3).mul_(0.5)
+    place = positions[None, ..., None].expand(rows, count, rounds, players, targets)
+    return steps.gather(3, place)

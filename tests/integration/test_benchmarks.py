@@ -1,0 +1,128 @@
+"""The benchmark's arithmetic on made-up numbers, and one tiny workload from the peers to the table."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from benchmarks import cache, ours
+from benchmarks.clock import Timing
+from benchmarks.equal_error import Point, at_error
+from benchmarks.gold import relative_error, table_gold
+from benchmarks.lines import Line, rows_line, speed_line, times_line
+from benchmarks.measure import measured
+from benchmarks.peers import shap
+from benchmarks.section import Scale, Section
+from benchmarks.tables import write_tables
+from benchmarks.workloads import Table
+
+
+def point(name: str, error: float | None, *seconds: float, rows: float = 100) -> Point:
+    return Point(name=name, error=error, timing=Timing(seconds=seconds), model_rows=rows)
+
+
+def test_spread_is_the_interquartile_range_over_the_median() -> None:
+    timing = Timing(seconds=(1.0, 2.0, 3.0, 4.0, 5.0))
+    assert (timing.median, timing.spread) == (3.0, pytest.approx(2 / 3))
+    assert not timing.steady
+    assert timing.per(2).median == 1.5
+
+
+@pytest.mark.parametrize(
+    ("errors_and_seconds", "wanted", "seconds"),
+    [
+        pytest.param([(0.04, 1.0)], 0.02, 4.0, id="half-the-error-costs-four-times"),
+        pytest.param([(0.021, 1.0)], 0.02, 1.0, id="within-a-tenth-counts-as-equal"),
+        pytest.param([(0.01, 1.0)], 0.02, 1.0, id="nothing-is-cheaper-than-the-least-budget"),
+        pytest.param([(0.04, 1.0), (0.01, 16.0)], 0.0125, 10.24, id="between-two-points-from-the-nearer"),
+        pytest.param([(0.016, 3.0), (0.01, 4.0)], 0.0125, 3.0, id="never-below-the-cheapest-point"),
+    ],
+)
+def test_cost_at_equal_error(errors_and_seconds: list[tuple[float, float]], wanted: float, seconds: float) -> None:
+    points = [point("ours", error, spent) for error, spent in errors_and_seconds]
+    equal = at_error(points, wanted)
+    assert equal.seconds == pytest.approx(seconds)
+    assert equal.model_rows == pytest.approx(100 * equal.factor)
+
+
+def test_speed_is_compared_at_equal_error_and_both_points_are_printed() -> None:
+    line = speed_line("part", "claim", point("peer", 0.01, 8.0), [point("ours", 0.02, 0.1)], floor=15, aim=25)
+    assert line.measured == pytest.approx(8.0 / 0.4)
+    assert line.verdict == "pass"
+    assert "peer: 1.00% error" in line.detail
+    assert "ours: 2.00% error" in line.detail
+    assert "times 4.00" in line.detail
+
+
+def test_no_ratio_is_printed_when_the_spread_is_wide() -> None:
+    line = speed_line("part", "claim", point("peer", 0.01, 1.0, 2.0, 3.0, 4.0), [point("ours", 0.01, 0.1)], floor=5)
+    assert (line.measured, line.verdict) == (None, "not measured")
+    assert "peer 60%" in line.reason
+    plain = times_line("part", "claim", ("peer", Timing(seconds=(1, 2, 3, 4))), ("ours", Timing(seconds=(1,))))
+    assert plain.measured is None
+
+
+def test_a_missing_peer_is_named_and_no_error() -> None:
+    line = speed_line("part", "claim", None, [point("ours", 0.01, 0.1)], floor=5)
+    assert (line.measured, line.reason) == (None, "the peer is not installed")
+
+
+def test_model_rows_are_compared_at_equal_error() -> None:
+    line = rows_line("part", "claim", point("peer", 0.01, 1.0, rows=4000), [point("ours", 0.02, 1.0)], floor=0.1)
+    assert (line.measured, line.verdict) == (pytest.approx(0.1), "pass")
+
+
+@pytest.mark.parametrize(
+    ("measured_value", "at_least", "verdict"),
+    [(3.0, True, "aim"), (1.5, True, "pass"), (0.5, True, "below"), (0.5, False, "aim"), (3.0, False, "below")],
+)
+def test_verdict(measured_value: float, at_least: bool, verdict: str) -> None:
+    floor, aim = (1.0, 2.0) if at_least else (2.0, 1.0)
+    line = Line(section="part", claim="claim", measured=measured_value, floor=floor, aim=aim, at_least=at_least)
+    assert line.verdict == verdict
+
+
+def test_relative_error_is_a_mean_over_rows() -> None:
+    assert relative_error(np.array([[3.0, 5.0], [1.0, 0.0]]), np.array([[3.0, 4.0], [2.0, 0.0]])) == pytest.approx(0.35)
+
+
+def test_tiny_workload_end_to_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache, "FOLDER", tmp_path / "cache")
+    workload = tiny_table()
+    gold = table_gold(workload, 2)
+    methods = [*shap.shap_methods(1), ours.exact(2), ours.walks(2, 2), ours.walks(2, 2, given="opaque module")]
+    found = measured(workload, methods, repeats=1, gold=gold)
+    exact, walked, opaque = list(found.values())[-3:]
+    assert exact.point.error == pytest.approx(0, abs=1e-5)
+    assert exact.point.error != pytest.approx(walked.point.error)
+    # Two rounds of a walk and its reverse on each of 6 background rows, f(x), and a share of the background rows.
+    assert walked.point.model_rows == pytest.approx(ours.walk_budget(workload, 2) + 1 + 6 / 2)
+    assert opaque.point.model_rows == walked.point.model_rows
+    line = speed_line("tiny", "claim", found[shap.KERNEL].point, [walked.point])
+    section = Section(name="tiny", lines=[line], measurements={"tiny": tuple(found.values())}, notes=["note"])
+    write_tables(tmp_path, "table", [section], {"threads": "1"})
+    text = (tmp_path / "table.md").read_text()
+    assert all(name in text for name in found)
+    stored = json.loads((tmp_path / "table.json").read_text())
+    assert stored["sections"][0]["lines"][0]["verdict"] == line.verdict
+    assert len(list((tmp_path / "cache").glob("gold-tiny-*.npz"))) == 1
+    assert np.array_equal(table_gold(workload, 2).values, gold.values)
+
+
+def test_tiny_scale_does_hardly_any_work() -> None:
+    scale = Scale(full=False, tiny=True)
+    assert (scale.repeats, scale.rows(200, 100), scale.tables) == (1, 2, ("syn12",))
+
+
+def tiny_table() -> Table:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.Linear(5, 8), nn.ReLU(), nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 1))
+    inputs = np.random.default_rng(0).standard_normal((12, 5)).astype(np.float32)
+    frozen = model.eval().requires_grad_(False)
+    return Table(name="tiny", model=frozen, training=inputs[:6], background=inputs[:6], rows=inputs[6:])

@@ -1,0 +1,326 @@
+"""LIME for all rows at once against the lime library, against ridge regression written out, and its invariances."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from lime.lime_base import LimeBase
+from scipy import stats
+from torch import nn
+
+from auditbench_lime import LimeWeights, library_weights, lime_weights, shared_fitting, table_fitting
+from auditbench_lime.bins import training_bins
+from auditbench_lime.fitting import LocalFits, fit_locally
+from auditbench_lime.sampling import ATOMS, Perturbations
+
+Numbers = npt.NDArray[np.float64]
+
+CATEGORIES = [3]
+BOTH = pytest.mark.parametrize("independent", [False, True])
+
+
+def training_table(rows: int = 400) -> Numbers:
+    """A normal, a skewed and a coarse number with ties on its quartiles, and a category of uneven shares."""
+    rng = np.random.default_rng(11)
+    return np.column_stack(
+        [
+            rng.normal(3, 2, rows),
+            rng.exponential(1, rows) ** 2,
+            rng.integers(0, 3, rows),
+            rng.choice([0, 2, 5], rows, p=[0.7, 0.25, 0.05]),
+        ]
+    )
+
+
+def curved(table: Numbers) -> Numbers:
+    """Two outputs with interactions and bends within bins."""
+    x = (table - 1) / 3
+    return np.column_stack([np.sin(x[:, 0] * x[:, 1]) + x[:, 2] * x[:, 3], np.tanh(x.sum(axis=1)) + 0.3 * x[:, 0]])
+
+
+def seen_by(explain: Callable[..., LimeWeights], rows: Numbers, training: Numbers, **options: Any) -> list[Numbers]:
+    """Every array of rows that the model is asked for."""
+    seen: list[Numbers] = []
+
+    def predict(table: Numbers) -> Numbers:
+        seen.append(table.copy())
+        return curved(table)
+
+    explain(predict, rows, training, categorical_features=CATEGORIES, **options)
+    return seen
+
+
+def naive_ridge(same: Numbers, outputs: Numbers, width: float) -> tuple[Numbers, float, float]:
+    """Coefficients, intercept and R squared, from the definition with an explicit column of ones."""
+    weight = np.sqrt(np.exp(-((1 - same).sum(axis=1)) / width**2))
+    design = np.column_stack([same, np.ones(len(same))])
+    penalty = np.diag([1.0] * same.shape[1] + [0.0])
+    found = np.linalg.solve(design.T @ (weight[:, None] * design) + penalty, design.T @ (weight * outputs))
+    centred = outputs - np.average(outputs, weights=weight)
+    r2 = 1 - (weight * (outputs - design @ found) ** 2).sum() / (weight * centred**2).sum()
+    return found[:-1], float(found[-1]), float(r2)
+
+
+def same_as(bins: Any, row: Numbers, perturbed: Numbers) -> Numbers:
+    """1 where a perturbed row is in the row's bin or category."""
+    return (bins.of(perturbed) == bins.of(row[None])).astype(float)
+
+
+@pytest.mark.parametrize("independent", [False, True])
+def test_perturbed_rows_have_the_librarys_law(independent: bool) -> None:
+    training = training_table()
+    row, bins = training[:1], training_bins(training, CATEGORIES)
+    theirs = np.concatenate(seen_by(library_weights, row, training, num_samples=20_000)[1:])
+    ours = np.concatenate(
+        seen_by(partial(lime_weights, independent=independent), row, training, num_samples=20_000)[1:]
+    )
+    np.testing.assert_array_equal(theirs[0], row[0])
+    assert (len(theirs), len(ours)) == (20_000, 19_999)
+    for feature in range(4):
+        counts = np.stack([np.bincount(bins.of(table)[:, feature], minlength=4) for table in (theirs[1:], ours)])
+        assert stats.chi2_contingency(counts[:, counts.sum(axis=0) > 0]).pvalue > 0.01
+    for feature in (0, 1):
+        for inside in range(4):
+            each = [table[bins.of(table)[:, feature] == inside, feature] for table in (theirs[1:], ours)]
+            assert stats.ks_2samp(*each).pvalue > 0.005
+    assert set(ours[:, 3]) == {0.0, 2.0, 5.0}
+    pairs = np.corrcoef(ours.T) - np.eye(4)
+    assert np.abs(pairs).max() < 0.03  # 4 standard deviations of uncorrelated draws
+
+
+def test_rare_bins_are_drawn_with_their_share_over_tables() -> None:
+    """A table has few or no values of a rare category; over tables its share is exact."""
+    training = np.zeros((20_000, 1))
+    training[:3] = 1.0  # 0.6 expected values of a table
+    bins = training_bins(training, [0])
+    counts = []
+    for seed in range(300):
+        perturbations = Perturbations(
+            bins, np.random.default_rng(seed), device=torch.device("cpu"), dtype=torch.float64
+        )
+        low, count = perturbations.ranges(np.zeros(1, np.int64), np.ones(1, np.int64))
+        assert int(low) + int(count) == ATOMS
+        counts.append(int(count))
+    expected = 3 / 20_000 * ATOMS
+    assert np.mean(counts) == pytest.approx(expected, abs=4 * np.std(counts) / np.sqrt(300))
+
+
+def ridge_problem(samples: int = 700, players: int = 6, targets: int = 2) -> tuple[Numbers, Numbers, Numbers]:
+    """0/1 samples with the row itself first, outputs, and what lime takes as distances."""
+    rng = np.random.default_rng(5)
+    same = (rng.random((samples, players)) < 0.3).astype(float)
+    same[0] = 1
+    outputs = (
+        rng.normal(size=(samples, targets)) + same @ rng.normal(size=(players, targets)) + same[:, :1] * same[:, 1:2]
+    )
+    return same, outputs, np.sqrt((1 - same).sum(axis=1))
+
+
+@pytest.mark.parametrize("way", ["double", "single", "iterated", "directly"])
+def test_fits_of_given_samples_equal_the_librarys(way: str) -> None:
+    same, outputs, distances = ridge_problem()
+    width = 0.75 * np.sqrt(6)
+    base = LimeBase(lambda d: np.sqrt(np.exp(-(d**2) / width**2)), random_state=0)
+    dtype = torch.float64 if way == "double" else torch.float32
+    columns = torch.from_numpy(np.column_stack([same, np.ones(len(same))]).T).to(dtype).contiguous()
+    y = torch.from_numpy(outputs.T.copy()).to(dtype).unsqueeze(0)
+    if way in ("double", "single"):
+        weights = torch.from_numpy(np.sqrt(np.exp(-(distances**2) / width**2))).to(dtype)
+        found = fit_locally(columns[:-1].unsqueeze(0), weights.unsqueeze(0), y)
+    else:
+        own = torch.arange(6).unsqueeze(0)
+        found = (
+            shared_fitting.fit_shared(shared_fitting.shared_samples(columns), own, y, width)[0]
+            if way == "iterated"
+            else shared_fitting.fit_directly(columns, own, y, width)
+        )
+    tolerance = 1e-10 if way == "double" else 1e-5
+    for target in range(2):
+        intercept, weights_of, r2, _ = base.explain_instance_with_data(
+            same, outputs, distances, target, 6, feature_selection="none"
+        )
+        expected = [weight for _, weight in sorted(weights_of)]
+        np.testing.assert_allclose(found.coefficients[0, target], expected, atol=tolerance)
+        assert float(found.intercept[0, target]) == pytest.approx(intercept, abs=tolerance)
+        assert float(found.r2[0, target]) == pytest.approx(r2, abs=tolerance)
+
+
+@BOTH
+@pytest.mark.parametrize("width", [None, 0.4, 20.0])
+def test_weights_equal_a_ridge_regression_written_out(independent: bool, width: float | None) -> None:
+    """On the rows that the model was asked for, with bins found again from their values."""
+    training = training_table()
+    rows, seen = training[:5], []
+
+    def predict(table: Numbers) -> Numbers:
+        seen.append(table.copy())
+        return curved(table)
+
+    found = lime_weights(
+        predict,
+        rows,
+        training,
+        num_samples=900,
+        independent=independent,
+        kernel_width=width,
+        categorical_features=CATEGORIES,
+    )
+    perturbed = np.concatenate(seen[1:])
+    bins = training_bins(training, CATEGORIES)
+    assert found.model_rows == sum(map(len, seen)) == (5 * 900 if independent else 5 + 899)
+    for index, row in enumerate(rows):
+        own = perturbed[index * 899 : (index + 1) * 899] if independent else perturbed
+        samples = np.concatenate([row[None], own])
+        for target in range(2):
+            weights, intercept, r2 = naive_ridge(
+                same_as(bins, row, samples), curved(samples)[:, target], width or 0.75 * np.sqrt(4)
+            )
+            np.testing.assert_allclose(found.values[index, target], weights, atol=1e-4)
+            assert found.intercept[index, target] == pytest.approx(intercept, abs=1e-4)
+            assert found.r2[index, target] == pytest.approx(r2, abs=1e-4)
+
+
+@BOTH
+def test_means_and_spreads_over_seeds_are_the_librarys(independent: bool) -> None:
+    training = training_table()
+    rows, seeds = training[:3], 40
+    options = {"num_samples": 300, "categorical_features": CATEGORIES}
+    ours = np.stack(
+        [
+            lime_weights(
+                curved, rows, training, independent=independent, rng=np.random.default_rng(seed), **options
+            ).values
+            for seed in range(seeds)
+        ]
+    )
+    theirs = np.stack(
+        [
+            library_weights(curved, rows, training, rng=np.random.default_rng(1000 + seed), **options).values
+            for seed in range(seeds)
+        ]
+    )
+    noise = np.sqrt((ours.var(axis=0, ddof=1) + theirs.var(axis=0, ddof=1)) / seeds)
+    gaps = (ours.mean(axis=0) - theirs.mean(axis=0)) / noise
+    assert np.abs(gaps).max() < 4
+    assert (gaps**2).mean() < 2
+    assert np.abs(np.log(ours.var(axis=0).sum() / theirs.var(axis=0).sum())) < np.log(1.5)
+
+
+def test_shared_samples_share_noise_between_equal_rows_and_independent_ones_do_not() -> None:
+    training = training_table()
+    twice = np.repeat(training[:1], 2, axis=0)
+    options = {"num_samples": 200, "categorical_features": CATEGORIES}
+    shared = lime_weights(curved, twice, training, **options).values
+    own = lime_weights(curved, twice, training, independent=True, **options).values
+    np.testing.assert_allclose(shared[0], shared[1], atol=1e-6)
+    assert (np.abs(own[0] - own[1]) > 1e-4).all()
+
+
+def features_and_rows() -> Any:
+    return st.tuples(st.integers(1, 7), st.integers(1, 6), st.integers(0, 2**31))
+
+
+def random_problem(features: int, count: int, seed: int) -> tuple[Numbers, Numbers, Callable[[Numbers], Numbers]]:
+    rng = np.random.default_rng(seed)
+    training = rng.normal(size=(60, features)).round(1)
+    slopes = rng.normal(size=(features, 2))
+
+    def predict(table: Numbers) -> Numbers:
+        return np.tanh(table @ slopes) * table[:, :1] + table @ slopes[:, ::-1]
+
+    return training, rng.normal(size=(count, features)).round(1) * 1.2, predict
+
+
+@settings(max_examples=25, deadline=None)
+@given(features_and_rows())
+def test_shared_weights_go_with_their_rows(problem: tuple[int, int, int]) -> None:
+    training, rows, predict = random_problem(*problem)
+    order = np.random.default_rng(0).permutation(len(rows))
+    straight = lime_weights(predict, rows, training, num_samples=120)
+    mixed = lime_weights(predict, rows[order], training, num_samples=120)
+    for name in ("values", "intercept", "r2", "unseen"):
+        np.testing.assert_allclose(getattr(straight, name)[order], getattr(mixed, name), atol=3e-4)
+
+
+@BOTH
+@settings(max_examples=20, deadline=None)
+@given(features_and_rows(), st.floats(-5, 5), st.floats(0.1, 8))
+def test_weights_are_linear_in_the_output(
+    independent: bool, problem: tuple[int, int, int], shift: float, factor: float
+) -> None:
+    training, rows, predict = random_problem(*problem)
+    explain = partial(lime_weights, rows=rows, training_rows=training, num_samples=120, independent=independent)
+    plain = explain(predict)
+    moved = explain(lambda table: shift + factor * predict(table))
+    added = explain(lambda table: predict(table)[:, :1] + predict(table)[:, 1:])
+    scale = np.abs(plain.values).max() + 1
+    np.testing.assert_allclose(moved.values, factor * plain.values, atol=3e-4 * scale * factor)
+    np.testing.assert_allclose(moved.intercept, shift + factor * plain.intercept, atol=3e-4 * scale * (1 + factor))
+    np.testing.assert_allclose(moved.r2, plain.r2, atol=3e-4)
+    np.testing.assert_allclose(added.values[:, 0], plain.values.sum(axis=1), atol=3e-4 * scale)
+
+
+@BOTH
+@pytest.mark.parametrize("constant", [0.0, 0.1, -1e6])
+def test_a_constant_output_has_no_fidelity_and_no_weights(independent: bool, constant: float) -> None:
+    training = training_table()
+    found = lime_weights(
+        lambda table: np.full(len(table), constant), training[:4], training, num_samples=100, independent=independent
+    )
+    assert (found.values == 0).all()
+    assert (found.intercept == constant).all()
+    assert np.isnan(found.r2).all()
+
+
+@BOTH
+def test_what_no_training_row_has_rests_on_the_row_alone(independent: bool) -> None:
+    training = training_table()
+    row = training[:1].copy()
+    row[0, 3] = 4.0  # a category that no training row has
+    found = lime_weights(
+        lambda table: table[:, :1] * 0 + (table[:, 3:] == 4),
+        row,
+        training,
+        num_samples=400,
+        independent=independent,
+        categorical_features=CATEGORIES,
+    )
+    np.testing.assert_array_equal(found.unseen, [[False, False, False, True]])
+    # One sample of weight 1 apart from the others, against a penalty of 1, shrinks the weight to about a half.
+    assert found.values[0, 0, 3] == pytest.approx(0.5, abs=0.01)
+
+
+def network(features: int, outputs: int = 1) -> nn.Module:
+    torch.manual_seed(3)
+    return nn.Sequential(nn.Linear(features, 16), nn.ReLU(), nn.Linear(16, outputs)).eval()
+
+
+@pytest.mark.parametrize(("width", "again"), [(1.0, 9), (None, 0)])
+def test_rows_that_iteration_does_not_solve_are_fitted_directly(
+    monkeypatch: pytest.MonkeyPatch, width: float | None, again: int
+) -> None:
+    rng = np.random.default_rng(4)
+    training, rows = rng.normal(size=(200, 12)), rng.normal(size=(9, 12))
+    asked: list[int] = []
+    directly = table_fitting.fit_directly
+
+    def noted(columns: torch.Tensor, own: torch.Tensor, *rest: Any) -> LocalFits:
+        asked.append(len(own))
+        return directly(columns, own, *rest)
+
+    found = []
+    monkeypatch.setattr(table_fitting, "fit_directly", noted)
+    for cheaper in (False, True):
+        monkeypatch.setattr(table_fitting, "cheaper_directly", lambda *sizes, answer=cheaper: answer)
+        found.append(lime_weights(network(12), rows, training, num_samples=1500, kernel_width=width))
+    assert sum(asked) == again + 9
+    for name in ("values", "intercept", "r2"):
+        np.testing.assert_allclose(getattr(found[0], name), getattr(found[1], name), atol=1e-4)

@@ -1,0 +1,162 @@
+"""What Shapley values cost, free of noise: model rows, operations, reads by the host and the largest tensor."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from auditbench.masking import Blur, Prediction, players_of
+from auditbench.testing.operations import count_operations
+from auditbench_shap.exact import enumeration_rows
+from auditbench_shap.shapley import ShapleyValues, shapley_values
+from auditbench_shap.walks import pair_rows
+from tests.limited_model import Limited
+from tests.naive_games import mlp, numbers
+
+
+class Largest(TorchDispatchMode):
+    """Bytes of the largest tensor that an operation makes; views of others make none."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bytes = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        found = func(*args, **(kwargs or {}))
+        if isinstance(found, torch.Tensor) and not func.is_view:
+            self.bytes = max(self.bytes, found.numel() * found.element_size())
+        return found
+
+
+def explained(
+    rows: int = 200,
+    replacements: int = 100,
+    players: int = 30,
+    *,
+    outputs: int = 1,
+    factored: bool = True,
+    **options: Any,
+) -> ShapleyValues:
+    module = mlp(players, outputs, hidden=64)
+    model = module if factored else Limited(module, 1 << 30)
+    return shapley_values(model, numbers(rows, players), numbers(replacements, players, seed=1), **options)
+
+
+def largest(*arguments: Any, **options: Any) -> int:
+    with Largest() as found:
+        explained(*arguments, **options)
+    return found.bytes
+
+
+ROUND = pair_rows(30, 100)
+
+
+def test_a_round_and_an_enumeration_have_the_rows_that_are_documented() -> None:
+    assert ROUND == 5800
+    assert pair_rows(1, 100) == 0
+    assert enumeration_rows(12, 100) == 409_400
+    assert enumeration_rows(1, 100) == 0
+
+
+@pytest.mark.parametrize("factored", [True, False])
+@pytest.mark.parametrize(
+    ("method", "budget", "each"),
+    [
+        ("exact", None, (2**6 - 2) * 7),
+        ("permutation", None, 5 * 2 * 7 * 5),
+        ("permutation", 2 * 7 * 5, 2 * 7 * 5),
+        ("permutation", 3 * 2 * 7 * 5 + 1, 3 * 2 * 7 * 5),
+        ("kernel", None, 2 * ((1024 + 6) // 7 * 7)),
+        ("kernel", 100, 98),
+        ("kernel", 12, 12),
+    ],
+)
+def test_model_rows_of_each_method(method: str, budget: int | None, each: int, *, factored: bool) -> None:
+    found = explained(10, 7, 6, factored=factored, method=method, budget=budget)
+    looked_at = 12 if factored else 4
+    assert found.model_rows == 10 * each + 10 + 7 + looked_at
+    assert budget is None or each <= budget
+    again = Prediction(mlp(6))
+    rows = [
+        shapley_values(again, numbers(10, 6), numbers(7, 6, seed=1), method=method, budget=budget).model_rows
+        for _ in range(2)
+    ]
+    assert rows == [10 * each + 29] * 2
+
+
+def test_replacements_of_each_row_are_evaluated_for_each_row() -> None:
+    images, groups = numbers(5, 1, 4, 4), torch.arange(4).repeat_interleave(4).view(1, 4, 4)
+    found = shapley_values(
+        lambda rows: rows.reshape(len(rows), -1).sum(axis=1),
+        images,
+        Blur(sigma=1.0),
+        groups=players_of(groups, (1, 4, 4)),
+    )
+    assert found.method == "exact"
+    assert found.model_rows == 5 * 14 + 5 + 5
+
+
+def test_auto_takes_what_the_budget_allows() -> None:
+    for budget, method in ((enumeration_rows(6, 7), "exact"), (70, "permutation"), (69, "kernel")):
+        assert explained(3, 7, 6, budget=budget).method == method
+    assert explained(3, 7, 6).method == "exact"
+    assert explained(1, 2, 30).method == "permutation"
+
+
+@pytest.mark.parametrize(("factored", "most"), [(True, 2), (False, 16)])
+def test_operations_of_a_row_at_one_round(*, factored: bool, most: int) -> None:
+    with count_operations() as counted:
+        found = explained(method="permutation", budget=ROUND, factored=factored)
+    assert found.model_rows == 200 * ROUND + 200 + 100 + (12 if factored else 4)
+    assert counted.operations / 200 <= most
+
+
+@pytest.mark.parametrize("factored", [True, False])
+@pytest.mark.parametrize("method", ["permutation", "kernel", "exact"])
+@pytest.mark.parametrize("size", [{"rows": 250, "replacements": 5}, {"rows": 4, "replacements": 400}])
+def test_no_read_by_the_host_within_the_loop(method: str, size: dict[str, Any], *, factored: bool) -> None:
+    with count_operations() as few:
+        explained(4, 5, 8, method=method, factored=factored)
+    with count_operations() as many:
+        explained(**size, players=8, method=method, factored=factored)
+    assert many.operations > few.operations
+    assert many.host_reads == few.host_reads < 20
+
+
+@pytest.mark.parametrize("factored", [True, False])
+@pytest.mark.parametrize(
+    "change",
+    [{"rows": 400}, {"budget": 2 * pair_rows(12, 100)}, {"replacements": 200, "budget": pair_rows(12, 200)}],
+    ids=["rows", "rounds", "background"],
+)
+def test_memory_does_not_grow(change: dict[str, Any], *, factored: bool) -> None:
+    plain: dict[str, Any] = {"rows": 256, "replacements": 100, "method": "permutation", "budget": pair_rows(12, 100)}
+    base = largest(**plain, players=12, factored=factored)
+    assert largest(**{**plain, **change}, players=12, factored=factored) <= 1.1 * base
+    assert base < 16 * 2**20
+
+
+def test_memory_does_not_grow_with_the_rounds_of_one_replacement() -> None:
+    base = largest(64, 1, 30, method="permutation", budget=32 * pair_rows(30, 1))
+    assert largest(64, 1, 30, method="permutation", budget=320 * pair_rows(30, 1)) <= 2 * base
+
+
+def test_memory_does_not_grow_with_the_outputs() -> None:
+    base = largest(256, 20, 12, method="permutation", budget=pair_rows(12, 20))
+    assert largest(256, 20, 12, method="permutation", budget=pair_rows(12, 20), outputs=64) <= 8 * base
+
+
+def test_memory_of_enumeration_does_not_grow_with_players_or_background() -> None:
+    base = largest(16, 10, 8, method="exact")
+    assert largest(16, 20, 11, method="exact") <= 1.1 * base
+
+
+def test_a_seed_is_all_that_is_drawn() -> None:
+    rng, other = np.random.default_rng(3), np.random.default_rng(3)
+    explained(3, 4, 6, method="permutation", rng=rng)
+    other.random((4, 8, 6))
+    assert rng.random() == other.random()

@@ -1,0 +1,307 @@
+"""`Evaluator`: outputs of some rows where players are hidden, block by block, in reused buffers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, TypeAlias
+
+import torch
+
+from auditbench.masking.block_sizes import block_rows, rows_together, widest_activation
+from auditbench.masking.coalitions import Coalitions
+from auditbench.masking.first_layer import FirstLayer, cut_first_layer
+from auditbench.models.batching import fitting
+
+if TYPE_CHECKING:
+    from auditbench.masking.maskers import Masker
+    from auditbench.masking.players import Players
+    from auditbench.masking.prediction import Prediction
+    from auditbench.masking.targets import Targets
+
+    Fill: TypeAlias = Callable[[slice, torch.Tensor], None]
+    """Writes a block, shape `(halves, rows, coalitions, ...)`, for some of the rows."""
+
+_TRIED_ROWS = 4
+_PAIRS = 3072
+"""Most pairs of coalitions a block has before it takes further rows: what the pairs share is then made rarely, and a
+product of matrices is large."""
+
+
+class MaskedModel:
+    """A prediction, its players and what hides them: what does not depend on the rows to explain.
+
+    Attributes:
+        replacements: What the masker has for each row.
+        outputs_of_shared: Outputs of the replacements, shape `(replacements, outputs)`, where all rows share them.
+        rows_together: Rows that an `Evaluator` may hold at once.
+    """
+
+    def __init__(
+        self, prediction: Prediction, players: Players, masker: Masker, sample: torch.Tensor, *, factor: bool = True
+    ) -> None:
+        """Look at the model on a few rows.
+
+        Args:
+            sample: The rows to explain.
+            factor: Whether the first layer is computed once where the module begins with a linear one.
+
+        Raises:
+            ValueError: The players or the replacements are not those of such rows, or a replacement is NaN or infinite.
+        """
+        _check_players(players, sample)
+        tried = sample[:_TRIED_ROWS]
+        self.prediction = prediction
+        self.players = players
+        self.masker = masker
+        self.first: FirstLayer | None = None
+        replaced = masker.replacements(tried, players.of_rows(slice(0, len(tried))))
+        _check_replacements(replaced, tried)
+        self.replacements = replaced.shape[1]
+        self.outputs_of_shared = prediction.of_all(replaced[0]) if len(replaced) == 1 else None
+        widest = tried[0].numel()
+        if prediction.module is not None:
+            module = prediction.module
+            widest = fitting(lambda few: widest_activation(module, tried[:few]), prediction.batch, most=len(tried))
+            prediction.rows += len(tried)
+            if factor and len(replaced) == 1 and not players.per_row:
+                self.first = fitting(
+                    lambda few: cut_first_layer(module, tried[:few]), prediction.batch, most=len(tried)
+                )
+                prediction.rows += 0 if self.first is None else 2 * len(tried)  # the module and its parts were compared
+        self.block_rows = block_rows(widest, str(prediction.device))
+        self.rows_together = rows_together(
+            _PAIRS * 8 if self.first is None else max(_PAIRS * 8, (len(players) + 1) * self.first.hidden)
+        )
+
+    def rows_now(self, batch_rows: int) -> int:
+        """Masked rows a block, where memory allows so many rows a batch: fewer than the table's once it ran out."""
+        batch = self.prediction.batch
+        return self.block_rows if not batch.halvings else min(self.block_rows, batch_rows)
+
+
+class Evaluator:
+    """Outputs of coalitions for up to `MaskedModel.rows_together` rows.
+
+    Args:
+        rows: Rows to explain, as `Prediction.as_rows` gives them; the players are those of these rows.
+        targets: Which outputs, for these rows.
+    """
+
+    def __init__(self, model: MaskedModel, rows: torch.Tensor, players: Players, targets: Targets) -> None:
+        self._model = model
+        self._rows = rows
+        self._players = players
+        self._targets = targets
+        self._replacements = model.masker.replacements(rows, players)
+        self._buffer = torch.empty(0)
+        self._blocks: _InPlace | _Factored = (
+            _InPlace(rows, self._replacements, players)
+            if model.first is None
+            else _Factored(model.first, rows, self._replacements, players)
+        )
+
+    @property
+    def replacements(self) -> int:
+        """Replacements of each row."""
+        return self._replacements.shape[1]
+
+    def pairs_together(self) -> int:
+        """Pairs of coalitions that are best handed over at once."""
+        return max(1, min(_PAIRS, self._model.block_rows // 2))
+
+    def outputs_of_replacements(self) -> torch.Tensor:
+        """Outputs where everybody is hidden, shape `(rows, replacements, targets)`."""
+        outputs = self._model.outputs_of_shared
+        if outputs is None:
+            outputs = self._model.prediction.of_all(self._replacements.flatten(0, 1))
+        shaped = outputs.view(-1, self.replacements, outputs.shape[1])
+        return self._targets.select(shaped.expand(len(self._rows), *shaped.shape[1:]))
+
+    def replacement_columns(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Numbers of each replacement, shape `(replacements, columns)`, and the player of each column.
+
+        No columns where a row has one replacement, or its own ones, or players of its own.
+        """
+        if self.replacements == 1 or len(self._replacements) > 1 or self._players.per_row:
+            none = torch.zeros((self.replacements, 0), device=self._rows.device)
+            return none, torch.zeros(0, dtype=torch.int64, device=self._rows.device)
+        owners = self._players.groups.flatten().to(self._rows.device)
+        return self._replacements[0].flatten(1)[:, owners >= 0], owners[owners >= 0]
+
+    def differences(self, coalitions: Coalitions) -> torch.Tensor:
+        """Output of each coalition minus that of its complement, on the same replacement.
+
+        Shape `(rows, replacements here, coalitions, targets)`, in the dtype of the model.
+        """
+        return self._evaluate(coalitions, halves=2)
+
+    def outputs(self, coalitions: Coalitions) -> torch.Tensor:
+        """Output of each coalition; shape `(rows, replacements here, coalitions, targets)`."""
+        return self._evaluate(coalitions, halves=1)
+
+    def _evaluate(self, coalitions: Coalitions, *, halves: int) -> torch.Tensor:
+        if not len(coalitions):
+            shape = (len(self._rows), *coalitions.kept.shape[:2], self._targets.count)
+            return self._blocks.like.new_empty(shape)
+        most = max(1, self._model.rows_now(self._model.prediction.batch.rows) // halves)
+        lines = [_joined([self._block(part, halves) for part in line], dim=2) for line in _lines(coalitions, most)]
+        return _joined(lines, dim=1)
+
+    def _block(self, coalitions: Coalitions, halves: int) -> torch.Tensor:
+        """All rows of coalitions that fit into one block with at least one row."""
+        fill = self._blocks.of(coalitions, halves)
+        done: list[torch.Tensor] = []
+        start = 0
+
+        def evaluate(batch_rows: int) -> torch.Tensor:
+            stop = start + max(1, self._model.rows_now(batch_rows) // (halves * len(coalitions)))
+            part = slice(start, min(stop, len(self._rows)))
+            return self._outputs(fill, part, len(coalitions), halves, self._model.rows_now(batch_rows))
+
+        while start < len(self._rows):
+            found = fitting(evaluate, self._model.prediction.batch)
+            start += found.shape[1]
+            done.append(found)
+        outputs = torch.cat(done, dim=1)
+        values = outputs[0] if halves == 1 else outputs[0] - outputs[1]
+        return self._targets.select(values).view(len(self._rows), *coalitions.kept.shape[:2], -1)
+
+    def _outputs(self, fill: Fill, part: slice, coalitions: int, halves: int, most: int) -> torch.Tensor:
+        """All outputs of some rows, so many at a time at most; shape `(halves, rows, coalitions, outputs)`."""
+        count = part.stop - part.start
+        block = self._reused(halves * count * coalitions)
+        with torch.no_grad():
+            fill(part, block.view(halves, count, coalitions, *block.shape[1:]))
+            parts = [block] if len(block) <= most else [block[i : i + most] for i in range(0, len(block), most)]
+            outputs = _joined([self._of_block(few) for few in parts], dim=0)
+        if outputs.untyped_storage().data_ptr() == block.untyped_storage().data_ptr():
+            outputs = outputs.clone()  # a view of the buffer, which the next block overwrites
+        return outputs.view(halves, count, coalitions, -1)
+
+    def _of_block(self, block: torch.Tensor) -> torch.Tensor:
+        prediction, first = self._model.prediction, self._model.first
+        return prediction(block) if first is None else prediction.count(first.tail(block), len(block))
+
+    def _reused(self, rows: int) -> torch.Tensor:
+        """The first rows of one buffer, made anew only where it is too small."""
+        if len(self._buffer) < rows:
+            self._buffer = self._blocks.like.new_empty((rows, *self._blocks.row_shape))
+        return self._buffer[:rows]
+
+
+class _InPlace:
+    """Fills blocks with masked rows.
+
+    Numbers become `kept * row + hidden * replacement` with zeros and ones, which is exact for finite numbers and, at a
+    tenth of the time of a choice by a mask, what makes small models quick. Tokens are chosen by the mask.
+    """
+
+    def __init__(self, rows: torch.Tensor, replacements: torch.Tensor, players: Players) -> None:
+        self._rows = rows
+        self._replacements = replacements
+        self._players = players
+        self._alike = len(replacements) == 1 and not players.per_row
+        self.row_shape = rows.shape[1:]
+        self.like = rows
+
+    def of(self, coalitions: Coalitions, halves: int) -> Fill:
+        """Fills a block of these coalitions, and their complements where there are two halves."""
+        kept = coalitions.kept.flatten(0, 1)
+        sides = [kept, ~kept][:halves]
+        others = self._replacements
+        if others.shape[1] > 1:
+            others = others[:, coalitions.replacements.repeat_interleave(coalitions.kept.shape[1])]
+        shared = [self._terms(side, others, self._players) for side in sides] if self._alike else None
+
+        def fill(part: slice, block: torch.Tensor) -> None:
+            rows = self._rows[part].unsqueeze(1)
+            if shared is None:
+                here, players = _of_rows(others, part), self._players.of_rows(part)
+                terms = [self._terms(side, here, players) for side in sides]
+            else:
+                terms = shared
+            for index, (keep, hidden) in enumerate(terms):
+                if keep.is_floating_point():
+                    torch.addcmul(hidden, keep, rows, out=block[index])
+                else:
+                    torch.where(keep, rows, hidden, out=block[index])
+
+        return fill
+
+    def _terms(self, kept: torch.Tensor, others: torch.Tensor, players: Players) -> tuple[torch.Tensor, torch.Tensor]:
+        """Which entries are kept, and what the others become; shape `(1 or rows, coalitions, *row shape)`."""
+        entries = players.kept_entries(kept)
+        entries = entries if players.per_row else entries.unsqueeze(0)
+        if not self._rows.is_floating_point():
+            return entries, others
+        keep = entries.to(self._rows.dtype)
+        return keep, others * (1 - keep)
+
+
+class _Factored:
+    """Fills blocks with pre-activations of masked rows.
+
+    With `P` the contributions of a row and `R` those of a replacement, by player, those of a coalition `Z` are
+    `Z P + (1 - Z) R + bias`; they and those of the complement add up to what the whole row and the whole replacement give.
+    """
+
+    def __init__(self, first: FirstLayer, rows: torch.Tensor, replacements: torch.Tensor, players: Players) -> None:
+        self._bias = first.bias
+        with torch.no_grad():
+            self._kept = first.contributions(rows, players)
+            self._hidden = first.contributions(replacements[0], players)
+        self._of_row = self._kept.sum(dim=1) + self._kept[:, -1] + first.bias
+        self._of_replacement = self._hidden[:, :-1].sum(dim=1) + first.bias
+        self.row_shape = torch.Size((first.hidden,))
+        self.like = first.weight
+
+    def of(self, coalitions: Coalitions, halves: int) -> Fill:
+        """Fills a block of these coalitions, and their complements where there are two halves."""
+        count, each, players = coalitions.kept.shape
+        signs = self._kept.new_ones((count, each, players + 1))
+        signs[..., :-1] = coalitions.kept
+        shared = torch.baddbmm(self._bias, 1 - signs, self._hidden[coalitions.replacements]).flatten(0, 1)
+        signs = signs.flatten(0, 1)
+        both = (self._of_row.unsqueeze(1) + self._of_replacement[coalitions.replacements]).unsqueeze(2)
+
+        def fill(part: slice, block: torch.Tensor) -> None:
+            rows = part.stop - part.start
+            product = signs.expand(rows, *signs.shape), self._kept[part]
+            torch.baddbmm(shared.expand(rows, *shared.shape), *product, out=block[0])
+            if len(block) == 2:
+                first, second = block[0].view(rows, count, each, -1), block[1].view(rows, count, each, -1)
+                torch.sub(both[part], first, out=second)
+
+        return fill
+
+
+def _joined(parts: list[torch.Tensor], dim: int) -> torch.Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(parts, dim=dim)
+
+
+def _check_players(players: Players, rows: torch.Tensor) -> None:
+    expected = tuple(rows.shape) if players.per_row else tuple(rows.shape[1:])
+    if tuple(players.groups.shape) != expected:
+        raise ValueError(f"expected players of rows of shape {tuple(rows.shape)}, got {tuple(players.groups.shape)}")
+
+
+def _check_replacements(replaced: torch.Tensor, rows: torch.Tensor) -> None:
+    if replaced.shape[0] not in (1, len(rows)) or replaced.shape[2:] != rows.shape[1:] or not replaced.shape[1]:
+        expected = f"({len(rows)} or 1, replacements, *{tuple(rows.shape[1:])})"
+        raise ValueError(f"expected replacements of shape {expected}, got {tuple(replaced.shape)}")
+    if not bool(torch.isfinite(replaced).all()):
+        raise ValueError("expected replacements of finite numbers, got NaN or infinity")
+
+
+def _of_rows(values: torch.Tensor, part: slice) -> torch.Tensor:
+    """The part of what differs by row; what all rows share as it is."""
+    return values if len(values) == 1 else values[part]
+
+
+def _lines(coalitions: Coalitions, most: int) -> Iterator[list[Coalitions]]:
+    """The coalitions in parts of at most so many: some replacements each, or one replacement in several parts."""
+    count, each, _ = coalitions.kept.shape
+    together = max(1, most // each)
+    for start in range(0, count, together):
+        replacements = slice(start, start + together)
+        yield [coalitions.part(replacements, slice(i, i + most)) for i in range(0, each, most)]

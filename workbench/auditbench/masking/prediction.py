@@ -1,0 +1,124 @@
+"""`Prediction`: the outputs of a module or of any predict function, its rows counted."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+import torch
+from torch import nn
+
+from auditbench.models.batching import BatchSize, in_batches
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    Predict: TypeAlias = Callable[[npt.NDArray[Any]], npt.NDArray[Any]]
+
+_ROWS_OF_PREDICT = 4096
+
+
+class Prediction:
+    """Outputs of shape `(rows, outputs)`, whatever gives them.
+
+    A module takes tensors on its device: those of a user in their own dtype, numpy rows of floating numbers in the dtype of
+    its parameters. A predict function takes a numpy array of the rows' own dtype and gives an array of shape `(rows,)` or
+    `(rows, outputs)`; the array that it gets is used again after the call, so that it must not be kept.
+
+    Attributes:
+        module: The module, or None for a predict function.
+        device: Where rows are needed.
+        batch: Rows evaluated at a time by `of_all`; halved where memory runs out.
+        rows: Rows evaluated so far.
+        calls: Calls so far.
+    """
+
+    def __init__(self, model_or_predict: nn.Module | Predict, *, batch: BatchSize | None = None) -> None:
+        """Raises TypeError for what is neither, ValueError for a module in training mode."""
+        self.module = model_or_predict if isinstance(model_or_predict, nn.Module) else None
+        if self.module is None and not callable(model_or_predict):
+            raise TypeError(f"expected an nn.Module or a predict function, got {type(model_or_predict).__name__}")
+        if self.module is not None and _in_training(self.module):
+            raise ValueError("expected a module in evaluation mode, got one in training mode; call module.eval() first")
+        self._predict = model_or_predict
+        self._parameter = _first_floating(self.module)
+        self.device = torch.device("cpu") if self._parameter is None else self._parameter.device
+        self.batch = batch or BatchSize(_ROWS_OF_PREDICT)
+        self.rows = 0
+        self.calls = 0
+
+    def as_rows(self, rows: Any) -> torch.Tensor:
+        """Rows as a tensor that this prediction takes; numbers keep their dtype unless a module needs its own.
+
+        Raises:
+            ValueError: There is no row, they are no real numbers, or a number is NaN or infinite.
+        """
+        tensor = rows if isinstance(rows, torch.Tensor) else _copied(rows)
+        if tensor.ndim < 2 or not len(tensor):
+            raise ValueError(f"expected rows of shape (rows, ...) with at least one row, got {tuple(tensor.shape)}")
+        if tensor.is_complex():
+            raise ValueError(f"expected rows of real numbers, got {tensor.dtype}")
+        if tensor.is_floating_point():
+            if not _finite(tensor):
+                raise ValueError("expected rows of finite numbers, got NaN or infinity; fill missing numbers first")
+            if self.module is not None and not isinstance(rows, torch.Tensor):
+                tensor = tensor.to(torch.float32 if self._parameter is None else self._parameter.dtype)
+            elif self.module is None and tensor.dtype is torch.bfloat16:  # which numpy does not have
+                tensor = tensor.to(torch.float32)
+        return tensor.detach().to(self.device)
+
+    def __call__(self, rows: torch.Tensor) -> torch.Tensor:
+        """Outputs of rows that fit into memory at once, shape `(rows, outputs)`, without gradients."""
+        if self.module is not None:
+            with torch.no_grad():
+                outputs = self.module(rows)
+        else:
+            given = self._predict(rows.numpy())
+            outputs = torch.from_numpy(np.array(given, dtype=np.float64))
+        return self.count(outputs, len(rows))
+
+    def count(self, outputs: Any, rows: int) -> torch.Tensor:
+        """Note that so many rows were evaluated, and check what came of them; whole numbers become float64.
+
+        Raises:
+            ValueError: The outputs are not of shape `(rows,)` or `(rows, outputs)`.
+        """
+        self.rows += rows
+        self.calls += 1
+        if not isinstance(outputs, torch.Tensor) or outputs.ndim not in (1, 2) or len(outputs) != rows:
+            found = tuple(outputs.shape) if isinstance(outputs, torch.Tensor) else type(outputs).__name__
+            raise ValueError(f"expected outputs of shape ({rows},) or ({rows}, outputs), got {found}")
+        numbers = outputs if outputs.is_floating_point() else outputs.double()
+        shaped: torch.Tensor = numbers.unsqueeze(1) if numbers.ndim == 1 else numbers
+        return shaped
+
+    def of_all(self, rows: torch.Tensor) -> torch.Tensor:
+        """Outputs of any number of rows, in batches; the rows stay as they are, whatever a model does to its input."""
+        return torch.cat(in_batches(lambda part: self(rows[part].clone()), len(rows), self.batch))
+
+
+def _copied(rows: Any) -> torch.Tensor:
+    array = np.array(rows)
+    if array.dtype.kind not in "biuf":
+        raise ValueError(f"expected rows of numbers, got dtype {array.dtype}")
+    return torch.from_numpy(array)
+
+
+def _in_training(module: nn.Module) -> bool:
+    """Whether a layer is in training mode; an exported program keeps the mode that it was exported in, whatever it says."""
+    layers = list(module.modules())
+    return any(layer.training for layer in layers) and not any("eval" in vars(layer) for layer in layers)
+
+
+def _finite(tensor: torch.Tensor) -> bool:
+    """Whether all numbers are finite: their sum says so, unless it overflows."""
+    return math.isfinite(float(tensor.sum())) or bool(torch.isfinite(tensor).all())
+
+
+def _first_floating(module: nn.Module | None) -> torch.Tensor | None:
+    if module is None:
+        return None
+    tensors = [*module.parameters(), *module.buffers()]
+    return next((tensor for tensor in tensors if tensor.is_floating_point()), None)
