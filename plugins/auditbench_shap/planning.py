@@ -14,8 +14,8 @@ from auditbench_shap.walks import pair_rows
 
 EXACT_ROWS = 1 << 19
 """Model rows up to which `auto` enumerates when no budget is given: 12 players with 100 background rows, for example."""
-LEAST_PAIRS = 32
-"""Pairs of walks that a row gets at least when no budget is given, however few the replacements."""
+LEAST_REPEATS = 32
+"""Repeated visits of replacements when no budget is given, however few these are: what the standard error rests on."""
 MOST_ROUNDS = 256
 """Rounds after which a target error is given up when no budget is given."""
 KERNEL_PAIRS = 1024
@@ -86,7 +86,7 @@ def _chosen(method: str, players: int, replacements: int, budget: int | None) ->
 
 def _walks(players: int, replacements: int, budget: int | None, target_error: float | None) -> Plan:
     """Two rounds, so that their difference gives the standard error, or what the budget holds."""
-    pair, usual = pair_rows(players, replacements), max(2, -(-LEAST_PAIRS // replacements))
+    pair, usual = pair_rows(players, replacements), 1 - (-LEAST_REPEATS // replacements)
     held = MOST_ROUNDS if budget is None else budget // pair
     if held < 1:
         raise ValueError(f"expected a budget of at least {pair} model rows a row for a round of walks, got {budget}")

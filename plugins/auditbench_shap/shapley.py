@@ -17,6 +17,7 @@ from auditbench.masking import (
     Prediction,
     Target,
     Targets,
+    all_finite,
     chosen_targets,
     players_of,
 )
@@ -125,8 +126,10 @@ def shapley_values(
     if not hasattr(background, "replacements"):
         masker = _background(prediction, background, tensor)
         tensor = tensor.to(masker.background.dtype)
-    model = MaskedModel(prediction, players, masker, tensor)
     outputs = prediction.of_all(tensor)
+    if not all_finite(outputs):
+        raise ValueError("expected a model that gives finite outputs for the rows, got NaN or infinity")
+    model = MaskedModel(prediction, players, masker, tensor, outputs=outputs.shape[1])
     targets = chosen_targets(target, outputs)
     plan = plan_for(method, len(players), model.replacements, budget=budget, target_error=target_error)
     found = []

@@ -6,6 +6,7 @@ replacement `b` equally often makes the mean over `b` exact too; only interactio
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -74,23 +75,52 @@ def walk(
     rise = ends.double().unsqueeze(1) - starts.double()
     total = torch.zeros((len(ends), players, ends.shape[1]), dtype=torch.float64, device=device)
     spread = torch.zeros_like(total)
-    together = max(1, evaluator.pairs_together() // max(1, rounds * (players - 1)))
-    for start in range(0, count, together):
-        part = slice(start, min(start + together, count))
-        place = positions[part]
-        kept = (place.unsqueeze(2) < sizes).flatten(1, 2)
-        found = evaluator.differences(
-            Coalitions(kept=kept, replacements=torch.arange(part.start, part.stop, device=device))
-        )
-        each = _contributions(found.double(), place, rise[:, part])
-        means = each.mean(dim=2)
-        total += means.sum(dim=1)
-        spread += each.var(dim=2).sum(dim=1) / rounds if rounds > 1 else means.square().sum(dim=1)
+    walks = max(1, evaluator.pairs_together() // max(1, players - 1))
+    for start in range(0, count, max(1, walks // rounds)):
+        part = slice(start, min(start + max(1, walks // rounds), count))
+        replacements = torch.arange(part.start, part.stop, device=device)
+        parts: list[_Moments] = []
+        for first in range(0, rounds, walks):
+            place = positions[part, first : first + walks]
+            kept = (place.unsqueeze(2) < sizes).flatten(1, 2)
+            differences = evaluator.differences(Coalitions(kept=kept, replacements=replacements)).double()
+            parts.append(_moments(_contributions(differences, place, rise[:, part])))
+        found = functools.reduce(_gathered, parts)
+        total += found.means.sum(dim=1)
+        spread += (found.squares / (rounds * (rounds - 1)) if rounds > 1 else found.means.square()).sum(dim=1)
     values = total / count
     if rounds > 1:
         return Sums(values=values, variance=spread / count**2, rounds=rounds)
     variance = (spread / count - values.square()).clamp_(min=0) / (count - 1) if count > 1 else None
     return Sums(values=values, variance=variance, rounds=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Moments:
+    """Means over some rounds, and the sums of squared differences from them.
+
+    Each of shape `(rows, replacements, players, targets)`.
+    """
+
+    means: torch.Tensor
+    squares: torch.Tensor
+    rounds: int
+
+
+def _moments(each: torch.Tensor) -> _Moments:
+    rounds = each.shape[2]
+    means = each.mean(dim=2) if rounds > 1 else each[:, :, 0]
+    squares = (each - means.unsqueeze(2)).square_().sum(dim=2) if rounds > 1 else torch.zeros_like(means)
+    return _Moments(means=means, squares=squares, rounds=rounds)
+
+
+def _gathered(one: _Moments, other: _Moments) -> _Moments:
+    """Source: Chan, Golub and LeVeque (1983), Algorithms for computing the sample variance, equation 2.1."""
+    rounds = one.rounds + other.rounds
+    step = other.means - one.means
+    means = one.means + (other.rounds / rounds) * step
+    squares = one.squares + other.squares + (one.rounds * other.rounds / rounds) * step.square()
+    return _Moments(means=means, squares=squares, rounds=rounds)
 
 
 def _contributions(differences: torch.Tensor, positions: torch.Tensor, rise: torch.Tensor) -> torch.Tensor:

@@ -99,10 +99,12 @@ def test_tiny_workload_end_to_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     found = measured(workload, methods, repeats=1, gold=gold)
     exact, walked, opaque = list(found.values())[-3:]
     assert exact.point.error == pytest.approx(0, abs=1e-5)
-    assert exact.point.error != pytest.approx(walked.point.error)
-    # Two rounds of a walk and its reverse on each of 6 background rows, f(x), and a share of the background rows.
-    assert walked.point.model_rows == pytest.approx(ours.walk_budget(workload, 2) + 1 + 6 / 2)
-    assert opaque.point.model_rows == walked.point.model_rows
+    assert walked.point.error is not None
+    assert walked.point.error > 1e-4
+    # Beside the walks: the row itself, and a few looks at the background rows, shared by both rows.
+    budget = ours.walk_budget(workload, 2)
+    assert budget + 1 < walked.point.model_rows <= budget + 1 + 2 * 6
+    assert budget + 1 < opaque.point.model_rows <= budget + 1 + 2 * 6
     line = speed_line("tiny", "claim", found[shap.KERNEL].point, [walked.point])
     section = Section(name="tiny", lines=[line], measurements={"tiny": tuple(found.values())}, notes=["note"])
     write_tables(tmp_path, "table", [section], {"threads": "1"})
@@ -112,6 +114,12 @@ def test_tiny_workload_end_to_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert stored["sections"][0]["lines"][0]["verdict"] == line.verdict
     assert len(list((tmp_path / "cache").glob("gold-tiny-*.npz"))) == 1
     assert np.array_equal(table_gold(workload, 2).values, gold.values)
+
+
+def test_reported_model_rows_are_those_that_the_module_sees() -> None:
+    workload = tiny_table()
+    answer = ours.walks(2, 2, given="opaque module").explain(workload, workload.rows[:2], 0)
+    assert answer.model_rows == workload.counter.take()
 
 
 def test_tiny_scale_does_hardly_any_work() -> None:

@@ -559,7 +559,6 @@ class NotPredicting:
         ("shap.kernel", curved, {"background": BACKGROUND[:, :4]}, "of one shape for shap.kernel"),
         ("shap.kernel", curved, {"rows": np.zeros((2, 3, 2)), "background": np.zeros((2, 3, 2))}, "rows, features"),
         ("shap.deep", small_network(), {"background": BACKGROUND[:, :4]}, "of one shape for shap.deep"),
-        ("shap.deep", small_network(), {"rows": ROWS.astype(int)}, "floating numbers for shap.deep"),
         ("shap.tree", RandomForestRegressor(), {"background": BACKGROUND[:, :4]}, "of one shape for shap.tree"),
         ("shap.kernel", lambda table: np.full(len(table), 1.0), {"rows": ROWS * np.nan}, "finite numbers"),
         ("shap.sampling", lambda table: np.stack([table[:, 0] * table[:, 1], table[:, 0] * 0], 1), {}, "all vary"),

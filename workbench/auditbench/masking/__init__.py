@@ -26,13 +26,14 @@ from auditbench.masking.tokens import player_texts, token_players
 if TYPE_CHECKING:
     from auditbench.masking.evaluator import Evaluator, MaskedModel
     from auditbench.masking.first_layer import FirstLayer, cut_first_layer
-    from auditbench.masking.prediction import Prediction
+    from auditbench.masking.prediction import Prediction, all_finite
 
 _HOMES = {
     "Evaluator": "evaluator",
     "FirstLayer": "first_layer",
     "MaskedModel": "evaluator",
     "Prediction": "prediction",
+    "all_finite": "prediction",
     "cut_first_layer": "first_layer",
 }
 
@@ -57,6 +58,7 @@ __all__ = [
     "additivity_gap",
     "agreement_matrix",
     "agreement_metrics",
+    "all_finite",
     "chosen_targets",
     "cut_first_layer",
     "earlier_attributions",

@@ -10,6 +10,7 @@ import torch
 from auditbench.masking.block_sizes import block_rows, rows_together, widest_activation
 from auditbench.masking.coalitions import Coalitions
 from auditbench.masking.first_layer import FirstLayer, cut_first_layer
+from auditbench.masking.prediction import all_finite
 from auditbench.models.batching import fitting
 
 if TYPE_CHECKING:
@@ -26,6 +27,12 @@ _PAIRS = 3072
 """Most pairs of coalitions a block has before it takes further rows: what the pairs share is then made rarely, and a
 product of matrices is large."""
 
+_NUMBERS_A_PAIR = 8
+"""What explainers make of each output of a pair: both halves, their difference in float64, and steps between these."""
+
+_MOST_SUMS = 8 << 20
+"""Most numbers of what rows and replacements add up to that are kept for all rows; above, each block makes its own."""
+
 
 class MaskedModel:
     """A prediction, its players and what hides them: what does not depend on the rows to explain.
@@ -33,16 +40,25 @@ class MaskedModel:
     Attributes:
         replacements: What the masker has for each row.
         outputs_of_shared: Outputs of the replacements, shape `(replacements, outputs)`, where all rows share them.
+        pairs_together: Pairs of coalitions that an `Evaluator` is best given at once.
         rows_together: Rows that an `Evaluator` may hold at once.
     """
 
     def __init__(
-        self, prediction: Prediction, players: Players, masker: Masker, sample: torch.Tensor, *, factor: bool = True
+        self,
+        prediction: Prediction,
+        players: Players,
+        masker: Masker,
+        sample: torch.Tensor,
+        *,
+        outputs: int = 1,
+        factor: bool = True,
     ) -> None:
         """Look at the model on a few rows.
 
         Args:
             sample: The rows to explain.
+            outputs: Outputs that the model has, chosen or not.
             factor: Whether the first layer is computed once where the module begins with a linear one.
 
         Raises:
@@ -69,9 +85,9 @@ class MaskedModel:
                 )
                 prediction.rows += 0 if self.first is None else 2 * len(tried)  # the module and its parts were compared
         self.block_rows = block_rows(widest, str(prediction.device))
-        self.rows_together = rows_together(
-            _PAIRS * 8 if self.first is None else max(_PAIRS * 8, (len(players) + 1) * self.first.hidden)
-        )
+        self.pairs_together = max(1, min(_PAIRS // outputs, self.block_rows // 2))
+        kept = 0 if self.first is None else (len(players) + 1) * self.first.hidden
+        self.rows_together = rows_together(max(kept, _NUMBERS_A_PAIR * self.pairs_together * outputs))
 
     def rows_now(self, batch_rows: int) -> int:
         """Masked rows a block, where memory allows so many rows a batch: fewer than the table's once it ran out."""
@@ -107,7 +123,7 @@ class Evaluator:
 
     def pairs_together(self) -> int:
         """Pairs of coalitions that are best handed over at once."""
-        return max(1, min(_PAIRS, self._model.block_rows // 2))
+        return self._model.pairs_together
 
     def outputs_of_replacements(self) -> torch.Tensor:
         """Outputs where everybody is hidden, shape `(rows, replacements, targets)`."""
@@ -262,7 +278,9 @@ class _Factored:
         signs[..., :-1] = coalitions.kept
         shared = torch.baddbmm(self._bias, 1 - signs, self._hidden[coalitions.replacements]).flatten(0, 1)
         signs = signs.flatten(0, 1)
-        both = (self._of_row.unsqueeze(1) + self._of_replacement[coalitions.replacements]).unsqueeze(2)
+        others = self._of_replacement[coalitions.replacements]
+        once = len(self._of_row) * others.numel() <= _MOST_SUMS
+        both = self._of_row.unsqueeze(1) + others if once else None
 
         def fill(part: slice, block: torch.Tensor) -> None:
             rows = part.stop - part.start
@@ -270,7 +288,8 @@ class _Factored:
             torch.baddbmm(shared.expand(rows, *shared.shape), *product, out=block[0])
             if len(block) == 2:
                 first, second = block[0].view(rows, count, each, -1), block[1].view(rows, count, each, -1)
-                torch.sub(both[part], first, out=second)
+                sums = self._of_row[part].unsqueeze(1) + others if both is None else both[part]
+                torch.sub(sums.unsqueeze(2), first, out=second)
 
         return fill
 
@@ -289,7 +308,7 @@ def _check_replacements(replaced: torch.Tensor, rows: torch.Tensor) -> None:
     if replaced.shape[0] not in (1, len(rows)) or replaced.shape[2:] != rows.shape[1:] or not replaced.shape[1]:
         expected = f"({len(rows)} or 1, replacements, *{tuple(rows.shape[1:])})"
         raise ValueError(f"expected replacements of shape {expected}, got {tuple(replaced.shape)}")
-    if not bool(torch.isfinite(replaced).all()):
+    if replaced.is_floating_point() and not all_finite(replaced):
         raise ValueError("expected replacements of finite numbers, got NaN or infinity")
 
 

@@ -85,22 +85,30 @@ def cut_first_layer(module: nn.Module, rows: torch.Tensor, *, in_place: bool = T
         rows: Some real rows, on which the parts must give what the module gives.
         in_place: Whether activations of the tail overwrite their input; gradients need False.
     """
-    if any(layer.training or layer._forward_hooks or layer._forward_pre_hooks for layer in module.modules()):  # noqa: SLF001 - torch has no public way to ask
+    if any(isinstance(layer, torch.jit.ScriptModule) or _is_altered(layer) for layer in module.modules()):
         return None
+    with _attributes_as_found(module):
+        cut = _traced_and_cut(module, rows, in_place=in_place)
+    return cut if cut is not None and _reproduces(cut, module, rows) else None
+
+
+def _is_altered(layer: nn.Module) -> bool:
+    """Whether a layer does something else than its code says: by hooks, which torch has no public way to ask for."""
+    return bool(layer.training or layer._forward_hooks or layer._forward_pre_hooks)  # noqa: SLF001
+
+
+def _traced_and_cut(module: nn.Module, rows: torch.Tensor, *, in_place: bool) -> FirstLayer | None:
     try:
-        with _attributes_as_found(module):
-            traced = fx.symbolic_trace(module)
+        graph = fx.Tracer(autowrap_modules=()).trace(module)  # type: ignore[arg-type]  # its annotation says one module
     except Exception:  # noqa: BLE001 - whatever the code of a module raises when it is traced
         return None
-    found = _cut(traced, rows)
+    found = _cut(module, graph, rows)
     if found is None:
         return None
     if in_place:
-        _overwrite(traced)
-    traced.graph.lint()
-    traced.recompile()
-    cut = FirstLayer(weight=found[0], bias=found[1], embedding=found[2], tail=traced)
-    return cut if _reproduces(cut, module, rows) else None
+        _overwrite(module, graph)
+    graph.lint()
+    return FirstLayer(weight=found[0], bias=found[1], embedding=found[2], tail=fx.GraphModule(module, graph))
 
 
 @contextmanager
@@ -117,9 +125,11 @@ def _attributes_as_found(module: nn.Module) -> Iterator[None]:
             layer._buffers.update(buffers)  # noqa: SLF001
 
 
-def _cut(traced: fx.GraphModule, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, nn.Embedding | None] | None:
+def _cut(
+    module: nn.Module, graph: fx.Graph, rows: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, nn.Embedding | None] | None:
     """Take the first layer out of the graph; its weight by entry, its bias, and the embedding before it."""
-    inputs = [node for node in traced.graph.nodes if node.op == "placeholder"]
+    inputs = [node for node in graph.nodes if node.op == "placeholder"]
     if len(inputs) != 1:
         return None
     node, passed, embedding, mean = inputs[0], [], None, False
@@ -127,7 +137,7 @@ def _cut(traced: fx.GraphModule, rows: torch.Tensor) -> tuple[torch.Tensor, torc
         if len(node.users) != 1:
             return None
         node = next(iter(node.users))
-        layer = _layer(traced, node)
+        layer = _layer(module, node)
         if type(layer) is nn.Linear:
             break
         if type(layer) is nn.Embedding and embedding is None and layer.max_norm is None:
@@ -140,7 +150,6 @@ def _cut(traced: fx.GraphModule, rows: torch.Tensor) -> tuple[torch.Tensor, torc
     shaped = _weight_by_entry(layer, embedding, rows, mean=mean)
     if shaped is None:
         return None
-    graph = traced.graph
     with graph.inserting_before(inputs[0]):
         hidden = graph.placeholder("pre_activations")
     node.replace_all_uses_with(hidden)
@@ -164,8 +173,8 @@ def _weight_by_entry(
     return weight.reshape(by_position) if len(weight) == entries * embedding.embedding_dim else None
 
 
-def _layer(traced: fx.GraphModule, node: fx.Node) -> nn.Module | None:
-    return traced.get_submodule(str(node.target)) if node.op == "call_module" else None
+def _layer(module: nn.Module, node: fx.Node) -> nn.Module | None:
+    return module.get_submodule(str(node.target)) if node.op == "call_module" else None
 
 
 def _passes_on(node: fx.Node, layer: nn.Module | None) -> bool:
@@ -184,19 +193,19 @@ def _is_mean_over_positions(node: fx.Node) -> bool:
     return node.target in ("mean", torch.mean) and dims == (1,) and "keepdim" not in node.kwargs
 
 
-def _overwrite(traced: fx.GraphModule) -> None:
+def _overwrite(module: nn.Module, graph: fx.Graph) -> None:
     """Let activations overwrite what a linear layer, or the cut, has made for them alone."""
-    for node in list(traced.graph.nodes):
-        layer = _layer(traced, node)
+    for node in list(graph.nodes):
+        layer = _layer(module, node)
         in_place = _IN_PLACE.get(node.target if layer is None else type(layer))
         given = node.args[0] if node.args else None
         if in_place is None or not isinstance(given, fx.Node) or len(given.users) != 1 or len(node.args) > 1:
             continue
-        if given.op == "placeholder" or type(_layer(traced, given)) is nn.Linear:
-            with traced.graph.inserting_before(node):
-                replaced = traced.graph.call_function(in_place, (given,))
+        if given.op == "placeholder" or type(_layer(module, given)) is nn.Linear:
+            with graph.inserting_before(node):
+                replaced = graph.call_function(in_place, (given,))
             node.replace_all_uses_with(replaced)
-            traced.graph.erase_node(node)
+            graph.erase_node(node)
 
 
 def _reproduces(cut: FirstLayer, module: nn.Module, rows: torch.Tensor) -> bool:

@@ -39,7 +39,7 @@ class BackgroundRows:
 
     def replacements(self, rows: torch.Tensor, players: Players) -> torch.Tensor:
         """The same rows for all."""
-        return self.background.to(device=rows.device, dtype=rows.dtype).unsqueeze(0)
+        return _like(self.background, rows).unsqueeze(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -54,7 +54,7 @@ class Baseline:
 
     def replacements(self, rows: torch.Tensor, players: Players) -> torch.Tensor:
         """The same row for all."""
-        return self.baseline.to(device=rows.device, dtype=rows.dtype)[None, None]
+        return _like(self.baseline, rows)[None, None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,3 +181,10 @@ def _blurred(values: torch.Tensor, sigma: float, axis: int) -> torch.Tensor:
         pair = padded.narrow(axis, radius - step, size) + padded.narrow(axis, radius + step, size)
         blurred.add_(pair, alpha=weight / total)
     return blurred
+
+
+def _like(given: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+    """In the dtype and on the device of the rows; raises ValueError where numbers would be cut to whole ones."""
+    if given.is_floating_point() and not rows.is_floating_point():
+        raise ValueError(f"expected replacements of whole numbers for rows of {rows.dtype}, got {given.dtype}")
+    return given.to(device=rows.device, dtype=rows.dtype)

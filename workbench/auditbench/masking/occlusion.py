@@ -69,8 +69,8 @@ def occlusion(
     prediction = model_or_predict if isinstance(model_or_predict, Prediction) else Prediction(model_or_predict)
     before = prediction.rows
     tensor = prediction.as_rows(rows)
-    model = MaskedModel(prediction, players, masker, tensor)
     outputs = prediction.of_all(tensor)
+    model = MaskedModel(prediction, players, masker, tensor, outputs=outputs.shape[1])
     targets = chosen_targets(target, outputs)
     whole = targets.select(outputs).double()
     found = []

@@ -40,7 +40,10 @@ class Players:
 
     def of_rows(self, part: slice | torch.Tensor) -> Players:
         """The players of some of the rows, by slice or index."""
-        return Players(names=self.names, groups=self.groups[part], per_row=True) if self.per_row else self
+        if not self.per_row:
+            return self
+        chosen = part if isinstance(part, slice) else part.to(self.groups.device)
+        return Players(names=self.names, groups=self.groups[chosen], per_row=True)
 
     def kept_entries(self, kept: torch.Tensor) -> torch.Tensor:
         """Which entries of a row stay, from which players stay.

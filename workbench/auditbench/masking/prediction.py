@@ -23,8 +23,8 @@ _ROWS_OF_PREDICT = 4096
 class Prediction:
     """Outputs of shape `(rows, outputs)`, whatever gives them.
 
-    A module takes tensors on its device: those of a user in their own dtype, numpy rows of floating numbers in the dtype of
-    its parameters. A predict function takes a numpy array of the rows' own dtype and gives an array of shape `(rows,)` or
+    A module takes tensors on its device: those of a user in their own dtype, numpy rows in the dtype of its
+    parameters; with an embedding, whole numbers stay as they are. A predict function takes a numpy array of the rows' own dtype and gives an array of shape `(rows,)` or
     `(rows, outputs)`; the array that it gets is used again after the call, so that it must not be kept.
 
     Attributes:
@@ -44,6 +44,9 @@ class Prediction:
             raise ValueError("expected a module in evaluation mode, got one in training mode; call module.eval() first")
         self._predict = model_or_predict
         self._parameter = _first_floating(self.module)
+        self._takes_tokens = self.module is not None and any(
+            isinstance(layer, nn.Embedding | nn.EmbeddingBag) for layer in self.module.modules()
+        )
         self.device = torch.device("cpu") if self._parameter is None else self._parameter.device
         self.batch = batch or BatchSize(_ROWS_OF_PREDICT)
         self.rows = 0
@@ -60,12 +63,12 @@ class Prediction:
             raise ValueError(f"expected rows of shape (rows, ...) with at least one row, got {tuple(tensor.shape)}")
         if tensor.is_complex():
             raise ValueError(f"expected rows of real numbers, got {tensor.dtype}")
+        if self.module is not None and not isinstance(rows, torch.Tensor) and not self._takes_tokens:
+            tensor = tensor.to(torch.float32 if self._parameter is None else self._parameter.dtype)
         if tensor.is_floating_point():
-            if not _finite(tensor):
+            if not all_finite(tensor):
                 raise ValueError("expected rows of finite numbers, got NaN or infinity; fill missing numbers first")
-            if self.module is not None and not isinstance(rows, torch.Tensor):
-                tensor = tensor.to(torch.float32 if self._parameter is None else self._parameter.dtype)
-            elif self.module is None and tensor.dtype is torch.bfloat16:  # which numpy does not have
+            if self.module is None and tensor.dtype is torch.bfloat16:  # which numpy does not have
                 tensor = tensor.to(torch.float32)
         return tensor.detach().to(self.device)
 
@@ -99,6 +102,12 @@ class Prediction:
         return torch.cat(in_batches(lambda part: self(rows[part].clone()), len(rows), self.batch))
 
 
+def all_finite(tensor: torch.Tensor) -> bool:
+    """Whether all numbers are finite: their sum says so, unless it overflows."""
+    numbers = tensor.detach()
+    return math.isfinite(float(numbers.sum())) or bool(torch.isfinite(numbers).all())
+
+
 def _copied(rows: Any) -> torch.Tensor:
     array = np.array(rows)
     if array.dtype.kind not in "biuf":
@@ -110,11 +119,6 @@ def _in_training(module: nn.Module) -> bool:
     """Whether a layer is in training mode; an exported program keeps the mode that it was exported in, whatever it says."""
     layers = list(module.modules())
     return any(layer.training for layer in layers) and not any("eval" in vars(layer) for layer in layers)
-
-
-def _finite(tensor: torch.Tensor) -> bool:
-    """Whether all numbers are finite: their sum says so, unless it overflows."""
-    return math.isfinite(float(tensor.sum())) or bool(torch.isfinite(tensor).all())
 
 
 def _first_floating(module: nn.Module | None) -> torch.Tensor | None:
