@@ -14,8 +14,9 @@ from auditbench_shap.walks import pair_rows
 
 EXACT_ROWS = 1 << 19
 """Model rows up to which `auto` enumerates when no budget is given: 12 players with 100 background rows, for example."""
-LEAST_REPEATS = 32
-"""Repeated visits of replacements when no budget is given, however few these are: what the standard error rests on."""
+MANY_REPLACEMENTS, LEAST_REPEATS = 32, 16
+"""Without a budget, so many replacements are walked two rounds. Fewer are walked on, until so many twos of rounds more than
+one for each have been compared: what the standard error rests on."""
 MOST_ROUNDS = 256
 """Rounds after which a target error is given up when no budget is given."""
 KERNEL_PAIRS = 1024
@@ -85,10 +86,12 @@ def _chosen(method: str, players: int, replacements: int, budget: int | None) ->
 
 
 def _walks(players: int, replacements: int, budget: int | None, target_error: float | None) -> Plan:
-    """Two rounds, so that their difference gives the standard error, or what the budget holds."""
-    pair, usual = pair_rows(players, replacements), 1 - (-LEAST_REPEATS // replacements)
+    """Rounds in twos, or a single one where the budget holds no more."""
+    pair = pair_rows(players, replacements)
+    usual = 2 if replacements >= MANY_REPLACEMENTS else 2 - 2 * (-LEAST_REPEATS // replacements)
     held = MOST_ROUNDS if budget is None else budget // pair
     if held < 1:
         raise ValueError(f"expected a budget of at least {pair} model rows a row for a round of walks, got {budget}")
+    held = max(1, held - held % 2)
     amount = usual if budget is None or target_error is not None else held
     return Plan(method="permutation", amount=min(amount, held), most=held, target_error=target_error)

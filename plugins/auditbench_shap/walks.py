@@ -1,7 +1,9 @@
 """Shapley values from walks: antithetic pairs of permutations, as many for each replacement.
 
 A walk and its reverse are exact for all effects of one and two players of `f(x on S, b elsewhere)`, and visiting each
-replacement `b` equally often makes the mean over `b` exact too; only interactions of three and more are sampled.
+replacement `b` equally often makes the mean over `b` exact too; only interactions of three and more are sampled. Rounds come in
+twos: the second walk of a replacement begins in the middle of the first, so that each player comes once early and once late
+among the others. That takes up to half of the variance (measured in docs/design/0003).
 """
 
 from __future__ import annotations
@@ -16,6 +18,8 @@ import torch
 from auditbench.masking import Coalitions
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
     from auditbench.masking import Evaluator
 
 
@@ -60,9 +64,11 @@ def walk(
     """Walk so many pairs for each replacement.
 
     The variance comes from what the rounds of one replacement find differently: that replacements differ is no error,
-    since all of them are visited. With a single round there is only the spread between replacements, an upper bound.
+    since all of them are visited. Twos of rounds are compared; of two rounds each with the other, which is an upper bound,
+    since they are made to differ. With a single round there is only the spread between replacements, a loose bound.
 
     Args:
+        rounds: One, or an even number.
         starts: Outputs where everybody is hidden, shape `(rows, replacements, targets)`.
         ends: Outputs of the rows, shape `(rows, targets)`.
 
@@ -70,12 +76,14 @@ def walk(
     based on sampling.
     """
     device, count = starts.device, evaluator.replacements
-    positions = torch.from_numpy(rng.random((count, rounds, players)).argsort(axis=2)).to(device)
+    positions = torch.from_numpy(_drawn(count, rounds, players, rng)).to(device)
     sizes = torch.arange(1, players, device=device).unsqueeze(1)
     rise = ends.double().unsqueeze(1) - starts.double()
     total = torch.zeros((len(ends), players, ends.shape[1]), dtype=torch.float64, device=device)
     spread = torch.zeros_like(total)
-    walks = max(1, evaluator.pairs_together() // max(1, players - 1))
+    unit = 2 if rounds > 2 else 1
+    units = rounds // unit
+    walks = max(1, evaluator.pairs_together() // max(1, unit * (players - 1))) * unit
     for start in range(0, count, max(1, walks // rounds)):
         part = slice(start, min(start + max(1, walks // rounds), count))
         replacements = torch.arange(part.start, part.stop, device=device)
@@ -84,10 +92,10 @@ def walk(
             place = positions[part, first : first + walks]
             kept = (place.unsqueeze(2) < sizes).flatten(1, 2)
             differences = evaluator.differences(Coalitions(kept=kept, replacements=replacements)).double()
-            parts.append(_moments(_contributions(differences, place, rise[:, part])))
+            parts.append(_moments(_contributions(differences, place, rise[:, part]), unit))
         found = functools.reduce(_gathered, parts)
         total += found.means.sum(dim=1)
-        spread += (found.squares / (rounds * (rounds - 1)) if rounds > 1 else found.means.square()).sum(dim=1)
+        spread += (found.squares / (units * (units - 1)) if units > 1 else found.means.square()).sum(dim=1)
     values = total / count
     if rounds > 1:
         return Sums(values=values, variance=spread / count**2, rounds=rounds)
@@ -95,32 +103,42 @@ def walk(
     return Sums(values=values, variance=variance, rounds=1)
 
 
+def _drawn(count: int, rounds: int, players: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+    """Place of each player in each walk, shape `(replacements, rounds, players)`."""
+    first = rng.random((count, -(-rounds // 2), players)).argsort(axis=2)
+    second = (first + players // 2) % players
+    return np.stack([first, second], axis=2).reshape(count, -1, players)[:, :rounds]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Moments:
-    """Means over some rounds, and the sums of squared differences from them.
+    """Means over some units of rounds, and the sums of squared differences from them.
 
     Each of shape `(rows, replacements, players, targets)`.
     """
 
     means: torch.Tensor
     squares: torch.Tensor
-    rounds: int
+    units: int
 
 
-def _moments(each: torch.Tensor) -> _Moments:
-    rounds = each.shape[2]
-    means = each.mean(dim=2) if rounds > 1 else each[:, :, 0]
-    squares = (each - means.unsqueeze(2)).square_().sum(dim=2) if rounds > 1 else torch.zeros_like(means)
-    return _Moments(means=means, squares=squares, rounds=rounds)
+def _moments(each: torch.Tensor, unit: int) -> _Moments:
+    """Of what each round finds, shape `(rows, replacements, rounds, players, targets)`, in units of so many rounds."""
+    rows, count, rounds, players, targets = each.shape
+    found = each if unit == 1 else each.view(rows, count, rounds // unit, unit, players, targets).mean(dim=3)
+    units = found.shape[2]
+    means = found.mean(dim=2) if units > 1 else found[:, :, 0]
+    squares = (found - means.unsqueeze(2)).square_().sum(dim=2) if units > 1 else torch.zeros_like(means)
+    return _Moments(means=means, squares=squares, units=units)
 
 
 def _gathered(one: _Moments, other: _Moments) -> _Moments:
     """Source: Chan, Golub and LeVeque (1983), Algorithms for computing the sample variance, equation 2.1."""
-    rounds = one.rounds + other.rounds
+    units = one.units + other.units
     step = other.means - one.means
-    means = one.means + (other.rounds / rounds) * step
-    squares = one.squares + other.squares + (one.rounds * other.rounds / rounds) * step.square()
-    return _Moments(means=means, squares=squares, rounds=rounds)
+    means = one.means + (other.units / units) * step
+    squares = one.squares + other.squares + (one.units * other.units / units) * step.square()
+    return _Moments(means=means, squares=squares, units=units)
 
 
 def _contributions(differences: torch.Tensor, positions: torch.Tensor, rise: torch.Tensor) -> torch.Tensor:
