@@ -129,8 +129,8 @@ def shapley_values(
     outputs = prediction.of_all(tensor)
     if not all_finite(outputs):
         raise ValueError("expected a model that gives finite outputs for the rows, got NaN or infinity")
-    model = MaskedModel(prediction, players, masker, tensor, outputs=outputs.shape[1])
     targets = chosen_targets(target, outputs)
+    model = MaskedModel(prediction, players, masker, tensor, targets=targets.count)
     plan = plan_for(method, len(players), model.replacements, budget=budget, target_error=target_error)
     found = []
     for start in range(0, len(tensor), model.rows_together):

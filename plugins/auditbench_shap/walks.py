@@ -72,13 +72,11 @@ def walk(
         starts: Outputs where everybody is hidden, shape `(rows, replacements, targets)`.
         ends: Outputs of the rows, shape `(rows, targets)`.
 
-    References: arXiv:1302.6221 (antithetic orders); Castro, Gomez and Tejada (2009), Polynomial calculation of the Shapley value
+    References: arXiv:2104.12199 (antithetic permutations); Castro, Gomez and Tejada (2009), Polynomial calculation of the Shapley value
     based on sampling.
     """
     device, count = starts.device, evaluator.replacements
-    positions = torch.from_numpy(_drawn(count, rounds, players, rng)).to(device)
     sizes = torch.arange(1, players, device=device).unsqueeze(1)
-    rise = ends.double().unsqueeze(1) - starts.double()
     total = torch.zeros((len(ends), players, ends.shape[1]), dtype=torch.float64, device=device)
     spread = torch.zeros_like(total)
     unit = 2 if rounds > 2 else 1
@@ -87,12 +85,14 @@ def walk(
     for start in range(0, count, max(1, walks // rounds)):
         part = slice(start, min(start + max(1, walks // rounds), count))
         replacements = torch.arange(part.start, part.stop, device=device)
+        positions = torch.from_numpy(_drawn(len(replacements), rounds, players, rng)).to(device)
+        rise = ends.double().unsqueeze(1) - starts[:, part].double()
         parts: list[_Moments] = []
         for first in range(0, rounds, walks):
-            place = positions[part, first : first + walks]
+            place = positions[:, first : first + walks]
             kept = (place.unsqueeze(2) < sizes).flatten(1, 2)
             differences = evaluator.differences(Coalitions(kept=kept, replacements=replacements)).double()
-            parts.append(_moments(_contributions(differences, place, rise[:, part]), unit))
+            parts.append(_moments(_contributions(differences, place, rise), unit))
         found = functools.reduce(_gathered, parts)
         total += found.means.sum(dim=1)
         spread += (found.squares / (units * (units - 1)) if units > 1 else found.means.square()).sum(dim=1)

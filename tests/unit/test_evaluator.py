@@ -79,7 +79,7 @@ def check(
     """Both halves and one half, on all replacements in another order, against the loop."""
     prediction = Prediction(model, batch=batch)
     given_rows = rows.clone()
-    whole = MaskedModel(prediction, players, masker, rows)
+    whole = MaskedModel(prediction, players, masker, rows, targets=1)
     assert (whole.first is not None) == factored
     outputs = prediction.of_all(rows)
     targets = chosen_targets(target, outputs)
@@ -97,8 +97,7 @@ def check(
         torch.testing.assert_close(evaluated.outputs(coalitions).double(), expected, atol=tolerance, rtol=tolerance)
     hidden = Coalitions(kept=torch.zeros_like(coalitions.kept[:, :1]), replacements=order)
     starts = targets.select(naive(plain, rows, replaced, players, hidden))[:, :, 0].flip(1)
-    if not bool((players.groups == NOBODY).any()):
-        torch.testing.assert_close(evaluated.outputs_of_replacements().double(), starts, atol=tolerance, rtol=tolerance)
+    torch.testing.assert_close(evaluated.outputs_of_replacements().double(), starts, atol=tolerance, rtol=tolerance)
     assert torch.equal(rows, given_rows)
     return whole
 
@@ -118,6 +117,27 @@ def test_a_factored_module_whatever_the_block(block: int) -> None:
         players_of(None, (6,)),
         factored=True,
     )
+
+
+@pytest.mark.parametrize("size", [1.0, 1e4, 1e7])
+def test_numbers_far_apart_keep_their_digits(size: float) -> None:
+    module, rows, background = mlp(6, 1), numbers(5, 6), numbers(4, 6, seed=1)
+    rows[:, 2] *= size
+    background[:, 2] *= size
+    coalitions = Coalitions(kept=drawn(4, 9, 6), replacements=torch.arange(4))
+    found = []
+    for dtype in (torch.float32, torch.float64):
+        typed, of = module.to(dtype), (rows.to(dtype), BackgroundRows(background=background.to(dtype)))
+        prediction, players = Prediction(typed), players_of(None, (6,))
+        whole = MaskedModel(prediction, players, of[1], of[0], targets=1)
+        assert whole.first is not None
+        assert whole.far_apart == (size > 1)
+        targets = chosen_targets(None, prediction.of_all(of[0]))
+        found.append(Evaluator(whole, of[0], players, targets).outputs(coalitions).double())
+        found.append(Evaluator(whole, of[0], players, targets).differences(coalitions).double())
+    scale = found[2].abs().max(dim=3, keepdim=True).values.clamp(min=1)
+    assert ((found[0] - found[2]).abs() / scale).max() < 1e-5
+    assert ((found[1] - found[3]).abs() / scale).max() < 2e-5
 
 
 def test_groups_and_what_is_nobodys_whatever_the_block(block: int) -> None:
@@ -219,7 +239,7 @@ def test_models_that_overwrite_their_input(block: int) -> None:
     players = players_of(None, (4,))
     for model in (Overwriting().eval(), predict):
         prediction, given_rows = Prediction(model), rows.clone()
-        whole = MaskedModel(prediction, players, background, given_rows)
+        whole = MaskedModel(prediction, players, background, given_rows, targets=1)
         targets = chosen_targets(None, prediction.of_all(given_rows))
         found = Evaluator(whole, given_rows, players, targets).outputs(coalitions).double()
         expected = naive(pure, rows, background.background.unsqueeze(0), players, coalitions)
@@ -308,7 +328,7 @@ def test_any_shape_and_block(
 
 def test_no_coalitions_give_no_outputs() -> None:
     prediction, players, rows = Prediction(mlp(4, 2)), players_of(None, (4,)), numbers(3, 4)
-    model = MaskedModel(prediction, players, Baseline(baseline=numbers(4)), rows)
+    model = MaskedModel(prediction, players, Baseline(baseline=numbers(4)), rows, targets=1)
     targets = chosen_targets(None, prediction.of_all(rows))
     empty = Coalitions(kept=torch.zeros((1, 0, 4), dtype=torch.bool), replacements=torch.zeros(1, dtype=torch.int64))
     assert Evaluator(model, rows, players, targets).differences(empty).shape == (3, 1, 0, 2)
@@ -317,7 +337,7 @@ def test_no_coalitions_give_no_outputs() -> None:
 def test_parameters_that_need_gradients_hold_no_graph() -> None:
     embedded = nn.Sequential(nn.Embedding(9, 3), nn.Flatten(), nn.Linear(12, 5), nn.ReLU(), nn.Linear(5, 2)).eval()
     prediction, players, rows = Prediction(embedded), players_of(None, (4,)), tokens(4, 4)
-    model = MaskedModel(prediction, players, MaskToken(token_id=0), rows)
+    model = MaskedModel(prediction, players, MaskToken(token_id=0), rows, targets=1)
     targets = chosen_targets(None, prediction.of_all(rows))
     found = Evaluator(model, rows, players, targets)
     assert not found.differences(
@@ -338,9 +358,9 @@ def test_parameters_that_need_gradients_hold_no_graph() -> None:
 )
 def test_replacements_that_do_not_fit_are_refused(masker: Masker, said: str) -> None:
     with pytest.raises(ValueError, match=said):
-        MaskedModel(Prediction(mlp(4)), players_of(None, (4,)), masker, numbers(3, 4))
+        MaskedModel(Prediction(mlp(4)), players_of(None, (4,)), masker, numbers(3, 4), targets=1)
 
 
 def test_players_of_other_rows_are_refused() -> None:
     with pytest.raises(ValueError, match=r"expected players of rows of shape \(3, 4\), got \(5,\)"):
-        MaskedModel(Prediction(mlp(4)), players_of(None, (5,)), Baseline(baseline=numbers(4)), numbers(3, 4))
+        MaskedModel(Prediction(mlp(4)), players_of(None, (5,)), Baseline(baseline=numbers(4)), numbers(3, 4), targets=1)

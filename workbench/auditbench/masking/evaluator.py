@@ -10,6 +10,7 @@ import torch
 from auditbench.masking.block_sizes import block_rows, rows_together, widest_activation
 from auditbench.masking.coalitions import Coalitions
 from auditbench.masking.first_layer import FirstLayer, cut_first_layer
+from auditbench.masking.players import NOBODY
 from auditbench.masking.prediction import all_finite
 from auditbench.models.batching import fitting
 
@@ -34,12 +35,20 @@ _MOST_SUMS = 8 << 20
 """Most numbers of what rows and replacements add up to that are kept for all rows; above, each block makes its own."""
 
 
+_FAR = 32.0
+"""Largest contribution over usual pre-activation from which complements are computed by themselves: twice the work of a cheap
+first layer, for five bits of rounding."""
+
+
 class MaskedModel:
     """A prediction, its players and what hides them: what does not depend on the rows to explain.
 
     Attributes:
         replacements: What the masker has for each row.
-        outputs_of_shared: Outputs of the replacements, shape `(replacements, outputs)`, where all rows share them.
+        outputs_of_shared: Outputs of the replacements, shape `(replacements, outputs)`, where all rows share them and no
+            entry is nobody's.
+        far_apart: Whether numbers of a row or a replacement are so large that the pre-activations of a complement are not
+            taken as a difference, see `_Factored`.
         pairs_together: Pairs of coalitions that an `Evaluator` is best given at once.
         rows_together: Rows that an `Evaluator` may hold at once.
     """
@@ -51,14 +60,14 @@ class MaskedModel:
         masker: Masker,
         sample: torch.Tensor,
         *,
-        outputs: int = 1,
+        targets: int,
         factor: bool = True,
     ) -> None:
         """Look at the model on a few rows.
 
         Args:
             sample: The rows to explain.
-            outputs: Outputs that the model has, chosen or not.
+            targets: Outputs that are explained for a row.
             factor: Whether the first layer is computed once where the module begins with a linear one.
 
         Raises:
@@ -73,7 +82,8 @@ class MaskedModel:
         replaced = masker.replacements(tried, players.of_rows(slice(0, len(tried))))
         _check_replacements(replaced, tried)
         self.replacements = replaced.shape[1]
-        self.outputs_of_shared = prediction.of_all(replaced[0]) if len(replaced) == 1 else None
+        keeps_some = bool((players.groups == NOBODY).any())
+        self.outputs_of_shared = prediction.of_all(replaced[0]) if len(replaced) == 1 and not keeps_some else None
         widest = tried[0].numel()
         if prediction.module is not None:
             module = prediction.module
@@ -85,9 +95,10 @@ class MaskedModel:
                 )
                 prediction.rows += 0 if self.first is None else 2 * len(tried)  # the module and its parts were compared
         self.block_rows = block_rows(widest, str(prediction.device))
-        self.pairs_together = max(1, min(_PAIRS // outputs, self.block_rows // 2))
+        self.far_apart = self.first is not None and _far_apart(self.first, sample, replaced[0])
+        self.pairs_together = max(1, min(_PAIRS // targets, self.block_rows // 2))
         kept = 0 if self.first is None else (len(players) + 1) * self.first.hidden
-        self.rows_together = rows_together(max(kept, _NUMBERS_A_PAIR * self.pairs_together * outputs))
+        self.rows_together = rows_together(max(kept, _NUMBERS_A_PAIR * self.pairs_together * targets))
 
     def rows_now(self, batch_rows: int) -> int:
         """Masked rows a block, where memory allows so many rows a batch: fewer than the table's once it ran out."""
@@ -106,14 +117,14 @@ class Evaluator:
     def __init__(self, model: MaskedModel, rows: torch.Tensor, players: Players, targets: Targets) -> None:
         self._model = model
         self._rows = rows
-        self._players = players
+        self._players = players.to(rows.device)
         self._targets = targets
         self._replacements = model.masker.replacements(rows, players)
         self._buffer = torch.empty(0)
         self._blocks: _InPlace | _Factored = (
-            _InPlace(rows, self._replacements, players)
+            _InPlace(rows, self._replacements, self._players)
             if model.first is None
-            else _Factored(model.first, rows, self._replacements, players)
+            else _Factored(model.first, rows, self._replacements[0], self._players, far_apart=model.far_apart)
         )
 
     @property
@@ -128,10 +139,11 @@ class Evaluator:
     def outputs_of_replacements(self) -> torch.Tensor:
         """Outputs where everybody is hidden, shape `(rows, replacements, targets)`."""
         outputs = self._model.outputs_of_shared
-        if outputs is None:
-            outputs = self._model.prediction.of_all(self._replacements.flatten(0, 1))
-        shaped = outputs.view(-1, self.replacements, outputs.shape[1])
-        return self._targets.select(shaped.expand(len(self._rows), *shaped.shape[1:]))
+        if outputs is not None:
+            return self._targets.select(outputs.expand(len(self._rows), *outputs.shape))
+        nobody = torch.zeros((self.replacements, 1, len(self._players)), dtype=torch.bool, device=self._rows.device)
+        every = torch.arange(self.replacements, device=self._rows.device)
+        return self.outputs(Coalitions(kept=nobody, replacements=every)).squeeze(2)
 
     def replacement_columns(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Numbers of each replacement, shape `(replacements, columns)`, and the player of each column.
@@ -159,9 +171,13 @@ class Evaluator:
         if not len(coalitions):
             shape = (len(self._rows), *coalitions.kept.shape[:2], self._targets.count)
             return self._blocks.like.new_empty(shape)
-        most = max(1, self._model.rows_now(self._model.prediction.batch.rows) // halves)
-        lines = [_joined([self._block(part, halves) for part in line], dim=2) for line in _lines(coalitions, most)]
-        return _joined(lines, dim=1)
+
+        def evaluate(batch_rows: int) -> torch.Tensor:
+            most = max(1, self._model.rows_now(batch_rows) // halves)
+            lines = [_joined([self._block(part, halves) for part in line], dim=2) for line in _lines(coalitions, most)]
+            return _joined(lines, dim=1)
+
+        return fitting(evaluate, self._model.prediction.batch)
 
     def _block(self, coalitions: Coalitions, halves: int) -> torch.Tensor:
         """All rows of coalitions that fit into one block with at least one row."""
@@ -178,12 +194,12 @@ class Evaluator:
             found = fitting(evaluate, self._model.prediction.batch)
             start += found.shape[1]
             done.append(found)
-        outputs = torch.cat(done, dim=1)
+        outputs = _joined(done, dim=1)
         values = outputs[0] if halves == 1 else outputs[0] - outputs[1]
-        return self._targets.select(values).view(len(self._rows), *coalitions.kept.shape[:2], -1)
+        return values.view(len(self._rows), *coalitions.kept.shape[:2], -1)
 
     def _outputs(self, fill: Fill, part: slice, coalitions: int, halves: int, most: int) -> torch.Tensor:
-        """All outputs of some rows, so many at a time at most; shape `(halves, rows, coalitions, outputs)`."""
+        """Outputs of some rows, so many at a time at most; shape `(halves, rows, coalitions, targets)`."""
         count = part.stop - part.start
         block = self._reused(halves * count * coalitions)
         with torch.no_grad():
@@ -192,7 +208,8 @@ class Evaluator:
             outputs = _joined([self._of_block(few) for few in parts], dim=0)
         if outputs.untyped_storage().data_ptr() == block.untyped_storage().data_ptr():
             outputs = outputs.clone()  # a view of the buffer, which the next block overwrites
-        return outputs.view(halves, count, coalitions, -1)
+        given = outputs.view(halves, count, coalitions, -1)
+        return self._targets.of_rows(part).select(given.transpose(0, 1)).transpose(0, 1)
 
     def _of_block(self, block: torch.Tensor) -> torch.Tensor:
         prediction, first = self._model.prediction, self._model.first
@@ -258,40 +275,73 @@ class _Factored:
     """Fills blocks with pre-activations of masked rows.
 
     With `P` the contributions of a row and `R` those of a replacement, by player, those of a coalition `Z` are
-    `Z P + (1 - Z) R + bias`; they and those of the complement add up to what the whole row and the whole replacement give.
+    `Z P + (1 - Z) R + bias`; they and those of the complement add up to what the whole row and the whole replacement give. The
+    difference is not taken where numbers are far apart, since it would have the rounding error of the largest of them.
     """
 
-    def __init__(self, first: FirstLayer, rows: torch.Tensor, replacements: torch.Tensor, players: Players) -> None:
-        self._bias = first.bias
+    def __init__(
+        self, first: FirstLayer, rows: torch.Tensor, replacements: torch.Tensor, players: Players, *, far_apart: bool
+    ) -> None:
+        self._first = first
+        self._replacements = replacements
+        self._players = players
+        self._far_apart = far_apart
         with torch.no_grad():
             self._kept = first.contributions(rows, players)
-            self._hidden = first.contributions(replacements[0], players)
         self._of_row = self._kept.sum(dim=1) + self._kept[:, -1] + first.bias
-        self._of_replacement = self._hidden[:, :-1].sum(dim=1) + first.bias
         self.row_shape = torch.Size((first.hidden,))
         self.like = first.weight
 
     def of(self, coalitions: Coalitions, halves: int) -> Fill:
         """Fills a block of these coalitions, and their complements where there are two halves."""
-        count, each, players = coalitions.kept.shape
-        signs = self._kept.new_ones((count, each, players + 1))
-        signs[..., :-1] = coalitions.kept
-        shared = torch.baddbmm(self._bias, 1 - signs, self._hidden[coalitions.replacements]).flatten(0, 1)
-        signs = signs.flatten(0, 1)
-        others = self._of_replacement[coalitions.replacements]
-        once = len(self._of_row) * others.numel() <= _MOST_SUMS
-        both = self._of_row.unsqueeze(1) + others if once else None
+        count, each, _ = coalitions.kept.shape
+        with torch.no_grad():
+            hidden = self._first.contributions(self._replacements[coalitions.replacements], self._players)
+        first = _side(coalitions.kept, hidden, self._first.bias)
+        if self._far_apart and halves == 2:
+            second = _side(~coalitions.kept, hidden, self._first.bias)
+        else:
+            others = hidden[:, :-1].sum(dim=1) + self._first.bias
+            once = len(self._of_row) * others.numel() <= _MOST_SUMS
+            both = self._of_row.unsqueeze(1) + others if once else None
 
         def fill(part: slice, block: torch.Tensor) -> None:
-            rows = part.stop - part.start
-            product = signs.expand(rows, *signs.shape), self._kept[part]
-            torch.baddbmm(shared.expand(rows, *shared.shape), *product, out=block[0])
-            if len(block) == 2:
-                first, second = block[0].view(rows, count, each, -1), block[1].view(rows, count, each, -1)
+            _product(first, self._kept[part], block[0])
+            if len(block) == 2 and self._far_apart:
+                _product(second, self._kept[part], block[1])
+            elif len(block) == 2:
+                shape = (part.stop - part.start, count, each, -1)
                 sums = self._of_row[part].unsqueeze(1) + others if both is None else both[part]
-                torch.sub(sums.unsqueeze(2), first, out=second)
+                torch.sub(sums.unsqueeze(2), block[0].view(shape), out=block[1].view(shape))
 
         return fill
+
+
+def _side(kept: torch.Tensor, hidden: torch.Tensor, bias: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """What rows share in a product: ones for kept players and nobody, and what the hidden ones and the bias add."""
+    signs = hidden.new_ones((*kept.shape[:2], kept.shape[2] + 1))
+    signs[..., :-1] = kept
+    return signs.flatten(0, 1), torch.baddbmm(bias, 1 - signs, hidden).flatten(0, 1)
+
+
+def _product(side: tuple[torch.Tensor, torch.Tensor], rows: torch.Tensor, out: torch.Tensor) -> None:
+    signs, shared = (part.expand(len(rows), *part.shape) for part in side)
+    torch.baddbmm(shared, signs, rows, out=out)
+
+
+def _far_apart(first: FirstLayer, rows: torch.Tensor, replacements: torch.Tensor) -> bool:
+    """Whether the largest contribution of an entry is far above a usual pre-activation; False behind an embedding.
+
+    Usual is what as many entries as there are would add up to, if all contributed as the median entry that varies from 0.
+    """
+    if first.embedding is not None:
+        return False
+    sizes = torch.cat([rows.flatten(1), replacements.flatten(1)]).abs()
+    weights = first.weight.abs()
+    largest = (sizes.amax(dim=0) * weights.amax(dim=1)).amax()
+    each = (sizes.square().mean(dim=0) * weights.square().mean(dim=1)).sqrt()
+    varying = each[each > 0]
+    return len(varying) > 0 and bool(largest > _FAR * varying.median() * len(each) ** 0.5)
 
 
 def _joined(parts: list[torch.Tensor], dim: int) -> torch.Tensor:

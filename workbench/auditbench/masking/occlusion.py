@@ -70,8 +70,8 @@ def occlusion(
     before = prediction.rows
     tensor = prediction.as_rows(rows)
     outputs = prediction.of_all(tensor)
-    model = MaskedModel(prediction, players, masker, tensor, outputs=outputs.shape[1])
     targets = chosen_targets(target, outputs)
+    model = MaskedModel(prediction, players, masker, tensor, targets=targets.count)
     whole = targets.select(outputs).double()
     found = []
     for start in range(0, len(tensor), model.rows_together):

@@ -45,6 +45,10 @@ class Players:
         chosen = part if isinstance(part, slice) else part.to(self.groups.device)
         return Players(names=self.names, groups=self.groups[chosen], per_row=True)
 
+    def to(self, device: torch.device) -> Players:
+        """The same players on a device."""
+        return Players(names=self.names, groups=self.groups.to(device), per_row=self.per_row)
+
     def kept_entries(self, kept: torch.Tensor) -> torch.Tensor:
         """Which entries of a row stay, from which players stay.
 
