@@ -244,6 +244,7 @@ def _notes(attribution: Attribution, plan: Plan | None, background: int) -> tupl
         "features": features,
         "coalitions": 2**features,
         "rounds": plan.amount if plan is not None else None,
+        "most": plan.most if plan is not None else None,
         "pairs": plan.amount if plan is not None else None,
         "target_error": plan.target_error if plan is not None else None,
         "model_rows": attribution.model_rows,
@@ -251,6 +252,8 @@ def _notes(attribution: Attribution, plan: Plan | None, background: int) -> tupl
     method = attribution.method.removeprefix("shap.")
     refined = plan is not None and plan.target_error is not None and method == "permutation"
     own = "shap.method_permutation_until" if refined else f"shap.method_{method}"
+    if plan is not None and method == "kernel" and background == 1:
+        own = "shap.method_kernel_baseline"
     limits = ["shap.limit_cause", "shap.limit_background", "shap.limit_sampled_rows"]
     if plan is None and attribution.method in OF_COLUMNS:
         limits.append("shap.limit_columns")

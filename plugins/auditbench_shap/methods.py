@@ -22,3 +22,6 @@ NetworkMethod: TypeAlias = Literal[
 
 METHODS = (*get_args(NetworkMethod), "shap.tree")
 """All of them; `shap.tree` explains estimators made of trees."""
+
+WITH_TARGET_ERROR = ("auto", "exact", "permutation")
+"""Those that a target error may be given with: `exact` has no error."""

@@ -14,6 +14,8 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
+from auditbench.masking import structural_copy
+
 _PLACE_MATTERS = (
     nn.ELU,
     nn.GELU,
@@ -32,7 +34,7 @@ _PLACE_MATTERS = (
 
 
 def explainable_copy(module: nn.Module, probe: Callable[[nn.Module], object]) -> nn.Module:
-    """A copy that computes the same, shares the memory of the parameters and has no gradients of them.
+    """A copy that computes the same, shares the memory of the tensors and has no gradients of parameters.
 
     Layers of the copy do not work in place, and a nonlinearity that takes part several times in a pass is replaced by as
     many copies, which take turns.
@@ -40,7 +42,7 @@ def explainable_copy(module: nn.Module, probe: Callable[[nn.Module], object]) ->
     Args:
         probe: Makes one pass through the copy, which shows what takes part how often.
     """
-    copied = copy.deepcopy(module, _shared_tensors(module))
+    copied = structural_copy(module)
     for layer in copied.modules():
         if getattr(layer, "inplace", False) is True:
             setattr(layer, "inplace", False)  # noqa: B010 - of no declared type
@@ -61,18 +63,6 @@ class _InTurn(nn.Module):
         self._next = (self._next + 1) % len(self.copies)
         result: torch.Tensor = chosen(inputs)
         return result
-
-
-def _shared_tensors(module: nn.Module) -> dict[int, object]:
-    """What `deepcopy` takes instead of copying; it refuses tensors that have a graph, as reparametrised layers hold."""
-    shared: dict[int, object] = {}
-    for layer in module.modules():
-        for kept in vars(layer).values():
-            if isinstance(kept, torch.Tensor) and not kept.is_leaf:
-                shared[id(kept)] = kept.detach().clone()
-    for parameter in module.parameters():
-        shared[id(parameter)] = nn.Parameter(parameter.detach(), requires_grad=False)
-    return shared
 
 
 def _give_each_place_its_own(copied: nn.Module, probe: Callable[[nn.Module], object]) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from auditbench_shap.methods import NetworkMethod
+from auditbench_shap.methods import WITH_TARGET_ERROR, NetworkMethod
 
 
 class Params(BaseModel):
@@ -20,17 +20,28 @@ class Params(BaseModel):
     )
     method: NetworkMethod = Field(
         "auto",
-        description="Estimator; `auto` enumerates all coalitions where the budget allows it, else walks permutations. "
-        "`shap.kernel` and the like are the explainers of the shap library.",
+        description="Estimator; `auto` enumerates all coalitions where the budget allows it, else walks permutations, and "
+        "regresses where the budget is below one round of walks. `shap.kernel` and the like are the explainers of the shap "
+        "library.",
     )
     budget: Annotated[int, Field(ge=2)] | None = Field(
-        None, description="Most model rows for each explained row; without it two rounds of walks over the background."
+        None,
+        description="Most model rows for each explained row, beside its own output and those of the background. Without it "
+        "all coalitions up to 524,288 model rows, else two rounds of walks, more for a background of fewer than 32 rows.",
     )
     target_error: Annotated[float, Field(gt=0, lt=1)] | None = Field(
         None,
-        description="`permutation`: walk on for rows whose estimated relative error is above this, as far as the budget goes.",
+        description="`permutation`: walk on for rows whose estimated relative error is above this, as far as the budget, or "
+        "256 rounds, goes.",
     )
     sensitive_share: Annotated[float, Field(gt=0, le=1)] = Field(
         0.05,
         description="A sensitive feature whose share of all |contribution| has an interval at or above this is a finding.",
     )
+
+    @model_validator(mode="after")
+    def _target_error_has_walks(self) -> Self:
+        if self.target_error is not None and self.method not in WITH_TARGET_ERROR:
+            allowed = ", ".join(WITH_TARGET_ERROR)
+            raise ValueError(f"expected one of {allowed} as the method for a target error, got {self.method}")
+        return self

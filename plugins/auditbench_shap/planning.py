@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import dataclass
-from typing import get_args
 
 import numpy as np
 
 from auditbench_shap.exact import enumeration_rows
-from auditbench_shap.methods import METHODS, OwnMethod
+from auditbench_shap.kernel import least_pairs
+from auditbench_shap.methods import METHODS, WITH_TARGET_ERROR, OwnMethod
 from auditbench_shap.walks import pair_rows
 
 EXACT_ROWS = 1 << 19
 """Model rows up to which `auto` enumerates when no budget is given: 12 players with 100 background rows, for example."""
-MANY_REPLACEMENTS, LEAST_REPEATS = 32, 16
+MANY_REPLACEMENTS, LEAST_REPEATS = 32, 32
 """Without a budget, so many replacements are walked two rounds. Fewer are walked on, until so many twos of rounds more than
 one for each have been compared: what the standard error rests on."""
 MOST_ROUNDS = 256
@@ -40,58 +40,84 @@ class Plan:
     target_error: float | None = None
 
 
+def check_request(method: str, budget: int | None, target_error: float | None) -> None:
+    """Raises ValueError where there is no such method, or no model could be explained with such a budget or target error."""
+    if method not in METHODS:
+        close = difflib.get_close_matches(str(method), METHODS, n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        raise ValueError(f"expected one of {', '.join(METHODS)} as the method, got {method!r}{hint}")
+    whole = isinstance(budget, (int, np.integer, type(None)))  # callers may have no type checker
+    if not whole or (budget is not None and budget < 1):
+        raise ValueError(f"expected a budget of whole model rows a row, at least 1, got {budget!r}")
+    if target_error is not None and not target_error > 0:
+        raise ValueError(f"expected a target error above 0, got {target_error}")
+    if target_error is not None and method not in WITH_TARGET_ERROR:
+        raise ValueError(f"expected one of {', '.join(WITH_TARGET_ERROR)} for a target error, got the method {method}")
+
+
 def plan_for(
-    method: str, players: int, replacements: int, *, budget: int | None = None, target_error: float | None = None
+    method: str,
+    players: int,
+    replacements: int,
+    *,
+    budget: int | None = None,
+    target_error: float | None = None,
+    against_kernel: str = "",
 ) -> Plan:
-    """The estimator that a method stands for, with its amount of work.
+    """The estimator that a method of this plugin stands for, with its amount of work.
+
+    Args:
+        against_kernel: What keeps `kernel` from explaining the rows, if anything does.
 
     Raises:
         ValueError: There is no such method, or the budget or the target error does not fit it.
     """
-    whole = isinstance(budget, (int, np.integer, type(None)))  # callers may have no type checker
-    if not whole or (budget is not None and budget < 1):
-        raise ValueError(f"expected a budget of whole model rows a row, at least 1, got {budget!r}")
-    chosen = _chosen(method, players, replacements, budget)
-    if target_error is not None and not target_error > 0:
-        raise ValueError(f"expected a target error above 0, got {target_error}")
-    if target_error is not None and chosen == "kernel":
-        raise ValueError(
-            f"expected the method permutation or a larger budget for a target error, got {method}, {budget}"
-        )
+    check_request(method, budget, target_error)
+    possible = not against_kernel and target_error is None
+    chosen = _chosen(method, players, replacements, budget, kernel=possible)
     if chosen == "exact":
-        if players > MOST_ENUMERATED:
-            raise ValueError(f"expected at most {MOST_ENUMERATED} players to enumerate, got {players}")
-        needed = enumeration_rows(players, replacements)
-        if budget is not None and budget < needed:
-            raise ValueError(f"expected a budget of at least {needed} model rows a row to enumerate, got {budget}")
-        return Plan(method="exact")
+        return _enumeration(players, replacements, budget, target_error)
     if chosen == "permutation":
         return _walks(players, replacements, budget, target_error)
-    pairs = players + KERNEL_PAIRS if budget is None else budget // 2
-    if pairs < players:
-        raise ValueError(f"expected a budget of at least {2 * players} model rows a row, got {budget}")
+    if against_kernel:
+        raise ValueError(f"expected the method permutation for {against_kernel}, got {method}")
+    least = least_pairs(players, replacements)
+    pairs = max(players + KERNEL_PAIRS, least) if budget is None else budget // 2
+    if pairs < least:
+        cheapest = min(2 * least, pair_rows(players, replacements)) if method == "auto" else 2 * least
+        raise ValueError(f"expected a budget of at least {cheapest} model rows a row, got {budget}")
     return Plan(method="kernel", amount=pairs)
 
 
-def _chosen(method: str, players: int, replacements: int, budget: int | None) -> OwnMethod:
+def _chosen(method: str, players: int, replacements: int, budget: int | None, *, kernel: bool) -> OwnMethod:
+    """The estimator; of `auto` the first that the budget allows, `kernel` only where it is possible."""
     if method == "auto":
-        if enumeration_rows(players, replacements) <= (EXACT_ROWS if budget is None else budget):
+        most = EXACT_ROWS if budget is None else budget
+        if players <= MOST_ENUMERATED and enumeration_rows(players, replacements) <= most:
             return "exact"
-        return "permutation" if budget is None or budget >= pair_rows(players, replacements) else "kernel"
-    if method not in get_args(OwnMethod):
-        close = difflib.get_close_matches(method, METHODS, n=1)
-        hint = f"; did you mean {close[0]!r}?" if close else ""
-        raise ValueError(f"expected one of {', '.join(METHODS)} as the method, got {method!r}{hint}")
+        small = budget is not None and budget < pair_rows(players, replacements)
+        return "kernel" if kernel and small else "permutation"
     return "exact" if players == 1 else method  # type: ignore[return-value]  # it is one of the three
 
 
+def _enumeration(players: int, replacements: int, budget: int | None, target_error: float | None) -> Plan:
+    if players > MOST_ENUMERATED:
+        raise ValueError(f"expected at most {MOST_ENUMERATED} players to enumerate, got {players}")
+    needed = enumeration_rows(players, replacements)
+    if budget is not None and budget < needed:
+        raise ValueError(f"expected a budget of at least {needed} model rows a row to enumerate, got {budget}")
+    return Plan(method="exact", target_error=target_error)
+
+
 def _walks(players: int, replacements: int, budget: int | None, target_error: float | None) -> Plan:
-    """Rounds in twos, or a single one where the budget holds no more."""
+    """Rounds in twos; a single one where the budget holds no more and no target error asks for the error."""
     pair = pair_rows(players, replacements)
+    fewest = 1 if target_error is None else 2
     usual = 2 if replacements >= MANY_REPLACEMENTS else 2 - 2 * (-LEAST_REPEATS // replacements)
     held = MOST_ROUNDS if budget is None else budget // pair
-    if held < 1:
-        raise ValueError(f"expected a budget of at least {pair} model rows a row for a round of walks, got {budget}")
+    if held < fewest:
+        what = "a round of walks" if target_error is None else "the two rounds of walks that a target error needs"
+        raise ValueError(f"expected a budget of at least {fewest * pair} model rows a row for {what}, got {budget}")
     held = max(1, held - held % 2)
     amount = usual if budget is None or target_error is not None else held
     return Plan(method="permutation", amount=min(amount, held), most=held, target_error=target_error)

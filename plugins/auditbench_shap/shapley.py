@@ -19,19 +19,21 @@ from auditbench.masking import (
     Targets,
     all_finite,
     chosen_targets,
+    generator,
     players_of,
 )
 from auditbench_shap.exact import enumerate_coalitions
 from auditbench_shap.kernel import regress
 from auditbench_shap.library import LibraryValues, explain
 from auditbench_shap.methods import OwnMethod
-from auditbench_shap.planning import Plan, plan_for
+from auditbench_shap.planning import Plan, check_request, plan_for
 from auditbench_shap.walks import Sums, joined, walk
 
 if TYPE_CHECKING:
     import numpy.typing as npt
     from torch import nn
 
+    from auditbench.masking import Masker
     from auditbench.masking.players import Groups
 
     Numbers: TypeAlias = npt.NDArray[np.float64]
@@ -44,8 +46,11 @@ class ShapleyValues:
     Attributes:
         values: Shape `(rows, targets, players)`, float64.
         base_value: Shape `(rows, targets)`: mean output where everybody is hidden. With the values it adds up to the output.
-        standard_error: Of the values, from sampling coalitions, of their shape; 0 where they are exact, None where the
-            method gives none.
+        standard_error: Of the values, from sampling coalitions, of their shape; 0 where they are exact, None where there is
+            none. Of two rounds of walks it is an upper bound; so it is of a single round, where it also has the spread of
+            the background in it. That of `kernel` takes what the regression leaves to be of one size for all coalitions,
+            and was up to a seventh too small with a single replacement.
+        reached: Which rows came down to the target error, for all of their targets, shape `(rows,)`; None without one.
         model_rows: Rows that the model evaluated for the values, in all; None for `shap.tree`, which calls no model.
         method: What `auto` chose, or the method asked for.
         names: Of the players.
@@ -54,6 +59,7 @@ class ShapleyValues:
     values: Numbers
     base_value: Numbers
     standard_error: Numbers | None
+    reached: npt.NDArray[np.bool_] | None
     model_rows: int | None
     method: str
     names: tuple[str, ...]
@@ -84,69 +90,62 @@ def shapley_values(
     """Shapley values of `v(S) = mean over replacements b of f(x on S, b elsewhere)`.
 
     `exact` enumerates all coalitions. `permutation` walks antithetic pairs of permutations, as many for each replacement; it
-    is exact for effects of one and two players. `kernel` regresses on paired coalitions, for budgets below one pair a
-    replacement. `auto` takes the first of these that the budget allows. `shap.kernel`, `shap.permutation`, ... are the explainers of the
-    shap library.
+    is exact for effects of one and two players. `kernel` regresses on paired coalitions, for budgets below one pair of walks
+    a replacement. `auto` takes the first of these that the budget allows. `shap.kernel`, `shap.permutation`, ... are the
+    explainers of the shap library.
 
     Args:
         model_or_predict: A module in evaluation mode, or a function from numpy rows to outputs of shape `(rows,)` or
             `(rows, outputs)`.
-        rows: Rows to explain, array or tensor of shape `(rows, ...)`, without NaN.
+        rows: Rows to explain, array, table or tensor of shape `(rows, ...)`, without NaN.
         background: Rows that stand in for what is hidden, shape `(background rows, ...)`, all of which are used; or a
             masker of `auditbench.masking`.
         target: None for all outputs, the index of one, `"predicted"`, or one index a row.
-        budget: Model rows a row. Without it, `auto` enumerates up to 524,288, else walks two rounds.
-        target_error: `permutation`: a row is walked on until its estimated relative error is not above this: the norm of
-            its standard errors over the norm of its values.
-        groups: Players, as `auditbench.masking.players_of` takes them; each entry of a row when absent.
+        budget: Most model rows for each explained row. The outputs of the rows themselves and of the background, and those
+            of the few rows that the model is looked at with, come on top. Without a budget `auto` enumerates up to 524,288;
+            beyond, it walks two rounds, more where there are fewer than 32 replacements to take a standard error from.
+        target_error: `permutation`: a row whose estimated relative error is above this is walked on, as far as the budget, or
+            256 rounds, goes; see `ShapleyValues.reached`. It is the norm of the standard errors over the norm of the values.
+        groups: Players, as `auditbench.masking.players_of` takes them; each entry of a row when absent, with the names of
+            its columns where the rows are a table.
+        rng: Seed 0 when absent.
 
     Raises:
-        ValueError: Arguments that do not fit each other; the message says what is allowed.
+        TypeError: The model is neither a module nor a function, or `rng` is no numpy Generator.
+        ValueError: Arguments that do not fit each other; the message says what is allowed. Or an output is NaN or infinite.
 
-    References: arXiv:1705.07874, equations 4 to 9; for the walks see `auditbench_shap.walks`.
+    References: arXiv:1910.13413, section 2 (the game); arXiv:1705.07874 (the kernel). For the walks see `auditbench_shap.walks`.
     """
-    if rng is not None and not isinstance(rng, np.random.Generator):
-        raise TypeError(f"expected a numpy Generator as rng, got {type(rng).__name__}; np.random.default_rng(seed)")
-    rng = rng or np.random.default_rng(0)
+    rng = generator(rng)
+    check_request(method, budget, target_error)
     if method.startswith("shap."):
-        if target_error is not None:
-            raise ValueError(
-                f"expected no target error for {method}, which gives no standard error, got {target_error}"
-            )
-        return _by_library(
-            explain(method, model_or_predict, rows, background, target=target, budget=budget, groups=groups, rng=rng),
-            method,
-            groups,
+        found = explain(
+            method, model_or_predict, rows, background, target=target, budget=budget, groups=groups, rng=rng
         )
+        return _by_library(found, method, groups.names if isinstance(groups, Players) else _column_names(rows, groups))
     prediction = model_or_predict if isinstance(model_or_predict, Prediction) else Prediction(model_or_predict)
     before = prediction.rows
     tensor = prediction.as_rows(rows)
-    players = groups if isinstance(groups, Players) else players_of(groups, tuple(tensor.shape[1:]), rows=len(tensor))
-    masker = background
-    if not hasattr(background, "replacements"):
+    players = _players(groups, tensor, _column_names(rows, groups))
+    if callable(getattr(background, "replacements", None)):
+        masker = background
+    else:
         masker = _background(prediction, background, tensor)
         tensor = tensor.to(masker.background.dtype)
-    outputs = prediction.of_all(tensor)
-    if not all_finite(outputs):
-        raise ValueError("expected a model that gives finite outputs for the rows, got NaN or infinity")
+    plan = _planned(method, masker, tensor, players, budget, target_error)
+    outputs = _checked(prediction.of_all(tensor), "the rows")
     targets = chosen_targets(target, outputs)
     model = MaskedModel(prediction, players, masker, tensor, targets=targets.count)
-    plan = plan_for(method, len(players), model.replacements, budget=budget, target_error=target_error)
-    found = []
-    for start in range(0, len(tensor), model.rows_together):
-        part = slice(start, start + model.rows_together)
-        game = _Game(model, tensor[part], players.of_rows(part), targets.of_rows(part), outputs[part])
-        found.append((game.base_value(), *_ESTIMATORS[plan.method](game, plan, rng)))
-    base_values, values, variances = zip(*found, strict=True)
-    known = variances[0] is not None
-    return ShapleyValues(
-        values=_by_target(torch.cat(values)),
-        base_value=torch.cat(base_values).cpu().numpy(),
-        standard_error=_by_target(torch.cat(variances).clamp(min=0).sqrt()) if known else None,
-        model_rows=prediction.rows - before,
-        method=plan.method,
-        names=players.names,
+    games = (
+        _Game(model, tensor[part], players.of_rows(part), targets.of_rows(part), outputs[part])
+        for part in (slice(i, i + model.rows_together) for i in range(0, len(tensor), model.rows_together))
     )
+    explained = [_ESTIMATORS[plan.method](game, plan, rng) for game in games]
+    return _result(explained, plan, players.names, prediction.rows - before)
+
+
+_ROUNDINGS = 32
+"""Roundings of the largest output that a target error cannot go below."""
 
 
 class _Game:
@@ -161,9 +160,18 @@ class _Game:
         self.ends = targets.select(outputs)
         self.starts = self.evaluator.outputs_of_replacements()
 
-    def base_value(self) -> torch.Tensor:
-        """Mean output where everybody is hidden, shape `(rows, targets)`, float64."""
-        return self.starts.double().mean(dim=1)
+    def found(self, values: torch.Tensor, variance: torch.Tensor | None, above: torch.Tensor | None = None) -> _Found:
+        """What was found, with the rows, by index, that are still above the target error."""
+        reached = torch.ones(len(values), dtype=torch.bool, device=values.device)
+        if above is not None:
+            reached[above] = False
+        base_value = self.starts.double().mean(dim=1)
+        return _Found(values=values, base_value=base_value, variance=variance, reached=reached)
+
+    def rounding(self) -> torch.Tensor:
+        """Error below which values are rounding of the outputs, shape `(rows, targets)`, float64."""
+        largest = torch.maximum(self.ends.abs(), self.starts.abs().amax(dim=1))
+        return _ROUNDINGS * torch.finfo(largest.dtype).eps * largest.double()
 
     def of_rows(self, chosen: torch.Tensor) -> _Game:
         """The game of some of the rows, by index."""
@@ -175,33 +183,44 @@ class _Game:
         return walk(self.evaluator, self.players, self.starts, self.ends, rounds, rng)
 
 
-_Found: TypeAlias = tuple[torch.Tensor, torch.Tensor | None]
-"""Values and their variances, each of shape `(rows, players, targets)`."""
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Found:
+    """What an estimator found of some rows.
+
+    Attributes:
+        values: Shape `(rows, players, targets)`; so `variance`.
+        base_value: Shape `(rows, targets)`.
+        reached: Which rows came down to the target error, shape `(rows,)`; all of them without one.
+    """
+
+    values: torch.Tensor
+    base_value: torch.Tensor
+    variance: torch.Tensor | None
+    reached: torch.Tensor
 
 
 def _exact(game: _Game, plan: Plan, rng: np.random.Generator) -> _Found:
     values = enumerate_coalitions(game.evaluator, game.players, game.starts, game.ends)
-    return values, torch.zeros_like(values)
+    return game.found(values, torch.zeros_like(values))
 
 
 def _kernel(game: _Game, plan: Plan, rng: np.random.Generator) -> _Found:
-    controls = game.evaluator.replacement_columns()
-    found = regress(game.evaluator, game.players, game.starts, game.ends, plan.amount, controls, rng)
-    return found.values, found.variance
+    return game.found(*regress(game.evaluator, game.players, game.starts, game.ends, plan.amount, rng))
 
 
 def _permutation(game: _Game, plan: Plan, rng: np.random.Generator) -> _Found:
-    """Walks; with a target error twice as many again for the rows that are above it, until none is."""
+    """Walks; with a target error twice as many again for the rows that are above it, as far as the plan allows."""
     sums = game.walk(plan.amount, rng)
     if plan.target_error is None or sums.variance is None:
-        return sums.values, sums.variance
+        return game.found(sums.values, sums.variance)
     values, variance, rounds = sums.values, sums.variance, sums.rounds
-    above = _above(values, variance, plan.target_error)
+    floor = game.rounding()
+    above = _above(values, variance, plan.target_error, floor)
     while len(above) and rounds + 2 <= plan.most:
         further = game.of_rows(above).walk(max(2, min(rounds, plan.most - rounds)), rng)
         values[above], variance[above], rounds = joined(values[above], variance[above], rounds, further)
-        above = above[_above(values[above], variance[above], plan.target_error)]
-    return values, variance
+        above = above[_above(values[above], variance[above], plan.target_error, floor[above])]
+    return game.found(values, variance, above)
 
 
 _ESTIMATORS: dict[OwnMethod, Callable[[_Game, Plan, np.random.Generator], _Found]] = {
@@ -211,22 +230,80 @@ _ESTIMATORS: dict[OwnMethod, Callable[[_Game, Plan, np.random.Generator], _Found
 }
 
 
-def _above(values: torch.Tensor, variance: torch.Tensor, limit: float) -> torch.Tensor:
-    """Indices of the rows with a target whose relative error is above the limit."""
+def _above(values: torch.Tensor, variance: torch.Tensor, limit: float, floor: torch.Tensor) -> torch.Tensor:
+    """Indices of the rows with a target whose relative error is above the limit, and whose error is above the floor."""
     error = variance.sum(dim=1).sqrt()
-    return (error > limit * values.square().sum(dim=1).sqrt()).any(dim=1).nonzero()[:, 0]
+    return (error > limit * values.square().sum(dim=1).sqrt() + floor).any(dim=1).nonzero()[:, 0]
 
 
-def _by_library(found: LibraryValues, method: str, groups: Groups | Players | None) -> ShapleyValues:
-    names = tuple(f"player {index}" for index in range(found.values.shape[2]))
+def _planned(
+    method: str,
+    masker: Masker,
+    rows: torch.Tensor,
+    players: Players,
+    budget: int | None,
+    target_error: float | None,
+) -> Plan:
+    """The plan for these rows, before the model evaluates any."""
+    tried = masker.replacements(rows[:2], players.of_rows(slice(0, 2)))
+    replacements = max(1, len(tried[0]))
+    against = ""
+    if replacements > 1 and (len(tried) > 1 or players.per_row):
+        against = "rows that do not share their replacements and players"
+    elif players.per_row and bool((players.groups.flatten(1).amax(dim=1) + 1 < len(players)).any()):
+        against = "rows that lack players"
+    return plan_for(
+        method, len(players), replacements, budget=budget, target_error=target_error, against_kernel=against
+    )
+
+
+def _result(found: list[_Found], plan: Plan, names: tuple[str, ...], model_rows: int) -> ShapleyValues:
+    values, base_value = (torch.cat([getattr(one, name) for one in found]) for name in ("values", "base_value"))
+    variances = [one.variance for one in found if one.variance is not None]
+    _checked(values, "rows with hidden players")
+    return ShapleyValues(
+        values=_by_target(values),
+        base_value=base_value.cpu().numpy(),
+        standard_error=_by_target(torch.cat(variances).clamp(min=0).sqrt()) if variances else None,
+        reached=None if plan.target_error is None else torch.cat([one.reached for one in found]).cpu().numpy(),
+        model_rows=model_rows,
+        method=plan.method,
+        names=names,
+    )
+
+
+def _by_library(found: LibraryValues, method: str, names: tuple[str, ...] | None) -> ShapleyValues:
+    players = found.values.shape[2]
     return ShapleyValues(
         values=found.values,
         base_value=found.base_value,
         standard_error=found.standard_error,
+        reached=None,
         model_rows=found.model_rows,
         method=method,
-        names=groups.names if isinstance(groups, Players) else names,
+        names=names or tuple(f"player {index}" for index in range(players)),
     )
+
+
+def _column_names(rows: Any, groups: Groups | Players | None) -> tuple[str, ...] | None:
+    """Names of the columns of a table, where these are the players."""
+    columns = getattr(rows, "columns", None)
+    return None if groups is not None or columns is None else tuple(str(name) for name in columns)
+
+
+def _players(groups: Groups | Players | None, rows: torch.Tensor, names: tuple[str, ...] | None) -> Players:
+    if not isinstance(groups, Players):
+        return players_of(groups, tuple(rows.shape[1:]), rows=len(rows), names=names)
+    if groups.groups.shape != (rows.shape if groups.per_row else rows.shape[1:]):
+        raise ValueError(f"expected players of rows of shape {tuple(rows.shape)}, got {tuple(groups.groups.shape)}")
+    return groups
+
+
+def _checked(outputs: torch.Tensor, what: str) -> torch.Tensor:
+    """The outputs, or what was made of them; raises ValueError where a number is NaN or infinite."""
+    if not all_finite(outputs):
+        raise ValueError(f"expected a model that gives finite outputs for {what}, got NaN or infinity")
+    return outputs
 
 
 def _background(prediction: Prediction, background: Any, rows: torch.Tensor) -> BackgroundRows:

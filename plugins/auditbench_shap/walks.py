@@ -72,35 +72,48 @@ def walk(
         starts: Outputs where everybody is hidden, shape `(rows, replacements, targets)`.
         ends: Outputs of the rows, shape `(rows, targets)`.
 
-    References: arXiv:2104.12199 (antithetic permutations); Castro, Gomez and Tejada (2009), Polynomial calculation of the Shapley value
-    based on sampling.
+    References: arXiv:2104.12199 (antithetic permutations); Castro, Gomez and Tejada (2009), Polynomial calculation of
+    the Shapley value based on sampling.
     """
-    device, count = starts.device, evaluator.replacements
-    sizes = torch.arange(1, players, device=device).unsqueeze(1)
-    total = torch.zeros((len(ends), players, ends.shape[1]), dtype=torch.float64, device=device)
+    count, targets = evaluator.replacements, ends.shape[1]
+    total = torch.zeros((len(ends), players, targets), dtype=torch.float64, device=ends.device)
     spread = torch.zeros_like(total)
-    unit = 2 if rounds > 2 else 1
-    units = rounds // unit
-    walks = max(1, evaluator.pairs_together() // max(1, unit * (players - 1))) * unit
-    for start in range(0, count, max(1, walks // rounds)):
-        part = slice(start, min(start + max(1, walks // rounds), count))
-        replacements = torch.arange(part.start, part.stop, device=device)
-        positions = torch.from_numpy(_drawn(len(replacements), rounds, players, rng)).to(device)
+    together = max(1, evaluator.pairs_together() // max(1, rounds * (players - 1)))
+    for start in range(0, count, together):
+        part = slice(start, min(start + together, count))
+        positions = torch.from_numpy(_drawn(part.stop - part.start, rounds, players, rng)).to(ends.device)
         rise = ends.double().unsqueeze(1) - starts[:, part].double()
-        parts: list[_Moments] = []
-        for first in range(0, rounds, walks):
-            place = positions[:, first : first + walks]
-            kept = (place.unsqueeze(2) < sizes).flatten(1, 2)
-            differences = evaluator.differences(Coalitions(kept=kept, replacements=replacements)).double()
-            parts.append(_moments(_contributions(differences, place, rise), unit))
-        found = functools.reduce(_gathered, parts)
-        total += found.means.sum(dim=1)
-        spread += (found.squares / (units * (units - 1)) if units > 1 else found.means.square()).sum(dim=1)
+        found = _sums(evaluator, torch.arange(part.start, part.stop, device=ends.device), positions, rise)
+        total += found[0]
+        spread += found[1]
     values = total / count
     if rounds > 1:
         return Sums(values=values, variance=spread / count**2, rounds=rounds)
     variance = (spread / count - values.square()).clamp_(min=0) / (count - 1) if count > 1 else None
     return Sums(values=values, variance=variance, rounds=1)
+
+
+def _sums(
+    evaluator: Evaluator, replacements: torch.Tensor, positions: torch.Tensor, rise: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Sums over some replacements of the mean contributions, and of their variances, or of their squares for one round.
+
+    Each of shape `(rows, players, targets)`.
+    """
+    _, rounds, players = positions.shape
+    unit = 2 if rounds > 2 else 1
+    walks = max(1, evaluator.pairs_together() // max(1, unit * (players - 1))) * unit
+    sizes = torch.arange(1, players, device=rise.device).unsqueeze(1)
+    parts = []
+    for first in range(0, rounds, walks):
+        place = positions[:, first : first + walks]
+        kept = (place.unsqueeze(2) < sizes).flatten(1, 2)
+        differences = evaluator.differences(Coalitions(kept=kept, replacements=replacements)).double()
+        parts.append(_moments(_contributions(differences, place, rise), unit))
+    found = functools.reduce(_gathered, parts)
+    if found.units == 1:
+        return found.means.sum(dim=1), found.means.square().sum(dim=1)
+    return found.means.sum(dim=1), found.squares.sum(dim=1) / (found.units * (found.units - 1))
 
 
 def _drawn(count: int, rounds: int, players: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:

@@ -10,12 +10,15 @@ import pytest
 import torch
 from torch import nn
 
+import benchmarks.__main__ as command
 from benchmarks import cache, ours
 from benchmarks.clock import Timing
 from benchmarks.equal_error import Point, at_error
-from benchmarks.gold import relative_error, table_gold
+from benchmarks.errors import Accuracy, Seeds, accuracy
+from benchmarks.gold import Gold, relative_error, table_gold
 from benchmarks.lines import Line, rows_line, speed_line, times_line
 from benchmarks.measure import measured
+from benchmarks.methods import Answer, Method
 from benchmarks.peers import shap
 from benchmarks.section import Scale, Section
 from benchmarks.tables import write_tables
@@ -116,6 +119,64 @@ def test_tiny_workload_end_to_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert np.array_equal(table_gold(workload, 2).values, gold.values)
 
 
+@pytest.mark.parametrize(("rows", "calls"), [(1, 4), (3, 2), (9, 1)])
+def test_errors_are_of_all_rows_with_gold_values_however_few_a_call_explains(rows: int, calls: int) -> None:
+    gold = Gold(values=np.arange(8.0).reshape(4, 2) + 1, error=0.0)
+    given: list[int] = []
+
+    def explain(workload: Table, part: np.ndarray, seed: int) -> Answer:
+        given.append(len(part))
+        index = [int(np.flatnonzero((workload.rows == row).all(axis=1))[0]) for row in part]
+        wrong = 1.1 if seed < 1000 else 1.3
+        values = wrong * gold.values[index]
+        return Answer(values=values, standard_error=np.abs(values - gold.values[index]) * 2)
+
+    method = Method(name="method", library="auditbench_shap", explain=explain, rows=rows)
+    found = accuracy(tiny_table(), method, gold, Seeds(own=2))
+    assert found is not None
+    assert found.errors == pytest.approx((0.1, 0.3))
+    assert (found.error, found.spread) == (pytest.approx(0.2), pytest.approx(0.02**0.5))
+    assert found.reported == pytest.approx(2)
+    assert (len(given), sum(given)) == (2 * calls, 8)
+
+
+def test_what_a_peer_found_is_kept_and_ours_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache, "FOLDER", tmp_path)
+    gold = Gold(values=np.ones((2, 5)), error=0.0)
+    seeds: list[int] = []
+
+    def explain(workload: Table, part: np.ndarray, seed: int) -> Answer:
+        seeds.append(seed)
+        return Answer(values=np.full((len(part), 5), 1.5))
+
+    for library, expected in (("torch", [0, 1000]), ("auditbench_shap", [0, 1000, 0, 1000])):
+        method = Method(name="method", library=library, explain=explain, rows=2)
+        seeds.clear()
+        first, second = (accuracy(tiny_table(), method, gold, Seeds(peers=2, own=2)) for _ in range(2))
+        assert first == second == Accuracy(errors=(0.5, 0.5))
+        assert seeds == expected
+
+
+def test_finished_parts_are_written_when_a_later_one_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Part:
+        def __init__(self, path: str) -> None:
+            self.name = path.rpartition(".")[2]
+
+        def run(self, scale: Scale) -> Section:
+            if self.name == "memory":
+                raise KeyboardInterrupt
+            return Section(name=self.name, lines=[Line(section=self.name, claim="finished", measured=1.0)])
+
+    monkeypatch.setattr(command, "import_module", Part)
+    monkeypatch.setattr(command, "_one_thread", lambda: None)
+    with pytest.raises(KeyboardInterrupt):
+        command.main(["--only", "scaling", "--only", "memory", "--out", str(tmp_path)])
+    stored = json.loads((tmp_path / "quick-cpu-scaling-memory.json").read_text())
+    assert [section["name"] for section in stored["sections"]] == ["scaling"]
+    assert stored["sections"][0]["seconds"] >= 0
+    assert "finished" in (tmp_path / "quick-cpu-scaling-memory.md").read_text()
+
+
 def test_reported_model_rows_are_those_that_the_module_sees() -> None:
     workload = tiny_table()
     answer = ours.walks(2, 2, given="opaque module").explain(workload, workload.rows[:2], 0)
@@ -124,7 +185,7 @@ def test_reported_model_rows_are_those_that_the_module_sees() -> None:
 
 def test_tiny_scale_does_hardly_any_work() -> None:
     scale = Scale(full=False, tiny=True)
-    assert (scale.repeats, scale.rows(200, 100), scale.tables) == (1, 2, ("syn12",))
+    assert (scale.repeats, scale.rows(200, 100), scale.tables, scale.seeds) == (1, 2, ("syn12",), Seeds())
 
 
 def tiny_table() -> Table:

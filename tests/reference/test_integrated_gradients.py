@@ -167,7 +167,25 @@ def test_the_first_layer_applied_once_changes_nothing(outputs: int) -> None:
     plain = integrated_gradients(Whole(module), rows, baseline=baseline, tolerance=0.01, steps=2)
     assert relative(factored.values, plain.values) < 1e-12
     np.testing.assert_array_equal(factored.steps, plain.steps)
-    assert factored.model_rows == plain.model_rows
+    assert factored.model_rows == plain.model_rows + 2  # the module and its parts were compared
+
+
+@pytest.mark.parametrize("built", [lambda: perceptron(6, 2), convolutional], ids=["factored", "plain"])
+def test_every_row_is_counted(built: Callable[[], nn.Module]) -> None:
+    module, seen = built(), list[int]()
+    last = [layer for layer in module.modules() if isinstance(layer, nn.Linear)][-1]
+
+    def note(layer: nn.Module, given: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
+        if isinstance(layer, nn.Linear) and layer.weight.data_ptr() == last.weight.data_ptr():
+            seen.append(len(output))
+
+    rows = torch.randn(5, 6) if isinstance(module[0], nn.Linear) else torch.randn(5, 1, 12, 12)
+    hook = nn.modules.module.register_module_forward_hook(note)
+    try:
+        found = integrated_gradients(module, rows, baseline=torch.zeros_like(rows[0]), tolerance=1e-7, max_steps=100)
+    finally:
+        hook.remove()
+    assert found.model_rows == sum(seen)
 
 
 def test_the_gap_is_what_the_values_miss() -> None:
@@ -236,8 +254,9 @@ def test_at_most_one_operation_a_row_and_no_reading_back_in_the_loop() -> None:
     assert counts[0].host_reads == counts[1].host_reads
 
 
+@pytest.mark.parametrize("outputs", [1, 100])
 @pytest.mark.parametrize("wrapped", [False, True], ids=["factored", "plain"])
-def test_memory_follows_the_block_and_not_rows_or_steps(wrapped: bool) -> None:
+def test_memory_follows_the_block_and_not_rows_or_steps_or_targets(wrapped: bool, outputs: int) -> None:
     class Largest(TorchDispatchMode):
         def __init__(self) -> None:
             super().__init__()
@@ -249,12 +268,12 @@ def test_memory_follows_the_block_and_not_rows_or_steps(wrapped: bool) -> None:
                 self.numbers = max(self.numbers, result.untyped_storage().nbytes() // result.element_size())
             return result
 
-    module = Whole(perceptron(16)) if wrapped else perceptron(16)
+    module = Whole(perceptron(16, outputs)) if wrapped else perceptron(16, outputs)
     block = Slopes(Prediction(module), module, torch.randn(1, 16)).block
     for rows, steps in ((100, 50), (1000, 50), (1000, 100), (20, 500)):
         with Largest() as largest:
             integrated_gradients(module, torch.randn(rows, 16), baseline=torch.zeros(16), steps=steps)
-        assert largest.numbers <= min(block, rows * steps) * 64
+        assert largest.numbers <= max(min(block, rows * max(steps, outputs)) * max(64, outputs), rows * outputs)
 
 
 @pytest.mark.parametrize("most", [1, 7, 64])
@@ -320,23 +339,29 @@ def test_the_model_and_the_rows_are_left_as_they_were(factored: bool) -> None:
     assert torch.equal(rows, copies)
 
 
-def test_parameters_learn_again_after_a_module_that_fails() -> None:
-    class Failing(nn.Module):
+def test_nothing_of_the_model_is_changed_while_it_runs() -> None:
+    class Looking(nn.Module):
         def __init__(self) -> None:
             super().__init__()
             self.layer = nn.Linear(3, 1)
+            self.as_made = list[bool]()
             self.eval()
 
         def forward(self, rows: torch.Tensor) -> torch.Tensor:
-            if torch.is_grad_enabled():
+            learning = all(parameter.requires_grad for parameter in self.parameters())
+            hooked = any(layer._forward_hooks or layer._forward_pre_hooks for layer in self.modules())
+            self.as_made.append(learning and not hooked and nn.Module.__call__ is called)
+            if float(rows.detach().max()) > 1e5:
                 raise KeyError("broken")
             outputs: torch.Tensor = self.layer(rows)
             return outputs
 
-    module = Failing()
+    module, called = Looking(), nn.Module.__call__
+    integrated_gradients(module, torch.randn(2, 3), baseline=torch.zeros(3))
     with pytest.raises(KeyError, match="broken"):
-        integrated_gradients(module, torch.randn(2, 3), baseline=torch.zeros(3))
-    assert all(parameter.requires_grad for parameter in module.parameters())
+        integrated_gradients(module, torch.full((2, 3), 1e6), baseline=torch.zeros(3))
+    assert len(module.as_made) > 4
+    assert all(module.as_made)
 
 
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])

@@ -16,7 +16,7 @@ from lime.lime_base import LimeBase
 from scipy import stats
 from torch import nn
 
-from auditbench_lime import LimeWeights, library_weights, lime_weights, shared_fitting, table_fitting
+from auditbench_lime import LimeWeights, fitting, library_weights, lime_weights, shared_fitting, table_fitting
 from auditbench_lime.bins import training_bins
 from auditbench_lime.fitting import LocalFits, fit_locally
 from auditbench_lime.sampling import ATOMS, Perturbations
@@ -59,14 +59,18 @@ def seen_by(explain: Callable[..., LimeWeights], rows: Numbers, training: Number
 
 
 def naive_ridge(same: Numbers, outputs: Numbers, width: float) -> tuple[Numbers, float, float]:
-    """Coefficients, intercept and R squared, from the definition with an explicit column of ones."""
+    """Coefficients, intercept and R squared, from the definition with an explicit column of ones.
+
+    The row's own output, the first, is taken off and put back, so that a small spread around it is not rounded away.
+    """
+    own, outputs = outputs[0], outputs - outputs[0]
     weight = np.sqrt(np.exp(-((1 - same).sum(axis=1)) / width**2))
     design = np.column_stack([same, np.ones(len(same))])
     penalty = np.diag([1.0] * same.shape[1] + [0.0])
     found = np.linalg.solve(design.T @ (weight[:, None] * design) + penalty, design.T @ (weight * outputs))
     centred = outputs - np.average(outputs, weights=weight)
     r2 = 1 - (weight * (outputs - design @ found) ** 2).sum() / (weight * centred**2).sum()
-    return found[:-1], float(found[-1]), float(r2)
+    return found[:-1], float(found[-1] + own), float(r2)
 
 
 def same_as(bins: Any, row: Numbers, perturbed: Numbers) -> Numbers:
@@ -131,18 +135,18 @@ def test_fits_of_given_samples_equal_the_librarys(way: str) -> None:
     base = LimeBase(lambda d: np.sqrt(np.exp(-(d**2) / width**2)), random_state=0)
     dtype = torch.float64 if way == "double" else torch.float32
     columns = torch.from_numpy(np.column_stack([same, np.ones(len(same))]).T).to(dtype).contiguous()
-    y = torch.from_numpy(outputs.T.copy()).to(dtype).unsqueeze(0)
+    y = torch.from_numpy(outputs.T.copy()).unsqueeze(0)
     if way in ("double", "single"):
-        weights = torch.from_numpy(np.sqrt(np.exp(-(distances**2) / width**2))).to(dtype)
+        weights = torch.from_numpy(np.sqrt(np.exp(-(distances**2) / width**2)))
         found = fit_locally(columns[:-1].unsqueeze(0), weights.unsqueeze(0), y)
     else:
         own = torch.arange(6).unsqueeze(0)
         found = (
-            shared_fitting.fit_shared(shared_fitting.shared_samples(columns), own, y, width)[0]
+            shared_fitting.fit_shared(shared_fitting.shared_samples(columns), own, y.float(), width)[0]
             if way == "iterated"
             else shared_fitting.fit_directly(columns, own, y, width)
         )
-    tolerance = 1e-10 if way == "double" else 1e-5
+    tolerance = 1e-10 if way in ("double", "directly") else 1e-5
     for target in range(2):
         intercept, weights_of, r2, _ = base.explain_instance_with_data(
             same, outputs, distances, target, 6, feature_selection="none"
@@ -186,6 +190,97 @@ def test_weights_equal_a_ridge_regression_written_out(independent: bool, width: 
             np.testing.assert_allclose(found.values[index, target], weights, atol=1e-4)
             assert found.intercept[index, target] == pytest.approx(intercept, abs=1e-4)
             assert found.r2[index, target] == pytest.approx(r2, abs=1e-4)
+
+
+@BOTH
+@pytest.mark.parametrize("steep", [1.0, 4.0])
+@pytest.mark.parametrize("width", [0.2, 0.3, 0.7, 1.5])
+def test_narrow_kernels_and_heavy_tails_are_not_rounded_away(independent: bool, width: float, steep: float) -> None:
+    """The output spreads over many powers of ten, and little of it near a row."""
+    rng = np.random.default_rng(1)
+    training, rows, slopes = rng.normal(size=(300, 6)), rng.normal(size=(4, 6)), rng.normal(size=6)
+    seen: list[Numbers] = []
+
+    def predict(table: Numbers) -> Numbers:
+        seen.append(table.copy())
+        return np.exp(steep * (table @ slopes))
+
+    found = lime_weights(predict, rows, training, num_samples=2000, independent=independent, kernel_width=width)
+    perturbed, bins = np.concatenate(seen[1:]), training_bins(training, [])
+    for index, row in enumerate(rows):
+        own = perturbed[index * 1999 : (index + 1) * 1999] if independent else perturbed
+        samples = np.concatenate([row[None], own])
+        same = same_as(bins, row, samples)
+        weights, intercept, r2 = naive_ridge(same, np.exp(steep * (samples @ slopes)), width)
+        np.testing.assert_allclose(found.values[index, 0], weights, atol=2e-4 * np.abs(weights).max())
+        assert found.intercept[index, 0] == pytest.approx(intercept, rel=2e-4)
+        assert found.r2[index, 0] == pytest.approx(r2, abs=1e-4)
+        weight = np.exp(-(1 - same).sum(axis=1) / (2 * width**2))
+        expected = weight.sum() ** 2 / (weight**2).sum()
+        assert found.effective_samples[index] == pytest.approx(expected, rel=1e-5)
+
+
+@BOTH
+@pytest.mark.parametrize("own", [1e20, 1e43, 1e170])
+def test_outputs_that_float32_cannot_hold(independent: bool, own: float) -> None:
+    training = training_table()
+    row = training[:1]
+
+    def predict(table: Numbers) -> Numbers:
+        return np.where((table == row).all(axis=1), own, np.sin(table[:, 0]))
+
+    found = lime_weights(predict, training[:3], training, num_samples=300, independent=independent)
+    bare = lime_weights(
+        lambda table: np.sin(table[:, 0]), training[:3], training, num_samples=300, independent=independent
+    )
+    np.testing.assert_allclose(found.values[1:], bare.values[1:], atol=1e-5)
+    assert 0 < found.r2[0, 0] < 1
+    assert np.abs(found.values[0]).max() == pytest.approx(own * np.abs(found.values[0] / own).max())
+    assert 1e-3 < np.abs(found.values[0] / own).max() < 1
+
+
+@pytest.mark.parametrize("explain", [lime_weights, partial(lime_weights, independent=True), library_weights])
+def test_fidelity_is_undefined_only_where_outputs_are_equal(explain: Callable[..., LimeWeights]) -> None:
+    """A kernel so narrow that all samples but the row itself have weight 0 leaves a constant, which explains nothing."""
+    training = np.random.default_rng(0).normal(size=(50, 12))
+    found = explain(
+        lambda table: np.column_stack([table[:, 0], np.ones(len(table))]),
+        training[:2],
+        training,
+        num_samples=50,
+        kernel_width=1e-3,
+    )
+    np.testing.assert_array_equal(found.r2, [[0.0, np.nan]] * 2)
+    np.testing.assert_array_equal(found.effective_samples, [1.0, 1.0])
+    assert (found.values == 0).all()
+
+
+def test_effective_samples_of_the_library_are_those_of_its_kernel() -> None:
+    training = training_table()
+    options = {"num_samples": 4000, "categorical_features": CATEGORIES, "kernel_width": 0.8}
+    ours, theirs = (
+        explain(curved, training[:3], training, **options).effective_samples
+        for explain in (lime_weights, library_weights)
+    )
+    np.testing.assert_allclose(ours, theirs, rtol=0.1)
+    assert (ours < 2500).all()
+
+
+def test_blocks_of_samples_add_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    training = training_table()
+    for independent in (False, True):
+        whole = lime_weights(curved, training[:3], training, num_samples=1000, independent=independent)
+        with monkeypatch.context() as patch:
+            patch.setattr(fitting, "BLOCK_SAMPLES", 64)
+            parts = lime_weights(curved, training[:3], training, num_samples=1000, independent=independent)
+        for name in ("values", "intercept", "r2", "effective_samples"):
+            np.testing.assert_allclose(getattr(parts, name), getattr(whole, name), rtol=1e-4, atol=1e-5)
+
+
+def test_many_samples_are_summed_as_exactly_as_few() -> None:
+    numbers = torch.rand((1, 1, 1 << 22), generator=torch.Generator().manual_seed(0))
+    for found in (fitting.dots(numbers, numbers), fitting.products(numbers, numbers)):
+        assert float(found.squeeze()) == pytest.approx(float(numbers.double().square().sum()), rel=3e-7)
 
 
 @BOTH
@@ -324,3 +419,44 @@ def test_rows_that_iteration_does_not_solve_are_fitted_directly(
     assert sum(asked) == again + 9
     for name in ("values", "intercept", "r2"):
         np.testing.assert_allclose(getattr(found[0], name), getattr(found[1], name), atol=1e-4)
+
+
+def test_after_a_block_that_iteration_does_not_solve_it_is_not_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(4)
+    training, rows = rng.normal(size=(200, 12)), rng.normal(size=(9, 12))
+    whole = lime_weights(network(12), rows, training, num_samples=500, kernel_width=1.0)
+    monkeypatch.setitem(table_fitting._BLOCK_NUMBERS, "cpu", 2 * 500 * 3)  # two rows
+    tried: list[int] = []
+    shared = table_fitting.fit_shared
+
+    def noted(samples: Any, own: torch.Tensor, *rest: Any) -> Any:
+        tried.append(len(own))
+        return shared(samples, own, *rest)
+
+    monkeypatch.setattr(table_fitting, "fit_shared", noted)
+    for width, expected in ((1.0, [2]), (None, [2, 2, 2, 2, 1])):
+        tried.clear()
+        found = lime_weights(network(12), rows, training, num_samples=500, kernel_width=width)
+        assert tried == expected
+        if width is not None:
+            np.testing.assert_allclose(found.values, whole.values, atol=1e-9)
+
+
+def test_a_category_without_a_perturbed_row_is_unseen() -> None:
+    training = np.zeros((40_000, 2))
+    training[:, 1] = np.random.default_rng(0).normal(size=40_000)
+    training[0, 0] = 1.0
+    unseen, weights = [], []
+    for seed in range(40):
+        found = lime_weights(
+            lambda table: table[:, :1],
+            np.asarray([[1.0, 0.0]]),
+            training,
+            num_samples=40,
+            categorical_features=[0],
+            rng=np.random.default_rng(seed),
+        )
+        unseen.append(bool(found.unseen[0, 0]))
+        weights.append(found.values[0, 0, 0])
+    assert 0.75 < np.mean(unseen) < 1  # 1 - 4,096 / 40,000 expected
+    np.testing.assert_allclose(np.asarray(weights)[unseen], weights[unseen.index(True)], rtol=0.1)

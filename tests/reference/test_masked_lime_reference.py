@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import pytest
 import torch
 from lime.lime_image import LimeImageExplainer
@@ -13,7 +14,7 @@ from lime.lime_text import LimeTextExplainer
 from scipy import stats
 from torch import nn
 
-from auditbench.masking import BackgroundRows, Baseline, MaskToken, players_of, superpixels, token_players
+from auditbench.masking import BackgroundRows, Baseline, MaskToken, Prediction, players_of, superpixels, token_players
 from auditbench_lime import masked_lime_weights
 from auditbench_lime.masked import drawn_masks
 
@@ -55,12 +56,11 @@ def test_weights_equal_a_ridge_regression_written_out(removal: Any, independent:
         seen.append(table.copy())
         return np.column_stack([np.sin(table[:, 0] * table[:, 1]) + table[:, 2], table.prod(axis=1) / 9**4])
 
-    players = players_of([[0, 1], [2], [3, 4]], (5,))
     found = masked_lime_weights(
         predict,
         rows,
-        players,
         Baseline(baseline=torch.zeros(5)),
+        groups=[[0, 1], [2], [3, 4]],
         removal=removal,
         num_samples=60,
         independent=independent,
@@ -110,7 +110,9 @@ def test_superpixels_agree_with_limes_image_explainer_over_seeds() -> None:
     ours, theirs = [], []
     for seed in range(seeds):
         rng = np.random.default_rng(seed)
-        ours.append(masked_lime_weights(bright, image[None], players, masker, num_samples=samples, rng=rng).values[0])
+        ours.append(
+            masked_lime_weights(bright, image[None], masker, groups=players, num_samples=samples, rng=rng).values[0]
+        )
         fit = LimeImageExplainer(random_state=seed).explain_instance(
             image, bright, top_labels=2, hide_color=0, num_samples=samples, segmentation_fn=lambda image: GRID
         )
@@ -132,8 +134,8 @@ def test_words_agree_with_limes_text_explainer_over_seeds() -> None:
         found = masked_lime_weights(
             lambda ids: score((ids > 0).astype(float)),
             torch.arange(1, 6).unsqueeze(0),
-            players,
             MaskToken(token_id=0),
+            groups=players,
             removal="count",
             num_samples=samples,
             rng=np.random.default_rng(seed),
@@ -166,7 +168,7 @@ def test_texts_of_different_lengths_are_explained_as_alone() -> None:
     def predict(texts: npt.NDArray[Any]) -> Numbers:
         return (texts == 6) * 2.0 @ np.ones(4) - (texts == 5) @ np.ones(4)
 
-    found = masked_lime_weights(predict, ids, players, MaskToken(token_id=1), removal="count", num_samples=400)
+    found = masked_lime_weights(predict, ids, MaskToken(token_id=1), groups=players, removal="count", num_samples=400)
     assert (found.values[1, 0, 2:] == 0).all()
     assert (found.values[2] == 0).all()
     assert np.isnan(found.r2[2, 0])
@@ -185,8 +187,7 @@ def test_several_replacements_count_by_their_mean() -> None:
     found = masked_lime_weights(
         lambda table: table @ slopes,
         rows,
-        players_of(None, (4,)),
-        BackgroundRows(background=torch.from_numpy(background)),
+        background,
         num_samples=500,
     )
     assert found.model_rows == 7 + 2 + 2 * 7 * 499
@@ -202,7 +203,7 @@ def test_modules_factored_or_not_and_predict_functions_agree() -> None:
         with torch.no_grad():
             return module(torch.from_numpy(table)).numpy()
 
-    arguments = rows, players_of(None, (6,)), Baseline(baseline=torch.zeros(6))
+    arguments = rows, Baseline(baseline=torch.zeros(6))
     plain = masked_lime_weights(predict, *arguments, num_samples=100)
     np.testing.assert_allclose(masked_lime_weights(module, *arguments, num_samples=100).values, plain.values, atol=1e-5)
     one = masked_lime_weights(module, *arguments, num_samples=100, target=2)
@@ -216,12 +217,49 @@ def test_images_that_share_masks_are_explained_as_alone() -> None:
     asked: list[int] = []
     module.register_forward_pre_hook(lambda module, inputs: asked.append(len(inputs[0])))
     players = superpixels(images, count=4, method="grid")
-    found = masked_lime_weights(module, images, players, Baseline(baseline=torch.zeros(1, 8, 8)), num_samples=64)
+    masker = Baseline(baseline=torch.zeros(1, 8, 8))
+    found = masked_lime_weights(module, images, masker, groups=players, num_samples=64)
     assert found.values.shape == (3, 2, 4)
     assert found.model_rows == sum(asked)
     assert max(asked) == 3 * 63
-    alone = masked_lime_weights(module, images[1:2], players, Baseline(baseline=torch.zeros(1, 8, 8)), num_samples=64)
+    alone = masked_lime_weights(module, images[1:2], masker, groups=players, num_samples=64)
     np.testing.assert_allclose(found.values[1:2], alone.values, atol=1e-6)
+
+
+def test_every_form_of_background_players_and_model_gives_the_same() -> None:
+    rng = np.random.default_rng(2)
+    rows, background = rng.normal(size=(2, 3)), rng.normal(size=(4, 3))
+    slopes = np.asarray([1.0, 2.0, -1.0])
+    prediction = Prediction(lambda table: table @ slopes)
+    plain = masked_lime_weights(prediction, rows, background, num_samples=50)
+    assert plain.names == ("player 0", "player 1", "player 2")
+    again = masked_lime_weights(
+        prediction,
+        pd.DataFrame(rows, columns=["a", "b", "c"]),
+        BackgroundRows(background=torch.from_numpy(background)),
+        num_samples=50,
+    )
+    assert again.names == ("a", "b", "c")
+    assert plain.model_rows == again.model_rows == prediction.rows / 2
+    players = players_of(np.arange(3), (3,), names=("x", "y", "z"))
+    given = masked_lime_weights(prediction, rows, background, groups=players, num_samples=50)
+    assert given.names == ("x", "y", "z")
+    for found in (again, given):
+        np.testing.assert_array_equal(found.values, plain.values)
+        np.testing.assert_array_equal(found.effective_samples, plain.effective_samples)
+
+
+def test_a_narrow_kernel_leaves_few_samples_in_effect() -> None:
+    rows = np.ones((1, 8))
+    wide, narrow, lone = (
+        masked_lime_weights(
+            lambda table: table[:, 0], rows, np.zeros((1, 8)), removal="count", num_samples=300, kernel_width=width
+        )
+        for width in (10.0, 0.05, 1e-4)
+    )
+    assert wide.effective_samples[0] == pytest.approx(300, rel=0.01)
+    assert 1 < narrow.effective_samples[0] < 60
+    assert (lone.effective_samples[0], lone.r2[0, 0], np.abs(lone.values).max()) == (1.0, 0.0, 0.0)
 
 
 @pytest.mark.parametrize(
@@ -231,9 +269,22 @@ def test_images_that_share_masks_are_explained_as_alone() -> None:
         ({"num_samples": 5}, "expected at least 10 samples"),
         ({"kernel_width": -1.0}, "expected a kernel width above 0"),
         ({"target": 7}, "expected targets from 0 to"),
+        ({"background": np.zeros((4, 2))}, "expected background rows like the rows"),
+        ({"groups": players_of(None, (4,))}, "expected players of rows of shape"),
+        ({"model_or_predict": lambda table: np.where(table[:, 0] > 0, 1, np.nan)}, "got nan .* for masked row"),
+        ({"model_or_predict": lambda table: np.where(table[:, 0] > 0, np.inf, 1)}, "got inf .* for row 0, output 0"),
     ],
 )
 def test_bad_input_is_refused(change: dict[str, Any], message: str) -> None:
-    arguments = np.ones((2, 3)), players_of(None, (3,)), Baseline(baseline=torch.zeros(3))
+    given = {
+        "model_or_predict": lambda table: table[:, :2],
+        "rows": np.ones((2, 3)),
+        "background": Baseline(baseline=torch.zeros(3)),
+    }
     with pytest.raises(ValueError, match=message):
-        masked_lime_weights(lambda table: table[:, :2], *arguments, **change)
+        masked_lime_weights(**{**given, **change})
+
+
+def test_a_seed_is_no_generator() -> None:
+    with pytest.raises(TypeError, match=r"got int; np.random.default_rng\(seed\)"):
+        masked_lime_weights(lambda table: table, np.ones((2, 3)), np.zeros((1, 3)), rng=3)  # type: ignore[arg-type]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -10,9 +11,9 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import nn
+from torch import fx, nn
 
-from auditbench.masking import cut_first_layer, players_of
+from auditbench.masking import NOBODY, cut_first_layer, players_of
 from auditbench.models.description import OutputScaling
 from auditbench.models.network import ScaledOutput
 from auditbench.models.wrapping import _ColumnOutput
@@ -135,6 +136,24 @@ def hooked(*, pre: bool) -> nn.Module:
     return module
 
 
+def hooked_backwards() -> nn.Module:
+    module = mlp(4)
+    module[0].register_full_backward_hook(lambda layer, given, output: None)
+    return module
+
+
+def with_a_forward_of_its_own() -> nn.Module:
+    module = mlp(4)
+    module.forward = lambda rows: rows[:, :1]  # type: ignore[method-assign]
+    return module
+
+
+def locked() -> nn.Module:
+    module = Written(lambda h, _: h.relu())
+    module.lock = threading.Lock()
+    return module
+
+
 REFUSED: dict[str, tuple[Callable[[], nn.Module], torch.Tensor]] = {
     "residual": (lambda: Residual().eval(), numbers(4, 4)),
     "branching": (lambda: Branching().eval(), numbers(4, 4)),
@@ -144,6 +163,9 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], torch.Tensor]] = {
     "norm-first": (lambda: nn.Sequential(nn.LayerNorm(4), nn.Linear(4, 3)).eval(), numbers(4, 4)),
     "hook": (lambda: hooked(pre=False), numbers(4, 4)),
     "pre-hook": (lambda: hooked(pre=True), numbers(4, 4)),
+    "backward-hook": (hooked_backwards, numbers(4, 4)),
+    "own-forward": (with_a_forward_of_its_own, numbers(4, 4)),
+    "not-copied": (locked, numbers(4, 4)),
     "own-linear": (lambda: nn.Sequential(Doubled(4, 3), nn.ReLU()).eval(), numbers(4, 4)),
     "linear-by-position": (lambda: nn.Sequential(nn.Linear(4, 3), nn.Flatten()).eval(), numbers(4, 2, 4)),
     "flatten-partly": (lambda: nn.Sequential(nn.Flatten(1, 2), nn.Linear(4, 3)).eval(), numbers(4, 2, 1, 4)),
@@ -223,22 +245,113 @@ def state(module: nn.Module) -> dict[str, Any]:
     return found
 
 
+class Keeping(nn.Module):
+    """Stores and collects what it computes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Linear(4, 3)
+        self.register_buffer("seen", torch.zeros(3))
+        self.last: Any = None
+        self.all: list[Any] = []
+        self.during: Callable[[Any], None] = lambda rows: None
+        self.eval()
+
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        self.during(rows)
+        self.last = self.first(rows)
+        self.newest = torch.relu(self.last)
+        self.all.append(self.last)
+        self.seen = self.last
+        return self.newest
+
+
 def test_what_a_forward_stores_is_no_trace() -> None:
-    class Keeping(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.first = nn.Linear(4, 3)
-            self.last: Any = None
-
-        def forward(self, rows: torch.Tensor) -> torch.Tensor:
-            self.last = self.first(rows)
-            self.newest = torch.relu(self.last)
-            return self.newest
-
-    module = Keeping().eval()
+    module = Keeping()
+    before = dict(vars(module))
     assert cut_first_layer(module, numbers(4, 4)) is not None
-    assert isinstance(module.last, torch.Tensor)
-    assert isinstance(module.newest, torch.Tensor)
+    for kept in (module.last, module.newest, module.seen, *module.all):
+        assert isinstance(kept, torch.Tensor)
+    assert len(module.all) == 1
+    assert vars(module).keys() - before.keys() == {"newest"}
+
+
+def test_other_threads_run_modules_while_one_is_traced() -> None:
+    module, other, rows = Keeping(), mlp(4, 2), numbers(4, 4)
+    expected, found = (torch.relu(module.first(rows)), other(rows)), list[torch.Tensor]()
+
+    def run_both(given: Any) -> None:
+        if isinstance(given, fx.Proxy):
+            thread = threading.Thread(target=lambda: found.extend([module(rows), other(rows)]))
+            thread.start()
+            thread.join()
+
+    module.during = run_both
+    assert cut_first_layer(module, rows) is not None
+    assert len(found) == 2
+    for one, outputs in zip(found, expected, strict=True):
+        assert torch.equal(one, outputs)
+
+
+def test_an_interrupt_leaves_everything_as_it_was() -> None:
+    def interrupt(given: Any) -> None:
+        if isinstance(given, fx.Proxy):
+            raise KeyboardInterrupt
+
+    module, called = Keeping(), nn.Module.__call__
+    module.during = interrupt
+    before = state(module)
+    with pytest.raises(KeyboardInterrupt):
+        cut_first_layer(module, numbers(4, 4))
+    assert state(module) == before
+    assert nn.Module.__call__ is called
+    module.during = lambda rows: None
+    assert cut_first_layer(module, numbers(4, 4)) is not None
+
+
+@pytest.mark.parametrize("name", ["mlp", "no-bias", "flatten", "dropout", "embedding-flatten", "scaled-output"])
+def test_layers_in_a_row_are_not_traced(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise AssertionError("traced")
+
+    monkeypatch.setattr(fx.Tracer, "trace", refuse)
+    make, rows = FOUND[name]
+    assert cut_first_layer(make(), rows) is not None
+
+
+def test_what_cannot_be_copied_is_no_matter_for_layers_in_a_row() -> None:
+    module = mlp(4)
+    module.lock = threading.Lock()
+    assert cut_first_layer(module, numbers(4, 4)) is not None
+
+
+@pytest.mark.parametrize(
+    ("name", "passes"), [("mlp", 2), ("column-output", 2), ("residual", 0), ("linear-by-position", 0), ("training", 0)]
+)
+def test_rows_that_the_module_or_its_parts_ran_on_are_told(name: str, passes: int) -> None:
+    make, rows = (FOUND | REFUSED)[name]
+    told: list[int] = []
+    cut_first_layer(make(), rows, ran=told.append)
+    assert told == [len(rows)] * passes
+
+
+@pytest.mark.parametrize("name", ["mlp", "embedding-flatten", "embedding-mean"])
+def test_contributions_to_players_of_each_row(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    make, rows = FOUND[name]
+    cut = cut_first_layer(make(), rows)
+    assert cut is not None
+    padded = torch.tensor([0, 1, 2, 0, 1])[: rows.shape[1]].repeat(len(rows), 1)
+    for row in range(len(rows)):
+        padded[row, rows.shape[1] - row :] = NOBODY
+    players = players_of(padded, tuple(rows.shape[1:]))
+    with torch.no_grad():
+        found, entries = cut.contributions(rows, players), cut.entries(rows)
+        monkeypatch.setattr("auditbench.masking.first_layer._MOST_NUMBERS", 2 * entries[0].numel())
+        torch.testing.assert_close(cut.contributions(rows, players), found)
+    for row, groups in enumerate(padded.tolist()):
+        for slot, player in enumerate([*range(len(players)), NOBODY]):
+            own = [entry for entry, owner in enumerate(groups) if owner == player]
+            torch.testing.assert_close(found[row, slot], entries[row, own].sum(dim=0))
 
 
 def test_the_parts_share_the_parameters_and_gradients_reach_them() -> None:

@@ -138,6 +138,29 @@ def test_low_fidelity_is_found_where_the_whole_interval_lies_below_the_line() ->
         assert missing_words(ANALYZER, result) == ()
 
 
+def test_a_kernel_that_leaves_few_samples_is_said_and_not_to_be_narrowed() -> None:
+    for width, note, action in (
+        (0.2, "lime.limit_few_samples", "lime.low_fidelity.action_few_samples"),
+        (2.0, None, "lime.low_fidelity.action"),
+    ):
+        result = explain(toy_subject(), Params(rows=12, num_samples=50, kernel_width=width, low_fidelity=1.0))
+        found = {each.text.key: each.text.values for each in result.notes}
+        assert [finding.action.key for finding in result.findings] == [action]
+        assert ("lime.limit_few_samples" in found) == (note is not None)
+        if note:
+            assert found[note]["numbers"] == 5
+            assert 6 < found[note]["n"] <= 12
+        assert missing_words(ANALYZER, result) == ()
+
+
+def test_cases_alone_have_no_median() -> None:
+    result = explain(toy_subject(), Params(rows=2, num_samples=100), case_indices=(0, 1))
+    (metric,) = metrics_named(result, "local_fidelity")
+    assert metric.value is None
+    assert metric.reason is not None
+    assert metric.reason.key == "lime.no_sampled_rows"
+
+
 def test_low_fidelity_of_one_row_goes_by_its_value() -> None:
     one_row = QUICK.model_copy(update={"rows": 1})
     (fidelity,) = metrics_named(explain(toy_subject(), one_row), "local_fidelity")

@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import pytest
 import torch
 from torch import nn
-from torch.utils._python_dispatch import TorchDispatchMode
 
+from auditbench.masking import Prediction
+from auditbench.testing import count_operations, peak_memory
 from auditbench_lime import library_weights, lime_weights
 
 BOTH = pytest.mark.parametrize("independent", [False, True])
@@ -44,36 +46,54 @@ def test_modules_and_predict_functions_agree_and_targets_are_chosen(independent:
         np.testing.assert_allclose(found.intercept[:, 0], every.intercept[np.arange(7), highest], atol=1e-5)
 
 
-class Operations(TorchDispatchMode):
-    """Counts tensor operations, reads of the host, and the largest tensor that an operation gives."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.count = self.reads = self.largest = 0
-
-    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        found = function(*args, **(kwargs or {}))
-        self.count += 1
-        self.reads += function is torch.ops.aten._local_scalar_dense.default
-        for tensor in found if isinstance(found, tuple | list) else (found,):
-            if isinstance(tensor, torch.Tensor):
-                self.largest = max(self.largest, tensor.numel())
-        return found
-
-
-def operations(rows: int) -> Operations:
+def explain_rows(rows: int) -> None:
     rng = np.random.default_rng(6)
     training, table = rng.normal(size=(100, 30)), rng.normal(size=(rows, 30))
-    with Operations() as counted:
-        lime_weights(network(30), table, training, num_samples=5000)
-    return counted
+    lime_weights(network(30), table, training, num_samples=5000)
 
 
-def test_cost_a_row_is_a_few_operations_and_memory_is_flat() -> None:
-    few, many = operations(140), operations(560)
-    assert (many.count - few.count) / 420 < 4
-    assert many.reads == few.reads
-    assert many.largest <= few.largest
+def test_cost_a_row_is_a_few_operations() -> None:
+    with count_operations() as few:
+        explain_rows(140)
+    with count_operations() as many:
+        explain_rows(560)
+    assert (many.operations - few.operations) / 420 < 1.5
+    assert many.host_reads == few.host_reads
+
+
+def test_memory_is_flat_in_the_rows() -> None:
+    explain_rows(140)
+    with peak_memory() as few:
+        explain_rows(140)
+    with peak_memory() as many:
+        explain_rows(560)
+    assert many.bytes < 1.05 * few.bytes
+
+
+def test_models_and_tables_come_in_any_form() -> None:
+    rng = np.random.default_rng(2)
+    training = pd.DataFrame(
+        {"age": rng.integers(20, 60, 80), "tall": rng.random(80) < 0.5, "income": rng.normal(size=80)}
+    )
+    rows, module = training.iloc[:3], network(3)
+    prediction = Prediction(module)
+    for function in (lime_weights, library_weights):
+        explain = partial(function, num_samples=100, categorical_features=[1])
+        by_frame, by_array = (
+            explain(prediction, rows, training),
+            explain(module, rows.to_numpy(float), training.to_numpy(float)),
+        )
+        assert by_frame.names == ("age", "tall", "income")
+        assert by_array.names == ("player 0", "player 1", "player 2")
+        np.testing.assert_array_equal(by_frame.values, by_array.values)
+        assert by_frame.model_rows == by_array.model_rows
+    assert prediction.rows > by_frame.model_rows
+
+
+@pytest.mark.parametrize("explain", [lime_weights, library_weights])
+def test_a_seed_is_no_generator(explain: Any) -> None:
+    with pytest.raises(TypeError, match=r"got int; np.random.default_rng\(seed\)"):
+        explain(network(3), np.ones((1, 3)), np.ones((2, 3)), rng=7)
 
 
 @pytest.mark.parametrize(
@@ -89,8 +109,21 @@ def test_cost_a_row_is_a_few_operations_and_memory_is_flat() -> None:
         ({"target": 2}, "expected targets from 0 to 1, got 2 to 2"),
         ({"target": "income"}, "'income'"),
         ({"categorical_features": [4]}, "expected categorical features from 0 to 3, got 4"),
+        ({"categorical_features": [True, False, False, True]}, "expected indices of columns .* got bool"),
+        ({"rows": pd.DataFrame({"a": ["x"], "b": [1]})}, "expected numbers in `rows`.*encode categories"),
+        (
+            {
+                "rows": pd.DataFrame(np.ones((1, 2)), columns=["a", "b"]),
+                "training_rows": pd.DataFrame({"b": [1], "a": [2]}),
+            },
+            "expected the same columns",
+        ),
         ({"model_or_predict": lambda table: table[:1]}, "expected outputs of shape"),
-        ({"model_or_predict": lambda table: np.where(table[:, 0] > 0, np.nan, 1)}, "NaN"),
+        ({"model_or_predict": lambda table: np.where(table[:, 0] > 0, np.nan, 1)}, "got nan .* for row 0, output 0"),
+        (
+            {"model_or_predict": lambda table: np.where(len(table) > 2, np.inf, table[:, 0])},
+            "inf .* for perturbed row 0",
+        ),
         ({"model_or_predict": nn.Linear(4, 2).train()}, "training mode"),
     ],
 )

@@ -14,7 +14,7 @@ from benchmarks import memory
 from benchmarks.workloads import Table
 
 FLAT = 1.25
-FEATURES = 30
+FEATURES = 20
 
 
 @pytest.mark.parametrize(
@@ -22,10 +22,12 @@ FEATURES = 30
     [
         pytest.param(memory.shap_walks, {"rows": 300}, {"rows": 900}, id="shap-rows"),
         pytest.param(
-            memory.shap_walks, {"rows": 300, "opaque": True}, {"rows": 900, "opaque": True}, id="shap-rows-of-opaque"
+            memory.shap_walks, {"rows": 300, "opaque": True}, {"rows": 600, "opaque": True}, id="shap-rows-of-opaque"
         ),
         pytest.param(memory.shap_walks, {"rows": 300}, {"rows": 300, "rounds": 4}, id="shap-rounds"),
-        pytest.param(memory.shap_walks, {"rows": 300}, {"rows": 300, "background": 400}, id="shap-background"),
+        pytest.param(
+            memory.shap_walks, {"rows": 300, "background": 200}, {"rows": 300, "background": 480}, id="shap-background"
+        ),
         pytest.param(memory.gradients, {"rows": 400}, {"rows": 2000}, id="gradients-rows"),
         pytest.param(memory.gradients, {"rows": 400}, {"rows": 400, "steps": 500}, id="gradients-steps"),
         pytest.param(memory.lime, {"rows": 300}, {"rows": 900}, id="lime-rows"),

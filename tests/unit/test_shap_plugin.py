@@ -194,6 +194,27 @@ def test_every_message_has_words(method: Any) -> None:
     assert {metric.name for metric in result.metrics} <= set(ANALYZER.metrics)
 
 
+@pytest.mark.parametrize(
+    ("options", "key", "values"),
+    [
+        ({"method": "kernel", "budget": 101}, "shap.method_kernel", {"pairs": 50}),
+        ({"method": "kernel", "background": 1}, "shap.method_kernel_baseline", {"pairs": 1024 + FEATURES}),
+        ({"method": "permutation"}, "shap.method_permutation", {"rounds": 16}),
+        (
+            {"method": "permutation", "target_error": 0.01, "budget": 1000},
+            "shap.method_permutation_until",
+            {"rounds": 16, "most": 32},
+        ),
+    ],
+)
+def test_the_method_is_told_as_it_was_run(options: dict[str, Any], key: str, values: dict[str, int]) -> None:
+    result = explain(toy_subject(), Params(**{"rows": 8, "background": 5, **options}))
+    (told,) = [note.text for note in result.notes if note.kind == "method"]
+    assert told.key == key
+    assert values.items() <= told.values.items()
+    assert missing_words(ANALYZER, result) == ()
+
+
 def test_one_feature_and_one_row_are_enough() -> None:
     subject = given_outputs_subject([0.25, 0.75, 0.5], [0, 1, 1])
     (block,) = explain(subject, Params(rows=1, background=3)).attributions
@@ -205,6 +226,11 @@ def test_unknown_and_impossible_parameters_are_refused() -> None:
         Params.model_validate({"row": 3})
     with pytest.raises(ValidationError, match="greater than or equal to 1"):
         Params(rows=0)
+    for method in ("kernel", "shap.permutation"):
+        with pytest.raises(
+            ValidationError, match=f"one of auto, exact, permutation .*for a target error, got {method}"
+        ):
+            Params(method=method, target_error=0.1)
 
 
 def test_the_analyzer_says_what_it_needs() -> None:

@@ -67,12 +67,12 @@ def test_a_round_and_an_enumeration_have_the_rows_that_are_documented() -> None:
     ("method", "budget", "each"),
     [
         ("exact", None, (2**6 - 2) * 7),
-        ("permutation", None, 6 * 2 * 7 * 5),
+        ("permutation", None, 12 * 2 * 7 * 5),
         ("permutation", 2 * 7 * 5, 2 * 7 * 5),
-        ("permutation", 3 * 2 * 7 * 5 + 1, 3 * 2 * 7 * 5),
-        ("kernel", None, 2 * ((1024 + 6) // 7 * 7)),
-        ("kernel", 100, 98),
-        ("kernel", 12, 12),
+        ("permutation", 3 * 2 * 7 * 5 + 1, 2 * 2 * 7 * 5),
+        ("kernel", None, 2 * (1024 + 6)),
+        ("kernel", 101, 100),
+        ("kernel", 48, 48),
     ],
 )
 def test_model_rows_of_each_method(method: str, budget: int | None, each: int, *, factored: bool) -> None:
@@ -101,7 +101,7 @@ def test_replacements_of_each_row_are_evaluated_for_each_row() -> None:
 
 
 def test_auto_takes_what_the_budget_allows() -> None:
-    for budget, method in ((enumeration_rows(6, 7), "exact"), (70, "permutation"), (69, "kernel")):
+    for budget, method in ((enumeration_rows(6, 7), "exact"), (70, "permutation"), (69, "kernel"), (48, "kernel")):
         assert explained(3, 7, 6, budget=budget).method == method
     assert explained(3, 7, 6).method == "exact"
     assert explained(1, 2, 30).method == "permutation"
@@ -109,8 +109,10 @@ def test_auto_takes_what_the_budget_allows() -> None:
 
 @pytest.mark.parametrize(("factored", "most"), [(True, 2), (False, 16)])
 def test_operations_of_a_row_at_one_round(*, factored: bool, most: int) -> None:
+    module, rows, background = mlp(30, hidden=64), numbers(200, 30), numbers(100, 30, seed=1)
+    model = module if factored else Limited(module, 1 << 30)
     with count_operations() as counted:
-        found = explained(method="permutation", budget=ROUND, factored=factored)
+        found = shapley_values(model, rows, background, method="permutation", budget=ROUND)
     assert found.model_rows == 200 * ROUND + 200 + 100 + (12 if factored else 4)
     assert counted.operations / 200 <= most
 
@@ -138,6 +140,18 @@ def test_memory_does_not_grow(change: dict[str, Any], *, factored: bool) -> None
     base = largest(**plain, players=12, factored=factored)
     assert largest(**{**plain, **change}, players=12, factored=factored) <= 1.1 * base
     assert base < 36 * 2**20
+
+
+@pytest.mark.parametrize("factored", [True, False])
+@pytest.mark.parametrize(
+    "change",
+    [{"budget": 60_000}, {"outputs": 40}, {"outputs": 40, "budget": 30_000}, {"replacements": 3000, "budget": 6000}],
+    ids=["budget", "outputs", "both", "background"],
+)
+def test_memory_of_the_regression_does_not_grow(change: dict[str, Any], *, factored: bool) -> None:
+    plain: dict[str, Any] = {"rows": 64, "replacements": 100, "method": "kernel", "budget": 2000}
+    base = largest(**plain, players=12, factored=factored)
+    assert largest(**{**plain, **change}, players=12, factored=factored) <= max(1.1 * base, 12 * 2**20)
 
 
 def test_memory_does_not_grow_with_a_large_background() -> None:

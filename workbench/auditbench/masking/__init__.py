@@ -16,7 +16,7 @@ from auditbench.masking.importance import additivity_gap, importance_metrics, me
 from auditbench.masking.maskers import BackgroundRows, Baseline, Blur, Masker, MaskToken, SegmentMean
 from auditbench.masking.occlusion import Occlusion, occlusion
 from auditbench.masking.players import NOBODY, Players, feature_players, players_of
-from auditbench.masking.seeding import global_seed
+from auditbench.masking.seeding import generator, global_seed
 from auditbench.masking.segments import time_segments
 from auditbench.masking.superpixels import superpixels
 from auditbench.masking.table import fill_missing, value_ranks
@@ -24,6 +24,7 @@ from auditbench.masking.targets import Target, Targets, chosen_targets
 from auditbench.masking.tokens import player_texts, token_players
 
 if TYPE_CHECKING:
+    from auditbench.masking.copying import structural_copy
     from auditbench.masking.evaluator import Evaluator, MaskedModel
     from auditbench.masking.first_layer import FirstLayer, cut_first_layer
     from auditbench.masking.prediction import Prediction, all_finite
@@ -35,6 +36,7 @@ _HOMES = {
     "Prediction": "prediction",
     "all_finite": "prediction",
     "cut_first_layer": "first_layer",
+    "structural_copy": "copying",
 }
 
 __all__ = [
@@ -65,6 +67,7 @@ __all__ = [
     "explained",
     "feature_players",
     "fill_missing",
+    "generator",
     "global_seed",
     "importance_metrics",
     "metric_interval",
@@ -74,6 +77,7 @@ __all__ = [
     "sampled_rows",
     "shared_out",
     "spearman",
+    "structural_copy",
     "superpixels",
     "table_attribution",
     "time_segments",

@@ -9,6 +9,7 @@ import torch
 
 from auditbench.masking.block_sizes import block_rows, rows_together, widest_activation
 from auditbench.masking.coalitions import Coalitions
+from auditbench.masking.factored_by_row import FactoredByRow
 from auditbench.masking.first_layer import FirstLayer, cut_first_layer
 from auditbench.masking.players import NOBODY
 from auditbench.masking.prediction import all_finite
@@ -28,7 +29,7 @@ _PAIRS = 3072
 """Most pairs of coalitions a block has before it takes further rows: what the pairs share is then made rarely, and a
 product of matrices is large."""
 
-_NUMBERS_A_PAIR = 8
+_BYTES_A_PAIR = 32
 """What explainers make of each output of a pair: both halves, their difference in float64, and steps between these."""
 
 _MOST_SUMS = 8 << 20
@@ -84,21 +85,21 @@ class MaskedModel:
         self.replacements = replaced.shape[1]
         keeps_some = bool((players.groups == NOBODY).any())
         self.outputs_of_shared = prediction.of_all(replaced[0]) if len(replaced) == 1 and not keeps_some else None
-        widest = tried[0].numel()
+        widest = tried[0].numel() * tried.element_size()
         if prediction.module is not None:
-            module = prediction.module
-            widest = fitting(lambda few: widest_activation(module, tried[:few]), prediction.batch, most=len(tried))
-            prediction.rows += len(tried)
-            if factor and len(replaced) == 1 and not players.per_row:
+            module, ran = prediction.module, prediction.note
+            widest = fitting(lambda few: widest_activation(module, tried[:few], ran), prediction.batch, most=len(tried))
+            alike = len(replaced) == 1 and (self.replacements == 1 or not players.per_row)
+            if factor and alike:
                 self.first = fitting(
-                    lambda few: cut_first_layer(module, tried[:few]), prediction.batch, most=len(tried)
+                    lambda few: cut_first_layer(module, tried[:few], ran=ran), prediction.batch, most=len(tried)
                 )
-                prediction.rows += 0 if self.first is None else 2 * len(tried)  # the module and its parts were compared
         self.block_rows = block_rows(widest, str(prediction.device))
         self.far_apart = self.first is not None and _far_apart(self.first, sample, replaced[0])
         self.pairs_together = max(1, min(_PAIRS // targets, self.block_rows // 2))
-        kept = 0 if self.first is None else (len(players) + 1) * self.first.hidden
-        self.rows_together = rows_together(max(kept, _NUMBERS_A_PAIR * self.pairs_together * targets))
+        kept = 0 if self.first is None else (len(players) + 1) * self.first.hidden * self.first.weight.element_size()
+        kept *= 2 if players.per_row else 1
+        self.rows_together = rows_together(max(kept, _BYTES_A_PAIR * self.pairs_together * targets))
 
     def rows_now(self, batch_rows: int) -> int:
         """Masked rows a block, where memory allows so many rows a batch: fewer than the table's once it ran out."""
@@ -121,11 +122,14 @@ class Evaluator:
         self._targets = targets
         self._replacements = model.masker.replacements(rows, players)
         self._buffer = torch.empty(0)
-        self._blocks: _InPlace | _Factored = (
-            _InPlace(rows, self._replacements, self._players)
-            if model.first is None
-            else _Factored(model.first, rows, self._replacements[0], self._players, far_apart=model.far_apart)
-        )
+        self._blocks: _InPlace | _Factored | FactoredByRow
+        if model.first is None:
+            self._blocks = _InPlace(rows, self._replacements, self._players)
+        else:
+            factored = FactoredByRow if players.per_row else _Factored
+            self._blocks = factored(
+                model.first, rows, self._replacements[0], self._players, far_apart=model.far_apart
+            )
 
     @property
     def replacements(self) -> int:

@@ -1,41 +1,38 @@
 """`FirstLayer`: a module cut behind its first linear layer, so that what is linear is computed once.
 
-The pre-activations of a masked row are a sum over players: of what the kept ones contribute by the explained row, and the
-hidden ones by the replacement. They follow from zeros and ones by one matrix product.
+The pre-activations of a masked row are a sum over players: of what the kept ones contribute by the explained row, and
+the hidden ones by the replacement. They follow from zeros and ones by one matrix product.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
-import torch.nn.functional as F
-from torch import fx, nn
+from torch import nn
 
+from auditbench.masking.copying import structural_copy
+from auditbench.masking.layer_kinds import OVERWRITING, is_embedding, is_linear, keeps_numbers
+from auditbench.masking.traced_layers import FirstLinear, trace_first_linear
+from auditbench.models.network import ScaledOutput
 from auditbench.models.out_of_memory import is_out_of_memory
 
 if TYPE_CHECKING:
     from auditbench.masking.players import Players
 
+    Ran: TypeAlias = Callable[[int], object]
+    """Told how many rows a module, or a part of it, was run on."""
+
 _TOLERANCE = 1e-4
 """Largest relative difference between the module and its two parts, on real rows; rounding is a hundredth of it."""
 
-_UNCHANGED = (nn.Identity, nn.Dropout)
-_IN_PLACE: dict[Any, Callable[[torch.Tensor], torch.Tensor]] = {
-    nn.ReLU: torch.relu_,
-    nn.Tanh: torch.tanh_,
-    nn.Sigmoid: torch.sigmoid_,
-    F.relu: torch.relu_,
-    torch.relu: torch.relu_,
-    torch.tanh: torch.tanh_,
-    torch.sigmoid: torch.sigmoid_,
-    "relu": torch.relu_,
-    "tanh": torch.tanh_,
-    "sigmoid": torch.sigmoid_,
-}
+_HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+
+_MOST_NUMBERS = 8 << 20
+"""What the entries of rows add is made for fewer rows at a time where it would be more numbers than this."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -66,157 +63,144 @@ class FirstLayer:
         return torch.einsum("rpe,peh->rph", self.embedding(rows), self.weight)
 
     def contributions(self, rows: torch.Tensor, players: Players) -> torch.Tensor:
-        """What each player, and at the end everything that is nobody's, adds; shape `(rows, players + 1, hidden)`."""
-        given = self.entries(rows)
-        groups = players.groups.flatten().to(given.device)
-        place = torch.where(groups < 0, len(players), groups)
-        summed = given.new_zeros((len(rows), len(players) + 1, self.hidden))
-        return summed.index_add_(1, place, given)
+        """What each player, and at the end everything that is nobody's, adds; shape `(rows, players + 1, hidden)`.
+
+        Args:
+            players: Of these rows. A player that a row lacks adds 0.
+        """
+        together = max(1, _MOST_NUMBERS // (len(self.weight) * self.hidden))
+        parts = [slice(start, start + together) for start in range(0, len(rows), together)]
+        summed = [self._by_player(self.entries(rows[part]), players.of_rows(part)) for part in parts]
+        return summed[0] if len(summed) == 1 else torch.cat(summed)
+
+    def _by_player(self, given: torch.Tensor, players: Players) -> torch.Tensor:
+        """Sums over the entries of each player, and over those of nobody."""
+        slots = len(players) + 1
+        groups = players.groups.to(given.device).reshape(-1, given.shape[1])
+        places = torch.where(groups < 0, len(players), groups)
+        if given.device.type != "cpu":  # only a CPU adds up by index in the same order each time
+            every = torch.arange(slots, device=given.device).view(-1, 1)
+            return torch.matmul((places.unsqueeze(1) == every).to(given.dtype), given)
+        summed = given.new_zeros((len(given) * slots, self.hidden))
+        of_row = torch.arange(0, len(summed), slots).view(-1, 1)
+        summed.index_add_(0, (of_row + places).flatten(), given.flatten(0, 1))
+        return summed.view(len(given), slots, self.hidden)
 
 
-def cut_first_layer(module: nn.Module, rows: torch.Tensor, *, in_place: bool = True) -> FirstLayer | None:
+def cut_first_layer(
+    module: nn.Module, rows: torch.Tensor, *, in_place: bool = True, ran: Ran | None = None
+) -> FirstLayer | None:
     """The module cut behind its first linear layer; None where it does not begin with one, or cannot be traced.
 
     It may begin with a linear layer, or with an embedding and a linear layer, with flattening or a mean over positions
-    between. The parts share the module's parameters, and nothing of the module is changed.
+    between. The parts share the memory of the module's parameters, and nothing of the module is changed.
+
+    A sequence of layers is taken apart as it is. Other code is traced, which patches how modules are called in the
+    whole process for some milliseconds; see `traced_layers` for what other threads may notice of it.
 
     Args:
         module: In evaluation mode.
         rows: Some real rows, on which the parts must give what the module gives.
         in_place: Whether activations of the tail overwrite their input; gradients need False.
+        ran: Told the number of rows each time the module, or the part behind the cut, was run on them.
     """
-    if any(isinstance(layer, torch.jit.ScriptModule) or _is_altered(layer) for layer in module.modules()):
+    layers = list(module.modules())
+    if not any(is_linear(layer) for layer in layers) or any(_is_altered(layer) for layer in layers):
         return None
-    with _attributes_as_found(module):
-        cut = _traced_and_cut(module, rows, in_place=in_place)
-    return cut if cut is not None and _reproduces(cut, module, rows) else None
+    found = _first_linear(module, in_place=in_place)
+    weight = None if found is None else _weight_by_entry(found, rows)
+    if found is None or weight is None:
+        return None
+    bias = dict(found.linear.named_parameters()).get("bias")
+    cut = FirstLayer(
+        weight=weight,
+        bias=weight.new_zeros(weight.shape[-1]) if bias is None else bias.detach(),
+        embedding=found.embedding,
+        tail=found.tail,
+    )
+    return cut if _reproduces(cut, module, rows, ran or (lambda rows: None)) else None
 
 
 def _is_altered(layer: nn.Module) -> bool:
-    """Whether a layer does something else than its code says: by hooks, which torch has no public way to ask for."""
-    return bool(layer.training or layer._forward_hooks or layer._forward_pre_hooks)  # noqa: SLF001
+    """Whether a layer does something else than its class says: by a mode, a script, or hooks."""
+    if layer.training or isinstance(layer, torch.jit.ScriptModule):
+        return True
+    held = vars(layer)  # torch has no public way to ask for hooks
+    return any(held.get(hooks) for hooks in _HOOKS) or "forward" in held
 
 
-def _traced_and_cut(module: nn.Module, rows: torch.Tensor, *, in_place: bool) -> FirstLayer | None:
-    try:
-        graph = fx.Tracer(autowrap_modules=()).trace(module)  # type: ignore[arg-type]  # its annotation says one module
-    except Exception:  # noqa: BLE001 - whatever the code of a module raises when it is traced
-        return None
-    found = _cut(module, graph, rows)
-    if found is None:
-        return None
-    if in_place:
-        _overwrite(module, graph)
-    graph.lint()
-    return FirstLayer(weight=found[0], bias=found[1], embedding=found[2], tail=fx.GraphModule(module, graph))
-
-
-@contextmanager
-def _attributes_as_found(module: nn.Module) -> Iterator[None]:
-    """Take back what tracing sets: constants that it keeps in the module, and what `forward` stores there."""
-    before = [(layer, dict(vars(layer)), dict(layer._buffers)) for layer in module.modules()]  # noqa: SLF001
-    try:
-        yield
-    finally:
-        for layer, attributes, buffers in before:
-            vars(layer).clear()
-            vars(layer).update(attributes)
-            layer._buffers.clear()  # noqa: SLF001
-            layer._buffers.update(buffers)  # noqa: SLF001
-
-
-def _cut(
-    module: nn.Module, graph: fx.Graph, rows: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor, nn.Embedding | None] | None:
-    """Take the first layer out of the graph; its weight by entry, its bias, and the embedding before it."""
-    inputs = [node for node in graph.nodes if node.op == "placeholder"]
-    if len(inputs) != 1:
-        return None
-    node, passed, embedding, mean = inputs[0], [], None, False
-    while True:
-        if len(node.users) != 1:
-            return None
-        node = next(iter(node.users))
-        layer = _layer(module, node)
-        if type(layer) is nn.Linear:
+def _first_linear(module: nn.Module, *, in_place: bool) -> FirstLinear | None:
+    """Where the module begins: from its layers, as long as they say what is done, else from its trace."""
+    layers: list[Any] = _in_order(module)
+    place, embedding = 0, None
+    while place < len(layers) and not is_linear(layers[place]):
+        if is_embedding(layers[place]) and embedding is None:
+            embedding = layers[place]
+        elif not keeps_numbers(layers[place]):
             break
-        if type(layer) is nn.Embedding and embedding is None and layer.max_norm is None:
-            embedding = layer
-        elif embedding is not None and not mean and _is_mean_over_positions(node):
-            mean = True
-        elif not _passes_on(node, layer):
-            return None
-        passed.append(node)
-    shaped = _weight_by_entry(layer, embedding, rows, mean=mean)
-    if shaped is None:
+        place += 1
+    if place == len(layers):
         return None
-    with graph.inserting_before(inputs[0]):
-        hidden = graph.placeholder("pre_activations")
-    node.replace_all_uses_with(hidden)
-    for unused in (node, *reversed(passed), inputs[0]):
-        graph.erase_node(unused)
-    bias = layer.state_dict().get("bias")
-    return shaped, layer.weight.detach().new_zeros(layer.out_features) if bias is None else bias, embedding
+    if is_linear(layers[place]):
+        tail = _sequence(layers[place:], in_place=in_place)
+        return FirstLinear(linear=layers[place], embedding=embedding, mean=False, tail=tail)
+    of_torch = type(layers[place]).__module__.startswith("torch.nn.")
+    return None if of_torch else trace_first_linear(module, in_place=in_place)
 
 
-def _weight_by_entry(
-    layer: nn.Linear, embedding: nn.Embedding | None, rows: torch.Tensor, *, mean: bool
-) -> torch.Tensor | None:
-    weight, entries = layer.weight.detach().t(), rows[0].numel()
+def _in_order(module: nn.Module) -> list[nn.Module]:
+    """What the module calls one after the other."""
+    if type(module) is nn.Sequential:
+        return [layer for part in module for layer in _in_order(part)]
+    if type(module) is ScaledOutput:
+        return [*_in_order(module.network), structural_copy(module, {module.network: nn.Identity()})]
+    return [module]
+
+
+def _sequence(layers: list[nn.Module], *, in_place: bool) -> nn.Module:
+    """What comes behind the first of these layers."""
+    behind: list[nn.Module] = []
+    for before, layer in pairwise(layers):
+        overwriting = OVERWRITING.get(type(layer)) if in_place and is_linear(before) else None
+        behind.append(layer if overwriting is None else _Overwriting(overwriting))
+    sequence = nn.Sequential(*behind)
+    sequence.training = False
+    return sequence
+
+
+class _Overwriting(nn.Module):
+    """An activation in place."""
+
+    def __init__(self, function: Callable[[torch.Tensor], torch.Tensor]) -> None:
+        super().__init__()
+        self.forward = function
+        self.training = False
+
+
+def _weight_by_entry(found: FirstLinear, rows: torch.Tensor) -> torch.Tensor | None:
+    """The weight as `FirstLayer` has it; None where the linear layer takes something else than all entries of a row."""
+    weight, entries, embedding = found.linear.weight.detach().t(), rows[0].numel(), found.embedding
     if embedding is None:
         return weight.contiguous() if len(weight) == entries else None
     if rows.ndim != 2:
         return None
-    if mean:
+    if found.mean:
         return (weight / entries).expand(entries, *weight.shape) if len(weight) == embedding.embedding_dim else None
-    by_position = (entries, embedding.embedding_dim, layer.out_features)
+    by_position = (entries, embedding.embedding_dim, weight.shape[1])
     return weight.reshape(by_position) if len(weight) == entries * embedding.embedding_dim else None
 
 
-def _layer(module: nn.Module, node: fx.Node) -> nn.Module | None:
-    return module.get_submodule(str(node.target)) if node.op == "call_module" else None
-
-
-def _passes_on(node: fx.Node, layer: nn.Module | None) -> bool:
-    """Whether a step keeps the numbers of a row and their order."""
-    if layer is not None:
-        return isinstance(layer, _UNCHANGED) or (
-            type(layer) is nn.Flatten and (layer.start_dim, layer.end_dim) == (1, -1)
-        )
-    if node.op == "call_method":
-        return node.target in ("contiguous", "float", "double") or (node.target == "flatten" and node.args[1:] == (1,))
-    return node.target is torch.flatten and node.args[1:] == (1,)
-
-
-def _is_mean_over_positions(node: fx.Node) -> bool:
-    dims = (*node.args[1:], *(value for name, value in node.kwargs.items() if name == "dim"))
-    return node.target in ("mean", torch.mean) and dims == (1,) and "keepdim" not in node.kwargs
-
-
-def _overwrite(module: nn.Module, graph: fx.Graph) -> None:
-    """Let activations overwrite what a linear layer, or the cut, has made for them alone."""
-    for node in list(graph.nodes):
-        layer = _layer(module, node)
-        in_place = _IN_PLACE.get(node.target if layer is None else type(layer))
-        given = node.args[0] if node.args else None
-        if in_place is None or not isinstance(given, fx.Node) or len(given.users) != 1 or len(node.args) > 1:
-            continue
-        if given.op == "placeholder" or type(_layer(module, given)) is nn.Linear:
-            with graph.inserting_before(node):
-                replaced = graph.call_function(in_place, (given,))
-            node.replace_all_uses_with(replaced)
-            graph.erase_node(node)
-
-
-def _reproduces(cut: FirstLayer, module: nn.Module, rows: torch.Tensor) -> bool:
+def _reproduces(cut: FirstLayer, module: nn.Module, rows: torch.Tensor, ran: Ran) -> bool:
     with torch.no_grad():
         expected = module(rows.clone())
+        ran(len(rows))
         try:
             given = cut.tail(cut.entries(rows).sum(dim=1) + cut.bias)
         except (RuntimeError, TypeError, IndexError) as error:
             if is_out_of_memory(error):
                 raise
             return False
+    ran(len(rows))
     if not isinstance(expected, torch.Tensor) or given.shape != expected.shape:
         return False
     scale = float(expected.abs().max()) or 1.0

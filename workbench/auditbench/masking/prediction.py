@@ -88,14 +88,18 @@ class Prediction:
         Raises:
             ValueError: The outputs are not of shape `(rows,)` or `(rows, outputs)`.
         """
-        self.rows += rows
-        self.calls += 1
+        self.note(rows)
         if not isinstance(outputs, torch.Tensor) or outputs.ndim not in (1, 2) or len(outputs) != rows:
             found = tuple(outputs.shape) if isinstance(outputs, torch.Tensor) else type(outputs).__name__
             raise ValueError(f"expected outputs of shape ({rows},) or ({rows}, outputs), got {found}")
         numbers = outputs if outputs.is_floating_point() else outputs.double()
         shaped: torch.Tensor = numbers.unsqueeze(1) if numbers.ndim == 1 else numbers
         return shaped
+
+    def note(self, rows: int) -> None:
+        """Note that the module, or a part of it, was run on so many rows."""
+        self.rows += rows
+        self.calls += 1
 
     def of_all(self, rows: torch.Tensor) -> torch.Tensor:
         """Outputs of any number of rows, in batches; the rows stay as they are, whatever a model does to its input."""

@@ -1,4 +1,4 @@
-"""A seed for libraries that draw from the global generators."""
+"""Generators of explainers, and a seed for libraries that draw from the global ones."""
 
 from __future__ import annotations
 
@@ -8,6 +8,23 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import numpy as np
+
+
+def generator(rng: np.random.Generator | None) -> np.random.Generator:
+    """The generator that a user gave, or one with seed 0.
+
+    Raises:
+        TypeError: It is no numpy Generator, such as a seed.
+    """
+    import numpy as np
+
+    if rng is None:
+        return np.random.default_rng(0)
+    if not isinstance(rng, np.random.Generator):  # callers may have no type checker
+        raise TypeError(
+            f"expected a numpy Generator as rng, got {type(rng).__name__}; np.random.default_rng(seed) is one"
+        )
+    return rng
 
 
 @contextmanager
