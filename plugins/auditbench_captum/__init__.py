@@ -1,4 +1,4 @@
-"""Integrated gradients of any module's inputs, and gradient attributions of a table's features by the captum library."""
+"""Integrated gradients of any module's inputs, and gradient attributions of a table's features by captum."""
 
 from __future__ import annotations
 

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     Numbers: TypeAlias = npt.NDArray[np.float64]
 
 POINTS = 2048
-"""Points of expected gradients that are averaged together, so that the order of their sum does not follow from the batch size."""
+"""Points of expected gradients that are averaged together, so that the order of their sum does not follow from the size
+of the batches."""
 
 
 def gradient_attributions(

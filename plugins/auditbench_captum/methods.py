@@ -24,8 +24,8 @@ class Method:
         starts_from: What the base value is the output of: the encoded mean of the background (`baseline`), the mean
             over its rows (`background`), or encoded zeros (`zero`).
         additive: Whether base value plus contributions should give the output (completeness).
-        slope: Whether it gives slopes, |change of the output| per unit of an encoded column, instead of contributions. A
-            feature has that of its steepest column; contributions of its columns are summed.
+        slope: Whether it gives slopes, |change of the output| per unit of an encoded column, instead of contributions.
+            A feature has that of its steepest column; contributions of its columns are summed.
     """
 
     reference: str = ""

@@ -29,10 +29,12 @@ class PathAttribution:
 
     Attributes:
         values: Shape `(rows, targets, *row shape)`; NaN where the gradient of the model is.
-        completeness_gap: Sum of the values minus what the output changed by from baseline to row; shape `(rows, targets)`.
+        completeness_gap: Sum of the values minus what the output changed by from baseline to row; shape `(rows,
+            targets)`.
         base_value: Output of the baseline, shape `(rows, targets)`.
         steps: Nodes on the path of each row, shape `(rows,)`.
-        model_rows: Rows that the model evaluated, in all: along the paths, at their ends, and one beforehand.
+        model_rows: Rows that the model evaluated, in all: along the paths, at their ends, and up to three by which its
+            layers are looked at.
     """
 
     values: Numbers
@@ -56,8 +58,9 @@ def integrated_gradients(
 ) -> PathAttribution:
     """`(x - b) * integral over a in (0, 1) of the gradient at b + a (x - b)`, by Gauss and Legendre's rule.
 
-    Memory depends on the block of model rows that is evaluated at once, not on the number of rows and steps. Values of a network with
-    kinks (ReLU) may jump by a node's share of a slope where the node falls on a kink to within rounding.
+    Memory beside the results depends on the block of model rows that is evaluated at once, not on the number of rows
+    and steps. Values of a network with kinks (ReLU) may jump by a node's share of a slope where the node falls on a
+    kink to within rounding.
 
     Args:
         model: A module in evaluation mode; its parameters, their gradients and hooks are left as they are.
@@ -65,11 +68,11 @@ def integrated_gradients(
         baseline: One row, or as many as there are rows; floating numbers.
         target: None for all outputs, the index of one, `"predicted"`, or one index a row.
         steps: Nodes on each path; polynomials of degree up to `2 steps` are integrated exactly.
-        tolerance: Largest completeness gap, as a share of the range of the output, from 0 to 1. Rows with a target above
-            it are integrated again with twice the nodes, up to `max_steps`. None for no further nodes.
+        tolerance: Largest completeness gap, as a share of the range of the output, from 0 to 1. Rows with a target
+            above it are integrated again with twice the nodes, up to `max_steps`. None for no further nodes.
         max_steps: Most nodes on a path.
-        output_range: What the tolerance is a share of, shape `(outputs,)` or one number; by default, for each output the
-            difference between the largest and the smallest over all rows and baselines.
+        output_range: What the tolerance is a share of, shape `(outputs,)` or one number; by default, for each output
+            the difference between the largest and the smallest over all rows and baselines.
 
     Raises:
         TypeError: The model is no module.
@@ -90,7 +93,7 @@ def integrated_gradients(
     targets = chosen_targets(target, outputs)
     base_value = targets.select(from_outputs.expand_as(outputs)).double()
     path = _Path(slopes, starts, ends, _seeds(targets, outputs), targets.select(outputs).double() - base_value)
-    values, gap = path.contributions(torch.arange(len(ends), device=ends.device), steps)
+    values, gap = path.contributions(slice(None), steps)
     taken = torch.full((len(ends),), steps, dtype=torch.int64, device=ends.device)
     if tolerance is not None:
         allowed = tolerance * _range(output_range, outputs, from_outputs, targets) + _rounding(outputs, from_outputs)
@@ -99,10 +102,10 @@ def integrated_gradients(
             if not len(above):
                 break
             steps *= 2
-            values[above], gap[above] = path.contributions(above, steps)
+            values[above.cpu().numpy()], gap[above] = path.contributions(above, steps)
             taken[above] = steps
     return PathAttribution(
-        values=values.double().cpu().numpy(),
+        values=values,
         completeness_gap=gap.cpu().numpy(),
         base_value=base_value.cpu().numpy(),
         steps=taken.cpu().numpy(),
@@ -122,13 +125,19 @@ class _Path:
         self._seeds = seeds
         self._change = change
 
-    def contributions(self, rows: torch.Tensor, steps: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Contributions to each target of some rows, by index, and their completeness gaps."""
+    def contributions(self, rows: torch.Tensor | slice, steps: int) -> tuple[Numbers, torch.Tensor]:
+        """Contributions to each target of some rows, by index or slice, and their completeness gaps."""
         starts = self._starts if len(self._starts) == 1 else self._starts[rows]
         seeds = self._seeds if self._seeds.shape[1] == 1 else self._seeds[:, rows]
         ends = self._ends[rows]
-        values = self._slopes.mean(starts, ends, seeds, steps).mul_((ends - starts).unsqueeze(1))
-        return values, values.flatten(2).sum(dim=2, dtype=torch.float64) - self._change[rows]
+        values = np.empty((len(ends), len(seeds), *ends.shape[1:]))
+        sums = []
+        for part, slopes in self._slopes.means(starts, ends, seeds, steps):
+            length = ends[part] - (starts if len(starts) == 1 else starts[part])
+            found = slopes.mul_(length.unsqueeze(1))
+            sums.append(found.flatten(2).sum(dim=2, dtype=torch.float64))
+            values[part] = found.cpu().double().numpy()
+        return values, torch.cat(sums) - self._change[rows]
 
 
 def _seeds(targets: Targets, outputs: torch.Tensor) -> torch.Tensor:

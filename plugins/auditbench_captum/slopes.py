@@ -1,14 +1,13 @@
 """`Slopes`: slopes of a module's outputs, averaged along straight paths between inputs, block by block.
 
-Where the module begins with a linear layer, its pre-activations move along the path as straightly as the inputs do. So that
-layer is applied once to the ends of each path, only what follows it is evaluated at the nodes, and the averaged
+Where the module begins with a linear layer, its pre-activations move along the path as straightly as the inputs do. So
+that layer is applied once to the ends of each path, only what follows it is evaluated at the nodes, and the averaged
 slopes of the pre-activations go back through the layer in one product.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -26,14 +25,14 @@ if TYPE_CHECKING:
 
 _HELD = 2
 """How many tensors of the widest activation a block is sized for: a pass forwards and back holds several at once.
-Measured on the CPU of `auditbench.masking.block_sizes` with fully connected, convolutional and attention networks: 2 was the
-quickest or within 7 % of it; 1 and 4 took up to 15 % longer."""
+Measured on the CPU of `auditbench.masking.block_sizes` with fully connected, convolutional and attention networks: 2
+was the quickest or within 7 % of it; 1 and 4 took up to 15 % longer."""
 
 
 class Slopes:
-    """A module that is evaluated along paths; its parameters are frozen meanwhile, and not otherwise touched.
+    """A module that is evaluated along paths; nothing of it is changed, so that others may run it meanwhile.
 
-    Rows that it evaluates count as those of the prediction; the one on which its layers are looked at counts once.
+    Rows that it evaluates count as those of the prediction, with the one on which its layers are looked at.
 
     Attributes:
         block: Most model rows a block.
@@ -48,18 +47,16 @@ class Slopes:
             row: Shape `(1, *row shape)`.
         """
         self._prediction = prediction
-        self._module = module
-        self._first = cut_first_layer(module, row, in_place=False)
-        prediction.rows += 1
-        if self._first is None:
-            self._after, widest = module, widest_activation(module, row)
-        else:
-            self._after = self._first.tail
-            widest = widest_activation(self._after, self._enter(row))
-        self.block = block_rows(_HELD * widest, str(row.device))
+        self._first = cut_first_layer(module, row, in_place=False, ran=prediction.note)
+        self._after = module if self._first is None else self._first.tail
+        self.block = block_rows(
+            _HELD * widest_activation(self._after, self._enter(row), prediction.note), str(row.device)
+        )
 
-    def mean(self, starts: torch.Tensor, ends: torch.Tensor, seeds: torch.Tensor, nodes: int) -> torch.Tensor:
-        """Slopes averaged over each path by Gauss and Legendre's rule.
+    def means(
+        self, starts: torch.Tensor, ends: torch.Tensor, seeds: torch.Tensor, nodes: int
+    ) -> Iterator[tuple[slice, torch.Tensor]]:
+        """Slopes averaged over each path by Gauss and Legendre's rule, block by block.
 
         Args:
             starts: Shape `(1 or paths, *row shape)`.
@@ -67,39 +64,44 @@ class Slopes:
             seeds: Weight of each output in each target, shape `(targets, 1 or paths, outputs)`.
             nodes: Of each path.
 
-        Returns:
-            Shape `(paths, targets, *row shape)`.
+        Yields:
+            Some of the paths, one after the other, and their slopes, shape `(paths here, targets, *row shape)`.
 
         Raises:
             ValueError: The outputs do not depend on the rows by a gradient.
             ModelMemoryError: One row does not fit into memory.
         """
+        places, weights = (torch.from_numpy(each).to(ends.device) for each in _gauss_legendre(nodes))
+        done = 0
+
+        def several(batch_rows: int) -> torch.Tensor:
+            limit = min(self.block, batch_rows)
+            paths = slice(done, min(len(ends), done + max(1, limit // max(nodes, len(seeds)))))
+            own = seeds if seeds.shape[1] == 1 else seeds[:, paths]
+            begin, change = self._path(starts if len(starts) == 1 else starts[paths], ends[paths])
+            sums = change.new_zeros((len(change), len(seeds), *change.shape[1:]))
+            for part in _parts(nodes, max(1, limit // len(change))):
+                self._add(sums, begin, change, places[part].to(change.dtype), weights[part].to(own.dtype), own)
+            return sums
+
+        while done < len(ends):
+            with torch.enable_grad():
+                sums = fitting(several, self._prediction.batch)
+            paths = slice(done, done + len(sums))
+            done = paths.stop
+            self._prediction.note(len(sums) * nodes)
+            yield paths, self._leave(sums).view(*sums.shape[:2], *ends.shape[1:])
+
+    def _path(self, starts: torch.Tensor, ends: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Where paths begin, and how far they go, in what is evaluated."""
         change = ends - starts
         if self._first is not None:
             change = torch.mm(change.flatten(1).to(self._first.weight.dtype), self._first.weight)
-        begin = self._enter(starts).expand_as(change)
-        places, weights = (torch.from_numpy(each) for each in _gauss_legendre(nodes))
-        places, weights = places.to(change), weights.to(seeds)
-        found = change.new_zeros((len(change), len(seeds), *change.shape[1:]))
-        done = 0
+        return self._enter(starts).expand_as(change), change
 
-        def several(batch_rows: int) -> int:
-            limit = min(self.block, batch_rows)
-            paths = slice(done, min(len(change), done + max(1, limit // nodes)))
-            count = paths.stop - paths.start
-            own, here = seeds if seeds.shape[1] == 1 else seeds[:, paths], found[paths].zero_()
-            for part in _parts(nodes, max(1, limit // count)):
-                self._add(here, begin[paths], change[paths], places[part], weights[part], own)
-            return count
-
-        with torch.enable_grad(), _frozen(self._module):
-            while done < len(change):
-                count = fitting(several, self._prediction.batch)
-                done += count
-                self._prediction.rows += count * nodes
-        if self._first is None:
-            return found
-        return torch.matmul(found, self._first.weight.t()).view(*found.shape[:2], *ends.shape[1:])
+    def _leave(self, slopes: torch.Tensor) -> torch.Tensor:
+        """Slopes of rows from slopes of what is evaluated."""
+        return slopes if self._first is None else torch.matmul(slopes, self._first.weight.t())
 
     def _enter(self, rows: torch.Tensor) -> torch.Tensor:
         """What is evaluated in place of rows: pre-activations behind a first layer, else the rows."""
@@ -151,19 +153,6 @@ def _parts(total: int, most: int) -> Iterator[slice]:
     """As few parts as may be, of about equal length."""
     length = -(-total // -(-total // most))
     return (slice(start, start + length) for start in range(0, total, length))
-
-
-@contextmanager
-def _frozen(module: nn.Module) -> Iterator[None]:
-    """No parameter takes part in gradients, which keeps their share of the graph out of memory."""
-    learning = [parameter for parameter in module.parameters() if parameter.requires_grad]
-    try:
-        for parameter in learning:
-            parameter.requires_grad_(False)
-        yield
-    finally:
-        for parameter in learning:
-            parameter.requires_grad_(True)
 
 
 def _no_gradient() -> ValueError:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import operator
+
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -41,6 +44,14 @@ def test_views_are_no_operations() -> None:
         pytest.param(lambda numbers: bool((numbers > 0).any()), 1, id="condition"),
         pytest.param(lambda numbers: numbers.nonzero(), 1, id="shape-depends-on-numbers"),
         pytest.param(lambda numbers: numbers[numbers > 0], 1, id="boolean-mask"),
+        pytest.param(lambda numbers: numbers.tolist(), 1, id="tolist"),
+        pytest.param(lambda numbers: numbers.cpu(), 1, id="cpu"),
+        pytest.param(lambda numbers: numbers.numpy(), 1, id="numpy"),
+        pytest.param(lambda numbers: np.asarray(numbers), 1, id="array"),
+        pytest.param(lambda numbers: list(numbers), 1, id="iteration"),
+        pytest.param(lambda numbers: list(numbers.expand(5, 3)), 0, id="iteration-over-rows"),
+        pytest.param(lambda numbers: operator.setitem(numbers, numbers > 0, numbers[1:]), 1, id="assignment-by-mask"),
+        pytest.param(lambda numbers: operator.setitem(numbers, torch.tensor([0, 1]), 7.0), 0, id="assignment-by-index"),
         pytest.param(lambda numbers: numbers[torch.tensor([0, 1])].sum(), 0, id="index"),
         pytest.param(lambda numbers: torch.where(numbers > 0, numbers, 0), 0, id="where"),
     ],

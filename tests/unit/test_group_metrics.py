@@ -143,6 +143,18 @@ def test_an_array_of_two_axes_holds_one_feature_a_column() -> None:
     assert by_array.features == ("feature_0", "feature_1")
 
 
+@pytest.mark.parametrize("kind", [">i8", ">i2", ">f4", ">U3"])
+def test_arrays_of_the_other_order_of_bytes(kind: str) -> None:
+    y_true, y_pred, groups = drawn(100)
+    wide = groups[:, 0] * 1000  # looked up, not its own code
+    values = wide.astype(str) if kind == ">U3" else wide
+    wanted = group_metrics(y_true=y_true, y_pred=y_pred, groups=values.astype(kind[1:]), metrics=["accuracy"])
+    found = group_metrics(
+        y_true=y_true.astype(">i8"), y_pred=y_pred.astype(">f8"), groups=values.astype(kind), metrics=["accuracy"]
+    )
+    same(found, wanted)
+
+
 @pytest.mark.parametrize("low", [-128, -1, 250, 70_000, -(2**63), 2**63 - 4])
 @pytest.mark.parametrize("step", [1, 100_000])
 def test_groups_of_any_whole_number(low: int, step: int) -> None:
@@ -226,6 +238,36 @@ def test_streams_of_many_combinations_add_up() -> None:
     assert isinstance(streamed, GroupCounts)
     assert streamed.groups == whole.groups
     np.testing.assert_array_equal(streamed.table, whole.table)
+
+
+class Value:
+    """A value that counts how often it is compared."""
+
+    compared = 0
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def __hash__(self) -> int:
+        return hash(self.number)
+
+    def __eq__(self, other: object) -> bool:
+        Value.compared += 1
+        return isinstance(other, Value) and self.number == other.number
+
+    def __lt__(self, other: Value) -> bool:
+        return self.number < other.number
+
+
+def test_streams_of_many_values_compare_each_a_few_times() -> None:
+    def counted(first: int, last: int) -> GroupCounts:
+        values = np.array([Value(number) for number in range(first, last)], dtype=object)
+        return count_groups(y_true=np.ones(len(values)), y_pred=np.ones(len(values)), groups=values)
+
+    left, right = counted(0, 1000), counted(500, 1500)
+    Value.compared = 0
+    assert len((left + right).groups) == 1500
+    assert Value.compared < 10 * 1500
 
 
 @pytest.mark.parametrize("size", [1, 7, 64, 999])

@@ -127,9 +127,7 @@ class Evaluator:
             self._blocks = _InPlace(rows, self._replacements, self._players)
         else:
             factored = FactoredByRow if players.per_row else _Factored
-            self._blocks = factored(
-                model.first, rows, self._replacements[0], self._players, far_apart=model.far_apart
-            )
+            self._blocks = factored(model.first, rows, self._replacements[0], self._players, far_apart=model.far_apart)
 
     @property
     def replacements(self) -> int:

@@ -95,7 +95,8 @@ def percentile_intervals(
 
     Args:
         estimate: Shape (...): the values on the rows themselves; NaN where undefined.
-        replicates: Shape (number of replicates, ...); NaN where undefined, and then left out and counted.
+        replicates: Shape (number of replicates, ...); NaN where undefined, and then left out and counted. float32 stays
+            float32, which is sorted in half the time.
 
     Returns:
         Arrays of shape (...). Bounds are NaN where the estimate is NaN, or where fewer replicates are defined than put
@@ -109,7 +110,9 @@ def percentile_intervals(
     """
     import numpy as np
 
-    centre, drawn = np.asarray(estimate, dtype=np.float64), np.asarray(replicates, dtype=np.float64)
+    centre, drawn = np.asarray(estimate, dtype=np.float64), np.asarray(replicates)
+    if drawn.dtype != np.float32:
+        drawn = drawn.astype(np.float64, copy=False)
     if drawn.ndim == 0 or drawn.shape[1:] != centre.shape:
         raise ValueError(f"expected `replicates` of shape (replicates, *{centre.shape}), got {drawn.shape}")
     if np.isinf(drawn).any() or np.isinf(centre).any():
@@ -154,12 +157,13 @@ def multinomial_replicates(counts: npt.ArrayLike, replicates: int, rng: np.rando
         raise ValueError(f"expected `counts` of integers of at least 0, got {table.dtype} from {table.min(initial=0)}")
     if replicates < 1:
         raise ValueError(f"expected `replicates` of at least 1, got {replicates}")
-    drawn = np.zeros((replicates, table.size), dtype=np.int64)
-    cells = table.ravel()
+    cells, total = table.ravel(), int(table.sum())
     filled = np.flatnonzero(cells)  # drawing these alone keeps rounding from moving a row into an empty cell
-    if len(filled):
-        total = int(cells.sum())
-        drawn[:, filled] = rng.multinomial(total, cells[filled] / total, size=replicates)
+    if len(filled) == table.size:
+        drawn = rng.multinomial(total, cells / total, size=replicates)
+    else:
+        drawn = np.zeros((replicates, table.size), dtype=np.int64)
+        drawn[:, filled] = rng.multinomial(total, cells[filled] / total, size=replicates) if len(filled) else 0
     return drawn.reshape(replicates, *table.shape)
 
 

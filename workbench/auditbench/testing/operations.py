@@ -18,8 +18,8 @@ class OperationCount:
 
     Attributes:
         by_name: How often each operation ran, views left out.
-        host_reads: Operations that make the host wait for the device: numbers read out of tensors, copies to the host,
-            and results whose shape depends on numbers.
+        host_reads: What makes the host wait for the device: numbers read out of tensors, copies to the host, results
+            whose shape depends on numbers, masks as an index, and the entries of a vector taken one by one.
     """
 
     by_name: Counter[str] = field(default_factory=Counter)
@@ -35,8 +35,11 @@ class OperationCount:
 def count_operations() -> Iterator[OperationCount]:
     """Count what torch dispatches in this thread.
 
-    Composite functions count as the operations that they are made of. On a CPU, `numpy()` is a view and counts nothing.
+    Composite functions count as the operations that they are made of. `tolist()`, `numpy()`, `cpu()` and numpy's own
+    conversion are one host read each, on a CPU too, where they cost nothing; conversions by `to()` only where they copy.
     """
+    import torch
+    from torch.overrides import TorchFunctionMode
     from torch.utils._python_dispatch import TorchDispatchMode
 
     count = OperationCount()
@@ -51,16 +54,35 @@ def count_operations() -> Iterator[OperationCount]:
             count.host_reads += _reads(func, args) or _copies_to_host(result, args)
             return result
 
-    with Counting():  # type: ignore[no-untyped-call]  # torch leaves it untyped
+    tensor = torch.Tensor
+    conversions = {tensor.tolist, tensor.numpy, tensor.cpu, tensor.__array__}
+
+    class Converting(TorchFunctionMode):  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        def __torch_function__(
+            self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+        ) -> Any:
+            before = count.host_reads
+            result = func(*args, **(kwargs or {}))
+            if func in conversions:
+                count.host_reads = before + 1
+            return result
+
+    with Converting(), Counting():  # type: ignore[no-untyped-call]  # torch leaves it untyped
         yield count
 
 
 def _reads(func: OpOverload, args: tuple[Any, ...]) -> bool:
-    """Whether the host has to know numbers of a tensor; indexing has to only where a mask is the index."""
+    """Whether the host has to know numbers of a tensor; indexing has to only where a mask is the index.
+
+    A vector that is split into single numbers, as iteration does, is about to be read.
+    """
     import torch
 
-    if func is torch.ops.aten.index.Tensor:
+    packet = func.overloadpacket
+    if packet in (torch.ops.aten.index, torch.ops.aten.index_put, torch.ops.aten.index_put_):
         return any(index is not None and index.dtype in (torch.bool, torch.uint8) for index in args[1])
+    if packet is torch.ops.aten.unbind:
+        return bool(args[0].dim() == 1)
     return bool({torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape} & set(func.tags))
 
 
