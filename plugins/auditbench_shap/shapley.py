@@ -10,7 +10,6 @@ import numpy as np
 import torch
 
 from auditbench.masking import (
-    BackgroundRows,
     Evaluator,
     MaskedModel,
     Players,
@@ -19,8 +18,9 @@ from auditbench.masking import (
     Targets,
     all_finite,
     chosen_targets,
+    column_names,
     generator,
-    players_of,
+    setting_of,
 )
 from auditbench_shap.exact import enumerate_coalitions
 from auditbench_shap.kernel import regress
@@ -122,16 +122,11 @@ def shapley_values(
         found = explain(
             method, model_or_predict, rows, background, target=target, budget=budget, groups=groups, rng=rng
         )
-        return _by_library(found, method, groups.names if isinstance(groups, Players) else _column_names(rows, groups))
+        return _by_library(found, method, groups.names if isinstance(groups, Players) else column_names(rows, groups))
     prediction = model_or_predict if isinstance(model_or_predict, Prediction) else Prediction(model_or_predict)
     before = prediction.rows
-    tensor = prediction.as_rows(rows)
-    players = _players(groups, tensor, _column_names(rows, groups))
-    if callable(getattr(background, "replacements", None)):
-        masker = background
-    else:
-        masker = _background(prediction, background, tensor)
-        tensor = tensor.to(masker.background.dtype)
+    setting = setting_of(prediction, rows, background, groups)
+    tensor, players, masker = setting.rows, setting.players, setting.masker
     plan = _planned(method, masker, tensor, players, budget, target_error)
     outputs = _checked(prediction.of_all(tensor), "the rows")
     targets = chosen_targets(target, outputs)
@@ -285,35 +280,11 @@ def _by_library(found: LibraryValues, method: str, names: tuple[str, ...] | None
     )
 
 
-def _column_names(rows: Any, groups: Groups | Players | None) -> tuple[str, ...] | None:
-    """Names of the columns of a table, where these are the players."""
-    columns = getattr(rows, "columns", None)
-    return None if groups is not None or columns is None else tuple(str(name) for name in columns)
-
-
-def _players(groups: Groups | Players | None, rows: torch.Tensor, names: tuple[str, ...] | None) -> Players:
-    if not isinstance(groups, Players):
-        return players_of(groups, tuple(rows.shape[1:]), rows=len(rows), names=names)
-    if groups.groups.shape != (rows.shape if groups.per_row else rows.shape[1:]):
-        raise ValueError(f"expected players of rows of shape {tuple(rows.shape)}, got {tuple(groups.groups.shape)}")
-    return groups
-
-
 def _checked(outputs: torch.Tensor, what: str) -> torch.Tensor:
     """The outputs, or what was made of them; raises ValueError where a number is NaN or infinite."""
     if not all_finite(outputs):
         raise ValueError(f"expected a model that gives finite outputs for {what}, got NaN or infinity")
     return outputs
-
-
-def _background(prediction: Prediction, background: Any, rows: torch.Tensor) -> BackgroundRows:
-    found = prediction.as_rows(background)
-    if found.shape[1:] != rows.shape[1:]:
-        raise ValueError(
-            f"expected background rows like the rows, (..., {tuple(rows.shape[1:])}), got {tuple(found.shape)}"
-        )
-    fixed = prediction.module is not None and rows.is_floating_point()
-    return BackgroundRows(background=found.to(rows.dtype if fixed else torch.promote_types(found.dtype, rows.dtype)))
 
 
 def _by_target(values: torch.Tensor) -> Numbers:

@@ -19,6 +19,7 @@ import auditbench_fairness
 from auditbench.errors import DataError, EmptyDataError
 from auditbench_fairness import GroupMetrics, count_groups, group_metrics, metrics_of_counts
 from auditbench_fairness.group_counts import GroupCounts
+from auditbench_fairness.groups import groupings_of
 from auditbench_fairness.rates import KNOWN_RATES
 
 # One group of [[TN, FP], [FN, TP]] = [[4, 3], [2, 1]].
@@ -143,11 +144,11 @@ def test_an_array_of_two_axes_holds_one_feature_a_column() -> None:
     assert by_array.features == ("feature_0", "feature_1")
 
 
-@pytest.mark.parametrize("kind", [">i8", ">i2", ">f4", ">U3"])
+@pytest.mark.parametrize("kind", [">i8", ">i2", ">f4", ">U4"])
 def test_arrays_of_the_other_order_of_bytes(kind: str) -> None:
     y_true, y_pred, groups = drawn(100)
     wide = groups[:, 0] * 1000  # looked up, not its own code
-    values = wide.astype(str) if kind == ">U3" else wide
+    values = wide.astype(str) if kind == ">U4" else wide
     wanted = group_metrics(y_true=y_true, y_pred=y_pred, groups=values.astype(kind[1:]), metrics=["accuracy"])
     found = group_metrics(
         y_true=y_true.astype(">i8"), y_pred=y_pred.astype(">f8"), groups=values.astype(kind), metrics=["accuracy"]
@@ -238,6 +239,18 @@ def test_streams_of_many_combinations_add_up() -> None:
     assert isinstance(streamed, GroupCounts)
     assert streamed.groups == whole.groups
     np.testing.assert_array_equal(streamed.table, whole.table)
+
+
+def test_values_that_read_alike_have_names_of_their_own() -> None:
+    counts = count_groups(y_true=[0] * 5, y_pred=[1] * 5, groups={"a": [1, "1", None, "None", "x"]})
+    (grouping,) = groupings_of(counts.cells, 1)
+    assert set(grouping.groups) == {"1", "'1'", "None", "'None'", "x"}
+
+
+def test_groups_of_one_name_are_refused() -> None:
+    counts = count_groups(y_true=[0] * 2, y_pred=[1] * 2, groups={"a": ["x & y", "x"], "b": ["z", "y & z"]})
+    with pytest.raises(DataError, match="got 'x & y & z' twice"):
+        groupings_of(counts.cells, 2)
 
 
 class Value:

@@ -111,7 +111,7 @@ def test_values_match_one_masked_row_at_a_time(
 ) -> None:
     module = network(*layers)
     assert len(players) > 1
-    found = occlusion(module, rows, players, masker)
+    found = occlusion(module, rows, masker, groups=players)
     expected = occlusion_by_loops(module, rows, players, masker)
     np.testing.assert_allclose(found.values, expected, rtol=1e-9, atol=1e-12)
     with torch.no_grad():
@@ -133,9 +133,9 @@ def test_a_predict_function_and_a_target_give_what_the_module_gives() -> None:
             given: npt.NDArray[Any] = module(torch.from_numpy(rows)).numpy()
         return given
 
-    every = occlusion(module, TABLE, players, masker)
-    one = occlusion(predict, TABLE.numpy(), players, masker, target=2)
-    highest = occlusion(predict, TABLE.numpy(), players, masker, target="predicted")
+    every = occlusion(module, TABLE, masker, groups=players)
+    one = occlusion(predict, TABLE.numpy(), masker, groups=players, target=2)
+    highest = occlusion(predict, TABLE.numpy(), masker, groups=players, target="predicted")
     np.testing.assert_allclose(one.values[:, 0], every.values[:, 2], rtol=1e-9, atol=1e-12)
     best = every.outputs.argmax(axis=1)
     np.testing.assert_allclose(highest.values[:, 0], every.values[np.arange(5), best], rtol=1e-9, atol=1e-12)
@@ -146,7 +146,7 @@ def test_a_player_that_a_row_lacks_is_worth_exactly_nothing_whatever_the_model_r
         outputs: npt.NDArray[Any] = rows.sum(axis=1) + 1e-6 * np.arange(len(rows))
         return outputs
 
-    found = occlusion(rounded_by_place, IDS, token_players(IDS, special=(0, 9)), MaskToken(token_id=10))
+    found = occlusion(rounded_by_place, IDS, MaskToken(token_id=10), groups=token_players(IDS, special=(0, 9)))
     assert found.values[1, 0, 1:].tolist() == [0.0, 0.0]
     np.testing.assert_allclose(found.values[:, 0], [[-9, -8, -7], [-6, 0, 0]], rtol=1e-4)
 
@@ -156,10 +156,10 @@ def test_more_rows_than_are_held_at_once_are_all_explained() -> None:
     rows, players = numbers(300, 6), players_of(None, (6,))
     each = SegmentMean(channel_axis=None)
     groups = players_of([[0, 1, 2], [3, 4], [5]], (6,))
-    found = occlusion(module, rows, groups, each)
+    found = occlusion(module, rows, each, groups=groups)
     np.testing.assert_allclose(found.values, occlusion_by_loops(module, rows, groups, each), rtol=1e-9, atol=1e-12)
     zeros = Baseline(baseline=torch.zeros(6))
     linear = network(nn.Linear(6, 1))
     weights = next(linear.parameters()).detach()[0]
-    by_weight = occlusion(linear, rows, players, zeros).values[:, 0]
+    by_weight = occlusion(linear, rows, zeros, groups=players).values[:, 0]
     np.testing.assert_allclose(by_weight, (rows * weights).numpy(), rtol=1e-9, atol=1e-12)

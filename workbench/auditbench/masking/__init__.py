@@ -28,15 +28,19 @@ if TYPE_CHECKING:
     from auditbench.masking.evaluator import Evaluator, MaskedModel
     from auditbench.masking.first_layer import FirstLayer, cut_first_layer
     from auditbench.masking.prediction import Prediction, all_finite
+    from auditbench.masking.setting import Setting, column_names, setting_of
 
 _HOMES = {
     "Evaluator": "evaluator",
     "FirstLayer": "first_layer",
     "MaskedModel": "evaluator",
     "Prediction": "prediction",
+    "Setting": "setting",
     "all_finite": "prediction",
+    "column_names": "setting",
     "cut_first_layer": "first_layer",
     "structural_copy": "copying",
+    "setting_of": "setting",
 }
 
 __all__ = [
@@ -55,6 +59,7 @@ __all__ = [
     "Players",
     "Prediction",
     "SegmentMean",
+    "Setting",
     "Target",
     "Targets",
     "additivity_gap",
@@ -62,6 +67,7 @@ __all__ = [
     "agreement_metrics",
     "all_finite",
     "chosen_targets",
+    "column_names",
     "cut_first_layer",
     "earlier_attributions",
     "explained",
@@ -75,6 +81,7 @@ __all__ = [
     "player_texts",
     "players_of",
     "sampled_rows",
+    "setting_of",
     "shared_out",
     "spearman",
     "structural_copy",

@@ -11,7 +11,7 @@ from auditbench.masking.block_sizes import block_rows, rows_together, widest_act
 from auditbench.masking.coalitions import Coalitions
 from auditbench.masking.factored_by_row import FactoredByRow
 from auditbench.masking.first_layer import FirstLayer, cut_first_layer
-from auditbench.masking.players import NOBODY
+from auditbench.masking.players import NOBODY, check_players
 from auditbench.masking.prediction import all_finite
 from auditbench.models.batching import fitting
 
@@ -74,7 +74,7 @@ class MaskedModel:
         Raises:
             ValueError: The players or the replacements are not those of such rows, or a replacement is NaN or infinite.
         """
-        _check_players(players, sample)
+        check_players(players, sample)
         tried = sample[:_TRIED_ROWS]
         self.prediction = prediction
         self.players = players
@@ -348,12 +348,6 @@ def _far_apart(first: FirstLayer, rows: torch.Tensor, replacements: torch.Tensor
 
 def _joined(parts: list[torch.Tensor], dim: int) -> torch.Tensor:
     return parts[0] if len(parts) == 1 else torch.cat(parts, dim=dim)
-
-
-def _check_players(players: Players, rows: torch.Tensor) -> None:
-    expected = tuple(rows.shape) if players.per_row else tuple(rows.shape[1:])
-    if tuple(players.groups.shape) != expected:
-        raise ValueError(f"expected players of rows of shape {tuple(rows.shape)}, got {tuple(players.groups.shape)}")
 
 
 def _check_replacements(replaced: torch.Tensor, rows: torch.Tensor) -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from auditbench.masking.evaluator import Evaluator
-    from auditbench.masking.maskers import Masker
+    from auditbench.masking.players import Groups
     from auditbench.masking.prediction import Prediction
 
 
@@ -44,9 +44,9 @@ class Occlusion:
 def occlusion(
     model_or_predict: nn.Module | Callable[[npt.NDArray[Any]], npt.NDArray[Any]] | Prediction,
     rows: Any,
-    players: Players,
-    masker: Masker,
+    background: Any,
     *,
+    groups: Groups | Players | None = None,
     target: Target = None,
 ) -> Occlusion:
     """Hide each player alone, with each replacement: so many model rows a row, and one for the row itself.
@@ -56,7 +56,9 @@ def occlusion(
     Args:
         model_or_predict: A module in evaluation mode, or a function from numpy rows to outputs of shape `(rows,)` or
             `(rows, outputs)`.
-        rows: Rows to explain, shape `(rows, ...)`, without NaN.
+        rows: Rows to explain, array, table or tensor of shape `(rows, ...)`, without NaN.
+        background: Rows that stand in for what is hidden, all of which are used, or a masker of `auditbench.masking`.
+        groups: Players, as `auditbench.masking.players_of` takes them; each entry of a row when absent.
         target: None for all outputs, the index of one, `"predicted"` for each row's highest, or one index a row.
 
     References: arXiv:1311.2901, section 4.2 (occlusion of parts of an image).
@@ -65,13 +67,15 @@ def occlusion(
 
     from auditbench.masking.evaluator import Evaluator, MaskedModel
     from auditbench.masking.prediction import Prediction
+    from auditbench.masking.setting import setting_of
 
     prediction = model_or_predict if isinstance(model_or_predict, Prediction) else Prediction(model_or_predict)
     before = prediction.rows
-    tensor = prediction.as_rows(rows)
+    setting = setting_of(prediction, rows, background, groups)
+    tensor, players = setting.rows, setting.players
     outputs = prediction.of_all(tensor)
     targets = chosen_targets(target, outputs)
-    model = MaskedModel(prediction, players, masker, tensor, targets=targets.count)
+    model = MaskedModel(prediction, players, setting.masker, tensor, targets=targets.count)
     whole = targets.select(outputs).double()
     found = []
     for start in range(0, len(tensor), model.rows_together):

@@ -112,6 +112,13 @@ def players_of(
     return Players(names=names or tuple(f"player {i}" for i in range(count)), groups=index, per_row=per_row)
 
 
+def check_players(players: Players, rows: torch.Tensor) -> None:
+    """Raises ValueError where the players are not those of such rows."""
+    expected = tuple(rows.shape) if players.per_row else tuple(rows.shape[1:])
+    if tuple(players.groups.shape) != expected:
+        raise ValueError(f"expected players of rows of shape {tuple(rows.shape)}, got {tuple(players.groups.shape)}")
+
+
 def _whole_numbers(groups: npt.NDArray[np.integer] | torch.Tensor) -> torch.Tensor:
     import numpy as np
     import torch

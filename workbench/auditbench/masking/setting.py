@@ -1,0 +1,69 @@
+"""`Setting`: the rows to explain, their players and what hides them, from the forms that users write."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from auditbench.masking.maskers import BackgroundRows
+from auditbench.masking.players import Players, check_players, players_of
+
+if TYPE_CHECKING:
+    from auditbench.masking.maskers import Masker
+    from auditbench.masking.players import Groups
+    from auditbench.masking.prediction import Prediction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Setting:
+    """What a masking explainer works on.
+
+    Attributes:
+        rows: As `Prediction.as_rows` gives them, in a dtype that the background has as well.
+    """
+
+    rows: torch.Tensor
+    players: Players
+    masker: Masker
+
+
+def setting_of(prediction: Prediction, rows: Any, background: Any, groups: Groups | Players | None) -> Setting:
+    """Rows, players and masker that fit each other.
+
+    Args:
+        rows: Rows to explain, array, table or tensor of shape `(rows, ...)`, without NaN.
+        background: Rows that stand in for what is hidden, shape `(background rows, ...)`, or a masker.
+        groups: Players, as `players_of` takes them; each entry of a row when absent, with the names of its columns where
+            the rows are a table.
+
+    Raises:
+        ValueError: Rows, background and groups do not fit each other.
+    """
+    tensor = prediction.as_rows(rows)
+    if isinstance(groups, Players):
+        players = groups
+        check_players(players, tensor)
+    else:
+        players = players_of(groups, tuple(tensor.shape[1:]), rows=len(tensor), names=column_names(rows, groups))
+    if callable(getattr(background, "replacements", None)):
+        return Setting(rows=tensor, players=players, masker=background)
+    masker = _background(prediction, background, tensor)
+    return Setting(rows=tensor.to(masker.background.dtype), players=players, masker=masker)
+
+
+def column_names(rows: Any, groups: object) -> tuple[str, ...] | None:
+    """Names of the players where each column of a table is one; None where nothing names them."""
+    columns = getattr(rows, "columns", None)
+    return None if columns is None or groups is not None else tuple(str(column) for column in columns)
+
+
+def _background(prediction: Prediction, background: Any, rows: torch.Tensor) -> BackgroundRows:
+    found = prediction.as_rows(background)
+    if found.shape[1:] != rows.shape[1:]:
+        raise ValueError(
+            f"expected background rows like the rows, (..., {tuple(rows.shape[1:])}), got {tuple(found.shape)}"
+        )
+    fixed = prediction.module is not None and rows.is_floating_point()
+    return BackgroundRows(background=found.to(rows.dtype if fixed else torch.promote_types(found.dtype, rows.dtype)))
