@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from auditbench.errors import DataError
@@ -31,7 +32,7 @@ def feature_columns(groups: object) -> list[FeatureColumn]:
 
     Args:
         groups: A `DataFrame`; a mapping from names to columns; an array or tensor of shape `(rows, features)`, or
-            `(rows,)` for one feature; a list of columns. Features without a name are called `feature_0`, ...
+            `(rows,)` for one feature; a list of values for one feature; a list of columns, not of rows. Features without a name are called `feature_0`, ...
 
     Raises:
         DataError: Another shape, no feature, or columns of different lengths.
@@ -48,6 +49,11 @@ def feature_columns(groups: object) -> list[FeatureColumn]:
 def plain(values: Any) -> Any:
     """A tensor as the numpy array of the same numbers; anything else as it is."""
     return values.detach().cpu().numpy() if hasattr(values, "detach") else values
+
+
+def native(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """The array in this machine's order of bytes, which pandas needs."""
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 
 def _named(groups: Any) -> list[tuple[object, Any]]:
@@ -95,5 +101,5 @@ def _values(feature: str, column: Any) -> Any:
                 f"expected text, numbers, booleans, categories or dates, got {column.dtype}",
                 where=f"groups, feature {feature!r}",
             )
-        return np.asarray(column)
+        return native(np.asarray(column))
     return column.array

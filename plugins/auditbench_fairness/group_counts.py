@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from auditbench.errors import DataError
-from auditbench_fairness.feature_columns import plain
+from auditbench_fairness.feature_columns import native, plain
 from auditbench_fairness.group_codes import BLOCK_ROWS, GroupCodes, code_groups, row_blocks
 from auditbench_fairness.groups import Cells, Level, lay_out
 from auditbench_fairness.rates import Counts
@@ -54,16 +54,13 @@ class GroupCounts:
             raise DataError(f"expected counts of equal features and classes, got {mine} and {theirs}")
         if self.cells.levels == other.cells.levels and np.array_equal(self.cells.digits, other.cells.digits):
             return GroupCounts(cells=self.cells, table=self.table + other.table)
-        levels = [
-            tuple(dict.fromkeys((*left, *right)))
-            for left, right in zip(self.cells.levels, other.cells.levels, strict=True)
-        ]
-        moved = [
-            np.array([both.index(level) for level in own], dtype=np.int64)[other.cells.digits[:, index]]
-            for index, (both, own) in enumerate(zip(levels, other.cells.levels, strict=True))
-        ]
-        digits = np.concatenate([self.cells.digits, np.stack(moved, axis=1)])
-        return _laid_out(self.cells.features, levels, digits, np.concatenate([self.table, other.table]))
+        levels, moved = [], []
+        for left, right, digits in zip(self.cells.levels, other.cells.levels, other.cells.digits.T, strict=True):
+            places = {level: place for place, level in enumerate(dict.fromkeys((*left, *right)))}
+            levels.append(tuple(places))
+            moved.append(np.array([places[level] for level in right], dtype=np.int64)[digits])
+        both = np.concatenate([self.cells.digits, np.stack(moved, axis=1)])
+        return _laid_out(self.cells.features, levels, both, np.concatenate([self.table, other.table]))
 
     def __radd__(self, start: int) -> GroupCounts:
         """The start of `sum`, 0, adds nothing."""
@@ -115,7 +112,7 @@ def label_values(name: str, values: Any) -> npt.NDArray[Any]:
             found=f"{array.dtype}, {array[0]!r} in the first row",
             fix="number the classes, as `y == 'yes'` does for two",
         )
-    return array.view(np.uint8) if array.dtype.kind == "b" else array
+    return array.view(np.uint8) if array.dtype.kind == "b" else native(array)
 
 
 def _counted(codes: GroupCodes, labels: dict[str, npt.NDArray[Any]], classes: int) -> Counts:

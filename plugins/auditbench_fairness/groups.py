@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections import Counter
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -42,7 +43,8 @@ class Grouping:
     Attributes:
         feature: `sex`, or `sex & race` for the combination.
         depth: Number of features combined.
-        groups: `Female`, or `Female & Black`; every combination, those without rows too unless there are very many.
+        groups: `Female`, or `Female & Black`, each another; every combination, those without rows too unless there are very
+            many. Where values read alike, as 1 and "1" do, a text has quotes.
         cell_groups: Group of each cell, shape `(cells,)`.
     """
 
@@ -89,7 +91,11 @@ def lay_out(features: tuple[str, ...], levels: Sequence[Sequence[Level]], digits
 
 
 def groupings_of(cells: Cells, depth: int) -> tuple[Grouping, ...]:
-    """Groups by each feature, then by each combination of two, ... up to `depth` features."""
+    """Groups by each feature, then by each combination of two, ... up to `depth` features.
+
+    Raises:
+        DataError: Two groups would have one name.
+    """
     return tuple(
         _grouping(cells, chosen)
         for size in range(1, min(depth, len(cells.features)) + 1)
@@ -98,7 +104,8 @@ def groupings_of(cells: Cells, depth: int) -> tuple[Grouping, ...]:
 
 
 def _grouping(cells: Cells, chosen: tuple[int, ...]) -> Grouping:
-    levels = [tuple(map(str, cells.levels[index])) for index in chosen]
+    feature = " & ".join(cells.features[index] for index in chosen)
+    levels = [_level_names(cells.levels[index]) for index in chosen]
     shape = tuple(len(names) for names in levels)
     if math.prod(shape) <= DENSE_CELLS:
         groups = tuple(" & ".join(names) for names in itertools.product(*levels))
@@ -107,12 +114,25 @@ def _grouping(cells: Cells, chosen: tuple[int, ...]) -> Grouping:
         found, inverse = np.unique(cells.digits[:, list(chosen)], axis=0, return_inverse=True)
         groups = tuple(" & ".join(names[i] for names, i in zip(levels, row, strict=True)) for row in found.tolist())
         cell_groups = inverse.reshape(-1).astype(np.int64)
+    twice = [name for name, count in Counter(groups).items() if count > 1]
+    if twice:
+        raise DataError(
+            f"expected groups that can be told apart by name, got {twice[0]!r} twice",
+            where=f"groups, feature {feature!r}",
+            fix="rename their values",
+        )
     return Grouping(
-        feature=" & ".join(cells.features[index] for index in chosen),
+        feature=feature,
         depth=len(chosen),
         groups=groups,
         cell_groups=cell_groups,
     )
+
+
+def _level_names(levels: Sequence[Level]) -> tuple[str, ...]:
+    """The values as text, and as Python writes them where two of them read alike."""
+    count = Counter(map(str, levels))
+    return tuple(repr(level) if count[str(level)] > 1 else str(level) for level in levels)
 
 
 def _sorted(feature: str, values: Sequence[Level], used: list[int]) -> list[int]:

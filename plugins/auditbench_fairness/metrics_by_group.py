@@ -70,7 +70,8 @@ def group_metrics(
         y_true: Labels 0 and 1 (or booleans), shape `(rows,)`. Where `accuracy` is the only metric, whole numbers from
             0, one for each class.
         y_pred: Predicted labels alike.
-        groups: Sensitive features, shape `(rows, features)`; other forms and missing values as in `count_groups`.
+        groups: Sensitive features: an array of shape `(rows, features)`, a DataFrame, or a list or mapping of columns (a list of
+            lists is one of columns, not of rows); missing values as in `count_groups`.
         metrics: Among `selection_rate`, `true_positive_rate`, `false_positive_rate`, `true_negative_rate`,
             `false_negative_rate`, `precision`, `negative_predictive_value`, `accuracy` and `base_rate`.
         n_boot: Replicates of the bootstrap: 0 for no intervals.
@@ -171,12 +172,15 @@ def _bootstrap(
     return interval, undefined
 
 
-def _replicates(table: Counts, total: int, names: tuple[str, ...], n_boot: int, rng: np.random.Generator) -> Numbers:
-    """Replicates of the rates of some cells, shape `(replicates, cells, rates)`."""
-    counts = np.append(table.ravel(), total - table.sum())
-    rates = np.empty((n_boot, len(table), len(names)))
+def _replicates(
+    table: Counts, total: int, names: tuple[str, ...], n_boot: int, rng: np.random.Generator
+) -> npt.NDArray[np.float32]:
+    """Replicates of the rates of some cells, float32, which suffices for percentiles; `(replicates, cells, rates)`."""
+    others = total - int(table.sum())
+    counts = np.append(table.ravel(), others) if others else table.ravel()
+    rates = np.empty((n_boot, len(table), len(names)), dtype=np.float32)
     step = max(1, BLOCK_NUMBERS // len(counts))
     for start in range(0, n_boot, step):
         drawn = multinomial_replicates(counts, min(step, n_boot - start), rng)
-        rates[start : start + step] = rate_values(drawn[:, :-1].reshape(-1, *table.shape), names)
+        rates[start : start + step] = rate_values(drawn[:, : table.size].reshape(-1, *table.shape), names)
     return rates

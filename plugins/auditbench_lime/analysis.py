@@ -44,14 +44,21 @@ def analyze(context: AuditContext, params: Params) -> AnalysisResult:
     arrays = context.map_rows(work, task.rows, chunk_rows=CHUNK_ROWS[params.method])
     attribution = table_attribution(context, task, arrays, method="lime.tabular", additive=False)
     counted, others = task.counted, earlier_attributions(context)
+    few = arrays["effective_samples"] < len(attribution.player_names) + 1
     agreement = agreement_metrics("lime", attribution, others, counted, context.rng("agreement"))
     importance = importance_metrics("lime", attribution, counted, context.rng("importance"))
     fidelity = _local_fidelity(context, arrays["fidelity"][counted])
     return AnalysisResult(
         metrics=(*importance, *fidelity, *agreement),
         attributions=(attribution,),
-        notes=_notes(attribution, params, len(task.background), int(arrays["unseen"].any(axis=1).sum())),
-        findings=_findings(fidelity, params.low_fidelity),
+        notes=_notes(
+            attribution,
+            params,
+            background=len(task.background),
+            unseen=int(arrays["unseen"].any(axis=1).sum()),
+            few_samples=int(few.sum()),
+        ),
+        findings=_findings(fidelity, params.low_fidelity, narrow=2 * int(few[counted].sum()) > len(few[counted])),
     )
 
 
@@ -71,6 +78,7 @@ def explain_chunk(
         "base_values": fits.intercept,
         "fidelity": fits.r2,
         "unseen": fits.unseen,
+        "effective_samples": fits.effective_samples,
         "outputs": model.predict({TABULAR_INPUT: raw}),
         "model_rows": shared_out(fits.model_rows + len(rows), len(rows)),
     }
@@ -108,14 +116,16 @@ def _local_fidelity(context: AuditContext, fidelity: npt.NDArray[np.float64]) ->
     """Median over rows of each target's R squared, over the rows where it is defined."""
     several = fidelity.shape[1] > 1
     return tuple(
-        _median_fidelity(column[~np.isnan(column)], {"class": target} if several else {}, context.rng("fidelity"))
+        _median_fidelity(column, {"class": target} if several else {}, context.rng("fidelity"))
         for target, column in zip(context.model.target_names, fidelity.T, strict=True)
     )
 
 
-def _median_fidelity(scores: npt.NDArray[np.float64], where: dict[str, str], rng: np.random.Generator) -> Metric:
+def _median_fidelity(fidelity: npt.NDArray[np.float64], where: dict[str, str], rng: np.random.Generator) -> Metric:
+    scores = fidelity[~np.isnan(fidelity)]
     estimate = bootstrap_interval(lambda drawn: np.median(drawn, axis=1), [scores], rng=rng)
     interval = metric_interval(estimate)
+    undefined = "lime.no_fidelity" if len(fidelity) else "lime.no_sampled_rows"
     return Metric(
         name="local_fidelity",
         value=estimate.estimate,
@@ -125,18 +135,23 @@ def _median_fidelity(scores: npt.NDArray[np.float64], where: dict[str, str], rng
         n=len(scores),
         where=where,
         method="lime.local_fidelity.formula",
-        reason=Message(key="lime.no_fidelity") if estimate.estimate is None else None,
+        reason=Message(key=undefined) if estimate.estimate is None else None,
     )
 
 
-def _findings(fidelity: tuple[Metric, ...], limit: float) -> tuple[Finding, ...]:
-    """Where the whole interval lies below the limit; the value alone counts where there is no interval."""
+def _findings(fidelity: tuple[Metric, ...], limit: float, *, narrow: bool) -> tuple[Finding, ...]:
+    """Where the whole interval lies below the limit; the value alone counts where there is no interval.
+
+    Args:
+        narrow: Whether the kernel leaves most rows too few samples, so that a narrower one would not help.
+    """
+    action = Message(key="lime.low_fidelity.action_few_samples" if narrow else "lime.low_fidelity.action")
     return tuple(
         Finding(
             rule="lime.low_fidelity",
             severity="low",
             title=Message(key="lime.low_fidelity", values={"fidelity": metric.value, "limit": limit, "n": metric.n}),
-            action=Message(key="lime.low_fidelity.action"),
+            action=action,
             metrics=("lime.local_fidelity",),
             where=metric.where,
         )
@@ -145,7 +160,9 @@ def _findings(fidelity: tuple[Metric, ...], limit: float) -> tuple[Finding, ...]
     )
 
 
-def _notes(attribution: Attribution, params: Params, background: int, unseen: int) -> tuple[Note, ...]:
+def _notes(
+    attribution: Attribution, params: Params, *, background: int, unseen: int, few_samples: int
+) -> tuple[Note, ...]:
     values = {
         "rows": len(attribution.row_ids),
         "background": background,
@@ -165,4 +182,8 @@ def _notes(attribution: Attribution, params: Params, background: int, unseen: in
     ]
     if unseen:
         notes.append(Note(kind="limit", text=Message(key="lime.limit_unseen", values={"n": unseen})))
+    if few_samples:
+        numbers = len(attribution.player_names) + 1
+        text = Message(key="lime.limit_few_samples", values={**values, "n": few_samples, "numbers": numbers})
+        notes.append(Note(kind="limit", text=text))
     return tuple(notes)

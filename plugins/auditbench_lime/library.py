@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,19 +11,19 @@ import torch
 from lime.discretize import QuartileDiscretizer
 from lime.lime_tabular import LimeTabularExplainer
 
-from auditbench.masking import Prediction, Target, chosen_targets
-from auditbench_lime.weights import LimeWeights, as_table, check_request
+from auditbench.masking import Prediction, Target, chosen_targets, generator
+from auditbench_lime.outputs import check_outputs
+from auditbench_lime.weights import LimeWeights, as_prediction, check_samples, columns_of, tables
 
 if TYPE_CHECKING:
     import numpy.typing as npt
-    from torch import nn
 
     from auditbench_lime.bins import Numbers
-    from auditbench_lime.weights import Predict, Rows
+    from auditbench_lime.weights import Model, Rows
 
 
 def library_weights(
-    model_or_predict: nn.Module | Predict,
+    model_or_predict: Model,
     rows: Rows,
     training_rows: Rows,
     *,
@@ -38,24 +39,40 @@ def library_weights(
 
     References: `LimeTabularExplainer` of lime 0.2.
     """
-    explained, training = as_table(rows, "rows"), as_table(training_rows, "training_rows")
-    check_request(explained, training, num_samples, kernel_width, categorical_features)
-    prediction, generator = Prediction(model_or_predict), rng or np.random.default_rng(0)
+    random = generator(rng)
+    names, explained, training = tables(rows, training_rows)
+    check_samples(num_samples, kernel_width)
+    prediction = as_prediction(model_or_predict)
+    before = prediction.rows
     outputs = prediction.of_all(prediction.as_rows(explained))
-    explainer = _explainer(training, list(categorical_features), kernel_width)
+    check_outputs(outputs, "row")
+    kernel = _Kernel()
+    explainer = _explainer(training, columns_of(categorical_features, explained.shape[1]), kernel, kernel_width)
     targets = chosen_targets(target, outputs)
     chosen = targets.select(torch.arange(outputs.shape[1], device=outputs.device).expand(outputs.shape))
     fits = [
-        _fit(explainer, prediction, row, own.tolist(), num_samples, int(generator.integers(2**32)))
+        _fit(explainer, kernel, prediction, row, own.tolist(), num_samples, int(random.integers(2**32)))
         for row, own in zip(explained, chosen, strict=True)
     ]
     return LimeWeights(
-        values=np.stack([weights for weights, _, _ in fits]),
-        intercept=np.stack([intercepts for _, intercepts, _ in fits]),
-        r2=np.stack([r2 for _, _, r2 in fits]),
+        values=np.stack([fit.weights for fit in fits]),
+        intercept=np.stack([fit.intercepts for fit in fits]),
+        r2=np.stack([fit.r2 for fit in fits]),
+        effective_samples=np.asarray([fit.effective_samples for fit in fits]),
         unseen=np.stack([_unseen(explainer, row) for row in explained]),
-        model_rows=prediction.rows,
+        model_rows=prediction.rows - before,
+        names=names,
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Fit:
+    """The local models of one row: weights `(targets, features)`, intercepts and R squared `(targets,)`."""
+
+    weights: Numbers
+    intercepts: Numbers
+    r2: Numbers
+    effective_samples: float
 
 
 class _Quartiles(QuartileDiscretizer):  # type: ignore[misc]  # the library has no types
@@ -70,13 +87,24 @@ class _Quartiles(QuartileDiscretizer):  # type: ignore[misc]  # the library has 
         return np.where(lowest == highest, lowest, drawn)
 
 
-def _explainer(training: Numbers, categorical: list[int], kernel_width: float | None) -> Any:
+class _Kernel:
+    """lime's kernel; `weights` are those of the last samples."""
+
+    weights: Numbers
+
+    def __call__(self, distances: Numbers, kernel_width: float) -> Numbers:
+        self.weights = np.exp(-(distances**2) / (2 * kernel_width**2))
+        return self.weights
+
+
+def _explainer(training: Numbers, categorical: list[int], kernel: _Kernel, kernel_width: float | None) -> Any:
     names = [str(feature) for feature in range(training.shape[1])]
     return LimeTabularExplainer(
         training,
         mode="regression",
         feature_names=names,
         categorical_features=categorical,
+        kernel=kernel,
         kernel_width=kernel_width,
         feature_selection="none",
         discretizer=_Quartiles(training, categorical, names),
@@ -85,9 +113,15 @@ def _explainer(training: Numbers, categorical: list[int], kernel_width: float | 
 
 
 def _fit(
-    explainer: Any, prediction: Prediction, row: Numbers, targets: list[int], num_samples: int, seed: int
-) -> tuple[Numbers, Numbers, Numbers]:
-    """Weights `(targets, features)`, intercepts and R squared `(targets,)` of one row.
+    explainer: Any,
+    kernel: _Kernel,
+    prediction: Prediction,
+    row: Numbers,
+    targets: list[int],
+    num_samples: int,
+    seed: int,
+) -> _Fit:
+    """The local models of one row.
 
     The library explains one output a call; the same seed draws the same samples for each, so that the outputs of the
     first call serve the others.
@@ -98,7 +132,9 @@ def _fit(
         def predicted(perturbed: Numbers) -> Numbers:
             nonlocal outputs
             if not len(outputs):
-                outputs = prediction.of_all(prediction.as_rows(perturbed)).double().cpu().numpy()
+                found = prediction.of_all(prediction.as_rows(perturbed))
+                check_outputs(found, "perturbed row")
+                outputs = found.double().cpu().numpy()
             return outputs[:, target]
 
         return predicted
@@ -109,8 +145,20 @@ def _fit(
         fit = explainer.explain_instance(row, predict(target), num_features=len(row), num_samples=num_samples)
         weights.append([weight for _, weight in sorted(fit.local_exp[1])])
         intercepts.append(fit.intercept[1])
-        r2.append(fit.score if np.ptp(outputs[:, target]) > 0 else np.nan)
-    return np.asarray(weights), np.asarray(intercepts), np.asarray(r2)
+        r2.append(_fidelity(fit.score, outputs[:, target], kernel.weights))
+    return _Fit(
+        weights=np.asarray(weights),
+        intercepts=np.asarray(intercepts),
+        r2=np.asarray(r2),
+        effective_samples=kernel.weights.sum() ** 2 / (kernel.weights**2).sum(),
+    )
+
+
+def _fidelity(score: float, outputs: Numbers, weights: Numbers) -> float:
+    """The library's score, where outputs differ and not only those without weight do."""
+    if np.ptp(outputs) == 0:
+        return np.nan
+    return score if np.ptp(outputs[weights > 0]) > 0 else 0.0
 
 
 def _unseen(explainer: Any, row: Numbers) -> npt.NDArray[np.bool_]:

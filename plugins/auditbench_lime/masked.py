@@ -15,18 +15,19 @@ from auditbench.masking import (
     MaskedModel,
     Masker,
     Players,
-    Prediction,
     Target,
     Targets,
     chosen_targets,
+    generator,
+    setting_of,
 )
-from auditbench_lime.fitting import LocalFits, fit_locally, rescaled, standardised
-from auditbench_lime.weights import LimeWeights, check_outputs, check_samples
+from auditbench_lime.fitting import LocalFits, fit_locally, kernel
+from auditbench_lime.outputs import check_outputs
+from auditbench_lime.weights import LimeWeights, as_prediction, check_samples, weights_of
 
 if TYPE_CHECKING:
-    from torch import nn
-
-    from auditbench_lime.weights import Predict, Rows
+    from auditbench.masking.players import Groups
+    from auditbench_lime.weights import Model, Rows
 
 Removal: TypeAlias = Literal["half", "count"]
 
@@ -35,11 +36,11 @@ COSINE_WIDTH = 0.25
 
 
 def masked_lime_weights(
-    model_or_predict: nn.Module | Predict,
+    model_or_predict: Model,
     rows: Rows,
-    players: Players,
-    masker: Masker,
+    background: Rows | Masker,
     *,
+    groups: Groups | Players | None = None,
     removal: Removal = "half",
     num_samples: int = 1000,
     independent: bool = False,
@@ -56,11 +57,13 @@ def masked_lime_weights(
     model is small.
 
     Args:
-        model_or_predict: A module in evaluation mode, or a function from an array of rows to outputs of shape
-            `(rows,)` or `(rows, targets)`.
-        rows: Shape `(rows, ...)`: numbers, or token ids.
-        players: Of these rows. A row that lacks the last players has weights of 0 for them.
-        masker: What stands in for hidden players.
+        model_or_predict: A module in evaluation mode, a function from an array of rows to outputs of shape
+            `(rows,)` or `(rows, targets)`, or a `Prediction`.
+        rows: Shape `(rows, ...)`: numbers, or token ids; a DataFrame gives players that are columns their names.
+        background: Rows that stand in for what is hidden, shape `(background rows, ...)`, all of which are used; or a
+            masker of `auditbench.masking`.
+        groups: Players, as `auditbench.masking.players_of` takes them; each entry of a row when absent. A row that lacks
+            the last players has weights of 0 for them.
         removal: `half` removes each player with probability 1/2, as lime does with superpixels; `count` removes a number
             of players that is uniform from 1 to all, as it does with words.
         num_samples: Samples of each fit, with the row itself; lime takes 1,000 for images and 5,000 for texts.
@@ -69,7 +72,8 @@ def masked_lime_weights(
         rng: Seed 0 when absent.
 
     Raises:
-        ValueError: A number or an output is NaN or infinite, players do not fit the rows, a target or removal does not exist, the
+        TypeError: `rng` is no generator.
+        ValueError: A number or an output is NaN or infinite, groups or background do not fit the rows, a target or removal does not exist, the
             kernel width is not above 0, or there are fewer than 10 samples.
 
     References: arXiv:1602.04938, section 3.4; `LimeImageExplainer` and `LimeTextExplainer` of lime 0.2, with all
@@ -78,25 +82,27 @@ def masked_lime_weights(
     check_samples(num_samples, kernel_width)
     if removal not in ("half", "count"):
         raise ValueError(f"expected 'half' or 'count' as the removal, got {removal!r}")
-    prediction, generator = Prediction(model_or_predict), rng or np.random.default_rng(0)
-    given = prediction.as_rows(rows)
+    random, prediction = generator(rng), as_prediction(model_or_predict)
+    before = prediction.rows
+    setting = setting_of(prediction, rows, background, groups)
+    given, players, masker = setting.rows, setting.players, setting.masker
     outputs = prediction.of_all(given)
+    check_outputs(outputs, "row")
     targets = chosen_targets(target, outputs)
     model = MaskedModel(prediction, players, masker, given, targets=targets.count)
+    game = _Game(model=model, rows=given, players=players, outputs=outputs, targets=targets)
     values = torch.zeros((len(given), targets.count, len(players)), dtype=torch.float64, device=given.device)
-    intercept, r2 = torch.zeros_like(values[:, :, 0]), torch.zeros_like(values[:, :, 0])
-    game = _Game(model=model, rows=given, players=players, outputs=outputs, targets=targets, num_samples=num_samples)
+    intercept, r2, effective = torch.zeros_like(values[:, :, 0]), torch.zeros_like(values[:, :, 0]), values[:, 0, 0] * 0
     for part, present in _groups(players, len(given), 1 if independent else model.rows_together):
-        kept = torch.from_numpy(drawn_masks(num_samples - 1, present, removal, generator)).to(given.device)
+        kept = torch.from_numpy(drawn_masks(num_samples - 1, present, removal, random)).to(given.device)
         fits = game.fits(part.to(given.device), kept, kernel_width)
         values[part, :, :present], intercept[part], r2[part] = fits.coefficients, fits.intercept, fits.r2
-    check_outputs(intercept)
-    return LimeWeights(
-        values=values.cpu().numpy(),
-        intercept=intercept.cpu().numpy(),
-        r2=r2.cpu().numpy(),
+        effective[part] = fits.effective_samples
+    return weights_of(
+        LocalFits(coefficients=values, intercept=intercept, r2=r2, effective_samples=effective),
         unseen=np.zeros((len(given), len(players)), dtype=bool),
-        model_rows=prediction.rows,
+        model_rows=prediction.rows - before,
+        names=players.names,
     )
 
 
@@ -121,7 +127,6 @@ class _Game:
     players: Players
     outputs: torch.Tensor
     targets: Targets
-    num_samples: int
 
     def fits(self, part: torch.Tensor, kept: torch.Tensor, kernel_width: float) -> LocalFits:
         """Local models of some rows, by index, that have as many players as the masks and share them."""
@@ -134,18 +139,20 @@ class _Game:
             kept=every.expand(evaluator.replacements, *every.shape),
             replacements=torch.arange(evaluator.replacements, device=kept.device),
         )
-        masked = evaluator.outputs(coalitions).double().mean(dim=1)
+        masked = evaluator.outputs(coalitions)
+        check_outputs(masked.flatten(0, -2), "masked row")
         own = targets.select(self.outputs[part]).double().unsqueeze(1)
-        outputs = torch.cat([own, masked], dim=1).transpose(1, 2).flatten(0, 1)
-        centre, scale = standardised(outputs)
-        numbers = ((outputs - centre.unsqueeze(1)) / scale.unsqueeze(1)).unsqueeze(0)
+        outputs = torch.cat([own, masked.double().mean(dim=1)], dim=1).transpose(1, 2).flatten(0, 1).contiguous()
         same = torch.cat([kept.new_ones((1, kept.shape[1])), kept]).T.double()
         near = (same.sum(dim=0) / max(1, len(same))).sqrt()
-        weights = torch.exp(-((1 - near) ** 2) / (2 * kernel_width**2))
-        fit = rescaled(fit_locally(same.unsqueeze(0), weights.unsqueeze(0), numbers), centre[None], scale[None])
+        weights = kernel(-((1 - near) ** 2), kernel_width)
+        fit = fit_locally(same.unsqueeze(0), weights.unsqueeze(0), outputs.unsqueeze(0))
         shape = (len(part), targets.count)
         return LocalFits(
-            coefficients=fit.coefficients.view(*shape, -1), intercept=fit.intercept.view(shape), r2=fit.r2.view(shape)
+            coefficients=fit.coefficients.view(*shape, -1),
+            intercept=fit.intercept.view(shape),
+            r2=fit.r2.view(shape),
+            effective_samples=fit.effective_samples.expand(len(part)),
         )
 
 

@@ -21,7 +21,8 @@ class Perturbations:
 
     The interval of levels is cut into `ATOMS` equal parts, with one level drawn in each; the table holds the values at
     these levels. A draw is a uniform index into the table. So each value has exactly the law of the bins, and the bins
-    stand in the table one after the other: whether a draw is in a bin is one comparison of its index.
+    stand in the table one after the other: whether a draw is in a bin is one comparison of its index. A bin with a share
+    below `1 / ATOMS` has a value in the table as often as its share says, and none otherwise.
     """
 
     def __init__(
@@ -44,6 +45,11 @@ class Perturbations:
     def values(self, drawn: torch.Tensor) -> torch.Tensor:
         """Values at the indices; both of shape `(..., features, samples)`."""
         return self._table.expand(*drawn.shape[:-1], ATOMS).gather(-1, drawn.long())
+
+    def known(self, bins: Indices) -> Indices:
+        """The bins of rows, shape `(rows, features)`, but `NO_BIN` for those that have no value in the table."""
+        _, count = self.ranges(np.arange(bins.shape[1]), bins)
+        return np.where(count.cpu().numpy() > 0, bins, NO_BIN)
 
     def ranges(self, features: Indices, bins: Indices) -> tuple[torch.Tensor, torch.Tensor]:
         """First index and number of indices of bins, int16, of the common shape; no index for `NO_BIN`."""

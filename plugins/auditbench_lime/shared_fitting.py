@@ -14,13 +14,26 @@ from typing import TypeAlias
 
 import torch
 
-from auditbench_lime.fitting import PENALTY, LocalFits, assembled, fit_locally, joined
+from auditbench_lime.fitting import (
+    FEW_SAMPLES,
+    PENALTY,
+    LocalFits,
+    assembled,
+    dots,
+    effective_samples,
+    fit_locally,
+    joined,
+    kernel,
+    products,
+)
 
 LinearMap: TypeAlias = Callable[[torch.Tensor], torch.Tensor]
 
 STEPS = 3
 TOLERANCE = 1e-5
-"""Rows whose relative residual stays above it are not accurate."""
+"""Rows whose relative residual stays above it are not solved."""
+LEAST_SPREAD = 1e-4
+"""Share of the weighted squares of outputs that is left when they are centred, below which float32 is too coarse."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -38,7 +51,7 @@ class SharedSamples:
 
 def shared_samples(columns: torch.Tensor) -> SharedSamples:
     """Correlate one-hot columns, of which the last is 1 everywhere; what does not vary is correlated with nothing."""
-    joint = (columns @ columns.T).double() / columns.shape[1]
+    joint = products(columns, columns) / columns.shape[1]
     joint, mean = joint[:-1, :-1], joint[:-1, -1]
     deviation = (mean * (1 - mean)).sqrt()
     scale = torch.where(deviation > 0, 1 / deviation, 0.0)
@@ -54,20 +67,25 @@ def fit_shared(
 
     Args:
         own: Columns of each row's own bins, int64, shape `(rows, features)`.
-        outputs: Of the samples, float32, shape `(rows, targets, samples)`; sample 0 is the row's own output.
+        outputs: Of the samples, standardised, float32, shape `(rows, targets, samples)`; sample 0 is the row's own
+            output.
         kernel_width: Of `exp(-mismatches / (2 kernel_width^2))`.
 
     Returns:
-        The fits, and whether those of each row are accurate, bool, shape `(rows,)`; `fit_directly` gives the others.
-        A narrow kernel or several unseen bins ask for it.
+        The fits, and whether those of each row are solved, bool, shape `(rows,)`; `fit_directly` gives the others. A
+        row is not where the iteration has not settled, where it has few samples in effect, or where the outputs
+        differ so little near it, compared with elsewhere, that their rounding shows.
     """
-    weights = kernel_weights(samples.columns, own, kernel_width)
+    weights = kernel_weights(samples.columns, own, kernel_width, torch.float32)
+    effective = effective_samples(weights)
     weighted = outputs * weights.unsqueeze(1)
     masses, total = (each.squeeze(1) for each in _sums(samples, own, weights.unsqueeze(1)))
     moments, output_sum = _sums(samples, own, weighted)
     same_mean, output_mean = masses / total, (output_sum / total.unsqueeze(1)).squeeze(2)
     moments = moments - output_mean.unsqueeze(2) * masses.unsqueeze(1)
-    varied = torch.linalg.vecdot(weighted, outputs).double() - total * output_mean.square()
+    squares = dots(weighted, outputs)
+    varied = squares - total * output_mean.square()
+    sound = ((varied > LEAST_SPREAD * squares) | (squares == 0)).all(dim=1) & (effective >= FEW_SAMPLES)
 
     def normal(direction: torch.Tensor) -> torch.Tensor:
         """The matrix of the normal equations times one vector a target."""
@@ -84,29 +102,34 @@ def fit_shared(
         return torch.cholesky_solve(residual.float().transpose(1, 2), factor).transpose(1, 2).double()
 
     coefficients, settled = _conjugate_gradients(normal, nearly_solved, moments)
-    return assembled(coefficients, same_mean, output_mean, moments, varied), settled & (failed == 0)
+    fits = assembled(coefficients, same_mean, output_mean, moments, varied, effective)
+    return fits, settled & sound & (failed == 0)
 
 
 def fit_directly(columns: torch.Tensor, own: torch.Tensor, outputs: torch.Tensor, kernel_width: float) -> LocalFits:
-    """Fit each row from its normal equations, one after the other, so that memory does not grow with the rows."""
-    weights = kernel_weights(columns, own, kernel_width)
+    """Fit each row from its normal equations in float64, one after the other, so that memory does not grow with the rows.
+
+    Arguments are those of `fit_shared`, but with outputs in float64.
+    """
+    weights = kernel_weights(columns, own, kernel_width, torch.float64)
     return joined(
         [
-            fit_locally(columns[own[row : row + 1]], weights[row : row + 1], outputs[row : row + 1])
+            fit_locally(columns[own[row]].double().unsqueeze(0), weights[row : row + 1], outputs[row : row + 1])
             for row in range(len(own))
         ]
     )
 
 
-def kernel_weights(columns: torch.Tensor, own: torch.Tensor, kernel_width: float) -> torch.Tensor:
+def kernel_weights(columns: torch.Tensor, own: torch.Tensor, kernel_width: float, dtype: torch.dtype) -> torch.Tensor:
     """Weight of each sample, shape `(rows, samples)`: lime's kernel on the distance between 0/1 vectors."""
     matches = _spread(own, torch.ones_like(own, dtype=torch.float32), len(columns)) @ columns
-    return matches.sub_(own.shape[1]).mul_(1 / (2 * kernel_width**2)).exp_()
+    return kernel(matches.sub_(own.shape[1]).to(dtype), kernel_width)
 
 
 def cheaper_directly(columns: int, features: int, targets: int) -> bool:
     """By the products of matrices that each way takes; the constants were measured on a CPU."""
-    return (2 + targets * (1 + 2 * STEPS)) * columns > features * (features + targets + 140)
+    iterated = (2 + targets * (1 + 2 * STEPS)) * columns
+    return iterated > 1.5 * features * (features + 50) + 400 * (5 + targets)
 
 
 def _conjugate_gradients(
@@ -137,6 +160,5 @@ def _spread(own: torch.Tensor, numbers: torch.Tensor, columns: int) -> torch.Ten
 
 def _sums(samples: SharedSamples, own: torch.Tensor, numbers: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Sums of numbers, shape `(rows, any, samples)`, over the samples in each of a row's bins, and over all; float64."""
-    sums = numbers @ samples.columns.T
-    inside = sums.gather(2, own.unsqueeze(1).expand(-1, numbers.shape[1], -1))
-    return inside.double(), sums[:, :, -1:].double()
+    sums = products(numbers, samples.columns)
+    return sums.gather(2, own.unsqueeze(1).expand(-1, numbers.shape[1], -1)), sums[:, :, -1:]

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from auditbench_lime.fitting import LocalFits, fit_locally, joined, replaced, rescaled, standardised
+from auditbench_lime.fitting import LocalFits, fit_locally, joined, kernel, replaced
+from auditbench_lime.outputs import check_outputs
 from auditbench_lime.sampling import in_range
 from auditbench_lime.shared_fitting import cheaper_directly, fit_directly, fit_shared, shared_samples
+from auditbench_lime.shared_outputs import SharedOutputs
 
 if TYPE_CHECKING:
     from auditbench.masking import Prediction, Targets
@@ -49,15 +51,10 @@ class TableFitting:
         """Local models on samples that all rows share."""
         drawn = self.perturbations.draw((self.rows.shape[1], self.samples))
         sampled = self.prediction.of_all(self.perturbations.values(drawn)[:, 1:].T.contiguous()).double()
-        centre, scale = standardised(sampled.T)
-        own_too = torch.cat([sampled[:1], sampled])  # at sample 0 each row's own outputs go
-        numbers = ((own_too - centre) / scale).float()
+        check_outputs(sampled, "perturbed row")
+        outputs = SharedOutputs.of(sampled, self.outputs.double(), self.targets)
         index = torch.arange(len(self.rows), device=self.rows.device)
-        fits = joined(
-            [self._on_columns(drawn, numbers, centre, scale, rows) for rows in torch.split(index, _ROWS_OF_COLUMNS)]
-        )
-        every = (self.targets.select(each.expand(len(index), -1)) for each in (centre, scale))
-        return rescaled(fits, *every)
+        return joined([self._on_columns(drawn, outputs, rows) for rows in torch.split(index, _ROWS_OF_COLUMNS)])
 
     def independent(self) -> LocalFits:
         """Local models on samples that each row has to itself."""
@@ -68,43 +65,43 @@ class TableFitting:
             count = part.stop - part.start
             drawn = self.perturbations.draw((count, features, self.samples))
             perturbed = self.perturbations.values(drawn)[:, :, 1:].transpose(1, 2).reshape(-1, features)
-            sampled = self.prediction.of_all(perturbed).view(count, self.samples - 1, -1)
-            outputs = torch.cat([self.outputs[part].unsqueeze(1), sampled], dim=1).double()
-            chosen = self.targets.of_rows(part).select(outputs).transpose(1, 2)
-            centre, scale = standardised(chosen)
+            sampled = self.prediction.of_all(perturbed)
+            check_outputs(sampled, "perturbed row")
+            outputs = torch.cat([self.outputs[part].unsqueeze(1), sampled.view(count, self.samples - 1, -1)], dim=1)
+            chosen = self.targets.of_rows(part).select(outputs).transpose(1, 2).double().contiguous()
             same = torch.empty(drawn.shape, device=drawn.device)
             in_range(drawn, low[part].unsqueeze(2), many[part].unsqueeze(2), same)
             same[:, :, 0] = 1
-            weights = (same.sum(dim=1) - features).mul_(1 / (2 * self.kernel_width**2)).exp_()
-            numbers = ((chosen - centre.unsqueeze(2)) / scale.unsqueeze(2)).float()
-            fits.append(rescaled(fit_locally(same, weights, numbers), centre, scale))
+            weights = kernel((same.sum(dim=1) - features).double(), self.kernel_width)
+            fits.append(fit_locally(same, weights, chosen))
         return joined(fits)
 
-    def _on_columns(
-        self, drawn: torch.Tensor, numbers: torch.Tensor, centre: torch.Tensor, scale: torch.Tensor, rows: torch.Tensor
-    ) -> LocalFits:
-        """Local models of some rows, by index, of standardised outputs."""
-
-        def outputs(part: torch.Tensor) -> torch.Tensor:
-            """Of the samples of some rows, shape `(rows, targets, samples)`."""
-            targets = self.targets.of_rows(part)
-            chosen = targets.select(numbers.expand(len(part), *numbers.shape)).transpose(1, 2).contiguous()
-            chosen[:, :, 0] = targets.select((self.outputs[part].double() - centre) / scale)
-            return chosen
-
+    def _on_columns(self, drawn: torch.Tensor, outputs: SharedOutputs, rows: torch.Tensor) -> LocalFits:
+        """Local models of some rows, by index."""
         columns, own = self._columns(drawn, self.own[rows.cpu().numpy()])
+
+        def directly(at: torch.Tensor) -> LocalFits:
+            return fit_directly(columns, own[at], outputs.exact(rows[at]), self.kernel_width)
+
         need = self.samples * (1 + 2 * self.targets.count)
-        places = [torch.arange(len(rows), device=rows.device)[part] for part in self._blocks(len(rows), need)]
+        index = torch.arange(len(rows), device=rows.device)
+        places = [index[part] for part in self._blocks(len(rows), need)]
         if cheaper_directly(len(columns), own.shape[1], self.targets.count):
-            return joined([fit_directly(columns, own[at], outputs(rows[at]), self.kernel_width) for at in places])
-        shared = shared_samples(columns)
-        found = [fit_shared(shared, own[at], outputs(rows[at]), self.kernel_width) for at in places]
+            return joined([directly(at) for at in places])
+        samples = shared_samples(columns)
+
+        def iterated(at: torch.Tensor) -> tuple[LocalFits, torch.Tensor]:
+            fits, solved = fit_shared(samples, own[at], outputs.standardised(rows[at]), self.kernel_width)
+            return outputs.rescaled(fits, rows[at]), solved
+
+        found = [iterated(places[0])]
+        mostly = len(places) > 1 and 2 * int(found[0][1].sum()) > len(places[0])
+        found += [iterated(at) for at in places[1:]] if mostly else []
+        missed = (~torch.cat([solved for _, solved in found])).nonzero().squeeze(1)
         fits = joined([fit for fit, _ in found])
-        missed = (~torch.cat([accurate for _, accurate in found])).nonzero().squeeze(1)
         for part in self._blocks(len(missed), need):
-            at = missed[part]
-            fits = replaced(fits, at, fit_directly(columns, own[at], outputs(rows[at]), self.kernel_width))
-        return fits
+            fits = replaced(fits, missed[part], directly(missed[part]))
+        return joined([fits, *(directly(at) for at in places[len(found) :])])
 
     def _columns(self, drawn: torch.Tensor, own: Indices) -> tuple[torch.Tensor, torch.Tensor]:
         """One-hot columns of the bins that rows are in, then one of ones; and the columns of each row's own bins."""

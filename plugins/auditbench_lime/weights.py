@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import torch
 
-from auditbench.masking import Prediction, Target, chosen_targets
+from auditbench.masking import Prediction, Target, chosen_targets, generator
 from auditbench_lime.bins import NO_BIN, training_bins
+from auditbench_lime.outputs import check_outputs
 from auditbench_lime.sampling import Perturbations
 from auditbench_lime.table_fitting import TableFitting
 
@@ -20,9 +21,11 @@ if TYPE_CHECKING:
     from torch import nn
 
     from auditbench_lime.bins import Numbers
+    from auditbench_lime.fitting import LocalFits
 
-    Rows: TypeAlias = npt.ArrayLike | torch.Tensor
-    Predict: TypeAlias = Callable[[npt.NDArray[Any]], npt.NDArray[Any]]
+    Rows: TypeAlias = Any
+    """An array or tensor, or what numpy makes one of, such as a DataFrame."""
+    Model: TypeAlias = nn.Module | Callable[[npt.NDArray[Any]], npt.NDArray[Any]] | Prediction
 
 FEWEST_SAMPLES = 10
 
@@ -36,21 +39,27 @@ class LimeWeights:
             category". Of masked players: the weight of "the player is there".
         intercept: Shape `(rows, targets)`.
         r2: Local fidelity, shape `(rows, targets)`: weighted R squared on the samples that the linear model was fitted
-            to; at most 1, NaN where the outputs of all of them are equal.
-        unseen: Shape `(rows, players)`: no training row is in the row's bin or category, so that only the row itself
+            to; at most 1, NaN where the outputs of all of them are equal, 0 where those that the kernel leaves some weight
+            are, such as the row itself alone.
+        effective_samples: How many samples of equal weight would leave as much noise, `(sum w)^2 / sum w^2`, from 1 to
+            the samples, shape `(rows,)`. Where they are fewer than the players, a narrow kernel lets the penalty decide.
+        unseen: Shape `(rows, players)`: no sample but the row itself can be in the row's bin or category, so that it alone
             informs the weight. Never so for masked players.
-        model_rows: Rows the model evaluated.
+        model_rows: Rows that the model evaluated for these weights.
+        names: Of the players: the columns of a DataFrame, else `player 0`, ...
     """
 
     values: Numbers
     intercept: Numbers
     r2: Numbers
+    effective_samples: Numbers
     unseen: npt.NDArray[np.bool_]
     model_rows: int
+    names: tuple[str, ...]
 
 
 def lime_weights(
-    model_or_predict: nn.Module | Predict,
+    model_or_predict: Model,
     rows: Rows,
     training_rows: Rows,
     *,
@@ -71,33 +80,45 @@ def lime_weights(
     `num_samples - 1 + rows` rows in all. Each weight then has the same noise as lime's own, but the noise of
     different rows is not independent, and does not average out in means over rows.
 
+    Values of a feature come from a table of 4,096 that each call draws. A category with a smaller share of the training rows
+    may lack there; the row is then `unseen` in it, and over calls the share is exact.
+
+    Apart from the noise of sampling, weights and intercepts are exact up to about 1e-6 of the spread of the outputs over
+    the samples, with few samples in effect up to float64.
+
     Args:
-        model_or_predict: A module in evaluation mode, or a function from an array of rows to outputs of shape
-            `(rows,)` or `(rows, targets)`.
-        rows: Shape `(rows, features)`, without NaN.
+        model_or_predict: A module in evaluation mode, a function from an array of rows to outputs of shape
+            `(rows,)` or `(rows, targets)`, or a `Prediction`.
+        rows: Shape `(rows, features)`, without NaN; a DataFrame gives the players their names.
         training_rows: Shape `(training rows, features)`, without NaN; the model does not see them.
         num_samples: Samples of each fit, with the row itself.
         independent: Whether each row has samples of its own.
         target: None for all outputs, the index of one, `"predicted"` for each row's highest, or one index a row.
         rng: Seed 0 when absent.
         kernel_width: 0.75 x sqrt(features) when absent.
-        categorical_features: Columns that hold categories.
+        categorical_features: Indices of the columns that hold categories.
 
     Raises:
-        ValueError: Widths differ, a number or an output is NaN or infinite, a column or target does not exist, the kernel width is
+        TypeError: `rng` is no generator.
+        ValueError: Columns differ, a number or an output is NaN or infinite, a column or target does not exist, the kernel width is
             not above 0, or there are fewer than 10 samples.
 
     References: arXiv:1602.04938, section 3.4; `LimeTabularExplainer` of lime 0.2, with `feature_selection="none"`.
     """
-    explained, training = as_table(rows, "rows"), as_table(training_rows, "training_rows")
-    check_request(explained, training, num_samples, kernel_width, categorical_features)
-    prediction, bins = Prediction(model_or_predict), training_bins(training, categorical_features)
+    random = generator(rng)
+    names, explained, training = tables(rows, training_rows)
+    check_samples(num_samples, kernel_width)
+    categorical = columns_of(categorical_features, explained.shape[1])
+    prediction, bins = as_prediction(model_or_predict), training_bins(training, categorical)
+    before = prediction.rows
     given = prediction.as_rows(explained)
-    generator = rng or np.random.default_rng(0)
-    own, outputs = bins.of(explained), prediction.of_all(given)
+    outputs = prediction.of_all(given)
+    check_outputs(outputs, "row")
+    perturbations = Perturbations(bins, random, device=prediction.device, dtype=given.dtype)
+    own = perturbations.known(bins.of(explained))
     fitting = TableFitting(
         prediction=prediction,
-        perturbations=Perturbations(bins, generator, device=prediction.device, dtype=given.dtype),
+        perturbations=perturbations,
         rows=given,
         own=own,
         outputs=outputs,
@@ -106,14 +127,7 @@ def lime_weights(
         kernel_width=float(kernel_width or default_kernel_width(explained.shape[1])),
     )
     fits = fitting.independent() if independent else fitting.shared()
-    check_outputs(fits.intercept)
-    return LimeWeights(
-        values=fits.coefficients.cpu().numpy(),
-        intercept=fits.intercept.cpu().numpy(),
-        r2=fits.r2.cpu().numpy(),
-        unseen=own == NO_BIN,
-        model_rows=prediction.rows,
-    )
+    return weights_of(fits, unseen=own == NO_BIN, model_rows=prediction.rows - before, names=names)
 
 
 def default_kernel_width(features: int) -> float:
@@ -121,13 +135,78 @@ def default_kernel_width(features: int) -> float:
     return 0.75 * math.sqrt(features)
 
 
-def as_table(rows: Rows, name: str) -> Numbers:
-    """Rows as an array of shape `(rows, features)`.
+def as_prediction(model_or_predict: Model) -> Prediction:
+    """The `Prediction` that was given, or one of the model."""
+    return model_or_predict if isinstance(model_or_predict, Prediction) else Prediction(model_or_predict)
+
+
+def weights_of(
+    fits: LocalFits, *, unseen: npt.NDArray[np.bool_], model_rows: int, names: tuple[str, ...]
+) -> LimeWeights:
+    """Fits as arrays, with what else is known of them."""
+    return LimeWeights(
+        values=fits.coefficients.cpu().numpy(),
+        intercept=fits.intercept.cpu().numpy(),
+        r2=fits.r2.cpu().numpy(),
+        effective_samples=fits.effective_samples.cpu().numpy(),
+        unseen=unseen,
+        model_rows=model_rows,
+        names=names,
+    )
+
+
+def tables(rows: Rows, training_rows: Rows) -> tuple[tuple[str, ...], Numbers, Numbers]:
+    """Names of the features, and both tables as arrays.
 
     Raises:
-        ValueError: There is no row or feature, or a number is NaN or infinite.
+        ValueError: One is no table of finite numbers, or they do not have the same columns.
     """
+    explained, training = _as_table(rows, "rows"), _as_table(training_rows, "training_rows")
+    if explained.shape[1] != training.shape[1]:
+        raise ValueError(
+            f"expected as many features in `training_rows` as in `rows`, got {training.shape[1]} and {explained.shape[1]}"
+        )
+    names, others = column_names(rows), column_names(training_rows)
+    if names and others and names != others:
+        raise ValueError(f"expected the same columns in `training_rows` as in `rows`, got {others} and {names}")
+    return names or others or tuple(f"player {i}" for i in range(explained.shape[1])), explained, training
+
+
+def column_names(rows: Rows) -> tuple[str, ...]:
+    """Those of a DataFrame; none of anything else."""
+    return tuple(map(str, rows.columns)) if hasattr(rows, "columns") else ()
+
+
+def columns_of(categorical: Sequence[int], features: int) -> list[int]:
+    """Indices of columns.
+
+    Raises:
+        ValueError: One is no index of a feature.
+    """
+    chosen = np.asarray(categorical)
+    if chosen.size and (chosen.dtype.kind not in "iu" or chosen.ndim != 1):
+        raise ValueError(
+            f"expected indices of columns as `categorical_features`, got {chosen.dtype} of shape {chosen.shape};"
+            " np.flatnonzero gives those of a mask"
+        )
+    wrong = [feature for feature in chosen.tolist() if not 0 <= feature < features]
+    if wrong:
+        raise ValueError(f"expected categorical features from 0 to {features - 1}, got {wrong[0]}")
+    return [int(feature) for feature in chosen]
+
+
+def check_samples(num_samples: int, kernel_width: float | None) -> None:
+    """Raise ValueError for too few samples and for a kernel width that is not above 0."""
+    if num_samples < FEWEST_SAMPLES:
+        raise ValueError(f"expected at least {FEWEST_SAMPLES} samples, got num_samples={num_samples}")
+    if kernel_width is not None and not 0 < kernel_width < float("inf"):
+        raise ValueError(f"expected a kernel width above 0, got {kernel_width}")
+
+
+def _as_table(rows: Rows, name: str) -> Numbers:
     given = rows.detach().cpu().numpy() if isinstance(rows, torch.Tensor) else np.asarray(rows)
+    if column_names(rows) and given.dtype.kind == "O":
+        given = _numbers_of_frame(rows, name)
     if given.ndim != 2 or not given.size or given.dtype.kind not in "fiub":
         raise ValueError(f"expected `{name}` of shape (rows, features), got {given.dtype} of shape {given.shape}")
     found = given.astype(np.float64)
@@ -140,33 +219,10 @@ def as_table(rows: Rows, name: str) -> Numbers:
     return found
 
 
-def check_request(
-    rows: Numbers, training: Numbers, num_samples: int, kernel_width: float | None, categorical: Sequence[int]
-) -> None:
-    """Raise ValueError where `lime_weights` says so."""
-    if rows.shape[1] != training.shape[1]:
-        raise ValueError(
-            f"expected as many features in `training_rows` as in `rows`, got {training.shape[1]} and {rows.shape[1]}"
-        )
-    check_samples(num_samples, kernel_width)
-    wrong = [feature for feature in categorical if not 0 <= feature < rows.shape[1]]
-    if wrong:
-        raise ValueError(f"expected categorical features from 0 to {rows.shape[1] - 1}, got {wrong[0]}")
-
-
-def check_outputs(intercept: torch.Tensor) -> None:
-    """Raise ValueError where an output of the model was NaN or infinite, since then the intercept is."""
-    wrong = (~torch.isfinite(intercept)).nonzero()
-    if len(wrong):
-        row, target = wrong[0].tolist()
-        raise ValueError(
-            f"expected finite outputs of the model, got NaN or infinity among the samples of row {row}, target {target}"
-        )
-
-
-def check_samples(num_samples: int, kernel_width: float | None) -> None:
-    """Raise ValueError for too few samples and for a kernel width that is not above 0."""
-    if num_samples < FEWEST_SAMPLES:
-        raise ValueError(f"expected at least {FEWEST_SAMPLES} samples, got num_samples={num_samples}")
-    if kernel_width is not None and not 0 < kernel_width < float("inf"):
-        raise ValueError(f"expected a kernel width above 0, got {kernel_width}")
+def _numbers_of_frame(frame: Rows, name: str) -> Numbers:
+    """A DataFrame whose columns have several types."""
+    try:
+        numbers: Numbers = frame.to_numpy(dtype=np.float64, na_value=np.nan)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"expected numbers in `{name}`, got {error}; encode categories as numbers") from error
+    return numbers

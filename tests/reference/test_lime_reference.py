@@ -221,6 +221,28 @@ def test_narrow_kernels_and_heavy_tails_are_not_rounded_away(independent: bool, 
 
 
 @BOTH
+def test_a_spread_that_is_small_beside_that_far_away_is_not_rounded_away(independent: bool) -> None:
+    """Many samples count, and those with outputs of another size do not."""
+    rng = np.random.default_rng(1)
+    training = rng.normal(size=(300, 3))
+    row, bins = training[:1], training_bins(training, [])
+    seen: list[Numbers] = []
+
+    def predict(table: Numbers) -> Numbers:
+        seen.append(table.copy())
+        far = (bins.of(table) != bins.of(row)).all(axis=1)
+        return np.sin(table.sum(axis=1)) + 1e5 * far
+
+    found = lime_weights(predict, row, training, num_samples=3000, independent=independent, kernel_width=0.2)
+    samples = np.concatenate([row, *seen[1:]])
+    weights, intercept, r2 = naive_ridge(same_as(bins, row[0], samples), predict(samples), 0.2)
+    assert found.effective_samples[0] > 20
+    np.testing.assert_allclose(found.values[0, 0], weights, atol=1e-3 * np.abs(weights).max())
+    assert found.intercept[0, 0] == pytest.approx(intercept, rel=1e-5)
+    assert found.r2[0, 0] == pytest.approx(r2, abs=1e-5)
+
+
+@BOTH
 @pytest.mark.parametrize("own", [1e20, 1e43, 1e170])
 def test_outputs_that_float32_cannot_hold(independent: bool, own: float) -> None:
     training = training_table()
