@@ -70,7 +70,7 @@ def _print(line: Line) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     scale = parser.add_mutually_exclusive_group()
-    scale.add_argument("--quick", action="store_true", help="under a minute; the default")
+    scale.add_argument("--quick", action="store_true", help="fewer workloads, rows and turns; the default")
     scale.add_argument("--full", action="store_true", help="every workload and peer, eleven repeats")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--only", action="append", choices=SECTIONS, help="a part; may be given several times")

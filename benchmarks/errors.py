@@ -124,6 +124,7 @@ def _code(method: Method[Any]) -> str:
 
 
 def library_version(library: str) -> str:
+    """The installed version; `absent` where there is none."""
     try:
         return version(library)
     except PackageNotFoundError:

@@ -16,7 +16,7 @@ class Scale:
     """How thoroughly to measure.
 
     Attributes:
-        full: All workloads, peers and repeats; else what fits into a minute.
+        full: All workloads, peers and repeats; else fewer of each.
         device: `cpu` or `cuda`.
         tiny: Hardly any work, to see that it runs: the figures mean nothing.
     """

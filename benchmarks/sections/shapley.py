@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 NAME = "shapley"
 ROUNDS = {"syn12": (1, 2, 4, 16), "bc30": (1, 2, 4), "syn100": (1, 2)}
+QUICK_ROUNDS = {"syn12": (1, 4, 16), "bc30": (1, 2)}
 KERNEL_FLOORS = {"syn12": (20, None), "bc30": (100, 200), "syn100": (40, 80)}
 BATCHED_FLOORS = {"bc30": (45, 90), "syn100": (18, 35)}
 ROW_FLOORS = {"bc30": 1 / 30, "syn100": 1 / 10}
@@ -55,17 +56,18 @@ def _peers(scale: Scale) -> list[Method[Table]]:
 
 
 def _ours(name: str, scale: Scale) -> list[Method[Table]]:
-    rows = scale.rows(200, 100)
-    factored = [ours.walks(rounds, rows) for rounds in ROUNDS[name]]
-    kinds: tuple[ours.Given, ...] = ("opaque module", "predict function")
+    rows = scale.rows(200, 60)
+    factored = [ours.walks(rounds, rows) for rounds in (ROUNDS if scale.full else QUICK_ROUNDS)[name]]
+    kinds: tuple[ours.Given, ...] = ("opaque module", "predict function") if scale.full else ("opaque module",)
     black_box = [
         ours.walks(rounds, rows, given=given)
         for given in kinds
         for rounds in (1, 2)
         if name == "bc30" or (scale.full and rounds == 1)
     ]
-    regressions = [ours.kernel(ours.walk_budget(table(name), 1) // share, rows) for share in KERNEL_SHARES]
-    everything = [ours.exact(scale.rows(8, 4))] if name == "syn12" else []
+    shares = KERNEL_SHARES if scale.full else KERNEL_SHARES[1:2]
+    regressions = [ours.kernel(ours.walk_budget(table(name), 1) // share, rows) for share in shares]
+    everything = [ours.exact(scale.rows(8, 4))] if name == "syn12" and scale.full else []
     return [*factored, *black_box, *regressions, *everything]
 
 
@@ -101,6 +103,8 @@ def _black_box_lines(name: str, found: Found) -> list[Line]:
     floors: dict[ours.Given, float | None] = {"opaque module": 70, "predict function": None}
     for given, floor in floors.items():
         points = [point for rounds in (1, 2) if (point := _point(found, ours.walks_name(rounds, given)))]
+        if not points:
+            continue
         claim = f"{name}: speed against shap Kernel, {given}"
         lines.append(speed_line(NAME, claim, _point(found, shap.KERNEL), points, floor=floor))
     return lines

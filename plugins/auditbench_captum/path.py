@@ -102,10 +102,10 @@ def integrated_gradients(
             if not len(above):
                 break
             steps *= 2
-            values[above.cpu().numpy()], gap[above] = path.contributions(above, steps)
+            values[above], gap[above] = path.contributions(above, steps)
             taken[above] = steps
     return PathAttribution(
-        values=values,
+        values=values.cpu().double().numpy(),
         completeness_gap=gap.cpu().numpy(),
         base_value=base_value.cpu().numpy(),
         steps=taken.cpu().numpy(),
@@ -125,18 +125,18 @@ class _Path:
         self._seeds = seeds
         self._change = change
 
-    def contributions(self, rows: torch.Tensor | slice, steps: int) -> tuple[Numbers, torch.Tensor]:
+    def contributions(self, rows: torch.Tensor | slice, steps: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Contributions to each target of some rows, by index or slice, and their completeness gaps."""
         starts = self._starts if len(self._starts) == 1 else self._starts[rows]
         seeds = self._seeds if self._seeds.shape[1] == 1 else self._seeds[:, rows]
         ends = self._ends[rows]
-        values = np.empty((len(ends), len(seeds), *ends.shape[1:]))
+        values = ends.new_empty((len(ends), len(seeds), *ends.shape[1:]))
         sums = []
         for part, slopes in self._slopes.means(starts, ends, seeds, steps):
             length = ends[part] - (starts if len(starts) == 1 else starts[part])
             found = slopes.mul_(length.unsqueeze(1))
             sums.append(found.flatten(2).sum(dim=2, dtype=torch.float64))
-            values[part] = found.cpu().double().numpy()
+            values[part] = found
         return values, torch.cat(sums) - self._change[rows]
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +19,12 @@ from benchmarks.equal_error import Point, at_error
 from benchmarks.errors import Accuracy, Seeds, accuracy
 from benchmarks.gold import Gold, relative_error, table_gold
 from benchmarks.lines import Line, rows_line, speed_line, times_line
-from benchmarks.measure import measured
+from benchmarks.measure import Measurement, measured
 from benchmarks.methods import Answer, Method
+from benchmarks.peers import lime as lime_peer
 from benchmarks.peers import shap
 from benchmarks.section import Scale, Section
+from benchmarks.sections import gradients, lime, shapley, superpixels
 from benchmarks.tables import write_tables
 from benchmarks.workloads import Table
 
@@ -177,6 +181,56 @@ def test_finished_parts_are_written_when_a_later_one_fails(tmp_path: Path, monke
     assert "finished" in (tmp_path / "quick-cpu-scaling-memory.md").read_text()
 
 
+@pytest.mark.parametrize(("error", "verdict"), [(0.05, "pass"), (0.2, "not measured")])
+def test_superpixels_have_no_speed_where_they_are_less_exact(error: float, verdict: str) -> None:
+    share, speed = superpixels._lines("cnn", point("peer", 0.1, 10.0), point("ours", error, 1.0))
+    assert share.measured == pytest.approx(error / 0.1)
+    assert speed.verdict == verdict
+
+
+@pytest.mark.parametrize(("error", "compared"), [(0.004, 0.004), (0.008, 0.005)])
+def test_twelve_features_are_compared_at_half_a_percent_or_less(error: float, compared: float) -> None:
+    found = {shap.KERNEL: measurement(shap.KERNEL, error, 8.0)}
+    line = shapley._kernel_line("syn12", found, [point("ours", 2 * compared, 0.1)])
+    assert line.measured == pytest.approx(8.0 / 0.4)
+
+
+@pytest.mark.parametrize(("error", "verdict"), [(0.01, "aim"), (0.02, "not measured")])
+def test_gradients_have_no_speed_where_they_are_less_exact(error: float, verdict: str) -> None:
+    peer, own = measurement("peer", 0.01, 20.0), measurement("ours", error, 1.0)
+    assert gradients._line("claim", peer, own, (5.0, 12.0)).verdict == verdict
+
+
+@pytest.mark.parametrize(("bias", "law", "speed"), [(0.0, "pass", "pass"), (0.5, "below", "not measured")])
+def test_lime_has_no_speed_where_its_weights_are_not_those_of_lime(
+    bias: float, law: str, speed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def explain(shift: float, start: int, workload: Table, rows: np.ndarray, seed: int) -> Answer:
+        noise = np.random.default_rng(start + seed).normal(scale=0.1, size=(len(rows), 5))
+        return Answer(values=1 + shift + noise)
+
+    monkeypatch.setattr(cache, "FOLDER", tmp_path)
+    peer = Method(name=lime_peer.LIME, library="lime", explain=partial(explain, 0.0, 0), rows=6)
+    monkeypatch.setattr(lime_peer, "lime_tabular", lambda rows: peer)
+    own = Method(name="ours", library="auditbench_lime", explain=partial(explain, bias, 100), rows=6)
+    kind = lime.Kind(name="shared", method=own, floor=5)
+    found = {peer.name: measurement(peer.name, None, 10.0), own.name: measurement(own.name, None, 1.0)}
+    lines = lime._lines(tiny_table(), kind, found, Scale(full=False))
+    assert tuple(line.verdict for line in lines) == (law, speed)
+
+
+def test_reference_gradients_are_those_of_a_quadratic_function(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Squares(nn.Module):
+        def forward(self, rows: torch.Tensor) -> torch.Tensor:
+            return rows.square().sum(dim=1, keepdim=True)
+
+    monkeypatch.setattr(cache, "FOLDER", tmp_path)
+    workload = replace(tiny_table(), model=Squares())
+    gold = gradients._gold(workload, 300, 3)
+    expected = workload.rows[:3].astype(np.float64) ** 2 - workload.baseline.astype(np.float64) ** 2
+    assert gold.values == pytest.approx(expected, rel=1e-5, abs=1e-6)
+
+
 def test_reported_model_rows_are_those_that_the_module_sees() -> None:
     workload = tiny_table()
     answer = ours.walks(2, 2, given="opaque module").explain(workload, workload.rows[:2], 0)
@@ -186,6 +240,10 @@ def test_reported_model_rows_are_those_that_the_module_sees() -> None:
 def test_tiny_scale_does_hardly_any_work() -> None:
     scale = Scale(full=False, tiny=True)
     assert (scale.repeats, scale.rows(200, 100), scale.tables, scale.seeds) == (1, 2, ("syn12",), Seeds())
+
+
+def measurement(name: str, error: float | None, seconds: float) -> Measurement:
+    return Measurement(point=point(name, error, seconds), library="library", explained=1, overhead=None)
 
 
 def tiny_table() -> Table:

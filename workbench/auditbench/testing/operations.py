@@ -57,7 +57,7 @@ def count_operations() -> Iterator[OperationCount]:
     tensor = torch.Tensor
     conversions = {tensor.tolist, tensor.numpy, tensor.cpu, tensor.__array__}
 
-    class Converting(TorchFunctionMode):  # type: ignore[no-untyped-call]  # torch leaves it untyped
+    class Converting(TorchFunctionMode):
         def __torch_function__(
             self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
         ) -> Any:
