@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import torch
 
-from auditbench.masking import Prediction, Target, chosen_targets, generator
+from auditbench.masking import (
+    Prediction,
+    Target,
+    check_same_columns,
+    chosen_targets,
+    column_names,
+    frame_numbers,
+    generator,
+)
 from auditbench_lime.bins import NO_BIN, training_bins
 from auditbench_lime.outputs import check_outputs
 from auditbench_lime.sampling import Perturbations
@@ -166,15 +174,9 @@ def tables(rows: Rows, training_rows: Rows) -> tuple[tuple[str, ...], Numbers, N
         raise ValueError(
             f"expected as many features in `training_rows` as in `rows`, got {training.shape[1]} and {explained.shape[1]}"
         )
-    names, others = column_names(rows), column_names(training_rows)
-    if names and others and names != others:
-        raise ValueError(f"expected the same columns in `training_rows` as in `rows`, got {others} and {names}")
-    return names or others or tuple(f"player {i}" for i in range(explained.shape[1])), explained, training
-
-
-def column_names(rows: Rows) -> tuple[str, ...]:
-    """Those of a DataFrame; none of anything else."""
-    return tuple(map(str, rows.columns)) if hasattr(rows, "columns") else ()
+    check_same_columns(rows, training_rows, "training_rows")
+    names = column_names(rows) or column_names(training_rows)
+    return names or tuple(f"player {i}" for i in range(explained.shape[1])), explained, training
 
 
 def columns_of(categorical: Sequence[int], features: int) -> list[int]:
@@ -206,7 +208,7 @@ def check_samples(num_samples: int, kernel_width: float | None) -> None:
 def _as_table(rows: Rows, name: str) -> Numbers:
     given = rows.detach().cpu().numpy() if isinstance(rows, torch.Tensor) else np.asarray(rows)
     if column_names(rows) and given.dtype.kind == "O":
-        given = _numbers_of_frame(rows, name)
+        given = frame_numbers(rows, name)
     if given.ndim != 2 or not given.size or given.dtype.kind not in "fiub":
         raise ValueError(f"expected `{name}` of shape (rows, features), got {given.dtype} of shape {given.shape}")
     found = given.astype(np.float64)
@@ -217,12 +219,3 @@ def _as_table(rows: Rows, name: str) -> Numbers:
             " numbers first"
         )
     return found
-
-
-def _numbers_of_frame(frame: Rows, name: str) -> Numbers:
-    """A DataFrame whose columns have several types."""
-    try:
-        numbers: Numbers = frame.to_numpy(dtype=np.float64, na_value=np.nan)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"expected numbers in `{name}`, got {error}; encode categories as numbers") from error
-    return numbers

@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from auditbench.masking import column_names, frame_numbers
+
 if TYPE_CHECKING:
     from auditbench.masking import Players, Prediction
     from auditbench.masking.players import Groups
@@ -76,7 +78,11 @@ class Found:
 
 def numbers(rows: Any) -> npt.NDArray[Any]:
     """An array or a tensor as an array."""
-    return rows.detach().cpu().numpy() if isinstance(rows, torch.Tensor) else np.asarray(rows)
+    if isinstance(rows, torch.Tensor):
+        found: npt.NDArray[Any] = rows.detach().cpu().numpy()
+        return found
+    array = np.asarray(rows)
+    return frame_numbers(rows, "rows") if array.dtype.kind == "O" and column_names(rows) else array
 
 
 def check_shapes(name: str, rows: Any, background: Any) -> None:

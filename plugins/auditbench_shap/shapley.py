@@ -17,6 +17,7 @@ from auditbench.masking import (
     Target,
     Targets,
     all_finite,
+    check_same_columns,
     chosen_targets,
     column_names,
     generator,
@@ -118,11 +119,13 @@ def shapley_values(
     """
     rng = generator(rng)
     check_request(method, budget, target_error)
+    check_same_columns(rows, background, "background")
     if method.startswith("shap."):
         found = explain(
             method, model_or_predict, rows, background, target=target, budget=budget, groups=groups, rng=rng
         )
-        return _by_library(found, method, groups.names if isinstance(groups, Players) else column_names(rows, groups))
+        names = groups.names if isinstance(groups, Players) else column_names(rows) if groups is None else ()
+        return _by_library(found, method, names)
     prediction = model_or_predict if isinstance(model_or_predict, Prediction) else Prediction(model_or_predict)
     before = prediction.rows
     setting = setting_of(prediction, rows, background, groups)
@@ -267,7 +270,7 @@ def _result(found: list[_Found], plan: Plan, names: tuple[str, ...], model_rows:
     )
 
 
-def _by_library(found: LibraryValues, method: str, names: tuple[str, ...] | None) -> ShapleyValues:
+def _by_library(found: LibraryValues, method: str, names: tuple[str, ...]) -> ShapleyValues:
     players = found.values.shape[2]
     return ShapleyValues(
         values=found.values,

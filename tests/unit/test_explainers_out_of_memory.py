@@ -77,7 +77,8 @@ def test_every_explainer_gives_the_same_where_memory_runs_out(name: str, most: i
     if most >= 32 and name != "integrated_gradients":  # its last bits follow from the rows of a block
         np.testing.assert_array_equal(one.values, other.values)
     np.testing.assert_allclose(one.values, other.values, rtol=1e-4, atol=1e-5)
-    assert one.model_rows == other.model_rows
+    looked_at = 4 if name == "shap" else 0  # rows that a masking explainer first looks at, as many as fit
+    assert 0 <= one.model_rows - other.model_rows <= looked_at
     if most < 32:
         assert subject.model.batch.rows <= most
         assert batch_use(subject.model.batch).warnings(name)[0].values["rows"] == subject.model.batch.rows

@@ -116,7 +116,7 @@ def test_a_seed_is_no_generator(explain: Any) -> None:
                 "rows": pd.DataFrame(np.ones((1, 2)), columns=["a", "b"]),
                 "training_rows": pd.DataFrame({"b": [1], "a": [2]}),
             },
-            "expected the same columns",
+            "expected the columns of the rows",
         ),
         ({"model_or_predict": lambda table: table[:1]}, "expected outputs of shape"),
         ({"model_or_predict": lambda table: np.where(table[:, 0] > 0, np.nan, 1)}, "got nan .* for row 0, output 0"),

@@ -32,7 +32,10 @@ FEATURES = 20
         pytest.param(memory.gradients, {"rows": 400}, {"rows": 400, "steps": 500}, id="gradients-steps"),
         pytest.param(memory.lime, {"rows": 300}, {"rows": 900}, id="lime-rows"),
         pytest.param(
-            memory.lime, {"rows": 8, "independent": True}, {"rows": 40, "independent": True}, id="lime-independent-rows"
+            memory.lime,
+            {"rows": 24, "independent": True},
+            {"rows": 60, "independent": True},
+            id="lime-independent-rows",
         ),
     ],
 )

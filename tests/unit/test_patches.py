@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import sys
 from types import ModuleType
 from typing import Any
 
 import pytest
+import torch
 from torch import nn
 
 from auditbench.worker.patches import Patches
@@ -94,6 +96,22 @@ function.__defaults__ = ("other", 1)
 def test_what_a_module_loads_when_first_asked_is_no_fault() -> None:
     outcome = run_code("import numpy, json\nnumpy.left_behind = 1\njson.left_behind = 2")
     assert (outcome.changed, outcome.stuck) == ((), ())
+
+
+def test_what_torch_wraps_when_it_loads_its_compiler_is_no_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "manual_seed", torch.manual_seed)  # puts back whatever this test leaves
+    before = Patches()
+    torch.manual_seed = torch._disable_dynamo(torch.manual_seed)
+    assert before.put_back() == ([], [])
+    original = torch.manual_seed.__wrapped__
+
+    @functools.wraps(original)
+    def other(seed: int) -> torch.Generator:
+        return original(0)
+
+    torch.manual_seed = other
+    assert before.put_back() == (["torch.manual_seed"], [])
+    assert torch.manual_seed is original
 
 
 def test_a_class_that_refuses_is_told_as_stuck() -> None:

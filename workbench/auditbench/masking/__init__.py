@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from auditbench.masking.agreement import agreement_matrix, agreement_metrics, spearman
 from auditbench.masking.coalitions import Coalitions
 from auditbench.masking.explanation import Explained, earlier_attributions, explained, shared_out, table_attribution
+from auditbench.masking.frames import check_same_columns, column_names, frame_numbers
 from auditbench.masking.importance import additivity_gap, importance_metrics, metric_interval, sampled_rows
 from auditbench.masking.maskers import BackgroundRows, Baseline, Blur, Masker, MaskToken, SegmentMean
 from auditbench.masking.occlusion import Occlusion, occlusion
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from auditbench.masking.evaluator import Evaluator, MaskedModel
     from auditbench.masking.first_layer import FirstLayer, cut_first_layer
     from auditbench.masking.prediction import Prediction, all_finite
-    from auditbench.masking.setting import Setting, column_names, setting_of
+    from auditbench.masking.setting import Setting, setting_of
 
 _HOMES = {
     "Evaluator": "evaluator",
@@ -37,7 +38,6 @@ _HOMES = {
     "Prediction": "prediction",
     "Setting": "setting",
     "all_finite": "prediction",
-    "column_names": "setting",
     "cut_first_layer": "first_layer",
     "structural_copy": "copying",
     "setting_of": "setting",
@@ -66,6 +66,7 @@ __all__ = [
     "agreement_matrix",
     "agreement_metrics",
     "all_finite",
+    "check_same_columns",
     "chosen_targets",
     "column_names",
     "cut_first_layer",
@@ -73,6 +74,7 @@ __all__ = [
     "explained",
     "feature_players",
     "fill_missing",
+    "frame_numbers",
     "generator",
     "global_seed",
     "importance_metrics",

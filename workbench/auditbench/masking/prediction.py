@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from auditbench.masking.frames import column_names, frame_numbers
 from auditbench.models.batching import BatchSize, in_batches
 
 if TYPE_CHECKING:
@@ -114,6 +115,8 @@ def all_finite(tensor: torch.Tensor) -> bool:
 
 def _copied(rows: Any) -> torch.Tensor:
     array = np.array(rows)
+    if array.dtype.kind == "O" and column_names(rows):
+        array = frame_numbers(rows, "rows")
     if array.dtype.kind not in "biuf":
         raise ValueError(f"expected rows of numbers, got dtype {array.dtype}")
     return torch.from_numpy(array)

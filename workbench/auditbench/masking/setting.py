@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from auditbench.masking.frames import check_same_columns, column_names
 from auditbench.masking.maskers import BackgroundRows
 from auditbench.masking.players import Players, check_players, players_of
 
@@ -46,17 +47,13 @@ def setting_of(prediction: Prediction, rows: Any, background: Any, groups: Group
         players = groups
         check_players(players, tensor)
     else:
-        players = players_of(groups, tuple(tensor.shape[1:]), rows=len(tensor), names=column_names(rows, groups))
+        names = column_names(rows) if groups is None else ()
+        players = players_of(groups, tuple(tensor.shape[1:]), rows=len(tensor), names=names or None)
     if callable(getattr(background, "replacements", None)):
         return Setting(rows=tensor, players=players, masker=background)
+    check_same_columns(rows, background, "background")
     masker = _background(prediction, background, tensor)
     return Setting(rows=tensor.to(masker.background.dtype), players=players, masker=masker)
-
-
-def column_names(rows: Any, groups: object) -> tuple[str, ...] | None:
-    """Names of the players where each column of a table is one; None where nothing names them."""
-    columns = getattr(rows, "columns", None)
-    return None if columns is None or groups is not None else tuple(str(column) for column in columns)
 
 
 def _background(prediction: Prediction, background: Any, rows: torch.Tensor) -> BackgroundRows:

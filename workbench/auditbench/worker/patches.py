@@ -110,7 +110,8 @@ class Patches:
         for name, module, space in self._modules:
             now = _vars(module)
             for attribute, value in space.items():
-                if now.get(attribute, self) is not value:
+                found = now.get(attribute, self)
+                if found is not value and not _wrapped_by_torch(found, value):
                     changed.append(f"{name}.{attribute}")
                     now[attribute] = value
 
@@ -135,6 +136,12 @@ class Patches:
 
 
 _is = operator.is_
+
+
+def _wrapped_by_torch(found: Any, value: Any) -> bool:
+    """Whether torch put a wrapper of its own around a function, as it does with `manual_seed` when it loads its compiler."""
+    own = _vars(sys.modules["torch._compile"]) if "torch._compile" in sys.modules else None
+    return _type(found) is FunctionType and found.__globals__ is own and found.__dict__.get("__wrapped__") is value
 
 
 def _public(module: ModuleType) -> dict[str, Any]:
