@@ -49,8 +49,8 @@ def check_request(method: str, budget: int | None, target_error: float | None) -
     whole = isinstance(budget, (int, np.integer, type(None)))  # callers may have no type checker
     if not whole or (budget is not None and budget < 1):
         raise ValueError(f"expected a budget of whole model rows a row, at least 1, got {budget!r}")
-    if target_error is not None and not target_error > 0:
-        raise ValueError(f"expected a target error above 0, got {target_error}")
+    if target_error is not None and not 0 < target_error < 1:
+        raise ValueError(f"expected a target error between 0 and 1, a share of the values, got {target_error}")
     if target_error is not None and method not in WITH_TARGET_ERROR:
         raise ValueError(f"expected one of {', '.join(WITH_TARGET_ERROR)} for a target error, got the method {method}")
 

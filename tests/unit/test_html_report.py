@@ -94,6 +94,11 @@ def test_headings_begin_with_one_h1_and_skip_no_level(tree: Element) -> None:
     assert all(after - before <= 1 for before, after in itertools.pairwise(levels))
 
 
+def test_every_message_has_its_values(tree: Element) -> None:
+    texts = [element for element in tree.every() if element.name not in {"style", "script", "pre", "code"}]
+    assert [element.own_text for element in texts if re.search(r"\{\w+(:[^}]*)?\}", element.own_text)] == []
+
+
 def test_gate_table_holds_what_was_decided(run: AuditRun, tree: Element) -> None:
     rows = tree.one("table", id="gate-table").every("tr", lambda row: "data-s" in row.attributes)
     assert len(rows) == len(run.gates)
