@@ -107,7 +107,7 @@ def test_an_exported_program_which_has_no_modes_is_taken() -> None:
         (torch.tensor([[1.0, float("inf")]]), "got NaN or infinity"),
         (pd.DataFrame({"a": [1.0, None]}), "got NaN or infinity"),
         (np.array([["a", "b"]]), "expected rows of numbers, got dtype <U1"),
-        (pd.DataFrame({"a": [1.0], "b": ["x"]}), "expected rows of numbers, got dtype object"),
+        (pd.DataFrame({"a": [1.0], "b": ["x"]}), "expected numbers in `rows`, got columns b"),
         (torch.zeros((2, 2), dtype=torch.complex64), "expected rows of real numbers, got torch.complex64"),
     ],
 )
