@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-from functools import partial
-from typing import TYPE_CHECKING
-
 from benchmarks import ours
 from benchmarks.lines import Line, missing_line
 from benchmarks.measure import Measurement, measured
-from benchmarks.methods import Answer, Method
+from benchmarks.methods import Method
 from benchmarks.scenes import Scene, images, texts
 from benchmarks.section import Scale, Section
-from benchmarks.sections.superpixels import superpixel_walks
+from benchmarks.sections.superpixels import scene_walks
 from benchmarks.workloads import table
-
-if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
 
 NAME = "overhead"
 FACTORED, BLACK_BOX, HEAVY = (1.3, 1.15), (1.6, 1.3), (1.1, None)
@@ -43,31 +36,10 @@ def run(scale: Scale) -> Section:
 
 
 def _scenes(scale: Scale) -> list[tuple[Scene, Method[Scene]]]:
-    with_images = (images(scale.device), superpixel_walks(252, scale.rows(16, 4)))
+    with_images = (images(scale.device), scene_walks(252, scale.rows(16, 4)))
     if not scale.full:
         return [with_images]
-    text = Method(
-        name="auditbench permutation, 508 rows", library="auditbench_shap", explain=partial(_texts, 508), rows=2
-    )
-    return [with_images, (texts(scale.device), text)]
-
-
-def _texts(budget: int, workload: Scene, rows: npt.NDArray[np.float32], seed: int) -> Answer:
-    import numpy as np
-
-    from auditbench_shap import shapley_values
-
-    found = shapley_values(
-        workload.model,
-        rows,
-        workload.baseline,
-        method="permutation",
-        target=workload.targets(len(rows)),
-        budget=budget,
-        groups=workload.players,
-        rng=np.random.default_rng(seed),
-    )
-    return Answer(model_rows=found.model_rows)
+    return [with_images, (texts(scale.device), scene_walks(508, 2))]
 
 
 def _line(claim: str, found: Measurement, floor: float, aim: float | None) -> Line:

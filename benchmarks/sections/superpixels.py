@@ -36,7 +36,7 @@ def run(scale: Scale) -> Section:
     notes: list[str] = []
     for workload in (images(scale.device), images_against_their_mean(scale.device)):
         gold = superpixel_gold(workload, scale.rows(_IMAGES, _IMAGES))
-        mine = [superpixel_walks(budget, len(gold.values)) for budget in (BUDGETS if scale.full else BUDGETS[:1])]
+        mine = [scene_walks(budget, len(gold.values)) for budget in (BUDGETS if scale.full else BUDGETS[:1])]
         theirs = Method(name="captum KernelShap, 1,008 samples", library="captum", explain=_captum, rows=1)
         part = measured(workload, [theirs, *mine], repeats=scale.repeats, gold=gold, seeds=scale.seeds)
         found[workload.name] = tuple(part.values())
@@ -73,8 +73,8 @@ def superpixel_gold(workload: Scene, rows: int) -> Gold:
     )
 
 
-def superpixel_walks(budget: int, rows: int) -> Method[Scene]:
-    """Our permutations with so many model rows an image."""
+def scene_walks(budget: int, rows: int) -> Method[Scene]:
+    """Our permutations with so many model rows an image or text."""
     return Method(
         name=f"auditbench permutation, {budget:,} rows",
         library="auditbench_shap",
