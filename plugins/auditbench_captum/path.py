@@ -43,6 +43,10 @@ class PathAttribution:
     steps: npt.NDArray[np.int64]
     model_rows: int
 
+    def __repr__(self) -> str:
+        rows, targets, *row_shape = self.values.shape
+        return f"PathAttribution({rows=}, {targets=}, {row_shape=}, model_rows={self.model_rows})"
+
 
 @torch.inference_mode(mode=False)
 def integrated_gradients(
@@ -200,7 +204,7 @@ def _baseline(prediction: Prediction, baseline: Any, rows: torch.Tensor) -> torc
             f"expected a baseline of shape {tuple(rows.shape[1:])} or {tuple(rows.shape)}, got {tuple(given.shape)}; "
             "the mean of several rows is one baseline"
         )
-    return _kept(prediction.as_rows(given)).to(rows.dtype)
+    return _kept(prediction.as_rows(given, "baseline")).to(rows.dtype)
 
 
 def _kept(rows: torch.Tensor) -> torch.Tensor:

@@ -73,8 +73,8 @@ def masked_lime_weights(
 
     Raises:
         TypeError: `rng` is no generator.
-        ValueError: A number or an output is NaN or infinite, groups or background do not fit the rows, a target or removal does not exist, the
-            kernel width is not above 0, or there are fewer than 10 samples.
+        ValueError: A number or an output is NaN or infinite, groups or background do not fit the rows, a target or removal
+            does not exist, the kernel width is not above 0, or there are fewer than 10 samples.
 
     References: arXiv:1602.04938, section 3.4; `LimeImageExplainer` and `LimeTextExplainer` of lime 0.2, with all
     players kept in the fit.

@@ -13,6 +13,7 @@ import torch
 from auditbench.masking import (
     Prediction,
     Target,
+    check_finite,
     check_same_columns,
     chosen_targets,
     column_names,
@@ -65,6 +66,10 @@ class LimeWeights:
     model_rows: int
     names: tuple[str, ...]
 
+    def __repr__(self) -> str:
+        rows, targets, players = self.values.shape
+        return f"LimeWeights({rows=}, {targets=}, {players=}, model_rows={self.model_rows})"
+
 
 def lime_weights(
     model_or_predict: Model,
@@ -108,8 +113,8 @@ def lime_weights(
 
     Raises:
         TypeError: `rng` is no generator.
-        ValueError: Columns differ, a number or an output is NaN or infinite, a column or target does not exist, the kernel width is
-            not above 0, or there are fewer than 10 samples.
+        ValueError: Columns differ, a number or an output is NaN or infinite, a column or target does not exist, the kernel
+            width is not above 0, or there are fewer than 10 samples.
 
     References: arXiv:1602.04938, section 3.4; `LimeTabularExplainer` of lime 0.2, with `feature_selection="none"`.
     """
@@ -210,12 +215,8 @@ def _as_table(rows: Rows, name: str) -> Numbers:
     if column_names(rows) and given.dtype.kind == "O":
         given = frame_numbers(rows, name)
     if given.ndim != 2 or not given.size or given.dtype.kind not in "fiub":
-        raise ValueError(f"expected `{name}` of shape (rows, features), got {given.dtype} of shape {given.shape}")
+        hint = "; masked_lime_weights explains images, texts and series" if given.ndim > 2 else ""
+        raise ValueError(f"expected `{name}` of shape (rows, features), got {given.dtype} of shape {given.shape}{hint}")
     found = given.astype(np.float64)
-    if not np.isfinite(found).all():
-        row, feature = np.argwhere(~np.isfinite(found))[0]
-        raise ValueError(
-            f"expected finite numbers in `{name}`, got {found[row, feature]} in row {row}, feature {feature}; fill missing"
-            " numbers first"
-        )
+    check_finite(torch.from_numpy(found), name, column_names(rows))
     return found

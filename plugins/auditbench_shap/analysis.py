@@ -59,7 +59,7 @@ def analyze(context: AuditContext, params: Params) -> AnalysisResult:
     output_range = np.ptp(context.outputs, axis=0)
     shares = _sensitive_shares(context, arrays["values"][counted], output_range)
     gap = _local_accuracy(arrays, output_range)
-    metrics = (*importance, gap, *_largest_standard_error(attribution, output_range), *shares)
+    metrics = (*importance, gap, _largest_standard_error(attribution, output_range), *shares)
     return AnalysisResult(
         metrics=metrics,
         attributions=(attribution,),
@@ -145,22 +145,24 @@ def _local_accuracy(arrays: dict[str, npt.NDArray[np.float64]], output_range: np
     )
 
 
-def _largest_standard_error(attribution: Attribution, output_range: npt.NDArray[np.float64]) -> tuple[Metric, ...]:
-    """Worst standard error as a share of the output range; nothing where the estimator gives no standard error."""
-    if attribution.standard_error is None:
-        return ()
-    shares = np.asarray(attribution.standard_error) / np.where(output_range > 0, output_range, np.nan)[:, np.newaxis]
-    known = shares[~np.isnan(shares)]
-    metric = Metric(
+def _largest_standard_error(attribution: Attribution, output_range: npt.NDArray[np.float64]) -> Metric:
+    """Worst standard error as a share of the output range."""
+    largest, reason = None, "shap.no_standard_error"
+    if attribution.standard_error is not None:
+        shares = (
+            np.asarray(attribution.standard_error) / np.where(output_range > 0, output_range, np.nan)[:, np.newaxis]
+        )
+        known = shares[~np.isnan(shares)]
+        largest, reason = float(known.max()) if known.size else None, "shap.constant_output"
+    return Metric(
         name="largest_standard_error",
-        value=float(known.max()) if known.size else None,
+        value=largest,
         higher_is_better=False,
         no_interval="not_estimated",
-        n=len(shares),
+        n=len(attribution.row_ids),
         method="shap.largest_standard_error.formula",
-        reason=None if known.size else Message(key="shap.constant_output"),
+        reason=Message(key=reason) if largest is None else None,
     )
-    return (metric,)
 
 
 def _sensitive_shares(
@@ -259,6 +261,13 @@ def _notes(attribution: Attribution, plan: Plan | None, background: int) -> tupl
         limits.append("shap.limit_columns")
     if attribution.standard_error is None:
         limits.append("shap.limit_no_standard_error")
+    elif np.any(attribution.standard_error):
+        limits.append("shap.limit_standard_error")
+        values |= {
+            "error": float(np.max(attribution.standard_error)),
+            "size": float(np.median(np.abs(attribution.values))),
+            "unit": attribution.unit,
+        }
     return (
         Note(kind="method", text=Message(key=f"shap.library_{method}" if plan is None else own, values=values)),
         Note(kind="assumption", text=Message(key="shap.assumption_interventional", values=values)),

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from auditbench.masking import column_names
+
 if TYPE_CHECKING:
     import numpy.typing as npt
     import shap
@@ -23,7 +25,8 @@ def to_shap(
     Args:
         values: Shape `(rows, targets, *players)`.
         base_value: Shape `(rows, targets)`.
-        rows: What was explained, array or tensor of shape `(rows, ...)`; plots show it where players are its entries.
+        rows: What was explained, array, table or tensor of shape `(rows, ...)`; plots show it where players are its
+            entries, and then a table names them.
         names: One name a player, where players have one axis.
 
     Returns:
@@ -46,10 +49,13 @@ def to_shap(
         raise ValueError(f"expected {len(values)} rows, as values there are, got rows of shape {data.shape}")
     if names is not None and (len(names),) != players:
         raise ValueError(f"expected one name for each of {players} players, got {len(names)}")
+    shown = data is not None and data.shape[1:] == players
+    if shown and column_names(rows):
+        names = column_names(rows)
     one = values.shape[1] == 1
     return shap.Explanation(
         values=values[:, 0] if one else np.moveaxis(values, 1, -1),
         base_values=base_value[:, 0] if one else base_value,
-        data=data if data is not None and data.shape[1:] == players else None,
+        data=data if shown else None,
         feature_names=None if names is None else list(names),
     )

@@ -1,12 +1,13 @@
 """The explainers of the shap library, as alternatives and as a reference for the estimators of this plugin.
 
 Each uses the whole background and selects no feature. What the library leaves behind is put back: the state of numpy's
-and torch's global generators, the level of its logger, and the module.
+and torch's global generators, the level of its logger, environment variables that its imports set, and the module.
 """
 
 from __future__ import annotations
 
 import logging
+import os
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,7 +26,6 @@ from auditbench_shap.library_trees import tree
 
 if TYPE_CHECKING:
     from auditbench.masking import Players, Target
-    from auditbench.masking.players import Groups
 
 EXPLAINERS: dict[str, Callable[[Task], Found]] = {
     "shap.kernel": kernel,
@@ -66,7 +66,7 @@ def explain(
     *,
     target: Target = None,
     budget: int | None = None,
-    groups: Groups | Players | None = None,
+    groups: Players | None = None,
     rng: np.random.Generator,
 ) -> LibraryValues:
     """Contributions to the outputs of a model.
@@ -119,7 +119,8 @@ def explain(
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without what the library says of calls that are as they should be."""
+    """Without what the library says of calls that are as they should be, and what it leaves in the environment."""
+    environment = dict(os.environ)
     logger = logging.getLogger("shap")
     level = logger.level
     logger.setLevel(logging.ERROR)  # it says that more than 100 background rows are slow
@@ -130,6 +131,8 @@ def _quiet() -> Iterator[None]:
             yield
     finally:
         logger.setLevel(level)
+        for variable in os.environ.keys() - environment.keys():
+            del os.environ[variable]
 
 
 def _prediction(name: str, model: Any) -> Prediction | None:
@@ -140,8 +143,6 @@ def _prediction(name: str, model: Any) -> Prediction | None:
                 f"got {type(model).__name__}"
             )
         return None
-    if not (callable(model) or isinstance(model, Prediction)):
-        raise ValueError(f"expected an nn.Module or a predict function for {name}, got {type(model).__name__}")
     prediction = model if isinstance(model, Prediction) else Prediction(model)
     if name in ("shap.deep", "shap.gradient") and prediction.module is None:
         raise ValueError(

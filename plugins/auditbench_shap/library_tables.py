@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from auditbench.masking import NOBODY, Players, players_of
+from auditbench.masking import NOBODY
 from auditbench_shap.library_task import Found, Numbers, Task, check_shapes, numbers
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from auditbench.masking.players import Groups
+    from auditbench.masking import Players
 
 MOST_ENUMERATED = 20
 """Most features of `exact`, which holds all 2^features coalitions."""
@@ -172,19 +172,18 @@ def _table(task: Task) -> _Table:
     return _Table(predict=predict, rows=coded[: len(given)], background=coded[len(given) :], numbers=background)
 
 
-def _grouped(groups: Groups | Players | None, background: Numbers) -> tuple[int, Any]:
+def _grouped(groups: Players | None, background: Numbers) -> tuple[int, Any]:
     """The number of players, and the background as the kernel explainer takes it."""
     from shap.utils._legacy import DenseData
 
     width = background.shape[1]
     if groups is None:
         return width, background
-    players = groups if isinstance(groups, Players) else players_of(groups, (width,))
-    owner = players.groups.numpy()
-    if players.per_row or (owner == NOBODY).any():
+    owner = groups.groups.numpy()
+    if groups.per_row or (owner == NOBODY).any():
         raise ValueError("expected each column in one group, the same for all rows, for shap.kernel")
-    columns = [np.flatnonzero(owner == player) for player in range(len(players))]
-    return len(players), DenseData(background, list(players.names), columns)
+    columns = [np.flatnonzero(owner == player) for player in range(len(groups))]
+    return len(groups), DenseData(background, list(groups.names), columns)
 
 
 def _clustering(background: Numbers) -> Numbers:

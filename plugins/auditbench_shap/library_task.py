@@ -13,7 +13,6 @@ from auditbench.masking import column_names, frame_numbers
 
 if TYPE_CHECKING:
     from auditbench.masking import Players, Prediction
-    from auditbench.masking.players import Groups
 
 Numbers: TypeAlias = npt.NDArray[np.float64]
 
@@ -37,7 +36,7 @@ class Task:
     rows: Any
     background: Any
     budget: int | None
-    groups: Groups | Players | None
+    groups: Players | None
 
     def predicted(self) -> Prediction:
         """The prediction of an explainer that calls the model."""

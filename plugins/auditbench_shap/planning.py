@@ -12,8 +12,9 @@ from auditbench_shap.kernel import least_pairs
 from auditbench_shap.methods import METHODS, WITH_TARGET_ERROR, OwnMethod
 from auditbench_shap.walks import pair_rows
 
-EXACT_ROWS = 1 << 19
-"""Model rows up to which `auto` enumerates when no budget is given: 12 players with 100 background rows, for example."""
+EXACT_ROWS, EXACT_ROWS_OF_PREDICT = 1 << 19, 1 << 15
+"""Model rows up to which `auto` enumerates a module, and a predict function, which is usually slower, when no budget is
+given: 12 and 8 players with 100 background rows, for example."""
 MANY_REPLACEMENTS, LEAST_REPEATS = 32, 32
 """Without a budget, so many replacements are walked two rounds. Fewer are walked on, until so many twos of rounds more than
 one for each have been compared: what the standard error rests on."""
@@ -30,14 +31,22 @@ class Plan:
     """How rows are explained.
 
     Attributes:
+        model_rows: For each explained row, before a target error asks for more.
         amount: Rounds of walks, or pairs of the regression.
         most: Rounds that a target error may lead to.
+        budget: The most model rows for each explained row, where there is such a limit.
     """
 
     method: OwnMethod
+    model_rows: int
     amount: int = 0
     most: int = 0
+    budget: int | None = None
     target_error: float | None = None
+
+    def of_players(self, players: int, replacements: int) -> Plan:
+        """The same method, budget and target error for rows with fewer players."""
+        return plan_for(self.method, players, replacements, budget=self.budget, target_error=self.target_error)
 
 
 def check_request(method: str, budget: int | None, target_error: float | None) -> None:
@@ -62,11 +71,13 @@ def plan_for(
     *,
     budget: int | None = None,
     target_error: float | None = None,
+    exact_rows: int = EXACT_ROWS,
     against_kernel: str = "",
 ) -> Plan:
     """The estimator that a method of this plugin stands for, with its amount of work.
 
     Args:
+        exact_rows: Model rows up to which `auto` enumerates without a budget.
         against_kernel: What keeps `kernel` from explaining the rows, if anything does.
 
     Raises:
@@ -74,7 +85,7 @@ def plan_for(
     """
     check_request(method, budget, target_error)
     possible = not against_kernel and target_error is None
-    chosen = _chosen(method, players, replacements, budget, kernel=possible)
+    chosen = _chosen(method, players, replacements, budget, exact_rows, kernel=possible)
     if chosen == "exact":
         return _enumeration(players, replacements, budget, target_error)
     if chosen == "permutation":
@@ -86,13 +97,15 @@ def plan_for(
     if pairs < least:
         cheapest = min(2 * least, pair_rows(players, replacements)) if method == "auto" else 2 * least
         raise ValueError(f"expected a budget of at least {cheapest} model rows a row, got {budget}")
-    return Plan(method="kernel", amount=pairs)
+    return Plan(method="kernel", model_rows=2 * pairs, amount=pairs, budget=budget)
 
 
-def _chosen(method: str, players: int, replacements: int, budget: int | None, *, kernel: bool) -> OwnMethod:
+def _chosen(
+    method: str, players: int, replacements: int, budget: int | None, exact_rows: int, *, kernel: bool
+) -> OwnMethod:
     """The estimator; of `auto` the first that the budget allows, `kernel` only where it is possible."""
     if method == "auto":
-        most = EXACT_ROWS if budget is None else budget
+        most = exact_rows if budget is None else budget
         if players <= MOST_ENUMERATED and enumeration_rows(players, replacements) <= most:
             return "exact"
         small = budget is not None and budget < pair_rows(players, replacements)
@@ -106,7 +119,7 @@ def _enumeration(players: int, replacements: int, budget: int | None, target_err
     needed = enumeration_rows(players, replacements)
     if budget is not None and budget < needed:
         raise ValueError(f"expected a budget of at least {needed} model rows a row to enumerate, got {budget}")
-    return Plan(method="exact", target_error=target_error)
+    return Plan(method="exact", model_rows=needed, budget=budget, target_error=target_error)
 
 
 def _walks(players: int, replacements: int, budget: int | None, target_error: float | None) -> Plan:
@@ -120,4 +133,12 @@ def _walks(players: int, replacements: int, budget: int | None, target_error: fl
         raise ValueError(f"expected a budget of at least {fewest * pair} model rows a row for {what}, got {budget}")
     held = max(1, held - held % 2)
     amount = usual if budget is None or target_error is not None else held
-    return Plan(method="permutation", amount=min(amount, held), most=held, target_error=target_error)
+    rounds = min(amount, held)
+    return Plan(
+        method="permutation",
+        model_rows=rounds * pair,
+        amount=rounds,
+        most=held,
+        budget=budget,
+        target_error=target_error,
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -21,20 +21,22 @@ from auditbench.masking import (
     chosen_targets,
     column_names,
     generator,
+    players_of,
     setting_of,
 )
 from auditbench_shap.exact import enumerate_coalitions
 from auditbench_shap.kernel import regress
 from auditbench_shap.library import LibraryValues, explain
 from auditbench_shap.methods import OwnMethod
-from auditbench_shap.planning import Plan, check_request, plan_for
+from auditbench_shap.null_players import only, rows_by_players
+from auditbench_shap.planning import EXACT_ROWS, EXACT_ROWS_OF_PREDICT, Plan, check_request, plan_for
 from auditbench_shap.walks import Sums, joined, walk
 
 if TYPE_CHECKING:
     import numpy.typing as npt
     from torch import nn
 
-    from auditbench.masking import Masker
+    from auditbench.masking import Setting
     from auditbench.masking.players import Groups
 
     Numbers: TypeAlias = npt.NDArray[np.float64]
@@ -65,11 +67,15 @@ class ShapleyValues:
     method: str
     names: tuple[str, ...]
 
+    def __repr__(self) -> str:
+        rows, targets, players = self.values.shape
+        return f"ShapleyValues({rows=}, {targets=}, {players=}, method={self.method!r}, model_rows={self.model_rows})"
+
     def to_shap(self, rows: Any = None) -> Any:
         """A `shap.Explanation`, for the plots of that library.
 
         Args:
-            rows: What the plots show as the players' values, shape `(rows, players)`.
+            rows: What the plots show as the players' values, shape `(rows, players)`; a DataFrame also names the players.
         """
         from auditbench_shap.explanation import to_shap
 
@@ -103,17 +109,19 @@ def shapley_values(
             masker of `auditbench.masking`.
         target: None for all outputs, the index of one, `"predicted"`, or one index a row.
         budget: Most model rows for each explained row. The outputs of the rows themselves and of the background, and those
-            of the few rows that the model is looked at with, come on top. Without a budget `auto` enumerates up to 524,288;
-            beyond, it walks two rounds, more where there are fewer than 32 replacements to take a standard error from.
+            of the few rows that the model is looked at with, come on top. Without a budget `auto` enumerates up to 524,288,
+            of a predict function 32,768; beyond, it walks two rounds, more where there are fewer than 32 replacements to
+            take a standard error from.
         target_error: `permutation`: a row whose estimated relative error is above this is walked on, as far as the budget, or
             256 rounds, goes; see `ShapleyValues.reached`. It is the norm of the standard errors over the norm of the values.
-        groups: Players, as `auditbench.masking.players_of` takes them; each entry of a row when absent, with the names of
-            its columns where the rows are a table.
+        groups: Players, as `auditbench.masking.players_of` takes them, such as lists of columns by name; each entry of a row
+            when absent, with the names of its columns where the rows are a table.
         rng: Seed 0 when absent.
 
     Raises:
         TypeError: The model is neither a module nor a function, or `rng` is no numpy Generator.
-        ValueError: Arguments that do not fit each other; the message says what is allowed. Or an output is NaN or infinite.
+        ValueError: Arguments that do not fit each other; the message says what is allowed. An output is NaN or infinite. Or
+            all coalitions of a model are to be enumerated that gives other outputs when it sees the same rows again.
 
     References: arXiv:1910.13413, section 2 (the game); arXiv:1705.07874 (the kernel). For the walks see `auditbench_shap.walks`.
     """
@@ -121,27 +129,37 @@ def shapley_values(
     check_request(method, budget, target_error)
     check_same_columns(rows, background, "background")
     if method.startswith("shap."):
+        columns = column_names(rows)
+        if groups is not None and not isinstance(groups, Players):
+            groups = players_of(groups, tuple(np.shape(rows)[1:]), columns=columns)
         found = explain(
             method, model_or_predict, rows, background, target=target, budget=budget, groups=groups, rng=rng
         )
-        names = groups.names if isinstance(groups, Players) else column_names(rows) if groups is None else ()
-        return _by_library(found, method, names)
+        return _by_library(found, method, columns if groups is None else groups.names)
     prediction = model_or_predict if isinstance(model_or_predict, Prediction) else Prediction(model_or_predict)
     before = prediction.rows
     setting = setting_of(prediction, rows, background, groups)
     tensor, players, masker = setting.rows, setting.players, setting.masker
-    plan = _planned(method, masker, tensor, players, budget, target_error)
+    plan = _planned(method, setting, budget, target_error, module=prediction.module is not None)
     outputs = _checked(prediction.of_all(tensor), "the rows")
+    if plan.method == "exact":
+        _check_repeats(prediction, tensor, outputs)
     targets = chosen_targets(target, outputs)
     model = MaskedModel(prediction, players, masker, tensor, targets=targets.count)
-    games = (
-        _Game(model, tensor[part], players.of_rows(part), targets.of_rows(part), outputs[part])
-        for part in (slice(i, i + model.rows_together) for i in range(0, len(tensor), model.rows_together))
-    )
-    explained = [_ESTIMATORS[plan.method](game, plan, rng) for game in games]
-    return _result(explained, plan, players.names, prediction.rows - before)
+    order, explained = [], []
+    for chosen, active in rows_by_players(model, tensor, players, each=plan.model_rows):
+        own = only(players.of_rows(chosen), active)
+        game = _Game(model, tensor[chosen], own, targets.of_rows(chosen), outputs[chosen])
+        narrower = plan.of_players(len(own), model.replacements)
+        estimate = _ESTIMATORS[narrower.method](game, narrower, rng)
+        explained.append(estimate.among(active, len(players)))
+        order.append(chosen)
+    return _result(explained, torch.cat(order), plan, players.names, prediction.rows - before)
 
 
+_REPEATED_ROWS, _REPEATABLE = 4, 1e-3
+"""Rows that an enumerated model sees twice, and the largest change of an output, as a share of the largest, that rounding may
+make there."""
 _ROUNDINGS = 32
 """Roundings of the largest output that a target error cannot go below."""
 
@@ -196,6 +214,19 @@ class _Found:
     variance: torch.Tensor | None
     reached: torch.Tensor
 
+    def among(self, active: npt.NDArray[np.int64], players: int) -> _Found:
+        """The same among all players, of which those that are not active contribute nothing."""
+        if len(active) == players:
+            return self
+
+        place = torch.from_numpy(active).to(self.values.device)
+
+        def widened(found: torch.Tensor) -> torch.Tensor:
+            return found.new_zeros((len(found), players, found.shape[2])).index_copy_(1, place, found)
+
+        variance = None if self.variance is None else widened(self.variance)
+        return replace(self, values=widened(self.values), variance=variance)
+
 
 def _exact(game: _Game, plan: Plan, rng: np.random.Generator) -> _Found:
     values = enumerate_coalitions(game.evaluator, game.players, game.starts, game.ends)
@@ -234,16 +265,10 @@ def _above(values: torch.Tensor, variance: torch.Tensor, limit: float, floor: to
     return (error > limit * values.square().sum(dim=1).sqrt() + floor).any(dim=1).nonzero()[:, 0]
 
 
-def _planned(
-    method: str,
-    masker: Masker,
-    rows: torch.Tensor,
-    players: Players,
-    budget: int | None,
-    target_error: float | None,
-) -> Plan:
+def _planned(method: str, setting: Setting, budget: int | None, target_error: float | None, *, module: bool) -> Plan:
     """The plan for these rows, before the model evaluates any."""
-    tried = masker.replacements(rows[:2], players.of_rows(slice(0, 2)))
+    players = setting.players
+    tried = setting.masker.replacements(setting.rows[:2], players.of_rows(slice(0, 2)))
     replacements = max(1, len(tried[0]))
     against = ""
     if replacements > 1 and (len(tried) > 1 or players.per_row):
@@ -251,19 +276,43 @@ def _planned(
     elif players.per_row and bool((players.groups.flatten(1).amax(dim=1) + 1 < len(players)).any()):
         against = "rows that lack players"
     return plan_for(
-        method, len(players), replacements, budget=budget, target_error=target_error, against_kernel=against
+        method,
+        len(players),
+        replacements,
+        budget=budget,
+        target_error=target_error,
+        exact_rows=EXACT_ROWS if module else EXACT_ROWS_OF_PREDICT,
+        against_kernel=against,
     )
 
 
-def _result(found: list[_Found], plan: Plan, names: tuple[str, ...], model_rows: int) -> ShapleyValues:
-    values, base_value = (torch.cat([getattr(one, name) for one in found]) for name in ("values", "base_value"))
+def _check_repeats(prediction: Prediction, rows: torch.Tensor, outputs: torch.Tensor) -> None:
+    """Raise ValueError where the model gives other outputs for a few rows that it has seen."""
+    few = slice(0, _REPEATED_ROWS)
+    change = float((prediction.of_all(rows[few]) - outputs[few]).abs().max())
+    if change > _REPEATABLE * float(outputs[few].abs().max()):
+        raise ValueError(
+            f"expected a model that gives the same outputs for the same rows to enumerate, got differences up to {change:.3g};"
+            " fix its seed, or pass method='permutation', whose standard error has that noise in it"
+        )
+
+
+def _result(
+    found: list[_Found], order: torch.Tensor, plan: Plan, names: tuple[str, ...], model_rows: int
+) -> ShapleyValues:
+    """What was found of rows in some order, as they were given."""
+    back = order.argsort()
+    values, base_value, reached = (
+        torch.cat([getattr(one, name) for one in found])[back] for name in ("values", "base_value", "reached")
+    )
     variances = [one.variance for one in found if one.variance is not None]
+    known = len(variances) == len(found)
     _checked(values, "rows with hidden players")
     return ShapleyValues(
         values=_by_target(values),
         base_value=base_value.cpu().numpy(),
-        standard_error=_by_target(torch.cat(variances).clamp(min=0).sqrt()) if variances else None,
-        reached=None if plan.target_error is None else torch.cat([one.reached for one in found]).cpu().numpy(),
+        standard_error=_by_target(torch.cat(variances)[back].clamp(min=0).sqrt()) if known else None,
+        reached=None if plan.target_error is None else reached.cpu().numpy(),
         model_rows=model_rows,
         method=plan.method,
         names=names,

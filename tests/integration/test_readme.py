@@ -43,9 +43,16 @@ def test_the_python_example(tmp_path: Path) -> None:
 
 
 def test_the_explaining_example(tmp_path: Path) -> None:
-    done = run("-c", block("python", "shapley_values"), cwd=tmp_path)
+    done = run("-c", block("python", "beeswarm"), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("permutation 0.")
+    assert done.stdout.startswith("ShapleyValues(rows=200, targets=1, players=30, method='permutation'")
+    assert done.stdout.endswith("('body', 'rest')\n")
+
+
+def test_the_example_of_images_and_texts(tmp_path: Path) -> None:
+    done = run("-c", block("python", "superpixels"), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("rows=2") == 2
 
 
 def test_the_plugin_example_shows_up_in_the_report(small_audit: Path, tmp_path: Path) -> None:

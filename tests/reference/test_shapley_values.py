@@ -425,7 +425,7 @@ def test_values_do_not_depend_on_blocks_or_on_memory(method: str, monkeypatch: p
     assert few.batch.halvings
     np.testing.assert_allclose(with_few.values, whole.values, atol=1e-5)
     for size in (1, 5, 30):
-        monkeypatch.setattr(evaluator, "block_rows", lambda widest, device, size=size: size)
+        monkeypatch.setattr(evaluator, "block_rows", lambda widest, device, whole, size=size: size)
         found = shapley_values(module, rows, background, method=method, rng=rng())
         np.testing.assert_allclose(found.values, whole.values, atol=1e-5)
         np.testing.assert_allclose(found.standard_error, whole.standard_error, atol=1e-5)

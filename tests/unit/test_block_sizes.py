@@ -91,6 +91,8 @@ def test_blocks_shrink_with_the_bytes_of_a_row() -> None:
     assert block_rows(1 << 30, "cpu") == 16
     assert block_rows(1, "cpu") == 1 << 16
     assert block_rows(1 << 10, "cuda:1") == 256 << 10
+    assert block_rows(1 << 10, "cpu", whole=True) == 2 << 10
+    assert block_rows(1 << 10, "cuda:1", whole=True) == 256 << 10
     assert block_rows(1 << 10, "elsewhere") == block_rows(1 << 10, "cpu")
     assert rows_together(1 << 20) == 32
     assert rows_together(1 << 40) == 1

@@ -105,7 +105,7 @@ def check(
 @pytest.fixture(params=SIZES)
 def block(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
     size = int(request.param)
-    monkeypatch.setattr(evaluator, "block_rows", lambda widest, device: size)
+    monkeypatch.setattr(evaluator, "block_rows", lambda widest, device, whole: size)
     return size
 
 
@@ -315,7 +315,7 @@ def test_any_shape_and_block(
     )
     module = mlp(entries, outputs, hidden=4, seed=seed)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(evaluator, "block_rows", lambda widest, device: size)
+        patch.setattr(evaluator, "block_rows", lambda widest, device, whole: size)
         check(
             module if factored else Limited(module, 10_000),
             numbers(rows, entries, seed=seed),

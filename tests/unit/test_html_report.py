@@ -275,7 +275,7 @@ def test_rows_count_as_unseen_only_where_this_run_trained(run: AuditRun, tree: E
 
 def test_base_row_has_no_probability_and_a_dash_where_a_method_has_no_base(run: AuditRun, tree: Element) -> None:
     base = tree.one("article", id="case-1").every("tr", lambda row: "base" in row.classes)[0]
-    assert base.every("th")[0].text.startswith("Mean output of the background rows")
+    assert base.every("th")[0].text.startswith("Base value of the method")
     cells = [cell.text for cell in base.every("td")]
     assert cells[:3] == ["−1.61", "—", "−1.61"]
     heads = [head.text for head in tree.one("article", id="case-1").every("th", lambda th: "n" in th.classes)]

@@ -106,7 +106,7 @@ def test_a_seed_is_no_generator(explain: Any) -> None:
         ({"training_rows": np.full((1, 4), np.inf)}, "expected finite numbers in `training_rows`, got inf"),
         ({"num_samples": 9}, "expected at least 10 samples, got num_samples=9"),
         ({"kernel_width": 0.0}, "expected a kernel width above 0, got 0.0"),
-        ({"target": 2}, "expected targets from 0 to 1, got 2 to 2"),
+        ({"target": 2}, "expected targets from 0 to 1, got 2"),
         ({"target": "income"}, "'income'"),
         ({"categorical_features": [4]}, "expected categorical features from 0 to 3, got 4"),
         ({"categorical_features": [True, False, False, True]}, "expected indices of columns .* got bool"),

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from sklearn.linear_model import LinearRegression, LogisticRegression
 from torch import nn
 
 from auditbench.masking import Prediction, chosen_targets
@@ -101,14 +102,14 @@ def test_an_exported_program_which_has_no_modes_is_taken() -> None:
 @pytest.mark.parametrize(
     ("rows", "said"),
     [
-        (np.zeros((0, 3)), r"at least one row, got \(0, 3\)"),
-        (np.zeros(3), r"got \(3,\)"),
-        (np.array([[1.0, np.nan]]), "got NaN or infinity; fill missing numbers first"),
-        (torch.tensor([[1.0, float("inf")]]), "got NaN or infinity"),
-        (pd.DataFrame({"a": [1.0, None]}), "got NaN or infinity"),
-        (np.array([["a", "b"]]), "expected rows of numbers, got dtype <U1"),
+        (np.zeros((0, 3)), r"at least one row, got shape \(0, 3\)"),
+        (np.zeros(3), r"got shape \(3,\)"),
+        (np.array([[1.0, np.nan]]), "got nan in row 0, feature 1; fill missing numbers first"),
+        (torch.tensor([[[1.0]], [[float("inf")]]]), r"got inf in row 1, feature \(0, 0\)"),
+        (pd.DataFrame({"a": [1.0, None]}), "got nan in row 1, feature 'a'"),
+        (np.array([["a", "b"]]), "expected numbers in `rows`, got dtype <U1"),
         (pd.DataFrame({"a": [1.0], "b": ["x"]}), "expected numbers in `rows`, got columns b"),
-        (torch.zeros((2, 2), dtype=torch.complex64), "expected rows of real numbers, got torch.complex64"),
+        (torch.zeros((2, 2), dtype=torch.complex64), "expected real numbers in `rows`, got torch.complex64"),
     ],
 )
 def test_rows_that_cannot_be_explained_are_refused(rows: Any, said: str) -> None:
@@ -133,8 +134,19 @@ def test_outputs_of_another_shape_are_refused(given: Any, said: str) -> None:
 def test_outputs_that_are_no_tensor_are_refused() -> None:
     with pytest.raises(ValueError, match="got tuple"):
         Prediction(Given(lambda rows: (rows, rows)))(numbers(5, 3))
-    with pytest.raises(ValueError, match=r"got \(\)"):
+    with pytest.raises(ValueError, match=r"expected numbers from the predict function, got None \(object\)"):
         Prediction(lambda rows: None)(numbers(5, 3))
+    with pytest.raises(ValueError, match=r"got 'yes' \(<U3\); of a classifier pass predict_proba"):
+        Prediction(lambda rows: np.full(len(rows), "yes"))(numbers(5, 3))
+
+
+def test_an_estimator_is_refused_with_the_method_to_pass() -> None:
+    with pytest.raises(TypeError, match=r"got LogisticRegression; pass its method predict_proba$"):
+        Prediction(LogisticRegression())
+    with pytest.raises(TypeError, match=r"got LinearRegression; pass its method predict$"):
+        Prediction(LinearRegression())
+    with pytest.raises(TypeError, match=r"got str$"):
+        Prediction("model")
 
 
 OUTPUTS = torch.tensor([[0.1, 0.7, 0.2], [0.5, 0.3, 0.4]])
@@ -163,9 +175,9 @@ def test_targets_select_outputs_of_rows_and_of_parts_of_them(target: Any, expect
 @pytest.mark.parametrize(
     ("target", "said"),
     [
-        (3, "expected targets from 0 to 2, got 3 to 3"),
-        (-1, "expected targets from 0 to 2, got -1 to -1"),
-        ([0, 3], "expected targets from 0 to 2, got 0 to 3"),
+        (3, "expected targets from 0 to 2, got 3"),
+        (-1, "expected targets from 0 to 2, got -1"),
+        ([0, 3], "expected targets from 0 to 2, got 3"),
         ([0, 1, 2], r"one for each of 2 rows, as the target, got \(3,\) of torch.int64"),
         ([[0], [1]], r"got \(2, 1\)"),
         (1.0, r"expected one whole index.*got \(\) of torch.float32"),

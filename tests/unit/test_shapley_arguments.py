@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -26,11 +27,15 @@ GOOD: dict[str, Any] = {"rows": numbers(3, 30), "background": numbers(10, 30, se
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"rows": torch.full((3, 30), float("nan"))}, "got NaN or infinity"),
-        ({"rows": numbers(0, 30)}, r"at least one row, got \(0, 30\)"),
-        ({"background": numbers(0, 30)}, r"at least one row, got \(0, 30\)"),
-        ({"background": numbers(10, 29)}, r"expected background rows like the rows, .*\(30,\).*got \(10, 29\)"),
-        ({"background": torch.full((3, 30), float("nan"))}, "got NaN or infinity"),
+        ({"rows": torch.full((3, 30), float("nan"))}, "finite numbers in `rows`, got nan in row 0, feature 0"),
+        ({"rows": numbers(0, 30)}, r"`rows` of shape .* at least one row, got shape \(0, 30\)"),
+        ({"background": numbers(0, 30)}, r"`background` of shape .* at least one row, got shape \(0, 30\)"),
+        ({"background": numbers(10, 29)}, r"`background` of shape \(background rows, 30\) .*, got shape \(10, 29\)"),
+        ({"background": torch.full((3, 30), float("nan"))}, "finite numbers in `background`, got nan in row 0"),
+        (
+            {"rows": numbers(3, 29), "background": numbers(4, 29)},
+            r"rows that the module takes, got shape \(3, 29\) of torch.float32; it says: mat1",
+        ),
         ({"method": "permutations"}, r"expected one of auto, exact, .*got 'permutations'; did you mean 'permutation'"),
         ({"method": "exact"}, "expected at most 24 players to enumerate, got 30"),
         ({"method": "exact", "groups": [[i] for i in range(10)], "budget": 9}, "budget of at least 10220 .* got 9"),
@@ -53,6 +58,7 @@ GOOD: dict[str, Any] = {"rows": numbers(3, 30), "background": numbers(10, 30, se
         ({"groups": np.array([0] * 29 + [2])}, r"without a gap.*got \[0, 2\]"),
         ({"groups": [[0, 1], [1]]}, "got 1 in 0 and 1"),
         ({"groups": [[30]]}, "from 0 to 29, got 30"),
+        ({"groups": {"all": ["age"]}}, "by index, since the rows have no named columns, got 'age' in group 0"),
         ({"groups": players_of(None, (29,))}, r"rows of shape \(3, 30\), got \(29,\)"),
     ],
 )
@@ -130,3 +136,51 @@ def test_a_generator_is_given_or_has_seed_0() -> None:
     assert generator(None).random() == np.random.default_rng(0).random()
     with pytest.raises(TypeError, match=r"expected a numpy Generator as rng, got int; np\.random\.default_rng\(seed\)"):
         generator(5)  # type: ignore[arg-type]
+
+
+def test_a_model_that_changes_its_mind_is_not_enumerated() -> None:
+    noise = np.random.default_rng(0)
+
+    def predict(table: Any) -> Any:
+        return table.sum(axis=1) + noise.normal(scale=0.1, size=len(table))
+
+    rows, background = numbers(3, 5).numpy(), numbers(40, 5, seed=1).numpy()
+    with pytest.raises(ValueError, match=r"same outputs for the same rows to enumerate, got differences up to 0\.\d+"):
+        shapley_values(predict, rows, background)
+    walked = shapley_values(predict, rows, background, method="permutation")
+    assert walked.standard_error is not None
+    assert walked.standard_error.min() > 1e-4
+
+
+def test_a_predict_function_is_enumerated_up_to_fewer_rows() -> None:
+    def predict(table: Any) -> Any:
+        return table.sum(axis=1)
+
+    for players, method in ((8, "exact"), (9, "permutation")):
+        rows, background = numbers(1, players).numpy(), numbers(100, players, seed=1).numpy()
+        assert shapley_values(predict, rows, background).method == method
+        assert shapley_values(mlp(players), rows, background).method == "exact"
+
+
+def test_players_are_given_by_the_names_of_columns() -> None:
+    rows = pd.DataFrame(numbers(3, 4).numpy(), columns=["age", "sex", "height", "weight"])
+    background = pd.DataFrame(numbers(5, 4, seed=1).numpy(), columns=rows.columns)
+    groups = {"body": ["height", "weight"], "person": ["age", 1]}
+    found = shapley_values(mlp(4), rows, background, groups=groups)
+    assert found.names == ("body", "person")
+    assert found.to_shap().feature_names == ["body", "person"]
+    by_index = shapley_values(mlp(4), rows, background, groups=[[2, 3], [0, 1]])
+    np.testing.assert_array_equal(found.values, by_index.values)
+    by_library = shapley_values(mlp(4), rows, background, groups=groups, method="shap.kernel")
+    assert by_library.names == ("body", "person")
+    np.testing.assert_allclose(by_library.values, found.values, atol=1e-5)
+    with pytest.raises(
+        ValueError, match="expected the name of one column, got 'wieght' in group 0; did you mean 'weight'"
+    ):
+        shapley_values(mlp(4), rows, background, groups={"body": ["wieght"]})
+    assert shapley_values(mlp(4), rows.to_numpy(), background).to_shap(rows).feature_names == list(rows.columns)
+
+
+def test_results_say_what_they_hold_in_one_line() -> None:
+    found = shapley_values(mlp(4, 2), numbers(3, 4), numbers(5, 4, seed=1))
+    assert repr(found) == f"ShapleyValues(rows=3, targets=2, players=4, method='exact', model_rows={found.model_rows})"

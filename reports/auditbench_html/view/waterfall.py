@@ -147,9 +147,10 @@ def _step_row(
 
 
 def _base_row(draft: Draft, first: Explained, others: list[Explained]) -> WaterfallRow:
-    """Where each method starts; those whose contributions start nowhere have a dash."""
+    """Where each method starts; those whose contributions start nowhere have a dash. Several share a general label."""
     say, block = draft.say, first.block
-    keys = (f"base.{block.method}", f"base.{first.result.analyzer}", "waterfall.base")
+    own = (f"base.{block.method}", f"base.{first.result.analyzer}")
+    keys = ("waterfall.base",) if any(other.block.additive for other in others) else (*own, "waterfall.base")
     cells = tuple(_effect_cell(other.base if other.block.additive else None) for other in others)
     text = _output_text(draft, block, first.base)
     return WaterfallRow(

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from auditbench.masking.copying import structural_copy
     from auditbench.masking.evaluator import Evaluator, MaskedModel
     from auditbench.masking.first_layer import FirstLayer, cut_first_layer
-    from auditbench.masking.prediction import Prediction, all_finite
+    from auditbench.masking.prediction import Prediction, all_finite, check_finite
     from auditbench.masking.setting import Setting, setting_of
 
 _HOMES = {
@@ -38,6 +38,7 @@ _HOMES = {
     "Prediction": "prediction",
     "Setting": "setting",
     "all_finite": "prediction",
+    "check_finite": "prediction",
     "cut_first_layer": "first_layer",
     "structural_copy": "copying",
     "setting_of": "setting",
@@ -66,6 +67,7 @@ __all__ = [
     "agreement_matrix",
     "agreement_metrics",
     "all_finite",
+    "check_finite",
     "check_same_columns",
     "chosen_targets",
     "column_names",

@@ -15,6 +15,10 @@ Measured with networks of 12, 30 and 100 inputs and two hidden layers of 64 (2 c
 32 MiB of L3): 1 to 8 MiB took 0.7 to 1.3 of the time of plain evaluation and differed by a tenth, 16 MiB took up to
 1.5. The largest of the quick ones needs the fewest operations a row."""
 
+_BYTES_OF_WHOLE = {**_BYTES, "cpu": 2 << 20}
+"""The same for a module that is run as it is, and makes its activations anew: memory that the C library gave back in
+between has to be had again page by page, which took up to the time of the model itself at 8 MiB, and little at 2 MiB."""
+
 _BOUNDS = {"cpu": (16, 1 << 16), "cuda": (256, 1 << 20), "mps": (256, 1 << 18)}
 """Fewest and most rows by kind of device."""
 
@@ -23,16 +27,18 @@ MOST_TOGETHER = 256
 """Most rows that share a plan, so that what a plan costs is small for each of them and its noise averages out."""
 
 
-def block_rows(widest: int, device: str) -> int:
+def block_rows(widest: int, device: str, *, whole: bool = False) -> int:
     """Masked rows a block.
 
     Args:
         widest: Bytes of the widest activation of one row, see `widest_activation`.
         device: `cpu`, `cuda:0`, ...
+        whole: Whether a module is run as it is, instead of a part of it in reused buffers.
     """
     kind = device.partition(":")[0]
     fewest, most = _BOUNDS.get(kind, _BOUNDS["cpu"])
-    return max(fewest, min(most, _BYTES.get(kind, _BYTES["cpu"]) // max(1, widest)))
+    sizes = _BYTES_OF_WHOLE if whole else _BYTES
+    return max(fewest, min(most, sizes.get(kind, sizes["cpu"]) // max(1, widest)))
 
 
 def rows_together(each: int) -> int:

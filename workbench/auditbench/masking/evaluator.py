@@ -94,7 +94,8 @@ class MaskedModel:
                 self.first = fitting(
                     lambda few: cut_first_layer(module, tried[:few], ran=ran), prediction.batch, most=len(tried)
                 )
-        self.block_rows = block_rows(widest, str(prediction.device))
+        whole = prediction.module is not None and self.first is None
+        self.block_rows = block_rows(widest, str(prediction.device), whole=whole)
         self.far_apart = self.first is not None and _far_apart(self.first, sample, replaced[0])
         self.pairs_together = max(1, min(_PAIRS // targets, self.block_rows // 2))
         kept = 0 if self.first is None else (len(players) + 1) * self.first.hidden * self.first.weight.element_size()
@@ -265,12 +266,10 @@ class _InPlace:
 
     def _terms(self, kept: torch.Tensor, others: torch.Tensor, players: Players) -> tuple[torch.Tensor, torch.Tensor]:
         """Which entries are kept, and what the others become; shape `(1 or rows, coalitions, *row shape)`."""
-        entries = players.kept_entries(kept)
+        floating = self._rows.is_floating_point()
+        entries = players.kept_entries(kept.to(self._rows.dtype) if floating else kept)
         entries = entries if players.per_row else entries.unsqueeze(0)
-        if not self._rows.is_floating_point():
-            return entries, others
-        keep = entries.to(self._rows.dtype)
-        return keep, others * (1 - keep)
+        return entries, others * (1 - entries) if floating else others
 
 
 class _Factored:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import difflib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -13,7 +14,8 @@ if TYPE_CHECKING:
 
     from auditbench.data import FeatureSpec
 
-    Groups: TypeAlias = Sequence[Sequence[int]] | npt.NDArray[np.integer] | torch.Tensor
+    Entries: TypeAlias = Sequence[int | str]
+    Groups: TypeAlias = Mapping[str, Entries] | Sequence[Entries] | npt.NDArray[np.integer] | torch.Tensor
 
 NOBODY = -1
 """In `Players.groups`: the entry belongs to no player and is never hidden, such as padding."""
@@ -53,14 +55,15 @@ class Players:
         """Which entries of a row stay, from which players stay.
 
         Args:
-            kept: bool, shape `(coalitions, players)`.
+            kept: Shape `(coalitions, players)`; bool, or zeros and ones.
 
         Returns:
-            bool, shape `(coalitions, *row shape)`, or `(rows, coalitions, *row shape)` where players differ by row.
+            Of the dtype given, shape `(coalitions, *row shape)`, or `(rows, coalitions, *row shape)` where players differ by
+            row.
         """
         import torch
 
-        never_hidden = torch.ones((len(kept), 1), dtype=torch.bool, device=kept.device)
+        never_hidden = torch.ones((len(kept), 1), dtype=kept.dtype, device=kept.device)
         entries = torch.cat([kept, never_hidden], dim=1)[:, self.groups.to(kept.device)]
         return entries.transpose(0, 1) if self.per_row else entries
 
@@ -73,15 +76,22 @@ def feature_players(features: tuple[FeatureSpec, ...]) -> Players:
 
 
 def players_of(
-    groups: Groups | None, row_shape: tuple[int, ...], *, rows: int | None = None, names: tuple[str, ...] | None = None
+    groups: Groups | None,
+    row_shape: tuple[int, ...],
+    *,
+    rows: int | None = None,
+    names: tuple[str, ...] | None = None,
+    columns: tuple[str, ...] = (),
 ) -> Players:
     """Players from the forms that users write.
 
     Args:
-        groups: None makes each entry a player; lists of entries, one a player (of rows with one axis; what is in no
-            list is never hidden); or the index of the player of each entry, shape `row_shape` or `(rows, *row_shape)`.
+        groups: None makes each entry a player; lists of entries, one a player, or such lists by the name of the player (of
+            rows with one axis; what is in no list is never hidden); or the index of the player of each entry, shape
+            `row_shape` or `(rows, *row_shape)`. Entries are given by index, or by name where the columns have names.
         rows: Number of rows, checked where the groups differ by row.
-        names: `player 0`, ... when absent.
+        names: When absent those of the groups, or of the columns where each is a player; else `player 0`, ...
+        columns: Names of the entries of a row, where they have any.
 
     Raises:
         ValueError: The groups do not fit the rows, an entry is in two of them, or a player has no entry.
@@ -89,12 +99,15 @@ def players_of(
     import numpy as np
     import torch
 
+    if isinstance(groups, Mapping):
+        names, groups = names or tuple(map(str, groups)), list(groups.values())
     if groups is None:
+        names = names or columns or None
         index = torch.arange(_size(row_shape)).reshape(row_shape)
     elif isinstance(groups, (torch.Tensor, np.ndarray)):
         index = _whole_numbers(groups)
     else:
-        index = _from_lists(groups, row_shape)
+        index = _from_lists(groups, row_shape, columns)
     per_row = index.ndim == len(row_shape) + 1
     if tuple(index.shape[per_row:]) != row_shape or (per_row and rows is not None and len(index) != rows):
         raise ValueError(f"expected groups of shape {row_shape} or (rows, *{row_shape}), got {tuple(index.shape)}")
@@ -129,26 +142,40 @@ def _whole_numbers(groups: npt.NDArray[np.integer] | torch.Tensor) -> torch.Tens
     return index.to(torch.int64)
 
 
-def _from_lists(groups: Sequence[Sequence[int]], row_shape: tuple[int, ...]) -> torch.Tensor:
+def _from_lists(groups: Sequence[Entries], row_shape: tuple[int, ...], columns: tuple[str, ...]) -> torch.Tensor:
     import torch
 
     if len(row_shape) != 1:
         raise ValueError(f"expected an array of player indices for rows of shape {row_shape}, got lists")
     index = torch.full(row_shape, NOBODY, dtype=torch.int64)
     for player, entries in enumerate(groups):
-        if isinstance(entries, int):
+        if isinstance(entries, (int, str)):
             raise ValueError(
-                f"expected a list of entries for each player, or an array of player indices, got {entries}"
+                f"expected a list of entries for each player, or an array of player indices, got {entries!r}"
             )
         if not len(entries):
             raise ValueError(f"expected an entry in each group, got none in group {player}")
         for entry in entries:
-            if not 0 <= entry < row_shape[0]:
+            place = _place(entry, columns, player) if isinstance(entry, str) else entry
+            if not 0 <= place < row_shape[0]:
                 raise ValueError(f"expected entries from 0 to {row_shape[0] - 1}, got {entry} in group {player}")
-            if index[entry] != NOBODY:
-                raise ValueError(f"expected each entry in one group, got {entry} in {int(index[entry])} and {player}")
-            index[entry] = player
+            if index[place] != NOBODY:
+                raise ValueError(f"expected each entry in one group, got {entry} in {int(index[place])} and {player}")
+            index[place] = player
     return index
+
+
+def _place(name: str, columns: tuple[str, ...], player: int) -> int:
+    """Index of a column."""
+    if columns.count(name) == 1:
+        return columns.index(name)
+    if not columns:
+        raise ValueError(
+            f"expected entries by index, since the rows have no named columns, got {name!r} in group {player}"
+        )
+    close = difflib.get_close_matches(name, columns, n=1)
+    hint = f"; did you mean {close[0]!r}?" if close and close[0] != name else ""
+    raise ValueError(f"expected the name of one column, got {name!r} in group {player}{hint}")
 
 
 def _size(shape: tuple[int, ...]) -> int:

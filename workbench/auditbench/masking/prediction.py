@@ -12,6 +12,7 @@ from torch import nn
 
 from auditbench.masking.frames import column_names, frame_numbers
 from auditbench.models.batching import BatchSize, in_batches
+from auditbench.models.out_of_memory import is_out_of_memory
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -25,8 +26,9 @@ class Prediction:
     """Outputs of shape `(rows, outputs)`, whatever gives them.
 
     A module takes tensors on its device: those of a user in their own dtype, numpy rows in the dtype of its
-    parameters; with an embedding, whole numbers stay as they are. A predict function takes a numpy array of the rows' own dtype and gives an array of shape `(rows,)` or
-    `(rows, outputs)`; the array that it gets is used again after the call, so that it must not be kept.
+    parameters; with an embedding, whole numbers stay as they are. A predict function takes a numpy array of the rows' own
+    dtype and gives an array of shape `(rows,)` or `(rows, outputs)`; the array that it gets is used again after the call, so
+    that it must not be kept.
 
     Attributes:
         module: The module, or None for a predict function.
@@ -40,7 +42,10 @@ class Prediction:
         """Raises TypeError for what is neither, ValueError for a module in training mode."""
         self.module = model_or_predict if isinstance(model_or_predict, nn.Module) else None
         if self.module is None and not callable(model_or_predict):
-            raise TypeError(f"expected an nn.Module or a predict function, got {type(model_or_predict).__name__}")
+            raise TypeError(
+                f"expected an nn.Module or a predict function, got {type(model_or_predict).__name__}"
+                f"{_offered(model_or_predict)}"
+            )
         if self.module is not None and _in_training(self.module):
             raise ValueError("expected a module in evaluation mode, got one in training mode; call module.eval() first")
         self._predict = model_or_predict
@@ -53,34 +58,33 @@ class Prediction:
         self.rows = 0
         self.calls = 0
 
-    def as_rows(self, rows: Any) -> torch.Tensor:
+    def as_rows(self, rows: Any, name: str = "rows") -> torch.Tensor:
         """Rows as a tensor that this prediction takes; numbers keep their dtype unless a module needs its own.
+
+        Args:
+            name: Of the argument, for messages.
 
         Raises:
             ValueError: There is no row, they are no real numbers, or a number is NaN or infinite.
         """
-        tensor = rows if isinstance(rows, torch.Tensor) else _copied(rows)
+        tensor = rows if isinstance(rows, torch.Tensor) else _copied(rows, name)
         if tensor.ndim < 2 or not len(tensor):
-            raise ValueError(f"expected rows of shape (rows, ...) with at least one row, got {tuple(tensor.shape)}")
+            raise ValueError(
+                f"expected `{name}` of shape (rows, ...) with at least one row, got shape {tuple(tensor.shape)}"
+            )
         if tensor.is_complex():
-            raise ValueError(f"expected rows of real numbers, got {tensor.dtype}")
+            raise ValueError(f"expected real numbers in `{name}`, got {tensor.dtype}")
         if self.module is not None and not isinstance(rows, torch.Tensor) and not self._takes_tokens:
             tensor = tensor.to(torch.float32 if self._parameter is None else self._parameter.dtype)
         if tensor.is_floating_point():
-            if not all_finite(tensor):
-                raise ValueError("expected rows of finite numbers, got NaN or infinity; fill missing numbers first")
+            check_finite(tensor, name, column_names(rows))
             if self.module is None and tensor.dtype is torch.bfloat16:  # which numpy does not have
                 tensor = tensor.to(torch.float32)
         return tensor.detach().to(self.device)
 
     def __call__(self, rows: torch.Tensor) -> torch.Tensor:
         """Outputs of rows that fit into memory at once, shape `(rows, outputs)`, without gradients."""
-        if self.module is not None:
-            with torch.no_grad():
-                outputs = self.module(rows)
-        else:
-            given = self._predict(rows.numpy())
-            outputs = torch.from_numpy(np.array(given, dtype=np.float64))
+        outputs = self._given(rows.numpy()) if self.module is None else self._made(self.module, rows)
         return self.count(outputs, len(rows))
 
     def count(self, outputs: Any, rows: int) -> torch.Tensor:
@@ -106,6 +110,47 @@ class Prediction:
         """Outputs of any number of rows, in batches; the rows stay as they are, whatever a model does to its input."""
         return torch.cat(in_batches(lambda part: self(rows[part].clone()), len(rows), self.batch))
 
+    def _given(self, rows: npt.NDArray[Any]) -> torch.Tensor:
+        """What the predict function gives."""
+        given = np.asarray(self._predict(rows))
+        if given.dtype.kind not in "biuf":
+            found = f"{given.ravel()[:1].tolist()[0]!r} ({given.dtype})" if given.size else given.dtype
+            raise ValueError(
+                f"expected numbers from the predict function, got {found}; of a classifier pass predict_proba, which gives"
+                " one number a class"
+            )
+        return torch.from_numpy(given.astype(np.float64))
+
+    def _made(self, module: nn.Module, rows: torch.Tensor) -> Any:
+        """What the module gives; raises ValueError where it takes no such rows."""
+        try:
+            with torch.no_grad():
+                return module(rows)
+        except (RuntimeError, TypeError, IndexError) as error:
+            if self.calls or is_out_of_memory(error):
+                raise
+            raise ValueError(
+                f"expected rows that the module takes, got shape {tuple(rows.shape)} of {rows.dtype}; it says: {error}"
+            ) from error
+
+
+def check_finite(tensor: torch.Tensor, name: str, columns: tuple[str, ...] = ()) -> None:
+    """Raise ValueError for a number that is NaN or infinite, and say where it is.
+
+    Args:
+        tensor: Floating numbers, shape `(rows, ...)`.
+        name: Of the argument.
+        columns: Names of the entries of a row, where they have any.
+    """
+    if all_finite(tensor):
+        return
+    row, *place = (~torch.isfinite(tensor)).nonzero()[0].tolist()
+    entry = repr(columns[place[0]]) if columns else str(place[0] if len(place) == 1 else tuple(place))
+    raise ValueError(
+        f"expected finite numbers in `{name}`, got {float(tensor[(row, *place)])} in row {row}, feature {entry}; fill missing"
+        " numbers first"
+    )
+
 
 def all_finite(tensor: torch.Tensor) -> bool:
     """Whether all numbers are finite: their sum says so, unless it overflows."""
@@ -113,12 +158,19 @@ def all_finite(tensor: torch.Tensor) -> bool:
     return math.isfinite(float(numbers.sum())) or bool(torch.isfinite(numbers).all())
 
 
-def _copied(rows: Any) -> torch.Tensor:
+def _offered(model: object) -> str:
+    """The method of an estimator that predicts."""
+    methods = ("predict_proba", "decision_function", "predict")
+    found = next((name for name in methods if callable(getattr(model, name, None))), None)
+    return "" if found is None else f"; pass its method {found}"
+
+
+def _copied(rows: Any, name: str) -> torch.Tensor:
     array = np.array(rows)
     if array.dtype.kind == "O" and column_names(rows):
-        array = frame_numbers(rows, "rows")
+        array = frame_numbers(rows, name)
     if array.dtype.kind not in "biuf":
-        raise ValueError(f"expected rows of numbers, got dtype {array.dtype}")
+        raise ValueError(f"expected numbers in `{name}`, got dtype {array.dtype}")
     return torch.from_numpy(array)
 
 

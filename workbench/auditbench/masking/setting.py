@@ -47,8 +47,7 @@ def setting_of(prediction: Prediction, rows: Any, background: Any, groups: Group
         players = groups
         check_players(players, tensor)
     else:
-        names = column_names(rows) if groups is None else ()
-        players = players_of(groups, tuple(tensor.shape[1:]), rows=len(tensor), names=names or None)
+        players = players_of(groups, tuple(tensor.shape[1:]), rows=len(tensor), columns=column_names(rows))
     if callable(getattr(background, "replacements", None)):
         return Setting(rows=tensor, players=players, masker=background)
     check_same_columns(rows, background, "background")
@@ -57,10 +56,11 @@ def setting_of(prediction: Prediction, rows: Any, background: Any, groups: Group
 
 
 def _background(prediction: Prediction, background: Any, rows: torch.Tensor) -> BackgroundRows:
-    found = prediction.as_rows(background)
+    found = prediction.as_rows(background, "background")
     if found.shape[1:] != rows.shape[1:]:
         raise ValueError(
-            f"expected background rows like the rows, (..., {tuple(rows.shape[1:])}), got {tuple(found.shape)}"
+            f"expected `background` of shape (background rows, {', '.join(map(str, rows.shape[1:]))}) like the rows, got shape"
+            f" {tuple(found.shape)}"
         )
     fixed = prediction.module is not None and rows.is_floating_point()
     return BackgroundRows(background=found.to(rows.dtype if fixed else torch.promote_types(found.dtype, rows.dtype)))

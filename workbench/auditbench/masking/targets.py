@@ -67,8 +67,10 @@ def chosen_targets(target: Target, outputs: torch.Tensor) -> Targets:
     if not whole or chosen.ndim > 1 or (chosen.ndim == 1 and len(chosen) != rows):
         found = f"{tuple(chosen.shape)} of {chosen.dtype}"
         raise ValueError(f"expected one whole index, or one for each of {rows} rows, as the target, got {found}")
-    if int(chosen.min()) < 0 or int(chosen.max()) >= count:
-        raise ValueError(f"expected targets from 0 to {count - 1}, got {int(chosen.min())} to {int(chosen.max())}")
+    lowest, highest = int(chosen.min()), int(chosen.max())
+    if lowest < 0 or highest >= count:
+        allowed = f"from 0 to {count - 1}" if count > 1 else "0, the only output,"
+        raise ValueError(f"expected targets {allowed}, got {lowest if lowest < 0 else highest}")
     if count == 1:
         return Targets(chosen=None, count=1)
     return Targets(chosen=chosen.to(torch.int64).expand(rows), count=1)

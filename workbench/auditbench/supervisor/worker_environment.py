@@ -44,6 +44,9 @@ _DEFAULTS = {
     "MPLBACKEND": "Agg",
     "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
     "TORCHINDUCTOR_DETERMINISTIC": "1",  # for models that are compiled; the flags of a worker leave the compiler alone
+    # The C library keeps what models free between batches, instead of having it again page by page: up to half of their time.
+    "MALLOC_MMAP_THRESHOLD_": str(32 << 20),
+    "MALLOC_TRIM_THRESHOLD_": str(256 << 20),
     "NUMBA_DISABLE_JIT": "1",  # compiling shap's helpers takes longer than all that they do in an audit
 }
 
