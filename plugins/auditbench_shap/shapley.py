@@ -50,8 +50,8 @@ class ShapleyValues:
         values: Shape `(rows, targets, players)`, float64.
         base_value: Shape `(rows, targets)`: mean output where everybody is hidden. With the values it adds up to the output.
         standard_error: Of the values, from sampling coalitions, of their shape; 0 where they are exact, None where there is
-            none. Of two rounds of walks it is an upper bound; so it is of a single round, where it also has the spread of
-            the background in it. That of `kernel` takes what the regression leaves to be of one size for all coalitions,
+            none. Of two rounds of walks it is an upper bound in the mean, though 1.96 of them covered 90 % of the values of
+            boosted trees; so it is of a single round, where it also has the spread of the background in it. That of `kernel` takes what the regression leaves to be of one size for all coalitions,
             and was up to a seventh too small with a single replacement.
         reached: Which rows came down to the target error, for all of their targets, shape `(rows,)`; None without one.
         model_rows: Rows that the model evaluated for the values, in all; None for `shap.tree`, which calls no model.
