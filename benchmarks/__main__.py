@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -32,8 +31,6 @@ SECTIONS = (
 )
 FULL_ONLY = ("baseline", "memory", "demo")
 """Parts that are left out of a quick run unless they are named."""
-KEEPING = {"MALLOC_MMAP_THRESHOLD_": str(32 << 20), "MALLOC_TRIM_THRESHOLD_": str(256 << 20)}
-"""Memory that is freed stays with the process. Without, a timing depends on what was allocated before it, by any method."""
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -92,13 +89,5 @@ def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
-def _keep_freed_memory() -> None:
-    """Start again with the settings that workers of audits have, which the C library reads at the start of a process."""
-    if any(name not in os.environ for name in KEEPING):
-        command = [sys.executable, "-m", "benchmarks", *sys.argv[1:]]
-        os.execve(command[0], command, {**KEEPING, **os.environ})  # noqa: S606 - this very program
-
-
 if __name__ == "__main__":
-    _keep_freed_memory()
     main()

@@ -60,7 +60,9 @@ class GroupCounts:
             levels.append(tuple(places))
             moved.append(np.array([places[level] for level in right], dtype=np.int64)[digits])
         both = np.concatenate([self.cells.digits, np.stack(moved, axis=1)])
-        return _laid_out(self.cells.features, levels, both, np.concatenate([self.table, other.table]))
+        tables = np.concatenate([self.table, other.table])
+        found = np.flatnonzero(tables.any(axis=(1, 2)))
+        return _laid_out(self.cells.features, levels, both[found], tables[found])
 
     def __radd__(self, start: int) -> GroupCounts:
         """The start of `sum`, 0, adds nothing."""

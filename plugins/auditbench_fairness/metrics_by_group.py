@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from auditbench.masking import generator
 from auditbench.statistics import multinomial_replicates, percentile_intervals
 from auditbench_fairness.group_counts import MOST_COUNTS, GroupCounts, count_groups, label_values
 from auditbench_fairness.rates import KNOWN_RATES, Counts, rate_values, right_and_wrong
@@ -122,10 +123,12 @@ def metrics_of_counts(
         table = right_and_wrong(table)
     if n_boot < 0:
         raise ValueError(f"expected `n_boot` of at least 0, got {n_boot}")
+    if not 0 < level < 1:
+        raise ValueError(f"expected `level` strictly between 0 and 1, got {level}")
     values = rate_values(table, names)
     interval = undefined = None
     if n_boot:
-        rng = rng or np.random.default_rng(0)
+        rng = generator(rng)
         interval, undefined = _bootstrap(table, values, names, n_boot, level, rng)
     return GroupMetrics(
         metrics=names,

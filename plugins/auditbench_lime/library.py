@@ -31,7 +31,7 @@ def library_weights(
     target: Target = None,
     rng: np.random.Generator | None = None,
     kernel_width: float | None = None,
-    categorical_features: Sequence[int] = (),
+    categorical_features: Sequence[int | str] = (),
 ) -> LimeWeights:
     """What `lime_weights` with independent samples gives, with each row's samples drawn and fitted by the library.
 
@@ -47,7 +47,7 @@ def library_weights(
     outputs = prediction.of_all(prediction.as_rows(explained))
     check_outputs(outputs, "row")
     kernel = _Kernel()
-    explainer = _explainer(training, columns_of(categorical_features, explained.shape[1]), kernel, kernel_width)
+    explainer = _explainer(training, columns_of(categorical_features, names), kernel, kernel_width)
     targets = chosen_targets(target, outputs)
     chosen = targets.select(torch.arange(outputs.shape[1], device=outputs.device).expand(outputs.shape))
     fits = [

@@ -17,6 +17,7 @@ from auditbench.masking import (
     Players,
     Target,
     Targets,
+    all_finite,
     chosen_targets,
     generator,
     setting_of,
@@ -135,14 +136,9 @@ class _Game:
         evaluator = Evaluator(self.model, rows, players, targets)
         every = torch.ones((len(kept), len(players)), dtype=torch.bool, device=kept.device)
         every[:, : kept.shape[1]] = kept
-        coalitions = Coalitions(
-            kept=every.expand(evaluator.replacements, *every.shape),
-            replacements=torch.arange(evaluator.replacements, device=kept.device),
-        )
-        masked = evaluator.outputs(coalitions)
-        check_outputs(masked.flatten(0, -2), "masked row")
         own = targets.select(self.outputs[part]).double().unsqueeze(1)
-        outputs = torch.cat([own, masked.double().mean(dim=1)], dim=1).transpose(1, 2).flatten(0, 1).contiguous()
+        means = _means(evaluator, every, own.new_zeros((len(part), len(every), targets.count)))
+        outputs = torch.cat([own, means], dim=1).transpose(1, 2).flatten(0, 1).contiguous()
         same = torch.cat([kept.new_ones((1, kept.shape[1])), kept]).T.double()
         near = (same.sum(dim=0) / max(1, len(same))).sqrt()
         weights = kernel(-((1 - near) ** 2), kernel_width)
@@ -154,6 +150,19 @@ class _Game:
             r2=fit.r2.view(shape),
             effective_samples=fit.effective_samples.expand(len(part)),
         )
+
+
+def _means(evaluator: Evaluator, kept: torch.Tensor, sums: torch.Tensor) -> torch.Tensor:
+    """Mean outputs over the replacements, some of them at a time; `sums` are zeros of the shape `(rows, samples, targets)`."""
+    replacements = torch.arange(evaluator.replacements, device=kept.device)
+    together = max(1, evaluator.pairs_together() // len(kept))
+    for start in range(0, len(replacements), together):
+        some = replacements[start : start + together]
+        outputs = evaluator.outputs(Coalitions(kept=kept.expand(len(some), *kept.shape), replacements=some))
+        sums += outputs.double().sum(dim=1)
+    if not all_finite(sums):
+        raise ValueError("expected finite outputs of the model for rows with hidden players, got NaN or infinity")
+    return sums / evaluator.replacements
 
 
 def _groups(players: Players, rows: int, together: int) -> Iterator[tuple[torch.Tensor, int]]:

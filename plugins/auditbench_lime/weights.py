@@ -81,7 +81,7 @@ def lime_weights(
     target: Target = None,
     rng: np.random.Generator | None = None,
     kernel_width: float | None = None,
-    categorical_features: Sequence[int] = (),
+    categorical_features: Sequence[int | str] = (),
 ) -> LimeWeights:
     """Fit lime's ridge regression around each row of a table, with all features kept.
 
@@ -109,7 +109,7 @@ def lime_weights(
         target: None for all outputs, the index of one, `"predicted"` for each row's highest, or one index a row.
         rng: Seed 0 when absent.
         kernel_width: 0.75 x sqrt(features) when absent.
-        categorical_features: Indices of the columns that hold categories.
+        categorical_features: The columns that hold categories, by index, or by name where the rows are a DataFrame.
 
     Raises:
         TypeError: `rng` is no generator.
@@ -121,7 +121,7 @@ def lime_weights(
     random = generator(rng)
     names, explained, training = tables(rows, training_rows)
     check_samples(num_samples, kernel_width)
-    categorical = columns_of(categorical_features, explained.shape[1])
+    categorical = columns_of(categorical_features, names)
     prediction, bins = as_prediction(model_or_predict), training_bins(training, categorical)
     before = prediction.rows
     given = prediction.as_rows(explained)
@@ -184,13 +184,17 @@ def tables(rows: Rows, training_rows: Rows) -> tuple[tuple[str, ...], Numbers, N
     return names or tuple(f"player {i}" for i in range(explained.shape[1])), explained, training
 
 
-def columns_of(categorical: Sequence[int], features: int) -> list[int]:
+def columns_of(categorical: Sequence[int | str], names: tuple[str, ...]) -> list[int]:
     """Indices of columns.
 
     Raises:
-        ValueError: One is no index of a feature.
+        ValueError: One is no index and no name of a feature.
     """
-    chosen = np.asarray(categorical)
+    features, named = len(names), [column for column in categorical if isinstance(column, str)]
+    unknown = [column for column in named if column not in names]
+    if unknown:
+        raise ValueError(f"expected categorical features among {', '.join(names[:10])}, ..., got {unknown[0]!r}")
+    chosen = np.asarray([names.index(column) if isinstance(column, str) else column for column in categorical])
     if chosen.size and (chosen.dtype.kind not in "iu" or chosen.ndim != 1):
         raise ValueError(
             f"expected indices of columns as `categorical_features`, got {chosen.dtype} of shape {chosen.shape};"
@@ -204,8 +208,9 @@ def columns_of(categorical: Sequence[int], features: int) -> list[int]:
 
 def check_samples(num_samples: int, kernel_width: float | None) -> None:
     """Raise ValueError for too few samples and for a kernel width that is not above 0."""
-    if num_samples < FEWEST_SAMPLES:
-        raise ValueError(f"expected at least {FEWEST_SAMPLES} samples, got num_samples={num_samples}")
+    whole = isinstance(num_samples, (int, np.integer, type(None)))  # callers may have no type checker
+    if not whole or num_samples < FEWEST_SAMPLES:
+        raise ValueError(f"expected a whole number of at least {FEWEST_SAMPLES} samples, got num_samples={num_samples}")
     if kernel_width is not None and not 0 < kernel_width < float("inf"):
         raise ValueError(f"expected a kernel width above 0, got {kernel_width}")
 

@@ -98,6 +98,8 @@ def explain(
         raise ValueError(f"expected one of {', '.join(EXPLAINERS)}, got {name!r}")
     if groups is not None and name != "shap.kernel":
         raise ValueError(f"expected no groups for {name}, got some; of the library's explainers shap.kernel takes them")
+    if callable(getattr(background, "replacements", None)):
+        raise ValueError(f"expected background rows for {name}, got the masker {type(background).__name__}")
     prediction = _prediction(name, model)
     before = 0 if prediction is None else prediction.rows
     task = Task(

@@ -17,40 +17,43 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from auditbench.masking import MaskedModel
+    from auditbench_shap.planning import Plan
 
     Indices: TypeAlias = npt.NDArray[np.int64]
 
 
 def rows_by_players(
-    model: MaskedModel, rows: torch.Tensor, players: Players, *, each: int
+    model: MaskedModel, rows: torch.Tensor, players: Players, plan: Plan
 ) -> Iterator[tuple[torch.Tensor, Indices]]:
     """Rows in groups that have the same players to explain, with these players.
 
-    All players stay unless what each row needs fills a block of the evaluator by itself: sharing coalitions with other
-    rows then saves nothing, and leaving players out saves all of their coalitions.
-
-    Args:
-        each: Model rows that each row needs.
+    All players stay where rows share the products of a first layer, unless what each row needs fills a block of the
+    evaluator by itself. Otherwise sharing coalitions saves no model rows, and leaving players out does. Walks keep two
+    players, so that their repeats show the noise of a model.
 
     Yields:
         Indices of at most `rows_together` rows, and of their players, at least one.
     """
     index, everyone = torch.arange(len(rows), device=rows.device), np.arange(len(players))
-    groups = [(index, everyone)] if each < model.block_rows else _alike(model, rows, players)
+    shared = model.first is not None and plan.model_rows < model.block_rows
+    groups = [(index, everyone)] if shared else _alike(model, rows, players, fewest=1 if plan.method == "exact" else 2)
     for members, active in groups:
-        for part in members.split(model.rows_together):
-            yield part, active
+        for start in range(0, len(members), model.rows_together):
+            yield members[start : start + model.rows_together], active
 
 
-def _alike(model: MaskedModel, rows: torch.Tensor, players: Players) -> Iterator[tuple[torch.Tensor, Indices]]:
-    """All rows, by their active players; of a row without one the first player counts as such."""
+def _alike(
+    model: MaskedModel, rows: torch.Tensor, players: Players, *, fewest: int
+) -> Iterator[tuple[torch.Tensor, Indices]]:
+    """All rows, by their active players; where these are fewer than the fewest, the first others count as such."""
     found = []
     for start in range(0, len(rows), model.rows_together):
         part = slice(start, start + model.rows_together)
         here = players.of_rows(part)
         found.append(active_players(rows[part], model.masker.replacements(rows[part], here), here))
     active = torch.cat(found).cpu().numpy()
-    active[:, 0] |= ~active.any(axis=1)
+    for player in range(min(fewest, len(players))):
+        active[:, player] |= active.sum(axis=1) < fewest
     patterns, members = np.unique(active, axis=0, return_inverse=True)
     for which, pattern in enumerate(patterns):
         index = torch.from_numpy(np.flatnonzero(members.ravel() == which))

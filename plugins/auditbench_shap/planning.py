@@ -35,6 +35,7 @@ class Plan:
         amount: Rounds of walks, or pairs of the regression.
         most: Rounds that a target error may lead to.
         budget: The most model rows for each explained row, where there is such a limit.
+        without_error: Whether nothing is visited twice, so that there is no standard error.
     """
 
     method: OwnMethod
@@ -43,6 +44,7 @@ class Plan:
     most: int = 0
     budget: int | None = None
     target_error: float | None = None
+    without_error: bool = False
 
     def of_players(self, players: int, replacements: int) -> Plan:
         """The same method, budget and target error for rows with fewer players."""
@@ -141,4 +143,5 @@ def _walks(players: int, replacements: int, budget: int | None, target_error: fl
         most=held,
         budget=budget,
         target_error=target_error,
+        without_error=rounds == 1 and replacements == 1,
     )

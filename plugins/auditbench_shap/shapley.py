@@ -142,24 +142,25 @@ def shapley_values(
     tensor, players, masker = setting.rows, setting.players, setting.masker
     plan = _planned(method, setting, budget, target_error, module=prediction.module is not None)
     outputs = _checked(prediction.of_all(tensor), "the rows")
-    if plan.method == "exact":
-        _check_repeats(prediction, tensor, outputs)
     targets = chosen_targets(target, outputs)
     model = MaskedModel(prediction, players, masker, tensor, targets=targets.count)
-    order, explained = [], []
-    for chosen, active in rows_by_players(model, tensor, players, each=plan.model_rows):
+    order: list[torch.Tensor] = []
+    explained: list[_Found] = []
+    for chosen, active in rows_by_players(model, tensor, players, plan):
         own = only(players.of_rows(chosen), active)
         game = _Game(model, tensor[chosen], own, targets.of_rows(chosen), outputs[chosen])
         narrower = plan.of_players(len(own), model.replacements)
+        if narrower.method == "exact" and not order:
+            game.check_repeats()
         estimate = _ESTIMATORS[narrower.method](game, narrower, rng)
         explained.append(estimate.among(active, len(players)))
         order.append(chosen)
     return _result(explained, torch.cat(order), plan, players.names, prediction.rows - before)
 
 
-_REPEATED_ROWS, _REPEATABLE = 4, 1e-3
-"""Rows that an enumerated model sees twice, and the largest change of an output, as a share of the largest, that rounding may
-make there."""
+_REPEATED_ROWS, _REPEATABLE, _ROUNDED = 4, 1e-3, 1e-5
+"""Rows that an enumerated model sees twice, and the largest change of an output there, as a share of the most that hiding
+changes it by, and of the output itself, which another batch may round in another way."""
 _ROUNDINGS = 32
 """Roundings of the largest output that a target error cannot go below."""
 
@@ -168,13 +169,23 @@ class _Game:
     """Some rows with their players and outputs."""
 
     def __init__(
-        self, model: MaskedModel, rows: torch.Tensor, players: Players, targets: Targets, outputs: torch.Tensor
+        self,
+        model: MaskedModel,
+        rows: torch.Tensor,
+        players: Players,
+        targets: Targets,
+        outputs: torch.Tensor,
+        starts: torch.Tensor | None = None,
     ) -> None:
-        self._parts = model, rows, players, targets, outputs
+        self._model = model
+        self._rows = rows
+        self._players = players
+        self._targets = targets
+        self._outputs = outputs
         self.evaluator = Evaluator(model, rows, players, targets)
         self.players = len(players)
         self.ends = targets.select(outputs)
-        self.starts = self.evaluator.outputs_of_replacements()
+        self.starts = self.evaluator.outputs_of_replacements() if starts is None else starts
 
     def found(self, values: torch.Tensor, variance: torch.Tensor | None, above: torch.Tensor | None = None) -> _Found:
         """What was found, with the rows, by index, that are still above the target error."""
@@ -191,8 +202,30 @@ class _Game:
 
     def of_rows(self, chosen: torch.Tensor) -> _Game:
         """The game of some of the rows, by index."""
-        model, rows, players, targets, outputs = self._parts
-        return _Game(model, rows[chosen], players.of_rows(chosen), targets.of_rows(chosen), outputs[chosen])
+        return _Game(
+            self._model,
+            self._rows[chosen],
+            self._players.of_rows(chosen),
+            self._targets.of_rows(chosen),
+            self._outputs[chosen],
+            self.starts[chosen],
+        )
+
+    def check_repeats(self) -> None:
+        """Raise ValueError where the model gives other outputs for a few rows that it has seen."""
+        few = slice(0, _REPEATED_ROWS)
+        change = (self._model.prediction.of_all(self._rows[few]) - self._outputs[few]).double().abs()
+        explained = (self.ends.unsqueeze(1) - self.starts).double().abs().amax(dim=(0, 1))
+        allowed = _REPEATABLE * explained + _ROUNDED * self.ends.double().abs().amax(dim=0)
+        wrong = self._targets.of_rows(few).select(change) > allowed
+        if bool(wrong.any()):
+            fix = (
+                ", or pass method='permutation', whose standard error has that noise in it" if self.players > 1 else ""
+            )
+            raise ValueError(
+                "expected a model that gives the same outputs for the same rows to enumerate, got differences up to"
+                f" {float(change.max()):.3g}; fix its seed{fix}"
+            )
 
     def walk(self, rounds: int, rng: np.random.Generator) -> Sums:
         """So many rounds of walks."""
@@ -286,27 +319,16 @@ def _planned(method: str, setting: Setting, budget: int | None, target_error: fl
     )
 
 
-def _check_repeats(prediction: Prediction, rows: torch.Tensor, outputs: torch.Tensor) -> None:
-    """Raise ValueError where the model gives other outputs for a few rows that it has seen."""
-    few = slice(0, _REPEATED_ROWS)
-    change = float((prediction.of_all(rows[few]) - outputs[few]).abs().max())
-    if change > _REPEATABLE * float(outputs[few].abs().max()):
-        raise ValueError(
-            f"expected a model that gives the same outputs for the same rows to enumerate, got differences up to {change:.3g};"
-            " fix its seed, or pass method='permutation', whose standard error has that noise in it"
-        )
-
-
 def _result(
     found: list[_Found], order: torch.Tensor, plan: Plan, names: tuple[str, ...], model_rows: int
 ) -> ShapleyValues:
     """What was found of rows in some order, as they were given."""
-    back = order.argsort()
+    back = slice(None) if len(found) == 1 else order.argsort()
     values, base_value, reached = (
         torch.cat([getattr(one, name) for one in found])[back] for name in ("values", "base_value", "reached")
     )
     variances = [one.variance for one in found if one.variance is not None]
-    known = len(variances) == len(found)
+    known = len(variances) == len(found) and not plan.without_error
     _checked(values, "rows with hidden players")
     return ShapleyValues(
         values=_by_target(values),

@@ -266,12 +266,15 @@ def test_a_narrow_kernel_leaves_few_samples_in_effect() -> None:
     ("change", "message"),
     [
         ({"removal": "most"}, "expected 'half' or 'count' as the removal, got 'most'"),
-        ({"num_samples": 5}, "expected at least 10 samples"),
+        ({"num_samples": 5}, "of at least 10 samples"),
         ({"kernel_width": -1.0}, "expected a kernel width above 0"),
         ({"target": 7}, "expected targets from 0 to"),
         ({"background": np.zeros((4, 2))}, "expected `background` of shape"),
         ({"groups": players_of(None, (4,))}, "expected players of rows of shape"),
-        ({"model_or_predict": lambda table: np.where(table[:, 0] > 0, 1, np.nan)}, "got nan .* for masked row"),
+        (
+            {"model_or_predict": lambda table: np.where(table[:, 0] > 0, 1, np.nan)},
+            "for rows with hidden players, got NaN",
+        ),
         ({"model_or_predict": lambda table: np.where(table[:, 0] > 0, np.inf, 1)}, "got inf .* for row 0, output 0"),
     ],
 )

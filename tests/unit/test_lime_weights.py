@@ -104,7 +104,7 @@ def test_a_seed_is_no_generator(explain: Any) -> None:
         ({"rows": np.empty((0, 4))}, r"expected `rows` of shape \(rows, features\)"),
         ({"rows": np.full((1, 4), np.nan)}, "expected finite numbers in `rows`, got nan in row 0, feature 0"),
         ({"training_rows": np.full((1, 4), np.inf)}, "expected finite numbers in `training_rows`, got inf"),
-        ({"num_samples": 9}, "expected at least 10 samples, got num_samples=9"),
+        ({"num_samples": 9}, "of at least 10 samples, got num_samples=9"),
         ({"kernel_width": 0.0}, "expected a kernel width above 0, got 0.0"),
         ({"target": 2}, "expected targets from 0 to 1, got 2"),
         ({"target": "income"}, "'income'"),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import torch
 
-from auditbench.masking.block_sizes import block_rows, rows_together, widest_activation
+from auditbench.masking.block_sizes import block_rows, rows_together
 from auditbench.masking.coalitions import Coalitions
 from auditbench.masking.factored_by_row import FactoredByRow
 from auditbench.masking.first_layer import FirstLayer, cut_first_layer
@@ -34,7 +34,6 @@ _BYTES_A_PAIR = 32
 
 _MOST_SUMS = 8 << 20
 """Most numbers of what rows and replacements add up to that are kept for all rows; above, each block makes its own."""
-
 
 _FAR = 32.0
 """Largest contribution over usual pre-activation from which complements are computed by themselves: twice the work of a cheap
@@ -85,10 +84,9 @@ class MaskedModel:
         self.replacements = replaced.shape[1]
         keeps_some = bool((players.groups == NOBODY).any())
         self.outputs_of_shared = prediction.of_all(replaced[0]) if len(replaced) == 1 and not keeps_some else None
-        widest = tried[0].numel() * tried.element_size()
+        widest = prediction.widest(tried)
         if prediction.module is not None:
             module, ran = prediction.module, prediction.note
-            widest = fitting(lambda few: widest_activation(module, tried[:few], ran), prediction.batch, most=len(tried))
             alike = len(replaced) == 1 and (self.replacements == 1 or not players.per_row)
             if factor and alike:
                 self.first = fitting(
@@ -122,6 +120,8 @@ class Evaluator:
         self._players = players.to(rows.device)
         self._targets = targets
         self._replacements = model.masker.replacements(rows, players)
+        if len(self._replacements) > 1:
+            _check_replacements(self._replacements, rows)
         self._buffer = torch.empty(0)
         self._blocks: _InPlace | _Factored | FactoredByRow
         if model.first is None:
@@ -337,7 +337,7 @@ def _far_apart(first: FirstLayer, rows: torch.Tensor, replacements: torch.Tensor
     """
     if first.embedding is not None:
         return False
-    sizes = torch.cat([rows.flatten(1), replacements.flatten(1)]).abs()
+    sizes = torch.cat([rows.flatten(1), replacements.flatten(1)]).to(first.weight.dtype).abs()
     weights = first.weight.abs()
     largest = (sizes.amax(dim=0) * weights.amax(dim=1)).amax()
     each = (sizes.square().mean(dim=0) * weights.square().mean(dim=1)).sqrt()

@@ -59,7 +59,7 @@ class FirstLayer:
     def entries(self, rows: torch.Tensor) -> torch.Tensor:
         """What each entry of some rows adds to the pre-activations, shape `(rows, entries, hidden)`."""
         if self.embedding is None:
-            return rows.flatten(1).unsqueeze(2) * self.weight
+            return rows.flatten(1).to(self.weight.dtype).unsqueeze(2) * self.weight
         return torch.einsum("rpe,peh->rph", self.embedding(rows), self.weight)
 
     def contributions(self, rows: torch.Tensor, players: Players) -> torch.Tensor:
@@ -163,6 +163,9 @@ def _sequence(layers: list[nn.Module], *, in_place: bool) -> nn.Module:
     for before, layer in pairwise(layers):
         overwriting = OVERWRITING.get(type(layer)) if in_place and is_linear(before) else None
         behind.append(layer if overwriting is None else _Overwriting(overwriting))
+    linear = [place for place, layer in enumerate(behind) if is_linear(layer)]
+    for place in linear[:-1] if in_place else ():  # what the last one gives may be handed on as it is
+        behind[place] = _Reusing(behind[place])
     sequence = nn.Sequential(*behind)
     sequence.training = False
     return sequence
@@ -175,6 +178,25 @@ class _Overwriting(nn.Module):
         super().__init__()
         self.forward = function
         self.training = False
+
+
+class _Reusing(nn.Module):
+    """A linear layer whose outputs stand in one buffer until it is called again: new memory costs a tenth of the time."""
+
+    def __init__(self, linear: nn.Module) -> None:
+        super().__init__()
+        parameters = dict(linear.named_parameters())
+        self.weight, self.bias = parameters["weight"], parameters.get("bias")
+        self._buffer = torch.empty(0)
+        self.training = False
+
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        if len(self._buffer) < len(rows):
+            self._buffer = rows.new_empty((len(rows), len(self.weight)))
+        outputs = self._buffer[: len(rows)]
+        if self.bias is None:
+            return torch.mm(rows, self.weight.t(), out=outputs)
+        return torch.addmm(self.bias, rows, self.weight.t(), out=outputs)
 
 
 def _weight_by_entry(found: FirstLinear, rows: torch.Tensor) -> torch.Tensor | None:

@@ -21,7 +21,8 @@ class Masker(Protocol):
         """What stands in for each entry of some rows, of their dtype and on their device.
 
         Shape `(1, replacements, *row shape)` where all rows share them, otherwise `(rows, replacements, *row shape)`. A
-        game's value is the mean over the replacements.
+        game's value is the mean over the replacements. What stands in for a player must not depend on the others: explainers
+        may leave out players that hiding would not change.
         """
 
 

@@ -120,6 +120,8 @@ def players_of(
         raise ValueError(
             f"expected the players 0, 1, ... without a gap, or {NOBODY} for nobody; got {found.tolist()[:20]}"
         )
+    if per_row:
+        _check_lacking(index, count)
     if names is not None and len(names) != count:
         raise ValueError(f"expected {count} names of players, got {len(names)}")
     return Players(names=names or tuple(f"player {i}" for i in range(count)), groups=index, per_row=per_row)
@@ -130,6 +132,27 @@ def check_players(players: Players, rows: torch.Tensor) -> None:
     expected = tuple(rows.shape) if players.per_row else tuple(rows.shape[1:])
     if tuple(players.groups.shape) != expected:
         raise ValueError(f"expected players of rows of shape {tuple(rows.shape)}, got {tuple(players.groups.shape)}")
+    lowest, highest = players.groups.aminmax()
+    if int(lowest) < NOBODY or int(highest) >= len(players):
+        raise ValueError(
+            f"expected groups from {NOBODY} to {len(players) - 1}, as there are {len(players)} names, got {int(lowest)} to"
+            f" {int(highest)}"
+        )
+
+
+def _check_lacking(index: torch.Tensor, count: int) -> None:
+    """Raise ValueError where a row lacks a player and has a later one."""
+    import torch
+
+    owners = index.flatten(1)
+    present = torch.zeros((len(owners), count + 1), dtype=torch.bool, device=index.device)
+    present = present.scatter_(1, owners - NOBODY, value=True)[:, 1:]
+    wrong = (present[:, 1:] & ~present[:, :-1]).any(dim=1).nonzero()[:, 0].tolist()
+    if wrong:
+        raise ValueError(
+            f"expected rows with the players 0, 1, ... without a gap, got {present[wrong[0]].nonzero()[:, 0].tolist()[:20]} in"
+            f" row {wrong[0]}"
+        )
 
 
 def _whole_numbers(groups: npt.NDArray[np.integer] | torch.Tensor) -> torch.Tensor:
@@ -143,19 +166,24 @@ def _whole_numbers(groups: npt.NDArray[np.integer] | torch.Tensor) -> torch.Tens
 
 
 def _from_lists(groups: Sequence[Entries], row_shape: tuple[int, ...], columns: tuple[str, ...]) -> torch.Tensor:
+    import numpy as np
     import torch
 
     if len(row_shape) != 1:
         raise ValueError(f"expected an array of player indices for rows of shape {row_shape}, got lists")
     index = torch.full(row_shape, NOBODY, dtype=torch.int64)
     for player, entries in enumerate(groups):
-        if isinstance(entries, (int, str)):
+        if np.ndim(entries) == 0:
             raise ValueError(
                 f"expected a list of entries for each player, or an array of player indices, got {entries!r}"
             )
         if not len(entries):
             raise ValueError(f"expected an entry in each group, got none in group {player}")
         for entry in entries:
+            if isinstance(entry, bool | np.bool_):
+                raise ValueError(
+                    f"expected entries by index or name, got {entry} in group {player}; np.flatnonzero gives indices"
+                )
             place = _place(entry, columns, player) if isinstance(entry, str) else entry
             if not 0 <= place < row_shape[0]:
                 raise ValueError(f"expected entries from 0 to {row_shape[0] - 1}, got {entry} in group {player}")

@@ -10,8 +10,9 @@ import numpy as np
 import torch
 from torch import nn
 
+from auditbench.masking.block_sizes import block_rows, widest_activation
 from auditbench.masking.frames import column_names, frame_numbers
-from auditbench.models.batching import BatchSize, in_batches
+from auditbench.models.batching import BatchSize, fitting, in_batches
 from auditbench.models.out_of_memory import is_out_of_memory
 
 if TYPE_CHECKING:
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     Predict: TypeAlias = Callable[[npt.NDArray[Any]], npt.NDArray[Any]]
 
 _ROWS_OF_PREDICT = 4096
+_TRIED_ROWS = 4
+_LARGE_ROW = 2048
+"""Bytes of a row above which so many rows may not fit."""
 
 
 class Prediction:
@@ -33,7 +37,6 @@ class Prediction:
     Attributes:
         module: The module, or None for a predict function.
         device: Where rows are needed.
-        batch: Rows evaluated at a time by `of_all`; halved where memory runs out.
         rows: Rows evaluated so far.
         calls: Calls so far.
     """
@@ -54,9 +57,29 @@ class Prediction:
             isinstance(layer, nn.Embedding | nn.EmbeddingBag) for layer in self.module.modules()
         )
         self.device = torch.device("cpu") if self._parameter is None else self._parameter.device
-        self.batch = batch or BatchSize(_ROWS_OF_PREDICT)
+        self._batch = batch or BatchSize(_ROWS_OF_PREDICT)
+        self._sized = batch is not None or self.module is None
         self.rows = 0
         self.calls = 0
+
+    @property
+    def batch(self) -> BatchSize:
+        """Rows evaluated at a time by `of_all`; halved where memory runs out."""
+        return self._batch
+
+    @batch.setter
+    def batch(self, batch: BatchSize) -> None:
+        self._batch, self._sized = batch, True
+
+    def widest(self, rows: torch.Tensor) -> int:
+        """Bytes that a row has in the widest tensor that the model takes or makes.
+
+        A module runs on a few of the rows.
+        """
+        tried, module = rows[:_TRIED_ROWS], self.module
+        if module is None:
+            return tried[0].numel() * tried.element_size()
+        return fitting(lambda few: widest_activation(module, tried[:few], self.note), self.batch, most=len(tried))
 
     def as_rows(self, rows: Any, name: str = "rows") -> torch.Tensor:
         """Rows as a tensor that this prediction takes; numbers keep their dtype unless a module needs its own.
@@ -107,7 +130,12 @@ class Prediction:
         self.calls += 1
 
     def of_all(self, rows: torch.Tensor) -> torch.Tensor:
-        """Outputs of any number of rows, in batches; the rows stay as they are, whatever a model does to its input."""
+        """Outputs of any number of rows, in batches; the rows stay as they are, whatever a model does to its input.
+
+        A module of large rows, such as images, is looked at first, for how many of them go together.
+        """
+        if not self._sized and rows[0].numel() * rows.element_size() > _LARGE_ROW:
+            self.batch = BatchSize(block_rows(self.widest(rows), str(self.device), whole=True))
         return torch.cat(in_batches(lambda part: self(rows[part].clone()), len(rows), self.batch))
 
     def _given(self, rows: npt.NDArray[Any]) -> torch.Tensor:
