@@ -1,7 +1,7 @@
 """Errors of methods on all rows that have gold values, over several seeds, apart from the clock.
 
-A slow method is timed on a few rows, but its error is of the same rows as everybody's. What other libraries found for a seed is kept on disk, since
-neither their code nor their seeds change.
+A slow method is timed on a few rows, but its error is of the same rows as everybody's. What other libraries found for a
+seed is kept on disk, since neither their code nor their seeds change.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ class Accuracy:
 
     Attributes:
         errors: One a seed, each a mean over all rows with gold values; at least one.
-        reported: Reported standard errors over true errors, as root mean squares over rows, players and seeds; None where
-            none are reported.
+        reported: Reported standard errors over true errors, as root mean squares over rows, players and seeds; None
+            where none are reported.
     """
 
     errors: tuple[float, ...]

@@ -1,7 +1,7 @@
 """Metrics of groups over a million rows: Auditbench beside fairlearn, aif360 and a groupby written by hand.
 
-Every function takes the same workload and gives the rates of every cell, shape `(cells, metrics)`, cells in the order of
-their values, so that equal results stand beside the times.
+Every function takes the same workload and gives the rates of every cell, shape `(cells, metrics)`, cells in the order
+of their values, so that equal results stand beside the times.
 """
 
 from __future__ import annotations

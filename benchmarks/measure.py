@@ -61,9 +61,10 @@ class Measurement:
         point: Error, seconds and model rows, for each explained row.
         library: That the method belongs to.
         explained: Rows that one call explained.
-        overhead: Seconds over those that the bare model takes for the same model rows; None where none are counted or the
-            bare model's timing is unsteady.
-        standard_error: Mean reported standard error over mean true error, as root mean squares; None where not reported.
+        overhead: Seconds over those that the bare model takes for the same model rows; None where none are counted or
+            the bare model's timing is unsteady.
+        standard_error: Mean reported standard error over mean true error, as root mean squares; None where not
+            reported.
     """
 
     point: Point

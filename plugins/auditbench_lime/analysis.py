@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from auditbench_lime.params import Params
 
 CHUNK_ROWS = {"shared": 250, "independent": 25, "library": 10}
-"""Rows explained together, by method. Each chunk of `shared` has perturbed rows of its own, so that the noise of means over
-many rows averages out."""
+"""Rows explained together, by method. Each chunk of `shared` has perturbed rows of its own, so that the noise of means
+over many rows averages out."""
 
 
 def analyze(context: AuditContext, params: Params) -> AnalysisResult:

@@ -28,7 +28,8 @@ class TrainingBins:
     """Bins of each feature with their shares of the training rows; a category is a bin of one value.
 
     Attributes:
-        shares: One array a feature, shape `(bins + 1,)`: share of the training rows in the bins before each, from 0 to 1.
+        shares: One array a feature, shape `(bins + 1,)`: share of the training rows in the bins before each, from 0 to
+            1.
         borders: One array a feature: the upper borders of all bins but the last of a number, the values of a category.
         normals: One array a number, shape `(4, bins)`: mean, standard deviation, lowest and highest value of each bin;
             None for a category.

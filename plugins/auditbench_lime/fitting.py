@@ -29,8 +29,8 @@ class LocalFits:
     Attributes:
         coefficients: Shape `(rows, targets, players)`.
         intercept: Shape `(rows, targets)`.
-        r2: Shape `(rows, targets)`: weighted R squared on the samples of the fit; NaN where all of their outputs are equal, 0
-            where those that have weight are.
+        r2: Shape `(rows, targets)`: weighted R squared on the samples of the fit; NaN where all of their outputs are
+            equal, 0 where those that have weight are.
         effective_samples: `(sum of weights)^2 / sum of squared weights`, from 1 to the samples, shape `(rows,)`.
     """
 

@@ -63,10 +63,10 @@ def masked_lime_weights(
         rows: Shape `(rows, ...)`: numbers, or token ids; a DataFrame gives players that are columns their names.
         background: Rows that stand in for what is hidden, shape `(background rows, ...)`, all of which are used; or a
             masker of `auditbench.masking`.
-        groups: Players, as `auditbench.masking.players_of` takes them; each entry of a row when absent. A row that lacks
-            the last players has weights of 0 for them.
-        removal: `half` removes each player with probability 1/2, as lime does with superpixels; `count` removes a number
-            of players that is uniform from 1 to all, as it does with words.
+        groups: Players, as `auditbench.masking.players_of` takes them; each entry of a row when absent. A row that
+            lacks the last players has weights of 0 for them.
+        removal: `half` removes each player with probability 1/2, as lime does with superpixels; `count` removes a
+            number of players that is uniform from 1 to all, as it does with words.
         num_samples: Samples of each fit, with the row itself; lime takes 1,000 for images and 5,000 for texts.
         independent: Whether each row has samples of its own, instead of sharing them with the rows of its block.
         target: None for all outputs, the index of one, `"predicted"` for each row's highest, or one index a row.
@@ -74,8 +74,8 @@ def masked_lime_weights(
 
     Raises:
         TypeError: `rng` is no generator.
-        ValueError: A number or an output is NaN or infinite, groups or background do not fit the rows, a target or removal
-            does not exist, the kernel width is not above 0, or there are fewer than 10 samples.
+        ValueError: A number or an output is NaN or infinite, groups or background do not fit the rows, a target or
+            removal does not exist, the kernel width is not above 0, or there are fewer than 10 samples.
 
     References: arXiv:1602.04938, section 3.4; `LimeImageExplainer` and `LimeTextExplainer` of lime 0.2, with all
     players kept in the fit.
@@ -153,7 +153,7 @@ class _Game:
 
 
 def _means(evaluator: Evaluator, kept: torch.Tensor, sums: torch.Tensor) -> torch.Tensor:
-    """Mean outputs over the replacements, some of them at a time; `sums` are zeros of the shape `(rows, samples, targets)`."""
+    """Mean outputs over the replacements, some at a time; `sums` are zeros, shape `(rows, samples, targets)`."""
     replacements = torch.arange(evaluator.replacements, device=kept.device)
     together = max(1, evaluator.pairs_together() // len(kept))
     for start in range(0, len(replacements), together):

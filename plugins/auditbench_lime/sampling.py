@@ -21,7 +21,8 @@ class Perturbations:
 
     The interval of levels is cut into `ATOMS` equal parts, with one level drawn in each; the table holds the values at
     these levels. A draw is a uniform index into the table. So each value has exactly the law of the bins, and the bins
-    stand in the table one after the other: whether a draw is in a bin is one comparison of its index. A bin with a share
+    stand in the table one after the other: whether a draw is in a bin is one comparison of its index. A bin with a
+        share
     below `1 / ATOMS` has a value in the table as often as its share says, and none otherwise.
     """
 

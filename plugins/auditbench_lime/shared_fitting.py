@@ -1,8 +1,10 @@
-"""`fit_shared`: local models of many rows on the same samples, at a cost that grows with the features, not their square.
+"""`fit_shared`: local models of many rows on the same samples, at a cost that grows with the features, not their
+square.
 
 The samples are written once as one-hot columns, one for each bin of an explained row. All sums over samples are then
 products of large matrices. The normal equations of a row are solved by conjugate gradients, without ever building their
-matrix: the correlation of the columns without weights is looked up for each row and corrected by the weighted variances,
+matrix: the correlation of the columns without weights is looked up for each row and corrected by the weighted
+    variances,
 and differs from the weighted one by about a hundredth, so that a few steps reach the accuracy of float32.
 """
 
@@ -107,7 +109,8 @@ def fit_shared(
 
 
 def fit_directly(columns: torch.Tensor, own: torch.Tensor, outputs: torch.Tensor, kernel_width: float) -> LocalFits:
-    """Fit each row from its normal equations in float64, one after the other, so that memory does not grow with the rows.
+    """Fit each row from its normal equations in float64, one after the other, so that memory does not grow with the
+    rows.
 
     Arguments are those of `fit_shared`, but with outputs in float64.
     """

@@ -48,12 +48,13 @@ class LimeWeights:
             category". Of masked players: the weight of "the player is there".
         intercept: Shape `(rows, targets)`.
         r2: Local fidelity, shape `(rows, targets)`: weighted R squared on the samples that the linear model was fitted
-            to; at most 1, NaN where the outputs of all of them are equal, 0 where those that the kernel leaves some weight
-            are, such as the row itself alone.
+            to; at most 1, NaN where the outputs of all of them are equal, 0 where those that the kernel leaves some
+            weight are, such as the row itself alone.
         effective_samples: How many samples of equal weight would leave as much noise, `(sum w)^2 / sum w^2`, from 1 to
-            the samples, shape `(rows,)`. Where they are fewer than the players, a narrow kernel lets the penalty decide.
-        unseen: Shape `(rows, players)`: no sample but the row itself can be in the row's bin or category, so that it alone
-            informs the weight. Never so for masked players.
+            the samples, shape `(rows,)`. Where they are fewer than the players, a narrow kernel lets the penalty
+            decide.
+        unseen: Shape `(rows, players)`: no sample but the row itself can be in the row's bin or category, so that it
+            alone informs the weight. Never so for masked players.
         model_rows: Rows that the model evaluated for these weights.
         names: Of the players: the columns of a DataFrame, else `player 0`, ...
     """
@@ -87,17 +88,18 @@ def lime_weights(
 
     Numbers are cut at the quartiles of the training rows; bins and categories are drawn with their shares there, each
     feature by itself, and numbers from the normal distribution of their bin, cut off at its borders. A sample counts by
-    `exp(-d^2 / (2 kernel_width^2))`, where `d^2` features are in another bin than the row's; the row itself is the first.
+    `exp(-d^2 / (2 kernel_width^2))`, where `d^2` features are in another bin than the row's; the row itself is the
+    first.
 
     The law of the samples does not depend on the row. So all rows share them unless `independent`: the model evaluates
     `num_samples - 1 + rows` rows in all. Each weight then has the same noise as lime's own, but the noise of
     different rows is not independent, and does not average out in means over rows.
 
-    Values of a feature come from a table of 4,096 that each call draws. A category with a smaller share of the training rows
-    may lack there; the row is then `unseen` in it, and over calls the share is exact.
+    Values of a feature come from a table of 4,096 that each call draws. A category with a smaller share of the training
+    rows may lack there; the row is then `unseen` in it, and over calls the share is exact.
 
-    Apart from the noise of sampling, weights and intercepts are exact up to about 1e-6 of the spread of the outputs over
-    the samples, with few samples in effect up to float64.
+    Apart from the noise of sampling, weights and intercepts are exact up to about 1e-6 of the spread of the outputs
+    over the samples, with few samples in effect up to float64.
 
     Args:
         model_or_predict: A module in evaluation mode, a function from an array of rows to outputs of shape
@@ -113,8 +115,8 @@ def lime_weights(
 
     Raises:
         TypeError: `rng` is no generator.
-        ValueError: Columns differ, a number or an output is NaN or infinite, a column or target does not exist, the kernel
-            width is not above 0, or there are fewer than 10 samples.
+        ValueError: Columns differ, a number or an output is NaN or infinite, a column or target does not exist, the
+            kernel width is not above 0, or there are fewer than 10 samples.
 
     References: arXiv:1602.04938, section 3.4; `LimeTabularExplainer` of lime 0.2, with `feature_selection="none"`.
     """

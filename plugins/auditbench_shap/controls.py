@@ -23,7 +23,8 @@ class Controls:
 
 
 def controls_of(columns: torch.Tensor, owners: torch.Tensor, *, most: int) -> Controls:
-    """The columns that vary where they are not too many; else one number a player, the first principal component of its columns.
+    """The columns that vary where they are not too many; else one number a player, the first principal component of its
+    columns.
 
     Each column has unit root mean square first, so that no unit of measurement matters.
 

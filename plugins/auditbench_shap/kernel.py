@@ -35,9 +35,9 @@ def regress(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Least squares on so many pairs of a coalition and its complement, each on one replacement.
 
-    The response is their difference, the regressors are the signs `s` of the players (1 kept, -1 hidden), and `s` times the
-    controls of the player: replacements differ, and these columns take up what that does to the response. The coefficients of
-    `s` add up to the output minus the mean output of the replacements.
+    The response is their difference, the regressors are the signs `s` of the players (1 kept, -1 hidden), and `s` times
+    the controls of the player: replacements differ, and these columns take up what that does to the response. The
+    coefficients of `s` add up to the output minus the mean output of the replacements.
 
     Args:
         starts: Outputs where everybody is hidden, shape `(rows, replacements, targets)`.

@@ -1,8 +1,8 @@
 """`explainable_copy`: a copy of a module that the shap library may hook, so that the module itself stays as it is.
 
-The library hooks the layers it is given, stores tensors on them as parameters, sets gradients to None, and takes some of
-that back, not in nested blocks and not after an error. It needs layers that do not work in place, and each nonlinearity
-in one place only.
+The library hooks the layers it is given, stores tensors on them as parameters, sets gradients to None, and takes some
+of that back, not in nested blocks and not after an error. It needs layers that do not work in place, and each
+nonlinearity in one place only.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ _PLACE_MATTERS = (
 def explainable_copy(module: nn.Module, probe: Callable[[nn.Module], object]) -> nn.Module:
     """A copy that computes the same, shares the memory of the tensors and has no gradients of parameters.
 
-    Layers of the copy do not work in place, and a nonlinearity that takes part several times in a pass is replaced by as
-    many copies, which take turns.
+    Layers of the copy do not work in place, and a nonlinearity that takes part several times in a pass is replaced by
+    as many copies, which take turns.
 
     Args:
         probe: Makes one pass through the copy, which shows what takes part how often.

@@ -16,8 +16,8 @@ EXACT_ROWS, EXACT_ROWS_OF_PREDICT = 1 << 19, 1 << 15
 """Model rows up to which `auto` enumerates a module, and a predict function, which is usually slower, when no budget is
 given: 12 and 8 players with 100 background rows, for example."""
 MANY_REPLACEMENTS, LEAST_REPEATS = 32, 32
-"""Without a budget, so many replacements are walked two rounds. Fewer are walked on, until so many twos of rounds more than
-one for each have been compared: what the standard error rests on."""
+"""Without a budget, so many replacements are walked two rounds. Fewer are walked on, until so many twos of rounds more
+than one for each have been compared: what the standard error rests on."""
 MOST_ROUNDS = 256
 """Rounds after which a target error is given up when no budget is given."""
 KERNEL_PAIRS = 1024

@@ -48,11 +48,13 @@ class ShapleyValues:
 
     Attributes:
         values: Shape `(rows, targets, players)`, float64.
-        base_value: Shape `(rows, targets)`: mean output where everybody is hidden. With the values it adds up to the output.
-        standard_error: Of the values, from sampling coalitions, of their shape; 0 where they are exact, None where there is
-            none. Of two rounds of walks it is an upper bound in the mean, though 1.96 of them covered 90 % of the values of
-            boosted trees; so it is of a single round, where it also has the spread of the background in it. That of `kernel` takes what the regression leaves to be of one size for all coalitions,
-            and was up to a seventh too small with a single replacement.
+        base_value: Shape `(rows, targets)`: mean output where everybody is hidden. With the values it adds up to the
+            output.
+        standard_error: Of the values, from sampling coalitions, of their shape; 0 where they are exact, None where
+            there is none. Of two rounds of walks, and of one, which also has the spread of the background in it, it is
+            an upper bound in the mean; of boosted trees 1.96 of them covered 90 % of the values at two rounds. That of
+            `kernel` takes what the regression leaves to be of one size for all coalitions, and was up to a seventh too
+            small with a single replacement.
         reached: Which rows came down to the target error, for all of their targets, shape `(rows,)`; None without one.
         model_rows: Rows that the model evaluated for the values, in all; None for `shap.tree`, which calls no model.
         method: What `auto` chose, or the method asked for.
@@ -75,7 +77,8 @@ class ShapleyValues:
         """A `shap.Explanation`, for the plots of that library.
 
         Args:
-            rows: What the plots show as the players' values, shape `(rows, players)`; a DataFrame also names the players.
+            rows: What the plots show as the players' values, shape `(rows, players)`; a DataFrame also names the
+                players.
         """
         from auditbench_shap.explanation import to_shap
 
@@ -96,10 +99,10 @@ def shapley_values(
 ) -> ShapleyValues:
     """Shapley values of `v(S) = mean over replacements b of f(x on S, b elsewhere)`.
 
-    `exact` enumerates all coalitions. `permutation` walks antithetic pairs of permutations, as many for each replacement; it
-    is exact for effects of one and two players. `kernel` regresses on paired coalitions, for budgets below one pair of walks
-    a replacement. `auto` takes the first of these that the budget allows. `shap.kernel`, `shap.permutation`, ... are the
-    explainers of the shap library.
+    `exact` enumerates all coalitions. `permutation` walks antithetic pairs of permutations, as many for each
+    replacement; it is exact for effects of one and two players. `kernel` regresses on paired coalitions, for budgets
+    below one pair of walks a replacement. `auto` takes the first of these that the budget allows. `shap.kernel`,
+    `shap.permutation`, ... are the explainers of the shap library.
 
     Args:
         model_or_predict: A module in evaluation mode, or a function from numpy rows to outputs of shape `(rows,)` or
@@ -108,22 +111,25 @@ def shapley_values(
         background: Rows that stand in for what is hidden, shape `(background rows, ...)`, all of which are used; or a
             masker of `auditbench.masking`.
         target: None for all outputs, the index of one, `"predicted"`, or one index a row.
-        budget: Most model rows for each explained row. The outputs of the rows themselves and of the background, and those
-            of the few rows that the model is looked at with, come on top. Without a budget `auto` enumerates up to 524,288,
-            of a predict function 32,768; beyond, it walks two rounds, more where there are fewer than 32 replacements to
-            take a standard error from.
-        target_error: `permutation`: a row whose estimated relative error is above this is walked on, as far as the budget, or
-            256 rounds, goes; see `ShapleyValues.reached`. It is the norm of the standard errors over the norm of the values.
-        groups: Players, as `auditbench.masking.players_of` takes them, such as lists of columns by name; each entry of a row
-            when absent, with the names of its columns where the rows are a table.
+        budget: Most model rows for each explained row. The outputs of the rows themselves and of the background, and
+            those of the few rows that the model is looked at with, come on top. Without a budget `auto` enumerates up
+            to 524,288, of a predict function 32,768; beyond, it walks two rounds, more where there are fewer than 32
+            replacements to take a standard error from.
+        target_error: `permutation`: a row whose estimated relative error is above this is walked on, as far as the
+            budget, or 256 rounds, goes; see `ShapleyValues.reached`. It is the norm of the standard errors over the
+            norm of the values.
+        groups: Players, as `auditbench.masking.players_of` takes them, such as lists of columns by name; each entry of
+            a row when absent, with the names of its columns where the rows are a table.
         rng: Seed 0 when absent.
 
     Raises:
         TypeError: The model is neither a module nor a function, or `rng` is no numpy Generator.
-        ValueError: Arguments that do not fit each other; the message says what is allowed. An output is NaN or infinite. Or
-            all coalitions of a model are to be enumerated that gives other outputs when it sees the same rows again.
+        ValueError: Arguments that do not fit each other; the message says what is allowed. An output is NaN or
+            infinite. Or all coalitions of a model are to be enumerated that gives other outputs when it sees the same
+            rows again.
 
-    References: arXiv:1910.13413, section 2 (the game); arXiv:1705.07874 (the kernel). For the walks see `auditbench_shap.walks`.
+    References: arXiv:1910.13413, section 2 (the game); arXiv:1705.07874 (the kernel). For the walks see
+        `auditbench_shap.walks`.
     """
     rng = generator(rng)
     check_request(method, budget, target_error)
@@ -159,8 +165,8 @@ def shapley_values(
 
 
 _REPEATED_ROWS, _REPEATABLE, _ROUNDED = 4, 1e-3, 1e-5
-"""Rows that an enumerated model sees twice, and the largest change of an output there, as a share of the most that hiding
-changes it by, and of the output itself, which another batch may round in another way."""
+"""Rows that an enumerated model sees twice, and the largest change of an output there, as a share of the most that
+hiding changes it by, and of the output itself, which another batch may round in another way."""
 _ROUNDINGS = 32
 """Roundings of the largest output that a target error cannot go below."""
 

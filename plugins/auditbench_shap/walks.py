@@ -1,9 +1,9 @@
 """Shapley values from walks: antithetic pairs of permutations, as many for each replacement.
 
 A walk and its reverse are exact for all effects of one and two players of `f(x on S, b elsewhere)`, and visiting each
-replacement `b` equally often makes the mean over `b` exact too; only interactions of three and more are sampled. Rounds come in
-twos: the second walk of a replacement begins in the middle of the first, so that each player comes once early and once late
-among the others. That takes up to half of the variance (measured in docs/design/0003).
+replacement `b` equally often makes the mean over `b` exact too; only interactions of three and more are sampled. Rounds
+come in twos: the second walk of a replacement begins in the middle of the first, so that each player comes once early
+and once late among the others. That takes up to half of the variance (measured in docs/design/0003).
 """
 
 from __future__ import annotations
@@ -64,8 +64,9 @@ def walk(
     """Walk so many pairs for each replacement.
 
     The variance comes from what the rounds of one replacement find differently: that replacements differ is no error,
-    since all of them are visited. Twos of rounds are compared; of two rounds each with the other, which is an upper bound,
-    since they are made to differ. With a single round there is only the spread between replacements, a loose bound.
+    since all of them are visited. Twos of rounds are compared; of two rounds each with the other, which is an upper
+    bound, since they are made to differ. With a single round there is only the spread between replacements, a loose
+    bound.
 
     Args:
         rounds: One, or an even number.
@@ -157,8 +158,8 @@ def _gathered(one: _Moments, other: _Moments) -> _Moments:
 def _contributions(differences: torch.Tensor, positions: torch.Tensor, rise: torch.Tensor) -> torch.Tensor:
     """What each pair of walks finds; shape `(rows, replacements, rounds, players, targets)`.
 
-    The player at place `k` of a walk gets `v(first k + 1) - v(first k)` there, and in the reverse walk the difference of the
-    two complements; half of their sum is half a step of `v(S) - v(complement of S)`.
+    The player at place `k` of a walk gets `v(first k + 1) - v(first k)` there, and in the reverse walk the difference
+    of the two complements; half of their sum is half a step of `v(S) - v(complement of S)`.
     """
     rows, count, _, targets = differences.shape
     rounds, players = positions.shape[1:]

@@ -138,7 +138,7 @@ def test_categories_of_lime_are_named() -> None:
         for given in (["sex"], [1])
     )
     np.testing.assert_array_equal(named.values, numbered.values)
-    with pytest.raises(ValueError, match="categorical features among age, sex, .*, got 'sey'"):
+    with pytest.raises(ValueError, match=r"categorical features among age, sex, .*, got 'sey'"):
         lime_weights(lambda table: table.sum(axis=1), rows[:3], rows, categorical_features=["sey"])
 
 

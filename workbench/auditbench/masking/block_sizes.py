@@ -17,7 +17,8 @@ Measured with networks of 12, 30 and 100 inputs and two hidden layers of 64 (2 c
 
 _BYTES_OF_WHOLE = {**_BYTES, "cpu": 2 << 20}
 """The same for a module that is run as it is, and makes its activations anew: memory that the C library gave back in
-between has to be had again page by page, which took up to the time of the model itself at 8 MiB, and little at 2 MiB."""
+between has to be had again page by page, which took up to the time of the model itself at 8 MiB, and little at 2
+MiB."""
 
 _BOUNDS = {"cpu": (16, 1 << 16), "cuda": (256, 1 << 20), "mps": (256, 1 << 18)}
 """Fewest and most rows by kind of device."""

@@ -36,8 +36,8 @@ _MOST_SUMS = 8 << 20
 """Most numbers of what rows and replacements add up to that are kept for all rows; above, each block makes its own."""
 
 _FAR = 32.0
-"""Largest contribution over usual pre-activation from which complements are computed by themselves: twice the work of a cheap
-first layer, for five bits of rounding."""
+"""Largest contribution over usual pre-activation from which complements are computed by themselves: twice the work of a
+cheap first layer, for five bits of rounding."""
 
 
 class MaskedModel:
@@ -45,10 +45,10 @@ class MaskedModel:
 
     Attributes:
         replacements: What the masker has for each row.
-        outputs_of_shared: Outputs of the replacements, shape `(replacements, outputs)`, where all rows share them and no
-            entry is nobody's.
-        far_apart: Whether numbers of a row or a replacement are so large that the pre-activations of a complement are not
-            taken as a difference, see `_Factored`.
+        outputs_of_shared: Outputs of the replacements, shape `(replacements, outputs)`, where all rows share them and
+            no entry is nobody's.
+        far_apart: Whether numbers of a row or a replacement are so large that the pre-activations of a complement are
+            not taken as a difference, see `_Factored`.
         pairs_together: Pairs of coalitions that an `Evaluator` is best given at once.
         rows_together: Rows that an `Evaluator` may hold at once.
     """
@@ -275,8 +275,8 @@ class _InPlace:
 class _Factored:
     """Fills blocks with pre-activations of masked rows.
 
-    With `P` the contributions of a row and `R` those of a replacement, by player, those of a coalition `Z` are
-    `Z P + (1 - Z) R + bias`; they and those of the complement add up to what the whole row and the whole replacement give. The
+    With `P` the contributions of a row and `R` those of a replacement, by player, those of a coalition `Z` are `Z P +
+    (1 - Z) R + bias`; they and those of the complement add up to what the whole row and the whole replacement give. The
     difference is not taken where numbers are far apart, since it would have the rounding error of the largest of them.
     """
 
@@ -333,7 +333,8 @@ def _product(side: tuple[torch.Tensor, torch.Tensor], rows: torch.Tensor, out: t
 def _far_apart(first: FirstLayer, rows: torch.Tensor, replacements: torch.Tensor) -> bool:
     """Whether the largest contribution of an entry is far above a usual pre-activation; False behind an embedding.
 
-    Usual is what as many entries as there are would add up to, if all contributed as the median entry that varies from 0.
+    Usual is what as many entries as there are would add up to, if all contributed as the median entry that varies from
+    0.
     """
     if first.embedding is not None:
         return False

@@ -62,8 +62,8 @@ def table_attribution(
     """The block of contributions of raw features.
 
     Args:
-        arrays: By name as `map_rows` joins them: `values`, `base_values`, `outputs`, `model_rows` (the share of each row
-            in the rows that the model evaluated) and, where there is one, `standard_error`.
+        arrays: By name as `map_rows` joins them: `values`, `base_values`, `outputs`, `model_rows` (the share of each
+            row in the rows that the model evaluated) and, where there is one, `standard_error`.
         unit: Of the contributions; the unit of the model's output when empty.
     """
     features = context.model.features

@@ -181,7 +181,7 @@ class _Overwriting(nn.Module):
 
 
 class _Reusing(nn.Module):
-    """A linear layer whose outputs stand in one buffer until it is called again: new memory costs a tenth of the time."""
+    """A linear layer whose outputs stand in one buffer until it is called again; new memory costs time."""
 
     def __init__(self, linear: nn.Module) -> None:
         super().__init__()

@@ -35,6 +35,6 @@ def is_embedding(layer: nn.Module | None) -> bool:
 
 
 def keeps_numbers(layer: nn.Module | None) -> bool:
-    """Whether it gives the numbers of a row in their order, in evaluation mode; a class derived from it may do anything."""
+    """Whether it gives the numbers of a row in their order, in evaluation mode; a derived class may do anything."""
     flattens = type(layer) is nn.Flatten and (layer.start_dim, layer.end_dim) == (1, -1)
     return flattens or type(layer) in (nn.Identity, nn.Dropout)

@@ -21,8 +21,8 @@ class Masker(Protocol):
         """What stands in for each entry of some rows, of their dtype and on their device.
 
         Shape `(1, replacements, *row shape)` where all rows share them, otherwise `(rows, replacements, *row shape)`. A
-        game's value is the mean over the replacements. What stands in for a player must not depend on the others: explainers
-        may leave out players that hiding would not change.
+        game's value is the mean over the replacements. What stands in for a player must not depend on the others:
+        explainers may leave out players that hiding would not change.
         """
 
 
@@ -62,12 +62,13 @@ class Baseline:
 class Blur:
     """Each row itself, blurred by a Gaussian: fine structure is hidden, the mean brightness of a place is not.
 
-    It assumes rows of numbers whose neighbours along an axis are neighbours in space or time. Beyond an edge the value at
-    the edge goes on. The Gaussian is cut at four standard deviations.
+    It assumes rows of numbers whose neighbours along an axis are neighbours in space or time. Beyond an edge the value
+    at the edge goes on. The Gaussian is cut at four standard deviations.
 
     Attributes:
         sigma: Standard deviation of the Gaussian, in pixels or time steps.
-        channel_axis: Axis of the rows that is not blurred: 1, -1 for channels last, or None where there are no channels.
+        channel_axis: Axis of the rows that is not blurred: 1, -1 for channels last, or None where there are no
+            channels.
 
     References: arXiv:1704.03296, section 4.1 (blur as a meaningful perturbation).
     """
@@ -120,8 +121,8 @@ class MaskToken:
 class SegmentMean:
     """The mean of a row's own entries of each player, channel by channel, in place of each of them.
 
-    It assumes players whose entries are of one unit, such as superpixels and segments of time. A player that is constant
-    in a row is not hidden by it and contributes 0.
+    It assumes players whose entries are of one unit, such as superpixels and segments of time. A player that is
+    constant in a row is not hidden by it and contributes 0.
 
     Attributes:
         channel_axis: Axis of the rows whose entries have means of their own: 1, -1 for channels last, or None where

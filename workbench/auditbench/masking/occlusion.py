@@ -28,8 +28,8 @@ class Occlusion:
     They add up to nothing in particular: two players that say the same are both worth little alone.
 
     Attributes:
-        values: Output of the row minus the mean output with the player hidden; shape `(rows, targets, players)`, float64.
-            0 for a player that a row lacks.
+        values: Output of the row minus the mean output with the player hidden; shape `(rows, targets, players)`,
+            float64. 0 for a player that a row lacks.
         outputs: Of the whole rows, shape `(rows, targets)`, float64.
         model_rows: Rows that the model evaluated, in all.
         names: Of the players.

@@ -58,8 +58,8 @@ class Players:
             kept: Shape `(coalitions, players)`; bool, or zeros and ones.
 
         Returns:
-            Of the dtype given, shape `(coalitions, *row shape)`, or `(rows, coalitions, *row shape)` where players differ by
-            row.
+            Of the dtype given, shape `(coalitions, *row shape)`, or `(rows, coalitions, *row shape)` where players
+            differ by row.
         """
         import torch
 
@@ -86,8 +86,8 @@ def players_of(
     """Players from the forms that users write.
 
     Args:
-        groups: None makes each entry a player; lists of entries, one a player, or such lists by the name of the player (of
-            rows with one axis; what is in no list is never hidden); or the index of the player of each entry, shape
+        groups: None makes each entry a player; lists of entries, one a player, or such lists by the name of the player
+            (of rows with one axis; what is in no list is never hidden); or the index of the player of each entry, shape
             `row_shape` or `(rows, *row_shape)`. Entries are given by index, or by name where the columns have names.
         rows: Number of rows, checked where the groups differ by row.
         names: When absent those of the groups, or of the columns where each is a player; else `player 0`, ...

@@ -29,10 +29,10 @@ _LARGE_ROW = 2048
 class Prediction:
     """Outputs of shape `(rows, outputs)`, whatever gives them.
 
-    A module takes tensors on its device: those of a user in their own dtype, numpy rows in the dtype of its
-    parameters; with an embedding, whole numbers stay as they are. A predict function takes a numpy array of the rows' own
-    dtype and gives an array of shape `(rows,)` or `(rows, outputs)`; the array that it gets is used again after the call, so
-    that it must not be kept.
+    A module takes tensors on its device: those of a user in their own dtype, numpy rows in the dtype of its parameters;
+    with an embedding, whole numbers stay as they are. A predict function takes a numpy array of the rows' own dtype and
+    gives an array of shape `(rows,)` or `(rows, outputs)`; the array that it gets is used again after the call, so that
+    it must not be kept.
 
     Attributes:
         module: The module, or None for a predict function.

@@ -36,8 +36,8 @@ def setting_of(prediction: Prediction, rows: Any, background: Any, groups: Group
     Args:
         rows: Rows to explain, array, table or tensor of shape `(rows, ...)`, without NaN.
         background: Rows that stand in for what is hidden, shape `(background rows, ...)`, or a masker.
-        groups: Players, as `players_of` takes them; each entry of a row when absent, with the names of its columns where
-            the rows are a table.
+        groups: Players, as `players_of` takes them; each entry of a row when absent, with the names of its columns
+            where the rows are a table.
 
     Raises:
         ValueError: Rows, background and groups do not fit each other.

@@ -36,8 +36,8 @@ def superpixels(
 
     Args:
         images: Shape `(images, channels, height, width)`; finite.
-        count: About how many superpixels an image gets. `slic` joins fragments to their neighbours, so that noisy images
-            get fewer, down to one. `felzenszwalb` does not read it: it finds the number by itself.
+        count: About how many superpixels an image gets. `slic` joins fragments to their neighbours, so that noisy
+            images get fewer, down to one. `felzenszwalb` does not read it: it finds the number by itself.
         compactness: Of `slic`: the higher, the squarer.
         scale: Of `felzenszwalb`: the higher, the larger.
         channel_axis: 1 or, for channels last, -1 (3); None for greyscale images of shape `(images, height, width)`.
