@@ -35,6 +35,10 @@ _BYTES_A_PAIR = 32
 _MOST_SUMS = 8 << 20
 """Most numbers of what rows and replacements add up to that are kept for all rows; above, each block makes its own."""
 
+_ROWS_OF_BLOCK, _SMALLER = 5, 4
+"""Rows from which on a block has few operations a row; where a block on a CPU would hold more, it is up to so many times
+smaller, and stays nearer to the processor."""
+
 _FAR = 32.0
 """Largest contribution over usual pre-activation from which complements are computed by themselves: twice the work of a
 cheap first layer, for five bits of rounding."""
@@ -189,9 +193,13 @@ class Evaluator:
         start = 0
 
         def evaluate(batch_rows: int) -> torch.Tensor:
-            stop = start + max(1, self._model.rows_now(batch_rows) // (halves * len(coalitions)))
+            most = self._model.rows_now(batch_rows)
+            held = max(1, most // (halves * len(coalitions)))
+            if self._rows.device.type == "cpu":
+                held = min(held, max(_ROWS_OF_BLOCK, held // _SMALLER))
+            stop = start + held
             part = slice(start, min(stop, len(self._rows)))
-            return self._outputs(fill, part, len(coalitions), halves, self._model.rows_now(batch_rows))
+            return self._outputs(fill, part, len(coalitions), halves, most)
 
         while start < len(self._rows):
             found = fitting(evaluate, self._model.prediction.batch)
