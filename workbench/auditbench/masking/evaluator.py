@@ -51,6 +51,7 @@ class MaskedModel:
         replacements: What the masker has for each row.
         outputs_of_shared: Outputs of the replacements, shape `(replacements, outputs)`, where all rows share them and
             no entry is nobody's.
+        keeps_some: Whether an entry is nobody's.
         far_apart: Whether numbers of a row or a replacement are so large that the pre-activations of a complement are
             not taken as a difference, see `_Factored`.
         pairs_together: Pairs of coalitions that an `Evaluator` is best given at once.
@@ -86,8 +87,8 @@ class MaskedModel:
         replaced = masker.replacements(tried, players.of_rows(slice(0, len(tried))))
         _check_replacements(replaced, tried)
         self.replacements = replaced.shape[1]
-        keeps_some = bool((players.groups == NOBODY).any())
-        self.outputs_of_shared = prediction.of_all(replaced[0]) if len(replaced) == 1 and not keeps_some else None
+        self.keeps_some = bool((players.groups == NOBODY).any())
+        self.outputs_of_shared = prediction.of_all(replaced[0]) if len(replaced) == 1 and not self.keeps_some else None
         widest = prediction.widest(tried)
         if prediction.module is not None:
             module, ran = prediction.module, prediction.note
@@ -129,7 +130,7 @@ class Evaluator:
         self._buffer = torch.empty(0)
         self._blocks: _InPlace | _Factored | FactoredByRow
         if model.first is None:
-            self._blocks = _InPlace(rows, self._replacements, self._players)
+            self._blocks = _InPlace(rows, self._replacements, self._players, keeps_some=model.keeps_some)
         else:
             factored = FactoredByRow if players.per_row else _Factored
             self._blocks = factored(model.first, rows, self._replacements[0], self._players, far_apart=model.far_apart)
@@ -240,10 +241,11 @@ class _InPlace:
     tenth of the time of a choice by a mask, what makes small models quick. Tokens are chosen by the mask.
     """
 
-    def __init__(self, rows: torch.Tensor, replacements: torch.Tensor, players: Players) -> None:
+    def __init__(self, rows: torch.Tensor, replacements: torch.Tensor, players: Players, *, keeps_some: bool) -> None:
         self._rows = rows
         self._replacements = replacements
         self._players = players
+        self._keeps_some = keeps_some
         self._alike = len(replacements) == 1 and not players.per_row
         self.row_shape = rows.shape[1:]
         self.like = rows
@@ -251,17 +253,16 @@ class _InPlace:
     def of(self, coalitions: Coalitions, halves: int) -> Fill:
         """Fills a block of these coalitions, and their complements where there are two halves."""
         kept = coalitions.kept.flatten(0, 1)
-        sides = [kept, ~kept][:halves]
         others = self._replacements
         if others.shape[1] > 1:
             others = others[:, coalitions.replacements.repeat_interleave(coalitions.kept.shape[1])]
-        shared = [self._terms(side, others, self._players) for side in sides] if self._alike else None
+        shared = self._terms(kept, others, self._players, halves) if self._alike else None
 
         def fill(part: slice, block: torch.Tensor) -> None:
             rows = self._rows[part].unsqueeze(1)
             if shared is None:
                 here, players = _of_rows(others, part), self._players.of_rows(part)
-                terms = [self._terms(side, here, players) for side in sides]
+                terms = self._terms(kept, here, players, halves)
             else:
                 terms = shared
             for index, (keep, hidden) in enumerate(terms):
@@ -272,12 +273,23 @@ class _InPlace:
 
         return fill
 
-    def _terms(self, kept: torch.Tensor, others: torch.Tensor, players: Players) -> tuple[torch.Tensor, torch.Tensor]:
-        """Which entries are kept, and what the others become; shape `(1 or rows, coalitions, *row shape)`."""
-        floating = self._rows.is_floating_point()
-        entries = players.kept_entries(kept.to(self._rows.dtype) if floating else kept)
-        entries = entries if players.per_row else entries.unsqueeze(0)
-        return entries, others * (1 - entries) if floating else others
+    def _terms(
+        self, kept: torch.Tensor, others: torch.Tensor, players: Players, halves: int
+    ) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        """Which entries each half keeps, and what the others become; shape `(1 or rows, coalitions, *row shape)`."""
+        sides = [kept, ~kept][:halves]
+        if not self._rows.is_floating_point():
+            return [(self._entries(side, players), others) for side in sides]
+        first = self._entries(kept.to(self._rows.dtype), players)
+        if halves == 1 or self._keeps_some:
+            second = [self._entries(side.to(self._rows.dtype), players) for side in sides[1:]]
+            return [(entries, others * (1 - entries)) for entries in (first, *second)]
+        hidden = 1 - first
+        return [(first, others * hidden), (hidden, others * first)]
+
+    def _entries(self, kept: torch.Tensor, players: Players) -> torch.Tensor:
+        entries = players.kept_entries(kept)
+        return entries if players.per_row else entries.unsqueeze(0)
 
 
 class _Factored:
