@@ -22,6 +22,7 @@ MOST_ROUNDS = 256
 """Rounds after which a target error is given up when no budget is given."""
 KERNEL_PAIRS = 1024
 """Pairs of `kernel` beside one a player when no budget is given, as many rows as KernelExplainer has coalitions."""
+_CHEAPER = "fewer players need less: make groups of them"
 MOST_ENUMERATED = 24
 """Most players of `exact`."""
 
@@ -98,7 +99,7 @@ def plan_for(
     pairs = max(players + KERNEL_PAIRS, least) if budget is None else budget // 2
     if pairs < least:
         cheapest = min(2 * least, pair_rows(players, replacements)) if method == "auto" else 2 * least
-        raise ValueError(f"expected a budget of at least {cheapest} model rows a row, got {budget}")
+        raise ValueError(f"expected a budget of at least {cheapest} model rows a row, got {budget}; {_CHEAPER}")
     return Plan(method="kernel", model_rows=2 * pairs, amount=pairs, budget=budget)
 
 
@@ -132,7 +133,9 @@ def _walks(players: int, replacements: int, budget: int | None, target_error: fl
     held = MOST_ROUNDS if budget is None else budget // pair
     if held < fewest:
         what = "a round of walks" if target_error is None else "the two rounds of walks that a target error needs"
-        raise ValueError(f"expected a budget of at least {fewest * pair} model rows a row for {what}, got {budget}")
+        raise ValueError(
+            f"expected a budget of at least {fewest * pair} model rows a row for {what}, got {budget}; {_CHEAPER}"
+        )
     held = max(1, held - held % 2)
     amount = usual if budget is None or target_error is not None else held
     rounds = min(amount, held)

@@ -226,7 +226,7 @@ class _Game:
         wrong = self._targets.of_rows(few).select(change) > allowed
         if bool(wrong.any()):
             fix = (
-                ", or pass method='permutation', whose standard error has that noise in it" if self.players > 1 else ""
+                ", or pass method='permutation', whose standard error has most of that noise in it" if self.players > 1 else ""
             )
             raise ValueError(
                 "expected a model that gives the same outputs for the same rows to enumerate, got differences up to"

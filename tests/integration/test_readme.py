@@ -52,7 +52,7 @@ def test_the_explaining_example(tmp_path: Path) -> None:
 def test_the_example_of_images_and_texts(tmp_path: Path) -> None:
     done = run("-c", block("python", "superpixels"), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("rows=2") == 2
+    assert done.stdout.count("(rows=2,") == 2
 
 
 def test_the_plugin_example_shows_up_in_the_report(small_audit: Path, tmp_path: Path) -> None:

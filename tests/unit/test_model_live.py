@@ -152,3 +152,9 @@ def test_memory_is_that_of_the_cgroup_where_it_is_less(tmp_path: Path, monkeypat
     limit.write_text("1048576\n")
     assert memory_bytes("cpu") == 1_048_576 < whole
     assert batch_rows(100, 10_000, "cpu") == 32
+
+
+def test_an_estimator_is_no_module() -> None:
+    with pytest.raises(ModelError, match="the model is no PyTorch module") as caught:
+        wrap(lambda rows: rows)  # type: ignore[arg-type]
+    assert "found: function" in caught.value.describe()

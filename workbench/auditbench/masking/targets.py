@@ -64,6 +64,8 @@ def chosen_targets(target: Target, outputs: torch.Tensor) -> Targets:
             f"expected one index, one index a row, or 'predicted' as the target, got {target!r}"
         ) from error
     whole = not (chosen.is_floating_point() or chosen.is_complex() or chosen.dtype == torch.bool)
+    if not whole and chosen.ndim == 0:
+        raise ValueError(f"expected one whole index as the target, got {target!r}")
     if not whole or chosen.ndim > 1 or (chosen.ndim == 1 and len(chosen) != rows):
         found = f"{tuple(chosen.shape)} of {chosen.dtype}"
         raise ValueError(f"expected one whole index, or one for each of {rows} rows, as the target, got {found}")

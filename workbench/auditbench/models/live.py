@@ -44,6 +44,14 @@ def wrap_module(
         ModelError: The module cannot be copied, does not take rows of this width, or gives another number of outputs.
     """
     check_output(task, output)
+    if not isinstance(module, nn.Module):  # callers may have no type checker
+        raise ModelError(
+            "the model is no PyTorch module",
+            where="model",
+            found=type(module).__name__,
+            allowed="a torch.nn.Module",
+            fix="write its weights into one, as README shows; shapley_values and lime_weights explain predict functions",
+        )
     try:
         copied = copy.deepcopy(module).to(device=device, dtype=torch.float32).eval().requires_grad_(False)
     except (RuntimeError, TypeError, NotImplementedError) as error:

@@ -51,7 +51,7 @@ def interpreter_settings() -> list[Setting]:
         Setting(name="socket timeout", get=socket.getdefaulttimeout, put=socket.setdefaulttimeout),
         Setting(name="locale", get=lambda: locale.setlocale(locale.LC_ALL), put=_set_locale),
         Setting(name="time zone", get=lambda: (time.tzname, time.timezone), put=lambda _: time.tzset()),
-        attribute("folder of temporary files", tempfile, "tempdir"),
+        Setting(name="folder of temporary files", get=tempfile.gettempdir, put=_set_temporary_folder),
         *_multiprocessing(),
         *_pandas(),
     ]
@@ -185,6 +185,10 @@ def _set_decimal(found: dict[str, Any]) -> None:
     context = decimal.getcontext()
     for field, value in found.items():
         setattr(context, field, dict(value) if field == "traps" else value)
+
+
+def _set_temporary_folder(found: str) -> None:
+    tempfile.tempdir = found
 
 
 def _set_locale(found: str) -> None:

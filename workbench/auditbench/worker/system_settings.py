@@ -12,12 +12,13 @@ from auditbench.worker.settings import Setting
 _TIMERS = (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
 _LIMITS = tuple(sorted(name for name in dir(resource) if name.startswith("RLIMIT_")))
 _SLACK = 0.001
+_SET_BY_TORCH = frozenset({"TORCHINDUCTOR_CACHE_DIR"})
 
 
 def system_settings() -> list[Setting]:
     """Every setting of the system for this process, in the order in which they are put back."""
     return [
-        Setting(name="environment", get=lambda: dict(os.environ), put=_set_environment),
+        Setting(name="environment", get=_environment, put=_set_environment),
         Setting(name="working directory", get=os.getcwd, put=os.chdir),
         Setting(name="umask", get=_umask, put=os.umask),
         Setting(name="signal timers", get=_Timers, put=_set_timers),
@@ -60,8 +61,13 @@ def _set_timers(found: _Timers) -> None:
         signal.setitimer(which, left, interval)
 
 
+def _environment() -> dict[str, str]:
+    """All variables but those that torch sets by itself, when its compiler is first loaded."""
+    return {name: value for name, value in os.environ.items() if name not in _SET_BY_TORCH}
+
+
 def _set_environment(found: dict[str, str]) -> None:
-    for name in [name for name in os.environ if name not in found]:
+    for name in [name for name in _environment() if name not in found]:
         del os.environ[name]
     for name, value in found.items():
         if os.environ.get(name) != value:
