@@ -11,6 +11,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TypeAlias
 
+from auditbench.masking.block_sizes import MOST_TOGETHER
 from benchmarks import memory
 from benchmarks.lines import Line, missing_line
 from benchmarks.section import Scale, Section
@@ -36,7 +37,7 @@ def run(scale: Scale) -> Section:
 
 def _pairs(scale: Scale) -> list[tuple[str, Measure, Measure]]:
     workload = table("syn12" if scale.tiny else "bc30")
-    few, many = scale.rows(200, 200), scale.rows(2000, 600)
+    few, many = MOST_TOGETHER, MOST_TOGETHER * scale.rows(10, 3)
     walks, opaque = partial(memory.shap_walks, workload), partial(memory.shap_walks, workload, opaque=True)
     slopes, fits = partial(memory.gradients, workload), partial(memory.lime, workload)
     independent = partial(memory.lime, workload, independent=True)
