@@ -1,8 +1,8 @@
 """The most that explaining holds in memory at once: flat in rows, coalitions, steps and background rows.
 
 Counted from what torch and numpy allocate, so that the figures are free of noise; inputs and returned arrays left out.
-The memory of the process is not measured: when the C library gives freed bytes back to the system differs from run to
-    run.
+The memory of the process is not measured: when the C library gives freed bytes back to the system differs from run
+to run.
 """
 
 from __future__ import annotations
