@@ -30,6 +30,7 @@ from auditbench_shap.library import LibraryValues, explain
 from auditbench_shap.methods import OwnMethod
 from auditbench_shap.null_players import only, rows_by_players
 from auditbench_shap.planning import EXACT_ROWS, EXACT_ROWS_OF_PREDICT, Plan, check_request, plan_for
+from auditbench_shap.similar import MOST_PAIRED, similar_order
 from auditbench_shap.walks import Sums, joined, walk
 
 if TYPE_CHECKING:
@@ -150,11 +151,12 @@ def shapley_values(
     outputs = _checked(prediction.of_all(tensor), "the rows")
     targets = chosen_targets(target, outputs)
     model = MaskedModel(prediction, players, masker, tensor, targets=targets.count)
+    pairs = _pairs(model, plan)
     order: list[torch.Tensor] = []
     explained: list[_Found] = []
     for chosen, active in rows_by_players(model, tensor, players, plan):
         own = only(players.of_rows(chosen), active)
-        game = _Game(model, tensor[chosen], own, targets.of_rows(chosen), outputs[chosen])
+        game = _Game(model, tensor[chosen], own, targets.of_rows(chosen), outputs[chosen], pairs=pairs)
         narrower = plan.of_players(len(own), model.replacements)
         if narrower.method == "exact" and not order:
             game.check_repeats()
@@ -181,13 +183,16 @@ class _Game:
         players: Players,
         targets: Targets,
         outputs: torch.Tensor,
+        *,
         starts: torch.Tensor | None = None,
+        pairs: npt.NDArray[np.int64] | None = None,
     ) -> None:
         self._model = model
         self._rows = rows
         self._players = players
         self._targets = targets
         self._outputs = outputs
+        self._pairs = pairs
         self.evaluator = Evaluator(model, rows, players, targets)
         self.players = len(players)
         self.ends = targets.select(outputs)
@@ -214,7 +219,7 @@ class _Game:
             self._players.of_rows(chosen),
             self._targets.of_rows(chosen),
             self._outputs[chosen],
-            self.starts[chosen],
+            starts=self.starts[chosen],
         )
 
     def check_repeats(self) -> None:
@@ -226,7 +231,9 @@ class _Game:
         wrong = self._targets.of_rows(few).select(change) > allowed
         if bool(wrong.any()):
             fix = (
-                ", or pass method='permutation', whose standard error has most of that noise in it" if self.players > 1 else ""
+                ", or pass method='permutation', whose standard error has most of that noise in it"
+                if self.players > 1
+                else ""
             )
             raise ValueError(
                 "expected a model that gives the same outputs for the same rows to enumerate, got differences up to"
@@ -235,7 +242,8 @@ class _Game:
 
     def walk(self, rounds: int, rng: np.random.Generator) -> Sums:
         """So many rounds of walks."""
-        return walk(self.evaluator, self.players, self.starts, self.ends, rounds, rng)
+        pairs = self._pairs if rounds == 1 else None
+        return walk(self.evaluator, self.players, self.starts, self.ends, rounds, rng, pairs=pairs)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -323,6 +331,14 @@ def _planned(method: str, setting: Setting, budget: int | None, target_error: fl
         exact_rows=EXACT_ROWS if module else EXACT_ROWS_OF_PREDICT,
         against_kernel=against,
     )
+
+
+def _pairs(model: MaskedModel, plan: Plan) -> npt.NDArray[np.int64] | None:
+    """Replacements by two and two that are alike, for a single round of walks; None where they are not looked for."""
+    single = plan.method == "permutation" and plan.amount == 1
+    if not single or model.shared is None or not 1 < model.replacements <= MOST_PAIRED:
+        return None
+    return similar_order(model.shared)
 
 
 def _result(

@@ -59,7 +59,14 @@ def pair_rows(players: int, replacements: int) -> int:
 
 
 def walk(
-    evaluator: Evaluator, players: int, starts: torch.Tensor, ends: torch.Tensor, rounds: int, rng: np.random.Generator
+    evaluator: Evaluator,
+    players: int,
+    starts: torch.Tensor,
+    ends: torch.Tensor,
+    rounds: int,
+    rng: np.random.Generator,
+    *,
+    pairs: npt.NDArray[np.int64] | None = None,
 ) -> Sums:
     """Walk so many pairs for each replacement.
 
@@ -72,6 +79,8 @@ def walk(
         rounds: One, or an even number.
         starts: Outputs where everybody is hidden, shape `(rows, replacements, targets)`.
         ends: Outputs of the rows, shape `(rows, targets)`.
+        pairs: For a single round, the replacements in an order in which two and two are alike: the walk of the second
+            begins in the middle of that of the first.
 
     References: arXiv:2104.12199 (antithetic permutations); Castro, Gomez and Tejada (2009), Polynomial calculation of
     the Shapley value based on sampling.
@@ -80,11 +89,17 @@ def walk(
     total = torch.zeros((len(ends), players, targets), dtype=torch.float64, device=ends.device)
     spread = torch.zeros_like(total)
     together = max(1, evaluator.pairs_together() // max(1, rounds * (players - 1)))
+    order = np.arange(count) if pairs is None else pairs
+    if pairs is not None:
+        together += together % 2
     for start in range(0, count, together):
-        part = slice(start, min(start + together, count))
-        positions = torch.from_numpy(_drawn(part.stop - part.start, rounds, players, rng)).to(ends.device)
-        rise = ends.double().unsqueeze(1) - starts[:, part].double()
-        found = _sums(evaluator, torch.arange(part.start, part.stop, device=ends.device), positions, rise)
+        chosen = torch.from_numpy(order[start : start + together]).to(ends.device)
+        drawn = (
+            _drawn(len(chosen), rounds, players, rng) if pairs is None else _drawn_in_pairs(len(chosen), players, rng)
+        )
+        positions = torch.from_numpy(drawn).to(ends.device)
+        rise = ends.double().unsqueeze(1) - starts[:, chosen].double()
+        found = _sums(evaluator, chosen, positions, rise)
         total += found[0]
         spread += found[1]
     values = total / count
@@ -122,6 +137,11 @@ def _drawn(count: int, rounds: int, players: int, rng: np.random.Generator) -> n
     first = rng.random((count, -(-rounds // 2), players)).argsort(axis=2)
     second = (first + players // 2) % players
     return np.stack([first, second], axis=2).reshape(count, -1, players)[:, :rounds]
+
+
+def _drawn_in_pairs(count: int, players: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+    """The same of a single round, where two and two replacements share what two rounds of one would have."""
+    return _drawn(-(-count // 2), 2, players, rng).reshape(-1, 1, players)[:count]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -48,7 +48,8 @@ class MaskedModel:
     """A prediction, its players and what hides them: what does not depend on the rows to explain.
 
     Attributes:
-        replacements: What the masker has for each row.
+        replacements: How many the masker has for each row.
+        shared: These, shape `(replacements, *row shape)`, where all rows share them, else None.
         outputs_of_shared: Outputs of the replacements, shape `(replacements, outputs)`, where all rows share them and
             no entry is nobody's.
         keeps_some: Whether an entry is nobody's.
@@ -87,6 +88,7 @@ class MaskedModel:
         replaced = masker.replacements(tried, players.of_rows(slice(0, len(tried))))
         _check_replacements(replaced, tried)
         self.replacements = replaced.shape[1]
+        self.shared = replaced[0] if len(replaced) == 1 else None
         self.keeps_some = bool((players.groups == NOBODY).any())
         self.outputs_of_shared = prediction.of_all(replaced[0]) if len(replaced) == 1 and not self.keeps_some else None
         widest = prediction.widest(tried)
