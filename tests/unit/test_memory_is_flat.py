@@ -24,7 +24,7 @@ FEATURES = 20
         pytest.param(
             memory.shap_walks, {"rows": 300, "opaque": True}, {"rows": 600, "opaque": True}, id="shap-rows-of-opaque"
         ),
-        pytest.param(memory.shap_walks, {"rows": 300}, {"rows": 300, "rounds": 4}, id="shap-rounds"),
+        pytest.param(memory.shap_walks, {"rows": 300, "rounds": 2}, {"rows": 300, "rounds": 8}, id="shap-rounds"),
         pytest.param(
             memory.shap_walks, {"rows": 300, "background": 200}, {"rows": 300, "background": 480}, id="shap-background"
         ),
