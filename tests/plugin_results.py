@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from types import ModuleType
 
+import numpy as np
+
 from auditbench.contracts import Analyzer
 from auditbench.findings import Finding
 from auditbench.record import plain, validate
 from auditbench.results import AnalysisResult, Metric
 from auditbench.testing.wording import missing_words
+from auditbench.worker.array_store import describe_array, with_stored
 
 
 def analyzer_of(plugin: ModuleType) -> Analyzer:
@@ -30,7 +33,18 @@ def check_result(plugin: ModuleType, result: AnalysisResult) -> None:
     for finding in result.findings:
         assert finding.rule.startswith(f"{analyzer.name}.")
         assert set(finding.metrics) <= full_names
-    assert plain(validate(AnalysisResult, plain(result), where="result")) == plain(result)
+    check_influences(result)
+    stored = plain(with_stored(result, describe_array))
+    assert plain(validate(AnalysisResult, stored, where="result")) == stored
+
+
+def check_influences(result: AnalysisResult) -> None:
+    """What rows do to metrics is float32 of one length, finite, and 0 on the mean."""
+    found = [np.asarray(metric.influence) for metric in result.metrics if metric.influence is not None]
+    assert {influence.dtype for influence in found} <= {np.dtype(np.float32)}
+    assert len({influence.shape for influence in found}) <= 1
+    for influence in found:
+        assert abs(float(influence.mean(dtype=np.float64))) <= 1e-6 * float(np.abs(influence).max())
 
 
 def check_catalogue(plugin: ModuleType) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from auditbench.findings import Message
 from auditbench.results import AnalysisResult, Note
-from auditbench_fairness.classification import measure_classifier
+from auditbench_fairness.classification import Rows, measure_classifier
 from auditbench_fairness.comparisons import comparison_table
 from auditbench_fairness.group_codes import code_groups
 from auditbench_fairness.group_counts import count_groups
@@ -32,8 +32,8 @@ def analyze(context: AuditContext, params: Params) -> AnalysisResult:
     outputs = context.finite_outputs()
     data, y_pred = context.data, context.model.decisions(outputs)
     regression = data.task == "regression"
+    cells, row_cells = code_groups(data.sensitive_features).row_cells()
     if regression:
-        cells, row_cells = code_groups(data.sensitive_features).row_cells()
         groupings = groupings_of(cells, params.intersections)
         measured = measure_regression(context, params, row_cells, groupings, y_pred)
     else:
@@ -41,7 +41,8 @@ def analyze(context: AuditContext, params: Params) -> AnalysisResult:
             y_true=data.y_true, y_pred=y_pred, groups=data.sensitive_features, classes=len(data.classes)
         )
         groupings = groupings_of(counts.cells, params.intersections)
-        measured = measure_classifier(context, params, counts.table, groupings)
+        rows = Rows(cells=row_cells, y_true=data.y_true, y_pred=y_pred)
+        measured = measure_classifier(context, params, counts.table, groupings, rows)
     tables = [group_table(measured.group_metrics), disparity_table(measured.summaries)]
     if measured.comparisons:
         tables.append(comparison_table(measured.comparisons))

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from auditbench.findings import Message
 from auditbench.results import Metric
-from auditbench.statistics import newcombe_difference, wilson_intervals
+from auditbench.statistics import MOST_INFLUENCES, newcombe_difference, wilson_intervals
 from auditbench_fairness.comparisons import Comparison, fisher_exact
-from auditbench_fairness.disparities import disparities, measure_disparity
+from auditbench_fairness.disparities import Disparity, disparities, measure_disparity
 from auditbench_fairness.groups import Grouping
+from auditbench_fairness.influences import Places, disparity_influence, group_rate_influence, row_places
 from auditbench_fairness.measures import disparity_metric, few_outcomes, group_metric, small_group
 from auditbench_fairness.rates import (
     CLASS_RATES,
@@ -27,8 +28,19 @@ from auditbench_fairness.rates import (
 from auditbench_fairness.summary import GroupLine, Measured, Summary
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
     from auditbench.context import AuditContext
     from auditbench_fairness import Params
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Rows:
+    """The evaluated rows: the cell, label and decision of each, all of shape `(rows,)`."""
+
+    cells: Places
+    y_true: npt.NDArray[Any]
+    y_pred: npt.NDArray[Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -37,30 +49,37 @@ class Question:
 
     Attributes:
         counts: Shape `(groups, 2, 2)`.
+        places: Place of each row in the flattened counts, shape `(rows,)`.
         where: Labels besides feature and group, such as the class that is compared with all others.
     """
 
     grouping: Grouping
     counts: Counts
+    places: Places
     rates: tuple[str, ...]
     where: Mapping[str, str] = field(default_factory=dict)
 
 
 def measure_classifier(
-    context: AuditContext, params: Params, by_cell: Counts, groupings: tuple[Grouping, ...]
+    context: AuditContext, params: Params, by_cell: Counts, groupings: tuple[Grouping, ...], rows: Rows
 ) -> Measured:
     """Rates, differences and comparisons of a binary or multiclass classifier.
+
+    Metrics say what each row does to them as long as `MOST_INFLUENCES` numbers are enough for that: features before their
+    combinations, and what differs between groups before the groups.
 
     Args:
         by_cell: Rows by cell, label and decision, shape `(cells, classes, classes)`.
     """
     classes = context.data.classes
     chosen = _compared_classes(by_cell, params.most_classes)
-    measured = Measured()
+    measured, room = Measured(), MOST_INFLUENCES
     for grouping in groupings:
         counts = grouping.totals(by_cell)
-        for question in _questions(grouping, counts, classes, chosen):
-            measured.add(_answer(question, params))
+        for question in _questions(grouping, counts, classes, chosen, rows):
+            answer = _answer(question, params, room)
+            room -= len(question.places) * answer.with_influence
+            measured.add(answer)
     return measured
 
 
@@ -80,27 +99,36 @@ def _compared_classes(by_cell: Counts, most: int) -> tuple[int, ...]:
 
 
 def _questions(
-    grouping: Grouping, counts: Counts, classes: tuple[str, ...], chosen: tuple[int, ...]
-) -> tuple[Question, ...]:
-    if len(classes) == 2:
-        return (Question(grouping=grouping, counts=one_against_rest(counts, 1), rates=RATES),)
-    against_rest = (
-        Question(
+    grouping: Grouping, counts: Counts, classes: tuple[str, ...], chosen: tuple[int, ...], rows: Rows
+) -> Iterator[Question]:
+    row_groups = grouping.cell_groups[rows.cells]
+    if len(classes) > 2:
+        right = rows.y_true == rows.y_pred
+        yield Question(
+            grouping=grouping,
+            counts=right_and_wrong(counts),
+            places=row_places(row_groups, right, np.ones_like(right)),
+            rates=("accuracy",),
+        )
+    for index in chosen:
+        yield Question(
             grouping=grouping,
             counts=one_against_rest(counts, index),
-            rates=CLASS_RATES,
-            where={"class": classes[index]},
+            places=row_places(row_groups, rows.y_true == index, rows.y_pred == index),
+            rates=RATES if len(classes) == 2 else CLASS_RATES,
+            where={} if len(classes) == 2 else {"class": classes[index]},
         )
-        for index in chosen
-    )
-    return (Question(grouping=grouping, counts=right_and_wrong(counts), rates=("accuracy",)), *against_rest)
 
 
-def _answer(question: Question, params: Params) -> Measured:
+def _answer(question: Question, params: Params, room: int) -> Measured:
+    """Everything about one question; `room` is how many numbers may say what rows do to metrics."""
     estimated = estimable(question.counts, params.minimum_group, params.minimum_outcomes)
-    summaries = _disparities(question, params, estimated)
+    rows = len(question.places)
+    gaps = disparities(question.rates, to_overall=params.reference == "overall")
+    groups = len(_listed(question, params.most_groups)) * len(question.rates)
+    summaries = _disparities(question, gaps, estimated, by_row=len(gaps) * rows <= room)
     return Measured(
-        group_metrics=_group_metrics(question, params, estimated),
+        group_metrics=_group_metrics(question, params, estimated, by_row=(len(gaps) + groups) * rows <= room),
         disparity_metrics=[summary.metric for summary in summaries],
         summaries=summaries,
         comparisons=_comparisons(question, params, estimated),
@@ -114,7 +142,7 @@ def _listed(question: Question, most: int) -> list[int]:
     return sorted(np.argsort(-sizes, kind="stable")[:most].tolist())
 
 
-def _group_metrics(question: Question, params: Params, estimated: Mask) -> list[Metric]:
+def _group_metrics(question: Question, params: Params, estimated: Mask, *, by_row: bool) -> list[Metric]:
     hits, trials = rate_parts(question.counts)
     sizes = question.counts.sum(axis=(-2, -1))
     bounds = wilson_intervals(hits.reshape(-1), trials.reshape(-1)).reshape(*hits.shape, 2)
@@ -124,6 +152,9 @@ def _group_metrics(question: Question, params: Params, estimated: Mask) -> list[
             index = RATES.index(name)
             known, n, rows = bool(estimated[group, index]), int(sizes[group]), int(trials[group, index])
             low, high = bounds[group, index].tolist()
+            influence = None
+            if known and by_row:
+                influence = group_rate_influence(question.counts, question.places, group, name)
             metrics.append(
                 group_metric(
                     name,
@@ -134,6 +165,7 @@ def _group_metrics(question: Question, params: Params, estimated: Mask) -> list[
                     where=_where(question, group),
                     method="wilson",
                     reason=None if known else _reason(n, rows, params),
+                    influence=influence,
                 )
             )
     return metrics
@@ -145,17 +177,21 @@ def _reason(n: int, denominator: int, params: Params) -> Message:
     return few_outcomes(denominator, params.minimum_outcomes)
 
 
-def _disparities(question: Question, params: Params, estimated: Mask) -> list[Summary]:
+def _disparities(question: Question, gaps: tuple[Disparity, ...], estimated: Mask, *, by_row: bool) -> list[Summary]:
     sizes = question.counts.sum(axis=(-2, -1))
     summaries = []
-    for disparity in disparities(question.rates, to_overall=params.reference == "overall"):
+    for disparity in gaps:
         measured = measure_disparity(disparity, question.counts, estimated)
+        influence = None
+        if by_row and measured.estimate.estimate is not None:
+            influence = disparity_influence(disparity, question.counts, estimated, question.places)
         metric = disparity_metric(
             disparity.name,
             measured.estimate,
             n=int(sizes[measured.groups].sum()),
             denominator=measured.denominator,
             where={"feature": question.grouping.feature, **question.where},
+            influence=influence,
         )
         summaries.append(
             Summary(

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from auditbench.findings import Message
 from auditbench.results import Interval, Metric
 from auditbench.statistics import IntervalEstimate
+
+if TYPE_CHECKING:
+    from auditbench_fairness.influences import RowInfluence
 
 ANALYZER = "fairness"
 SMALLEST_SHOWN = 10
@@ -43,6 +47,7 @@ def group_metric(
     denominator: int | None = None,
     unit: str = "1",
     reason: Message | None = None,
+    influence: RowInfluence | None = None,
 ) -> Metric:
     """A number of one group with its interval, or the reason why it is not estimated."""
     interval = None if bounds is None else Interval(low=bounds[0], high=bounds[1], method=method)
@@ -57,6 +62,7 @@ def group_metric(
         where=where,
         method=f"{ANALYZER}.{name}.formula",
         reason=reason,
+        influence=influence,
     )
 
 
@@ -68,6 +74,7 @@ def disparity_metric(
     where: Mapping[str, str],
     denominator: int | None = None,
     unit: str = "1",
+    influence: RowInfluence | None = None,
 ) -> Metric:
     """A difference or ratio between groups, undefined for the reason that the estimate gives.
 
@@ -90,6 +97,7 @@ def disparity_metric(
         where=where,
         method=f"{ANALYZER}.{name}.formula",
         reason=None if known else message(f"undefined.{estimate.reason}"),
+        influence=influence,
     )
 
 

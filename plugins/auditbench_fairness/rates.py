@@ -72,6 +72,12 @@ def rate_values(counts: Counts, names: Sequence[str]) -> npt.NDArray[np.float64]
     return values
 
 
+def rate_sides(name: str) -> tuple[Counts, Counts]:
+    """Which of the flattened counts [TN, FP, FN, TP] a rate counts, and which it is a share of: 0 and 1, shape `(4,)`."""
+    hits, trials = _sides([name])
+    return hits[0], trials[0]
+
+
 def _sides(names: Sequence[str]) -> tuple[Counts, Counts]:
     """Which counts are added to numerators and to denominators, each of shape `(rates, 4)`."""
     parts = np.array([_PARTS[name] for name in names], dtype=np.int64).reshape(len(names), 2, 4)

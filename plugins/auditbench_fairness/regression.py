@@ -12,13 +12,17 @@ from scipy import special
 from auditbench.findings import Message
 from auditbench.results import Metric
 from auditbench.statistics import (
+    MOST_INFLUENCES,
     IntervalEstimate,
+    largest_difference_derivatives,
+    largest_difference_to_derivatives,
     largest_mean_difference,
     largest_mean_difference_to_overall,
     mean_intervals,
 )
 from auditbench_fairness.comparisons import Comparison, positive_p_value
 from auditbench_fairness.groups import Grouping
+from auditbench_fairness.influences import RowInfluence, mean_influence_by_group
 from auditbench_fairness.measures import disparity_metric, group_metric, small_group
 from auditbench_fairness.rates import Mask
 from auditbench_fairness.summary import GroupLine, Measured, Summary
@@ -38,28 +42,34 @@ def measure_regression(
 ) -> Measured:
     """Means, differences and comparisons of a regression model whose predictions are `y_pred`.
 
+    Metrics say what each row does to them in the order and up to the limit of `measure_classifier`.
+
     Args:
         row_cells: Cell of each row, shape `(rows,)`.
     """
     error = y_pred - context.data.y_true
     values = np.stack([y_pred, error, np.abs(error)], axis=1).astype(np.float64)
-    measured = Measured()
+    measured, room = Measured(), MOST_INFLUENCES
     for grouping in groupings:
-        row_groups = grouping.cell_groups[row_cells]
-        measured.add(_grouping(grouping, row_groups, values, params))
+        found = _grouping(grouping, grouping.cell_groups[row_cells], values, params, room // max(1, len(values)))
+        room -= len(values) * found.with_influence
+        measured.add(found)
     return measured
 
 
-def _grouping(grouping: Grouping, row_groups: Rows, values: Numbers, params: Params) -> Measured:
+def _grouping(grouping: Grouping, row_groups: Rows, values: Numbers, params: Params, room: int) -> Measured:
+    """Everything about one grouping; `room` is how many metrics may say what each row does to them."""
     sizes = np.bincount(row_groups, minlength=len(grouping.groups))
     estimated = sizes >= params.minimum_group
     listed = sorted(np.argsort(-sizes, kind="stable")[: params.most_groups].tolist())
-    summaries = _disparities(grouping, row_groups, values, estimated, params)
+    gaps = len(MEANS) * (2 if params.reference == "overall" else 1)
+    summaries = _disparities(grouping, row_groups, values, estimated, params, by_row=gaps <= room)
+    by_row = gaps + len(MEANS) * len(listed) <= room
     return Measured(
         group_metrics=[
             metric
             for group in listed
-            for metric in _group_metrics(grouping, group, values[row_groups == group], params)
+            for metric in _group_metrics(grouping, group, row_groups, values, params, by_row=by_row)
         ],
         disparity_metrics=[summary.metric for summary in summaries],
         summaries=summaries,
@@ -77,17 +87,24 @@ def _grouping(grouping: Grouping, row_groups: Rows, values: Numbers, params: Par
     )
 
 
-def _group_metrics(grouping: Grouping, group: int, values: Numbers, params: Params) -> list[Metric]:
-    n = len(values)
+def _group_metrics(
+    grouping: Grouping, group: int, row_groups: Rows, values: Numbers, params: Params, *, by_row: bool
+) -> list[Metric]:
+    own = values[row_groups == group]
+    n = len(own)
     where = {"feature": grouping.feature, "group": grouping.groups[group]}
     reason: Message | None = None
     if n < params.minimum_group:
         reason = small_group(n, params.minimum_group)
-    means = mean_intervals(values)
+    means = mean_intervals(own)
+    itself = np.arange(len(grouping.groups)) == group
     metrics = []
     for index, name in enumerate(MEANS):
         value, low, high = (float(part[index]) for part in (means.estimate, means.low, means.high))
         bounds = None if reason is not None or math.isnan(low) else (low, high)
+        influence = None
+        if by_row and reason is None:
+            influence = mean_influence_by_group(values[:, index], row_groups, itself)
         metrics.append(
             group_metric(
                 name,
@@ -98,34 +115,55 @@ def _group_metrics(grouping: Grouping, group: int, values: Numbers, params: Para
                 method=means.method,
                 unit="value",
                 reason=reason,
+                influence=influence,
             )
         )
     return metrics
 
 
 def _disparities(
-    grouping: Grouping, row_groups: Rows, values: Numbers, estimated: Mask, params: Params
+    grouping: Grouping, row_groups: Rows, values: Numbers, estimated: Mask, params: Params, *, by_row: bool
 ) -> list[Summary]:
     """Differences between the means of groups, then to those of all rows where wanted."""
     sizes, means, variances = _moments(row_groups, values, len(grouping.groups))
     known = (sizes[estimated], means[estimated], variances[estimated])
     overall = len(values), values.mean(axis=0), values.var(axis=0) * len(values) / max(1, len(values) - 1)
-    found = {f"{name}_difference": _gap(known, column) for column, name in enumerate(MEANS)}
+    found = {(f"{name}_difference", column): _gap(known, column) for column, name in enumerate(MEANS)}
     if params.reference == "overall":
         found |= {
-            f"{name}_difference_to_overall": _gap_to_overall(known, overall, column)
+            (f"{name}_difference_to_overall", column): _gap_to_overall(known, overall, column)
             for column, name in enumerate(MEANS)
         }
-    return [
-        Summary(
-            metric=disparity_metric(
-                name, estimate, n=int(sizes[estimated].sum()), where={"feature": grouping.feature}, unit="value"
-            ),
-            compared=int(estimated.sum()),
-            left_out=int((sizes[~estimated] > 0).sum()),
+    summaries = []
+    for (name, column), estimate in found.items():
+        influence = None
+        if by_row and estimate.estimate is not None:
+            centre = float(overall[1][column]) if name.endswith("_to_overall") else None
+            influence = _gap_influence(values[:, column], row_groups, means[:, column], estimated, centre)
+        metric = disparity_metric(
+            name,
+            estimate,
+            n=int(sizes[estimated].sum()),
+            where={"feature": grouping.feature},
+            unit="value",
+            influence=influence,
         )
-        for name, estimate in found.items()
-    ]
+        left_out = int((sizes[~estimated] > 0).sum())
+        summaries.append(Summary(metric=metric, compared=int(estimated.sum()), left_out=left_out))
+    return summaries
+
+
+def _gap_influence(
+    values: Numbers, row_groups: Rows, means: Numbers, estimated: Mask, overall: float | None
+) -> RowInfluence | None:
+    """Influence of each row on the largest difference between the estimated groups, or to the `overall` mean."""
+    derivatives = np.zeros(len(means))
+    if overall is None:
+        derivatives[estimated] = largest_difference_derivatives(means[estimated])
+        return mean_influence_by_group(values, row_groups, derivatives)
+    slopes = largest_difference_to_derivatives(means[estimated], overall)
+    derivatives[estimated] = slopes[:-1]
+    return mean_influence_by_group(values, row_groups, derivatives, float(slopes[-1]))
 
 
 def _moments(row_groups: Rows, values: Numbers, groups: int) -> tuple[Rows, Numbers, Numbers]:

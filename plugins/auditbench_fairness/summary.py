@@ -45,6 +45,11 @@ class Measured:
     comparisons: list[Comparison] = field(default_factory=list)
     lines: list[GroupLine] = field(default_factory=list)
 
+    @property
+    def with_influence(self) -> int:
+        """How many metrics say what each row does to them."""
+        return sum(metric.influence is not None for metric in (*self.group_metrics, *self.disparity_metrics))
+
     def add(self, other: Measured) -> None:
         """Append what another one holds."""
         self.group_metrics += other.group_metrics

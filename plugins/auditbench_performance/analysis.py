@@ -53,12 +53,13 @@ def _classification(context: AuditContext, params: Params, outputs: npt.NDArray[
     data, model = context.data, context.model
     y_true = data.y_true.astype("int64")
     probabilities = _within_unit_interval(model.probabilities(outputs))
-    counts = confusion_matrix(y_true, model.decisions(outputs), len(data.classes))
+    y_pred = model.decisions(outputs).astype("int64")
+    counts = confusion_matrix(y_true, y_pred, len(data.classes))
     if data.task == "binary-classification":
-        metrics = binary_metrics(context, params, probabilities[:, 1], y_true, counts)
+        metrics = binary_metrics(context, params, probabilities[:, 1], y_true, y_pred)
         curves = binary_curves(params, probabilities[:, 1], y_true, data.classes[1])
     else:
-        metrics = multiclass_metrics(context, params, probabilities, y_true, counts)
+        metrics = multiclass_metrics(context, params, probabilities, y_true, y_pred)
         curves = top_class_reliability(params, probabilities, y_true, data.facts.target)
     return AnalysisResult(
         metrics=metrics,

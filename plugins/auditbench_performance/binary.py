@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from auditbench.results import Curve, Metric
-from auditbench.statistics import delong_interval, multinomial_replicates, percentile_intervals
-from auditbench_performance.confusion import balanced_accuracy, f1_scores
+from auditbench.statistics import (
+    auc_influence,
+    average_precision_influence,
+    calibration_error_influence,
+    delong_interval,
+    mean_influence,
+    multinomial_replicates,
+    percentile_intervals,
+    ratio_of_means_influence,
+)
+from auditbench_performance.confusion import (
+    balanced_accuracy,
+    balanced_accuracy_influence,
+    confusion_matrix,
+    f1_scores,
+)
 from auditbench_performance.curves import precision_recall_curve, reliability_curve, roc_curve
 from auditbench_performance.measures import Measured, bootstrapped, chance_calibration_error, estimated, proportion
 from auditbench_performance.resampling import (
@@ -23,24 +38,24 @@ if TYPE_CHECKING:
 
     from auditbench.context import AuditContext
     from auditbench_performance import Params
+    from auditbench_performance.measures import RowInfluence
 
-    Counts = npt.NDArray[np.int64]
+    Labels = npt.NDArray[np.int64]
     Numbers = npt.NDArray[np.float64]
 
 
 def binary_metrics(
-    context: AuditContext, params: Params, probability: Numbers, y_true: npt.NDArray[Any], counts: Counts
+    context: AuditContext, params: Params, probability: Numbers, y_true: Labels, y_pred: Labels
 ) -> tuple[Metric, ...]:
     """All metrics of a binary classifier.
 
     Args:
         probability: Of the positive class, shape `(rows,)`.
-        y_true: 0 or 1, shape `(rows,)`.
-        counts: Confusion matrix, shape `(2, 2)`.
+        y_true: 0 or 1, shape `(rows,)`; `y_pred`, the decisions, alike.
     """
     return (
-        *_proportions(counts),
-        *_count_metrics(counts, params.replicates, context.rng("confusion")),
+        *_proportions(y_true == 1, y_pred == 1),
+        *_count_metrics(y_true, y_pred, params.replicates, context.rng("confusion")),
         *_score_metrics(params, probability, y_true, context.rng("rows")),
         chance_calibration_error(
             calibration_error_by_chance(probability, params.bins, params.replicates, context.rng("calibrated")),
@@ -62,51 +77,73 @@ def binary_curves(params: Params, probability: Numbers, y_true: npt.NDArray[Any]
     return tuple(curves)
 
 
-def _proportions(counts: Counts) -> tuple[Metric, ...]:
-    (tn, fp), (fn, tp) = counts.tolist()
-    n = tn + fp + fn + tp
+def _proportions(positive: npt.NDArray[np.bool_], selected: npt.NDArray[np.bool_]) -> tuple[Metric, ...]:
+    majority = positive if 2 * int(positive.sum()) > len(positive) else ~positive
     return (
-        proportion("accuracy", tp + tn, n, n=n, reason="no_rows"),
-        proportion("majority_class_accuracy", max(tp + fn, tn + fp), n, n=n, reason="no_rows"),
-        proportion("precision", tp, tp + fp, n=n, reason="none_predicted"),
-        proportion("recall", tp, tp + fn, n=n, reason="no_positives"),
-        proportion("specificity", tn, tn + fp, n=n, reason="no_negatives"),
-        proportion("base_rate", tp + fn, n, n=n, reason="no_rows"),
-        proportion("positive_rate", tp + fp, n, n=n, reason="no_rows"),
+        proportion("accuracy", positive == selected, reason="no_rows"),
+        proportion("majority_class_accuracy", majority, reason="no_rows"),
+        proportion("precision", positive, selected, reason="none_predicted"),
+        proportion("recall", selected, positive, reason="no_positives"),
+        proportion("specificity", ~selected, ~positive, reason="no_negatives"),
+        proportion("base_rate", positive, reason="no_rows"),
+        proportion("positive_rate", selected, reason="no_rows"),
     )
 
 
-def _count_metrics(counts: Counts, replicates: int, rng: np.random.Generator) -> tuple[Metric, ...]:
+def _count_metrics(y_true: Labels, y_pred: Labels, replicates: int, rng: np.random.Generator) -> tuple[Metric, ...]:
     import numpy as np
 
-    n, occurring = int(counts.sum()), counts.sum(axis=1) > 0
+    counts = confusion_matrix(y_true, y_pred, 2)
+    n, occurring = len(y_true), counts.sum(axis=1) > 0
     drawn = np.concatenate([counts[np.newaxis], multinomial_replicates(counts, replicates, rng)])
     values = np.stack([balanced_accuracy(drawn, occurring), f1_scores(drawn)[:, 1]], axis=1)
     estimates = percentile_intervals(values[0], values[1:])
+    balanced, f1 = Measured(name="balanced_accuracy", n=n), Measured(name="f1", n=n)
+
+    def of_balanced() -> Numbers:
+        return np.asarray(balanced_accuracy_influence(counts, occurring)[y_true, y_pred])
+
+    def of_f1() -> Numbers:
+        return ratio_of_means_influence(2 * y_true * y_pred, y_true + y_pred)
+
     return (
-        bootstrapped(Measured(name="balanced_accuracy", n=n), estimates, 0, reason="one_class"),
-        bootstrapped(Measured(name="f1", n=n), estimates, 1, reason="no_positives_at_all"),
+        bootstrapped(balanced, estimates, 0, reason="one_class", influence=of_balanced),
+        bootstrapped(f1, estimates, 1, reason="no_positives_at_all", influence=of_f1),
     )
 
 
 def _score_metrics(
-    params: Params, probability: Numbers, y_true: npt.NDArray[Any], rng: np.random.Generator
+    params: Params, probability: Numbers, y_true: Labels, rng: np.random.Generator
 ) -> tuple[Metric, ...]:
     import numpy as np
 
     n = len(y_true)
     smallest = np.finfo(np.float64).eps
     kept = np.clip(np.where(y_true == 1, probability, 1.0 - probability), smallest, 1.0 - smallest)
+    losses, squares = -np.log(kept), (probability - y_true) ** 2
     statistics = {
         "average_precision": weighted_average_precision(probability, y_true),
-        "log_loss": weighted_mean(-np.log(kept)),
-        "brier": weighted_mean((probability - y_true) ** 2),
+        "log_loss": weighted_mean(losses),
+        "brier": weighted_mean(squares),
         "expected_calibration_error": weighted_calibration_error(probability, y_true, params.bins),
+    }
+    influences: dict[str, RowInfluence] = {
+        "average_precision": partial(average_precision_influence, probability, y_true),
+        "log_loss": partial(mean_influence, losses),
+        "brier": partial(mean_influence, squares),
+        "expected_calibration_error": partial(calibration_error_influence, probability, y_true, bins=params.bins),
     }
     estimates = bootstrap_weighted(statistics, n, params.replicates, rng)
     reasons = {"average_precision": "no_positives"}
     metrics = [
-        bootstrapped(Measured(name=name, n=n), estimates, index, reason=reasons.get(name, "no_rows"))
+        bootstrapped(
+            Measured(name=name, n=n),
+            estimates,
+            index,
+            reason=reasons.get(name, "no_rows"),
+            influence=influences[name],
+        )
         for index, name in enumerate(statistics)
     ]
-    return estimated(Measured(name="auc", n=n), delong_interval(probability, y_true)), *metrics
+    area = delong_interval(probability, y_true)
+    return estimated(Measured(name="auc", n=n), area, partial(auc_influence, probability, y_true)), *metrics

@@ -1,4 +1,8 @@
-"""Metrics that follow from a confusion matrix alone, for one matrix or for many replicates of it."""
+"""Metrics that follow from a confusion matrix alone, for one matrix or for many replicates of it.
+
+What a row does to such a metric follows from its cell: its influence is the number of rows times the derivative of the
+metric by the count of the cell, see `auditbench.statistics.influence`.
+"""
 
 from __future__ import annotations
 
@@ -52,6 +56,31 @@ def macro_f1(counts: Counts, involved: npt.NDArray[np.bool_]) -> Numbers:
     if not involved.any():
         return np.full(counts.shape[:-2], np.nan)
     return np.asarray(f1_scores(counts)[..., involved].mean(axis=-1), dtype=np.float64)
+
+
+def balanced_accuracy_influence(counts: Counts, occurring: npt.NDArray[np.bool_]) -> Numbers:
+    """Influence of a row of each cell on the balanced accuracy, shape `(classes, classes)`; 0 where no row can be."""
+    import numpy as np
+
+    sizes = counts.sum(axis=1)
+    each = np.divide(counts.sum() / occurring.sum(), sizes, out=np.zeros(len(sizes)), where=sizes > 0)
+    recall = np.nan_to_num(_divided(_diagonal(counts), sizes))
+    return np.asarray((np.eye(len(sizes)) - recall[:, np.newaxis]) * each[:, np.newaxis], dtype=np.float64)
+
+
+def macro_f1_influence(counts: Counts, involved: npt.NDArray[np.bool_]) -> Numbers:
+    """Influence of a row of each cell on the mean F1 of the `involved` classes, shape `(classes, classes)`.
+
+    A row adds 1 to the denominators 2 TP + FP + FN of its true and of its predicted class, and 2 to the numerator when
+    they are one.
+    """
+    import numpy as np
+
+    sizes = counts.sum(axis=1) + counts.sum(axis=0)
+    each = np.divide(involved, sizes, out=np.zeros(len(sizes)), where=sizes > 0)
+    lost = np.nan_to_num(f1_scores(counts)) * each
+    table = np.diag(2 * each) - lost[:, np.newaxis] - lost
+    return np.asarray(table * (counts.sum() / involved.sum()), dtype=np.float64)
 
 
 def _diagonal(counts: Counts) -> Counts:

@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from auditbench.findings import Message
 from auditbench.results import Interval, Metric
-from auditbench.statistics import IntervalEstimate, IntervalEstimates, wilson_interval
+from auditbench.statistics import (
+    IntervalEstimate,
+    IntervalEstimates,
+    mean_influence,
+    stored_influence,
+    wilson_interval,
+)
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Rows = npt.NDArray[np.bool_]
+    RowInfluence: TypeAlias = Callable[[], npt.NDArray[Any] | None]
 
 ANALYZER = "performance"
 LOWER_IS_BETTER = frozenset({"log_loss", "brier", "expected_calibration_error", "mse", "rmse", "mae"})
@@ -35,8 +49,15 @@ class Measured:
     denominator: int | None = None
     where: Mapping[str, str] = field(default_factory=dict)
 
-    def metric(self, value: float | None, interval: Interval | None, reason: str) -> Metric:
-        """The metric; `reason` is the last part of its key in the catalogue and only read where `value` is None."""
+    def metric(
+        self, value: float | None, interval: Interval | None, reason: str, influence: RowInfluence | None = None
+    ) -> Metric:
+        """The metric.
+
+        Args:
+            reason: Last part of its key in the catalogue; only read where `value` is None.
+            influence: Gives what each evaluated row does to the value; only called where there is a value.
+        """
         return Metric(
             name=self.name,
             value=value,
@@ -49,6 +70,7 @@ class Measured:
             where=self.where,
             method=f"{ANALYZER}.{self.name}.formula",
             reason=message(f"undefined.{reason}") if value is None else None,
+            influence=None if value is None or influence is None else stored_influence(influence()),
         )
 
 
@@ -58,35 +80,57 @@ def message(key: str, **values: bool | float | str | None) -> Message:
 
 
 def proportion(
-    name: str, hits: int, trials: int, *, n: int, reason: str, where: Mapping[str, str] | None = None
+    name: str,
+    hit: Rows,
+    among: Rows | None = None,
+    *,
+    reason: str,
+    where: Mapping[str, str] | None = None,
+    by_row: bool = True,
 ) -> Metric:
-    """A share of rows with its Wilson interval; undefined for `reason` when there are no trials."""
-    measured = Measured(name=name, n=n, denominator=trials, where=where or {})
+    """A share of rows with its Wilson interval; undefined for `reason` when it would be a share of none.
+
+    Args:
+        hit: Shape `(rows,)`: the rows that are counted, where they are also `among`.
+        among: Shape `(rows,)`: the rows that it is a share of; all by default.
+        by_row: Whether the metric says what each row does to it.
+    """
+    trials = len(hit) if among is None else int(among.sum())
+    hits = int((hit if among is None else hit & among).sum())
+    measured = Measured(name=name, n=len(hit), denominator=trials, where=where or {})
     bounds = wilson_interval(hits, trials)
     if bounds is None:
         return measured.metric(None, None, reason)
-    return measured.metric(hits / trials, Interval(low=bounds[0], high=bounds[1], method="wilson"), "")
+    interval = Interval(low=bounds[0], high=bounds[1], method="wilson")
+    return measured.metric(hits / trials, interval, "", (lambda: mean_influence(hit, among)) if by_row else None)
 
 
-def estimated(measured: Measured, estimate: IntervalEstimate) -> Metric:
+def estimated(measured: Measured, estimate: IntervalEstimate, influence: RowInfluence | None = None) -> Metric:
     """A metric from an estimate that says itself why it, or its bounds, are undefined."""
     interval = None
     if estimate.low is not None and estimate.high is not None:
         interval = Interval(low=estimate.low, high=estimate.high, level=estimate.level, method=estimate.method)
-    return measured.metric(estimate.estimate, interval, estimate.reason or "undefined_statistic")
+    return measured.metric(estimate.estimate, interval, estimate.reason or "undefined_statistic", influence)
 
 
-def bootstrapped(measured: Measured, estimates: IntervalEstimates, index: int, *, reason: str) -> Metric:
+def bootstrapped(
+    measured: Measured,
+    estimates: IntervalEstimates,
+    index: int,
+    *,
+    reason: str,
+    influence: RowInfluence | None = None,
+) -> Metric:
     """One of several bootstrapped metrics; undefined for `reason`."""
     value, low, high = (float(part[index]) for part in (estimates.estimate, estimates.low, estimates.high))
     if math.isnan(value):
         return measured.metric(None, None, reason)
     if math.isnan(low):
-        return measured.metric(value, None, "")
+        return measured.metric(value, None, "", influence)
     interval = Interval(low=low, high=high, level=estimates.level, method=estimates.method)
     if measured.name in RAISED_BY_NOISE:
         interval = _spanning(value, interval)
-    return measured.metric(value, interval, "")
+    return measured.metric(value, interval, "", influence)
 
 
 def chance_calibration_error(value: float | None, n: int) -> Metric:

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from auditbench.results import Curve, Metric
-from auditbench.statistics import multinomial_replicates, percentile_intervals
-from auditbench_performance.confusion import balanced_accuracy, macro_f1
+from auditbench.statistics import (
+    MOST_INFLUENCES,
+    calibration_error_influence,
+    mean_influence,
+    multinomial_replicates,
+    percentile_intervals,
+)
+from auditbench_performance.confusion import (
+    balanced_accuracy,
+    balanced_accuracy_influence,
+    confusion_matrix,
+    macro_f1,
+    macro_f1_influence,
+)
 from auditbench_performance.curves import reliability_curve
 from auditbench_performance.measures import Measured, bootstrapped, chance_calibration_error, proportion
 from auditbench_performance.resampling import (
@@ -22,33 +35,36 @@ if TYPE_CHECKING:
 
     from auditbench.context import AuditContext
     from auditbench_performance import Params
+    from auditbench_performance.measures import RowInfluence
 
-    Counts = npt.NDArray[np.int64]
+    Labels = npt.NDArray[np.int64]
     Numbers = npt.NDArray[np.float64]
+
+_CLASS_METRICS = 3
 
 
 def multiclass_metrics(
-    context: AuditContext, params: Params, probabilities: Numbers, y_true: npt.NDArray[Any], counts: Counts
+    context: AuditContext, params: Params, probabilities: Numbers, y_true: Labels, y_pred: Labels
 ) -> tuple[Metric, ...]:
     """All metrics of a classifier of several classes.
 
     Args:
         probabilities: Shape `(rows, classes)`.
-        y_true: Class indices, shape `(rows,)`.
-        counts: Confusion matrix, shape `(classes, classes)`.
+        y_true: Class indices, shape `(rows,)`; `y_pred`, the decisions, alike.
     """
-    n, hits = len(y_true), int(counts.trace())
+    n, classes = probabilities.shape
+    frequent = confusion_matrix(y_true, y_pred, classes).sum(axis=1).argmax()
     chance = calibration_error_by_chance(
         probabilities.max(axis=1), params.bins, params.replicates, context.rng("calibrated")
     )
     return (
-        proportion("accuracy", hits, n, n=n, reason="no_rows"),
-        proportion("majority_class_accuracy", int(counts.sum(axis=1).max()), n, n=n, reason="no_rows"),
-        *_count_metrics(counts, params.replicates, context.rng("confusion")),
+        proportion("accuracy", y_pred == y_true, reason="no_rows"),
+        proportion("majority_class_accuracy", y_true == frequent, reason="no_rows"),
+        *_count_metrics(y_true, y_pred, classes, params.replicates, context.rng("confusion")),
         *_top_k(probabilities, y_true, params.top_k),
         *_probability_metrics(params, probabilities, y_true, context.rng("rows")),
         chance_calibration_error(chance, n),
-        *_class_metrics(counts, context.data.classes),
+        *_class_metrics(y_true, y_pred, context.data.classes),
     )
 
 
@@ -62,21 +78,32 @@ def top_class_reliability(
     return (reliability_curve(probabilities.max(axis=1), right, params.bins, label),)
 
 
-def _count_metrics(counts: Counts, replicates: int, rng: np.random.Generator) -> tuple[Metric, ...]:
+def _count_metrics(
+    y_true: Labels, y_pred: Labels, classes: int, replicates: int, rng: np.random.Generator
+) -> tuple[Metric, ...]:
     import numpy as np
 
-    n, occurring = int(counts.sum()), counts.sum(axis=1) > 0
+    counts = confusion_matrix(y_true, y_pred, classes)
+    n, occurring = len(y_true), counts.sum(axis=1) > 0
     involved = occurring | (counts.sum(axis=0) > 0)
     drawn = np.concatenate([counts[np.newaxis], multinomial_replicates(counts, replicates, rng)])
     values = np.stack([balanced_accuracy(drawn, occurring), macro_f1(drawn, involved)], axis=1)
     estimates = percentile_intervals(values[0], values[1:])
+    balanced, f1 = Measured(name="balanced_accuracy", n=n), Measured(name="macro_f1", n=n)
+
+    def of_balanced() -> Numbers:
+        return np.asarray(balanced_accuracy_influence(counts, occurring)[y_true, y_pred])
+
+    def of_f1() -> Numbers:
+        return np.asarray(macro_f1_influence(counts, involved)[y_true, y_pred])
+
     return (
-        bootstrapped(Measured(name="balanced_accuracy", n=n), estimates, 0, reason="one_class"),
-        bootstrapped(Measured(name="macro_f1", n=n), estimates, 1, reason="no_rows"),
+        bootstrapped(balanced, estimates, 0, reason="one_class", influence=of_balanced),
+        bootstrapped(f1, estimates, 1, reason="no_rows", influence=of_f1),
     )
 
 
-def _top_k(probabilities: Numbers, y_true: npt.NDArray[Any], k: int) -> tuple[Metric, ...]:
+def _top_k(probabilities: Numbers, y_true: Labels, k: int) -> tuple[Metric, ...]:
     """Top-k accuracy where there are more than `k` classes; a tie with the true class counts against the model."""
     import numpy as np
 
@@ -85,12 +112,11 @@ def _top_k(probabilities: Numbers, y_true: npt.NDArray[Any], k: int) -> tuple[Me
         return ()
     own = probabilities[np.arange(n), y_true]
     rivals = np.count_nonzero(probabilities >= own[:, np.newaxis], axis=1) - 1
-    hits = int(np.count_nonzero(rivals < k))
-    return (proportion("top_k_accuracy", hits, n, n=n, reason="no_rows", where={"k": str(k)}),)
+    return (proportion("top_k_accuracy", rivals < k, reason="no_rows", where={"k": str(k)}),)
 
 
 def _probability_metrics(
-    params: Params, probabilities: Numbers, y_true: npt.NDArray[Any], rng: np.random.Generator
+    params: Params, probabilities: Numbers, y_true: Labels, rng: np.random.Generator
 ) -> tuple[Metric, ...]:
     import numpy as np
 
@@ -98,28 +124,34 @@ def _probability_metrics(
     smallest = np.finfo(np.float64).eps
     own = np.clip(probabilities[np.arange(n), y_true], smallest, 1.0)
     observed = np.eye(probabilities.shape[1])[y_true]
-    right = probabilities.argmax(axis=1) == y_true
+    top, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == y_true
+    losses, squares = -np.log(own), ((probabilities - observed) ** 2).sum(axis=1)
     statistics = {
-        "log_loss": weighted_mean(-np.log(own)),
-        "brier": weighted_mean(((probabilities - observed) ** 2).sum(axis=1)),
-        "expected_calibration_error": weighted_calibration_error(probabilities.max(axis=1), right, params.bins),
+        "log_loss": weighted_mean(losses),
+        "brier": weighted_mean(squares),
+        "expected_calibration_error": weighted_calibration_error(top, right, params.bins),
+    }
+    influences: dict[str, RowInfluence] = {
+        "log_loss": partial(mean_influence, losses),
+        "brier": partial(mean_influence, squares),
+        "expected_calibration_error": partial(calibration_error_influence, top, right, bins=params.bins),
     }
     estimates = bootstrap_weighted(statistics, n, params.replicates, rng)
     return tuple(
-        bootstrapped(Measured(name=name, n=n), estimates, index, reason="no_rows")
+        bootstrapped(Measured(name=name, n=n), estimates, index, reason="no_rows", influence=influences[name])
         for index, name in enumerate(statistics)
     )
 
 
-def _class_metrics(counts: Counts, classes: tuple[str, ...]) -> tuple[Metric, ...]:
-    n = int(counts.sum())
+def _class_metrics(y_true: Labels, y_pred: Labels, classes: tuple[str, ...]) -> tuple[Metric, ...]:
+    """Metrics of each class; with very many classes and rows they do not say what each row does to them."""
+    by_row = _CLASS_METRICS * len(classes) * len(y_true) <= MOST_INFLUENCES
     metrics = []
     for index, name in enumerate(classes):
-        hits, occurring, predicted = int(counts[index, index]), int(counts[index].sum()), int(counts[:, index].sum())
-        where = {"class": name}
+        own, found, where = y_true == index, y_pred == index, {"class": name}
         metrics += [
-            proportion("recall", hits, occurring, n=n, reason="no_rows_of_class", where=where),
-            proportion("precision", hits, predicted, n=n, reason="class_never_predicted", where=where),
-            proportion("base_rate", occurring, n, n=n, reason="no_rows", where=where),
+            proportion("recall", found, own, reason="no_rows_of_class", where=where, by_row=by_row),
+            proportion("precision", own, found, reason="class_never_predicted", where=where, by_row=by_row),
+            proportion("base_rate", own, reason="no_rows", where=where, by_row=by_row),
         ]
     return tuple(metrics)

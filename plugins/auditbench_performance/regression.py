@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from auditbench.results import Interval, Metric
-from auditbench.statistics import quantile_interval
+from auditbench.statistics import mean_influence, quantile_interval, r2_influence, root_mean_influence
 from auditbench_performance.measures import Measured, bootstrapped, estimated
 from auditbench_performance.resampling import bootstrap_weighted, weighted_mean, weighted_r2
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from auditbench.context import AuditContext
     from auditbench_performance import Params
+    from auditbench_performance.measures import RowInfluence
     from auditbench_performance.resampling import WeightedStatistic
 
     Numbers = npt.NDArray[np.float64]
@@ -35,6 +37,12 @@ def regression_metrics(
         "mean_error": weighted_mean(residual),
         "r2": weighted_r2(y_true, y_pred),
     }
+    influences: dict[str, RowInfluence] = {
+        "mse": partial(mean_influence, residual**2),
+        "mae": partial(mean_influence, abs(residual)),
+        "mean_error": partial(mean_influence, residual),
+        "r2": partial(r2_influence, y_true, y_pred),
+    }
     estimates = bootstrap_weighted(statistics, n, params.replicates, context.rng("rows"))
     reasons = {"r2": "constant_labels" if n else "no_rows"}
     units = {"mse": "value²", "r2": "1"}
@@ -44,18 +52,19 @@ def regression_metrics(
             estimates,
             index,
             reason=reasons.get(name, "no_rows"),
+            influence=influences[name],
         )
         for index, name in enumerate(statistics)
     }
     return (
-        _root(metrics["mse"]),
+        _root(metrics["mse"], partial(root_mean_influence, residual**2)),
         *metrics.values(),
         *_percentiles("absolute_error_percentile", abs(residual), ABSOLUTE_ERROR_PERCENTILES),
         *_percentiles("residual_percentile", residual, RESIDUAL_PERCENTILES),
     )
 
 
-def _root(mse: Metric) -> Metric:
+def _root(mse: Metric, influence: RowInfluence) -> Metric:
     """Root mean squared error; its bounds are the roots of those of the mean squared error."""
     measured = Measured(name="rmse", n=mse.n, unit="value")
     if mse.value is None:
@@ -64,7 +73,7 @@ def _root(mse: Metric) -> Metric:
     if mse.interval is not None:
         bounds = math.sqrt(max(0.0, mse.interval.low)), math.sqrt(mse.interval.high)
         interval = Interval(low=bounds[0], high=bounds[1], level=mse.interval.level, method=mse.interval.method)
-    return measured.metric(math.sqrt(mse.value), interval, "")
+    return measured.metric(math.sqrt(mse.value), interval, "", influence)
 
 
 def _percentiles(name: str, values: Numbers, percentiles: tuple[int, ...]) -> tuple[Metric, ...]:

@@ -6,14 +6,16 @@ import itertools
 from collections import defaultdict
 from collections.abc import Iterable
 
-from auditbench_html.view.figures import Dot
+from auditbench_html.view.figures import Chart, ChartLimit, Dot
 from auditbench_html.view.page import Track
 from auditbench_html.view.scales import Scale
+from auditbench_html.view.text import Text
 
 WIDTH, HEIGHT = 420, 280
 LEFT, RIGHT, TOP, BOTTOM = 46, 408, 12, 236
 REACH = 0.45
 SWARM_HEIGHT = 38
+LABEL_HEIGHT = 14
 
 
 def at(scale: Scale, value: float) -> str:
@@ -67,6 +69,31 @@ def band_path(x: Scale, y: Scale, band: tuple[tuple[float, float, float], ...]) 
     return f"{line_path(x, y, lower + upper)}Z" if band else ""
 
 
+def limit_ends(x: Scale, limit: ChartLimit) -> tuple[str, str]:
+    """Where the line of a limit begins and ends: across the chart, or a short piece at its place."""
+    if limit.x is None:
+        return number(LEFT), number(RIGHT)
+    place = LEFT + (RIGHT - LEFT) * min(max(x.place(limit.x), 0.0), 1.0)
+    return number(max(LEFT, place - 24)), number(min(RIGHT, place + 24))
+
+
+def end_labels(body: Chart) -> list[tuple[str, Text]]:
+    """Height and name of each line where it ends, none closer to the next than a line of text; none for one line."""
+    if len(body.lines) < 2 or body.marks:
+        return []
+    ends = [
+        (BOTTOM - (BOTTOM - TOP) * min(max(body.y.place(line.points[-1][1]), 0.0), 1.0) - 6, index, line.label)
+        for index, line in enumerate(body.lines, 1)
+        if line.points and line.label
+    ]
+    placed: list[tuple[str, Text]] = []
+    floor = float(TOP - LABEL_HEIGHT)
+    for height, _, label in sorted(ends, key=lambda end: end[:2]):
+        floor = max(height, floor + LABEL_HEIGHT)
+        placed.append((number(floor), label))
+    return placed
+
+
 def bin_width(places: list[float]) -> float:
     """Width of the columns under a reliability chart: nine tenths of the smallest distance between bins."""
     gaps = [second - first for first, second in itertools.pairwise(places) if second > first]
@@ -82,15 +109,24 @@ def hundred_path(first: int, last: int) -> str:
 def swarm_paths(dots: tuple[Dot, ...], scale: Scale) -> list[tuple[int, str]]:
     """One path a step of the ramp; dots that would touch move away from the middle line, alternately up and down."""
     step, reach = 8.0, 4
-    levels: dict[int, list[str]] = defaultdict(list)
+    levels: dict[int, list[tuple[float, int]]] = defaultdict(list)
     lanes: dict[int, float] = {}
     for dot in sorted(dots, key=lambda dot: (dot.value, dot.level)):
         place = 1000 * min(max(scale.place(dot.value), 0.0), 1.0)
         lane = _free_lane(lanes, place, step, reach)
         lanes[lane] = place
-        height = SWARM_HEIGHT // 2 + lane * 4
-        levels[dot.level].append(f"M{number(round(place))} {number(height)}h.1")
-    return [(level, "".join(marks)) for level, marks in sorted(levels.items())]
+        levels[dot.level].append((place, SWARM_HEIGHT // 2 + lane * 4))
+    return [(level, dots_path(places)) for level, places in sorted(levels.items())]
+
+
+def dots_path(places: Iterable[tuple[float, int]]) -> str:
+    """Path of discs, each within half a unit of its place: whole steps from one to the next take the fewest letters."""
+    marks, tenths, height = [], 0, 0
+    for x, y in places:
+        step = round(x - tenths / 10)
+        marks.append(f"m{step}{'' if y < height else ' '}{y - height}h.1")
+        tenths, height = tenths + 10 * step + 1, y
+    return "".join(marks)
 
 
 def number(value: float) -> str:

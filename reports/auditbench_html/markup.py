@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 from markupsafe import Markup, escape
@@ -35,6 +36,11 @@ def plain(value: Any) -> str:
     if not isinstance(value, Text):
         return str(value)
     return "".join(run.text if run.kind == "name" else run.text.replace("`", "") for run in value.runs)
+
+
+def data_uri(file: bytes) -> str:
+    """A PNG file as the address of an image."""
+    return f"data:image/png;base64,{base64.b64encode(file).decode()}"
 
 
 def number(value: float) -> str:

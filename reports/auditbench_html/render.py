@@ -13,11 +13,12 @@ from markupsafe import Markup
 from auditbench.messages import Templates, load_messages, merge_catalogues
 from auditbench.run import AuditRun
 from auditbench_html import draw
-from auditbench_html.markup import number, plain, to_markup
+from auditbench_html.markup import data_uri, number, plain, to_markup
+from auditbench_html.shortening import short_script, short_style
 from auditbench_html.view.figures import Figure
 from auditbench_html.view.page import Report
 from auditbench_html.view.report import build_report
-from auditbench_html.view.text import EMPTY, Words
+from auditbench_html.view.text import EMPTY, Words, bare
 
 PACKAGE = "auditbench_html"
 FALLBACK = "table"
@@ -30,8 +31,9 @@ def render_report(run: AuditRun, *, language: str = "en") -> bytes:
     """
     found = load_messages(PACKAGE)
     language = language if language in found else "en"
-    templates: Templates = {**found["en"], **found[language]}
-    report = build_report(run, templates, language=language)
+    complete: dict[str, Templates] = {name: {**found["en"], **own} for name, own in found.items()}
+    templates = complete[language]
+    report = build_report(run, templates, language=language, others=complete)
     return render_page(report, Words(catalogue=merge_catalogues(language, templates))).encode("utf-8")
 
 
@@ -82,7 +84,7 @@ def _environment() -> Environment:
         finalize=to_markup,
         keep_trailing_newline=False,
     )
-    environment.filters.update(plain=plain, num=number)
+    environment.filters.update(plain=plain, num=number, data_uri=data_uri, bare=bare)
     drawing = (
         "at",
         "percent",
@@ -94,6 +96,8 @@ def _environment() -> Environment:
         "line_path",
         "band_path",
         "bin_width",
+        "end_labels",
+        "limit_ends",
     )
     environment.globals.update({name: getattr(draw, name) for name in (*drawing, "hundred_path", "swarm_paths")})
     environment.globals.update(figure_template=figure_template, figure_body=figure_body, EMPTY=EMPTY, chart=draw)
@@ -107,7 +111,8 @@ def _drawings() -> frozenset[str]:
 
 @cache
 def _static(name: str) -> str:
-    return (resources.files(PACKAGE) / "static" / name).read_text("utf-8")
+    content = (resources.files(PACKAGE) / "static" / name).read_text("utf-8")
+    return short_style(content) if name.endswith(".css") else short_script(content)
 
 
 def _hash(content: str) -> str:

@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
+from auditbench_html.render import render_report
+from auditbench_html.shortening import short_style
+from tests.html_every_block import every_block_run
 from tests.html_fixture import gate, income_run, render_to
 from tests.html_results import robustness_result
 from tests.unit.test_html_odd_runs import PAYLOADS, hostile_run, many_features, many_groups
 
 pytestmark = pytest.mark.browser
-ARGUMENTS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-)  # fmt: skip
 WIDTHS = (320, 390, 768, 1280)
 WCAG = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice")
 OVERFLOWING = """() => {
@@ -33,18 +31,16 @@ OVERFLOWING = """() => {
 
 
 @pytest.fixture(scope="session")
-def browser(chromium_path: str) -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=chromium_path, args=list(ARGUMENTS))
-        yield started
-        started.close()
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return render_to(tmp_path_factory.mktemp("report"), every_block_run())
 
 
 @pytest.fixture(scope="session")
-def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    run = income_run()
-    run = dataclasses.replace(run, results=(*run.results, robustness_result()))
-    return render_to(tmp_path_factory.mktemp("report"), run)
+def chinese(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run = dataclasses.replace(every_block_run(), config={"report": {"second_language": "en"}})
+    file = tmp_path_factory.mktemp("chinese") / "report.html"
+    file.write_bytes(render_report(run, language="zh-CN"))
+    return file
 
 
 def opened(browser: Browser, file: Path, *, width: int = 1280, **context: Any) -> Page:
@@ -85,6 +81,77 @@ def test_nothing_is_wider_than_the_screen(browser: Browser, report: Path, width:
     page = opened(browser, report, width=width)
     page.evaluate("document.querySelectorAll('details').forEach((details) => { details.open = true; })")
     assert page.evaluate(OVERFLOWING) == [False, []]
+    page.context.close()
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_chinese_page_fits_asks_for_nothing_and_is_accessible(browser: Browser, chinese: Path, width: int) -> None:
+    page = opened(browser, chinese, width=width)
+    page.evaluate("document.querySelectorAll('details').forEach((details) => { details.open = true; })")
+    assert page.evaluate(OVERFLOWING) == [False, []]
+    assert page.said == []  # type: ignore[attr-defined]
+    page.evaluate((resources.files("axe_playwright_python") / "axe.min.js").read_text("utf-8"))
+    found = page.evaluate("(tags) => axe.run(document, { runOnly: { type: 'tag', values: tags } })", list(WCAG))
+    assert [(item["id"], [node["html"][:160] for node in item["nodes"][:3]]) for item in found["violations"]] == []
+    page.context.close()
+
+
+def test_chinese_type_has_its_own_fonts_line_height_and_no_slant(browser: Browser, chinese: Path) -> None:
+    page = opened(browser, chinese)
+    style = page.evaluate(
+        "(() => { const s = getComputedStyle(document.body); return [s.fontFamily, parseFloat(s.lineHeight) / parseFloat(s.fontSize)]; })()"
+    )
+    assert "PingFang SC" in style[0].split(",")[0]
+    assert style[1] == pytest.approx(1.8)
+    slanted = page.evaluate(
+        "[...document.querySelectorAll(':lang(zh)')].filter((e) => { const s = getComputedStyle(e); return s.fontStyle !== 'normal' || parseFloat(s.letterSpacing) < 0; }).length"
+    )
+    assert slanted == 0
+    page.context.close()
+
+
+def test_short_style_holds_the_rules_of_the_written_one(browser: Browser, report: Path) -> None:
+    written = (resources.files("auditbench_html") / "static" / "report.css").read_text("utf-8")
+    page = browser.new_context().new_page()
+    rules = "(text) => { const s = new CSSStyleSheet(); s.replaceSync(text); return [...s.cssRules].map((r) => r.cssText); }"
+    full, short = (
+        [re.sub(r"\s*([,{}:;])\s*", r"\1", " ".join(rule.split())) for rule in page.evaluate(rules, style)]
+        for style in (written, short_style(written))
+    )
+    assert len(full) > 200
+    assert short == full
+    page.context.close()
+
+
+def test_gates_that_pass_are_folded_on_a_phone_until_looked_for(browser: Browser, report: Path) -> None:
+    visible = "#gate-table tbody tr[data-s=pass]:visible"
+    page = opened(browser, report, width=390)
+    everything = page.locator("#gate-table tbody tr[data-s=pass]").count()
+    assert everything > 2
+    assert page.locator(visible).count() == 0
+    assert page.locator("#gate-table tbody tr[data-s=fail]:visible").count() > 0
+    page.locator(".unfold").click()
+    assert page.locator(visible).count() == everything
+    assert not page.locator(".unfold").is_visible()
+    page.reload()
+    page.get_by_role("searchbox").fill("latency")
+    assert page.locator(visible).count() == 2
+    page.reload()
+    page.locator(".wall .tile.pass").first.click()
+    assert page.locator(visible).count() == everything
+    page.emulate_media(media="print")
+    page.context.close()
+
+
+@pytest.mark.parametrize(("width", "script"), [(1280, True), (390, False)])
+def test_gates_that_pass_are_seen_on_wide_screens_and_without_script(
+    browser: Browser, report: Path, width: int, script: bool
+) -> None:
+    page = opened(browser, report, width=width, java_script_enabled=script)
+    rows = page.locator("#gate-table tbody tr[data-s=pass]")
+    assert rows.count() > 2
+    assert all(rows.nth(index).is_visible() for index in range(rows.count()))
+    assert not page.locator(".unfold").is_visible()
     page.context.close()
 
 
@@ -155,7 +222,7 @@ def test_gates_are_filtered_by_state_and_by_text(browser: Browser, report: Path)
     assert rows.count() == 2
     assert page.locator(".tools output").inner_text() == f"Showing 2 of {everything}"
     page.get_by_role("button", name=f"All {everything}").click()
-    page.get_by_role("searchbox").fill("latency")
+    page.get_by_role("searchbox").fill("p95")
     assert rows.count() == 1
     page.get_by_role("searchbox").fill("")
     assert rows.count() == everything
@@ -194,8 +261,10 @@ def test_contents_are_reached_by_keyboard_first(browser: Browser, report: Path) 
     page.context.close()
 
 
-def test_paper_shows_the_report_and_not_the_controls(browser: Browser, report: Path) -> None:
-    page = opened(browser, report)
+def test_paper_shows_the_report_and_not_the_controls(browser: Browser, tmp_path: Path) -> None:
+    run = income_run()
+    run = dataclasses.replace(run, results=(*run.results, robustness_result()))
+    page = opened(browser, render_to(tmp_path, run))
     page.emulate_media(media="print")
     for selector in (".toc", ".bar", ".tools"):
         assert not page.locator(selector).is_visible()

@@ -32,7 +32,18 @@ PUBLIC = {
     "testing",
 }
 # What a renderer may import of the host: the record and the types on it.
-PUBLIC_TO_RENDERERS = {"contracts", "hookspecs", "run", "results", "findings", "messages", "errors", "testing"}
+PUBLIC_TO_RENDERERS = {
+    "contracts",
+    "hookspecs",
+    "run",
+    "results",
+    "findings",
+    "comparison",
+    "messages",
+    "errors",
+    "safe_text",
+    "testing",
+}
 
 HEAVY = set(CONTRACTS["light-modules"]["forbidden_modules"])
 # Start-up of the command also leaves the parser of the configuration out.
@@ -77,7 +88,7 @@ def test_every_module_that_is_not_public_is_forbidden_to_plugins(contract: str, 
 def test_every_plugin_has_one_entry_point() -> None:
     entry_points = PYPROJECT["project"]["entry-points"]["auditbench.plugins"]
     assert sorted(entry_points.values()) == sorted(ANALYZERS | RENDERERS)
-    assert all(package == f"auditbench_{name}" for name, package in entry_points.items())
+    assert all(package == f"auditbench_{name.replace('-', '_')}" for name, package in entry_points.items())
 
 
 def test_source_roots_are_not_packages() -> None:

@@ -109,7 +109,7 @@ def test_audit_tells_verdict_gates_gaps_files_and_times(
         "  failed  fairness.demographic_parity_ratio (feature = sex)",
         "      observed 0.3142, interval 0.28 to 0.34, limit at least 0.8, n = 16,281",
         "  undefined (advisory)  fairness.demographic_parity_ratio (feature = sex)",
-        r"      observed —, limit at most 0.1, Because of x\x1b[31m.",
+        "      observed —, limit at most 0.1, Because of x⟨U+001B⟩[31m.",
         "",
         "Analyzers without a result",
         "  shap  failed (required): Because of lens.",
@@ -137,9 +137,11 @@ def test_audit_hands_on_its_options(calls: dict[str, Any], config: Path, tmp_pat
         "device": "cpu",
         "formats": ("html", "json"),
         "resume": False,
+        "baseline": None,
     }
-    guarded(["audit", str(config)])
+    guarded(["audit", str(config), "--baseline", str(tmp_path)])
     assert (calls["audit"]["formats"], calls["audit"]["resume"]) == (None, True)
+    assert calls["audit"]["baseline"] == tmp_path
 
 
 def test_audit_as_json(calls: dict[str, Any], config: Path, capsys: pytest.CaptureFixture[str]) -> None:

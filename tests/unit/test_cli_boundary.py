@@ -112,7 +112,7 @@ def test_a_fault_says_where_its_details_are(
     assert str(kept) in err
     assert "ZeroDivisionError" in kept.read_text()
     assert kept.stat().st_mode & 0o777 == 0o600
-    assert r"\x1b[31mzero" in err
+    assert "⟨U+001B⟩[31mzero" in err
     assert "--debug" in err
 
 
@@ -159,10 +159,10 @@ def test_no_part_of_an_error_breaks_out_of_its_line(
     command(raising(ConfigError("two\nlines", problems=problems)))
     assert guarded(["doctor"]) == 2
     assert capsys.readouterr().err.splitlines() == [
-        r"AB100 two\nlines",
-        r"x\nAB000 all is well: a",
-        r"  found: \x1b[2J",
-        r"\x3a:error::b",
+        "AB100 two↵lines",
+        "x↵AB000 all is well: a",
+        "  found: ⟨U+001B⟩[2J",
+        "⟨U+003A⟩:error::b",
     ]
 
 

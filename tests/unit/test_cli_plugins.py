@@ -84,7 +84,7 @@ def test_show(installed: None, capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out.partition("\nbroken")[0].splitlines() == [
         "toy (toy-plugin 1.2)",
         "",
-        r"analyzer toy: A \x1b[31mtoy",
+        "analyzer toy: A ⟨U+001B⟩[31mtoy",
         "  topic       fairness",
         "  tasks       regression",
         "  model with  gradients",

@@ -22,16 +22,15 @@ def tell_a_story(listener: PlainProgress | LiveProgress) -> None:
     listener.note("::error::[bold]note[/bold]\x07")
 
 
-def test_plain_lines() -> None:
-    lines: list[str] = []
+def test_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:
     clock = iter([0.0, 5.0, 11.0])
-    tell_a_story(PlainProgress(lines.append, lambda: next(clock)))
-    assert lines == [
+    tell_a_story(PlainProgress(clock=lambda: next(clock)))
+    assert capsys.readouterr().err.splitlines() == [
         "shap: started (explanation)",
         "shap: rows 1,000 of 2,000",
         "shap: ok after 12.3 s",
-        r"li\x1b[2Jme: timed out after 0.50 s (\x3a:error::[red]slow)",
-        r"\x3a:error::[bold]note[/bold]\x07",
+        "li⟨U+001B⟩[2Jme: timed out after 0.50 s (::error::[red]slow)",
+        "⟨U+003A⟩:error::[bold]note[/bold]⟨U+0007⟩",
     ]
 
 
@@ -58,10 +57,10 @@ def test_bars_become_lines() -> None:
         tell_a_story(listener)
     shown = screen.getvalue()
     assert "12.3 s" in shown
-    assert r"li\x1b[2Jme" in shown
+    assert "li⟨U+001B⟩[2Jme" in shown
     assert "\x1b[2Jme" not in shown
-    assert r"\x3a:error::[red]slow" in shown
-    assert r"[bold]note[/bold]\x07" in shown
+    assert "⟨U+003A⟩:error::[red]slow" in shown
+    assert "[bold]note[/bold]⟨U+0007⟩" in shown
 
 
 def test_without_a_terminal_there_are_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:

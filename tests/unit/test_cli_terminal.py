@@ -5,55 +5,68 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 import unicodedata
+from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from auditbench.cli import terminal
-from auditbench.cli.terminal import cells, complain, padded, safe_text, say, say_json
+from auditbench.cli.terminal import cells, complain, complain_lines, padded, safe_line, say, say_json
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
         pytest.param("plain, Ünïcode, 性别", "plain, Ünïcode, 性别", id="ordinary-text-stays"),
-        pytest.param("\x1b[31mred", r"\x1b[31mred", id="colour"),
-        pytest.param("a\nb\r\tc", r"a\nb\r\tc", id="one-line"),
-        pytest.param("\x9b2J", r"\x9b2J", id="eight-bit-sequence"),
-        pytest.param("::error::boo", r"\x3a:error::boo", id="workflow-command"),
-        pytest.param("  ::set-output x", r"  \x3a:set-output x", id="workflow-command-after-blanks"),
+        pytest.param("\x1b[31mred", "⟨U+001B⟩[31mred", id="colour"),
+        pytest.param("\x1b]8;;http://e.x\x07a", "⟨U+001B⟩]8;;http://e.x⟨U+0007⟩a", id="operating-system-command"),
+        pytest.param("a\nb\r\tc", "a↵b↵⇥c", id="one-line"),
+        pytest.param("\x9b2J", "⟨U+009B⟩2J", id="eight-bit-sequence"),
+        pytest.param("::error::boo", "⟨U+003A⟩:error::boo", id="workflow-command"),
+        pytest.param("  ::set-output x", "  ⟨U+003A⟩:set-output x", id="workflow-command-after-blanks"),
+        pytest.param("\u3000::debug::", "\u3000⟨U+003A⟩:debug::", id="workflow-command-after-wide-blank"),
         pytest.param("a ::b", "a ::b", id="colons-inside-a-line"),
-        pytest.param("##[error]x", r"\x23#[error]x", id="bracket-command"),
-        pytest.param("x ##vso[task.setvariable]", r"x \x23#vso[task.setvariable]", id="pipeline-command"),
-        pytest.param("\u202eevil\u2066", r"\u202eevil\u2066", id="direction"),
-        pytest.param("\udcff", r"\udcff", id="undecodable-file-name"),
+        pytest.param("##[error]x", "⟨U+0023⟩#[error]x", id="bracket-command"),
+        pytest.param("x ##vso[task.setvariable]", "x ⟨U+0023⟩#vso[task.setvariable]", id="pipeline-command"),
+        pytest.param("###teamcity[x]", "#⟨U+0023⟩#teamcity[x]", id="service-message"),
+        pytest.param("## a heading", "## a heading", id="two-signs-that-are-no-command"),
+        pytest.param("section_start:1:a\r\x1b[0K", "section_start:1:a↵⟨U+001B⟩[0K", id="section-of-a-job-log"),
+        pytest.param("\u202eevil\u2066", "⟨U+202E⟩evil⟨U+2066⟩", id="direction"),
+        pytest.param("\udcff", "⟨U+DCFF⟩", id="undecodable-file-name"),
         pytest.param("[bold]x[/bold]", "[bold]x[/bold]", id="markup-is-not-interpreted"),
     ],
 )
-def test_safe_text(text: str, expected: str) -> None:
-    assert safe_text(text) == expected
+def test_safe_line(text: str, expected: str) -> None:
+    assert safe_line(text) == expected
+
+
+@given(st.text() | st.text(alphabet=":#[ao \t\r\x1b"), st.integers(1, 40))
+def test_nothing_acts_in_a_safe_line(text: str, longest: int) -> None:
+    safe = safe_line(text, longest)
+    assert not [mark for mark in safe if unicodedata.category(mark) in {"Cc", "Cf", "Cs", "Zl", "Zp"}]
+    assert not safe.lstrip().startswith("::")
+    assert not re.search(r"##\w*\[", safe)
+    assert len(safe) <= longest
+    assert safe_line(safe, longest) == safe
 
 
 @given(st.text())
-def test_nothing_acts_in_safe_text(text: str) -> None:
-    safe = safe_text(text)
-    assert not [mark for mark in safe if unicodedata.category(mark) in {"Cc", "Cs", "Zl", "Zp"}]
-    assert not safe.lstrip().startswith("::")
-    assert "##[" not in safe
-    assert safe_text(safe) == safe
-
-
-@given(st.text(alphabet=st.characters(codec="utf-8")))
-def test_printed_lines_are_the_lines_of_the_text(text: str) -> None:
+def test_what_is_said_is_one_line(text: str) -> None:
     stream = io.StringIO()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "stdout", stream)
         say(text)
-    assert stream.getvalue() == "".join(f"{safe_text(line)}\n" for line in text.split("\n"))
+    assert stream.getvalue() == f"{safe_line(text)}\n"
+
+
+def test_text_with_lines_of_its_own_is_complained_line_by_line(capsys: pytest.CaptureFixture[str]) -> None:
+    complain_lines("Traceback\n::error::x\n")
+    assert capsys.readouterr().err == "Traceback\n⟨U+003A⟩:error::x\n\n"
 
 
 def test_tones_need_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
@@ -77,14 +90,20 @@ def test_tones_on_a_terminal(monkeypatch: pytest.MonkeyPatch, name: str, value: 
     monkeypatch.setenv(name, value)
     say("\x1b[2Jnews", "good")
     assert ("\x1b[32m" in screen.getvalue()) == coloured
-    assert r"\x1b[2Jnews" in screen.getvalue()
+    assert "⟨U+001B⟩[2Jnews" in screen.getvalue()
 
 
-def test_json_is_ascii_and_parses_back(capsys: pytest.CaptureFixture[str]) -> None:
-    document = {"性别": "\x1b[31m", "n": None}
-    say_json(document)
-    printed = capsys.readouterr().out
-    assert printed.isascii()
+@given(st.recursive(st.text() | st.none(), lambda item: st.lists(item) | st.dictionaries(st.text(), item)))
+@example({"性别": "\x1b[31m\x7f", "n": None, "##vso[a]": "###[error]x", "long": "x" * 9000})
+def test_json_is_printable_ascii_without_commands_and_parses_back(document: Any) -> None:
+    stream = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "stdout", stream)
+        say_json(document)
+    printed = stream.getvalue()
+    assert set(printed) <= {chr(code) for code in range(32, 127)} | {"\n"}
+    assert "##" not in printed
+    assert not [line for line in printed.split("\n") if line.lstrip().startswith("::")]
     assert json.loads(printed) == document
 
 

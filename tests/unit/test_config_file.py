@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from pydantic import AliasChoices, AliasPath, BaseModel, Field
 
-from auditbench.config_file import MAX_BYTES, load_config
+from auditbench.config_file import load_config
 from auditbench.config_problems import unknown_keys
 from auditbench.errors import ConfigError, Problem
+from auditbench.toml_file import MAX_BYTES
 
 GOOD = """
 [audit]
@@ -70,7 +71,7 @@ def test_the_digest_is_of_the_content_not_the_layout(tmp_path: Path) -> None:
         pytest.param("[audit]", "[audit]\nseed = '1'", "audit.seed", "expected an integer", id="text-for-integer"),
         pytest.param("[audit]", "[audit]\nseed = true", "audit.seed", "expected an integer", id="bool-for-integer"),
         pytest.param('name = "toy"', "", "audit.name", "add `name = …`", id="missing-key"),
-        pytest.param("max = 1", "", "gates[0]", "expected `min`, `max` or both", id="no-limit"),
+        pytest.param("max = 1", "", "gates[0]", "expected a limit: `min`, `max`", id="no-limit"),
         pytest.param("max = 1", "min = 2\nmax = 1", "gates[0]", "`min` <= `max`", id="limits-crossed"),
         pytest.param("max = 1", "max = nan", "gates[0].max", "finite", id="nan-limit"),
         pytest.param("max = 1", "max = inf", "gates[0].max", "finite", id="infinite-limit"),

@@ -216,7 +216,8 @@ def test_sixty_groups_draw_the_largest_and_list_fifty() -> None:
 
 def test_blocks_of_every_kind_are_drawn() -> None:
     run = income_run()
-    tree = parse(render_report(dataclasses.replace(run, results=(*run.results, robustness_result()))))
+    asked = {**run.config, "report": {"raw_inputs": True}}
+    tree = parse(render_report(dataclasses.replace(run, results=(*run.results, robustness_result()), config=asked)))
     section = tree.one("section", id="robustness")
     assert len(section.every("svg", lambda svg: "chart" in svg.classes)) == 2
     assert {mark.text for mark in section.every("mark")} == {"lost", "steady", "job"}

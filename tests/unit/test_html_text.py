@@ -16,13 +16,14 @@ from scipy.special import softmax as scipy_softmax
 import auditbench_html
 from auditbench.findings import Message
 from auditbench.messages import Catalogue
+from auditbench.safe_text import LONGEST_NAME, safe_text
 from auditbench_html.markup import plain, to_markup
 from auditbench_html.view.findings import rows_to_settle
 from auditbench_html.view.numbers import estimate, fixed, limit_number, share, short, signed
 from auditbench_html.view.scales import round_step, scale_for
 from auditbench_html.view.scores import sigmoid, softmax
 from auditbench_html.view.swarm import sampled
-from auditbench_html.view.text import LONGEST_NAME, Slugs, Text, Words, clean, name_text, words
+from auditbench_html.view.text import Slugs, Text, Words, name_text, safe_templates, words
 from tests.html_fixture import gate
 
 PACKAGE = Path(auditbench_html.__file__).parent
@@ -93,27 +94,32 @@ def test_every_key_of_the_catalogue_is_used() -> None:
     [
         pytest.param("plain", "plain", id="plain"),
         pytest.param("a\u202eb", "a⟨U+202E⟩b", id="right-to-left-override"),
-        pytest.param("a\nb\x00", "a⟨U+000A⟩b⟨U+0000⟩", id="control"),
+        pytest.param("a\nb\x00", "a↵b⟨U+0000⟩", id="control"),
         pytest.param("\ue000x\ue001", "⟨U+E000⟩x⟨U+E001⟩", id="private-marks-of-our-own"),
         pytest.param("年龄 عمر", "年龄 عمر", id="other-scripts-stay"),
     ],
 )
 def test_names_show_what_would_not_be_seen(name: str, shown: str) -> None:
-    assert clean(name) == shown
+    assert str(name_text(name)) == shown
 
 
 @given(st.text(max_size=400))
 def test_no_name_is_long_or_holds_a_hidden_character(name: str) -> None:
-    shown = clean(name)
+    shown = str(name_text(name))
     assert all(unicodedata.category(character) not in ("Cc", "Cf", "Co", "Cs") for character in shown)
-    assert len(re.sub(r"⟨U\+[0-9A-F]+⟩", "x", shown)) <= LONGEST_NAME
+    assert len(shown) <= LONGEST_NAME
 
 
 @given(st.text(max_size=60), st.text(max_size=60))
 def test_names_in_a_sentence_stay_apart_from_its_words(first: str, second: str) -> None:
     text = SAY.say("series.and", first=first, second=second)
-    assert [run.text for run in text.runs if run.kind == "name"] == [clean(n) for n in (first, second) if n]
+    assert [run.text for run in text.runs if run.kind == "name"] == [safe_text(n) for n in (first, second) if n]
     assert "".join(run.text for run in text.runs if run.kind == "words").strip() == "and"
+
+
+def test_templates_of_plugins_are_made_visible() -> None:
+    templates = safe_templates({"a": "x\u202e\ue000{n}\ue001", "b": {"one": "\x00", "other": "{n:count}"}})
+    assert templates == {"a": "x⟨U+202E⟩⟨U+E000⟩{n}⟨U+E001⟩", "b": {"one": "⟨U+0000⟩", "other": "{n:count}"}}
 
 
 @given(st.text(max_size=60))

@@ -302,7 +302,7 @@ def test_global_generators_do_not_depend_on_what_ran_before() -> None:
 
 def test_text_of_exceptions_holds_no_addresses_or_folders() -> None:
     said = presentable("bad <x at 0x7f0001020304> in /home/ann/work/rows.csv\nand /tmp/y\x1b[31m " + "z" * 500)
-    assert said.startswith("bad <x at 0x…> in …/rows.csv and …/y [31m z")
+    assert said.startswith("bad <x at 0x…> in …/rows.csv and …/y⟨U+001B⟩[31m z")
     assert len(said) == 300
     assert presentable("a/b and 1/2 of https") == "a/b and 1/2 of https"
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from auditbench.api import audit
+    from auditbench.compared_runs import compare
+    from auditbench.comparison.record import Comparison
     from auditbench.contracts import Analyzer, Architecture, DatasetLoader, ModelLoader, Needs, Renderer
     from auditbench.hookspecs import hookimpl
     from auditbench.run import AuditRun
@@ -18,11 +20,13 @@ _HOMES = {
     "Analyzer": "contracts",
     "Architecture": "contracts",
     "AuditRun": "run",
+    "Comparison": "comparison.record",
     "DatasetLoader": "contracts",
     "ModelLoader": "contracts",
     "Needs": "contracts",
     "Renderer": "contracts",
     "audit": "api",
+    "compare": "compared_runs",
     "hookimpl": "hookspecs",
     "read_run": "run_file",
 }
@@ -31,12 +35,14 @@ __all__ = [
     "Analyzer",
     "Architecture",
     "AuditRun",
+    "Comparison",
     "DatasetLoader",
     "ModelLoader",
     "Needs",
     "Renderer",
     "__version__",
     "audit",
+    "compare",
     "hookimpl",
     "read_run",
 ]

@@ -9,18 +9,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from auditbench.comparison.questions import refuse_incomparable
 from auditbench.config import AuditConfig, GateTable
-from auditbench.config_checks import RECORD_FORMAT, gate_problems, parts_of
 from auditbench.config_file import LoadedConfig, config_digest, config_from, load_config
 from auditbench.descriptions import batch_use
-from auditbench.errors import ConfigError
 from auditbench.findings import Message
 from auditbench.listener import Listener, SilentListener
 from auditbench.provenance import check_platform
 from auditbench.record import plain
-from auditbench.run import AuditRun
+from auditbench.run import ROW_KEYS, AuditRun
 from auditbench.run_file import decode_run, encode_run
-from auditbench.supervisor.planning import Plan, PlannedAnalyzer, in_order
+from auditbench.supervisor.baseline import read_baseline
 from auditbench.supervisor.record import OpenedSubject, Timing, build_run, moment
 
 if TYPE_CHECKING:
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
     from torch import nn
 
     from auditbench.context import AuditContext
-    from auditbench.registry import Registry
     from auditbench.results import AnalysisResult
     from auditbench.run import OutputScale, Task
     from auditbench.store import RunFolder
@@ -59,6 +57,7 @@ def audit(
     formats: Sequence[str] = ("html",),
     plugins: Sequence[str] = (),
     device: str = "cpu",
+    baseline: AuditRun | Path | str | None = None,
     listener: Listener | None = None,
 ) -> AuditRun:
     """Audit a live model in this process; the model, torch's flags and every global generator are left as found.
@@ -79,9 +78,11 @@ def audit(
         out: Run folder to write; a run that is there is replaced. Without one the arrays stay in memory.
         formats: Reports to write, when there is a folder.
         plugins: Further plugins to load, as in `[audit] plugins`.
+        baseline: Run that this one is compared with.
 
     Raises:
         ConfigError: With everything wrong with analyzers, parameters and gates.
+        ComparisonError: The baseline answers another question, or stands in the folder `out`.
         DataError: The arrays do not fit each other.
         ModelError: The model does not take these rows or gives another number of outputs.
     """
@@ -98,6 +99,7 @@ def audit(
         "report": {"formats": [] if out is None else list(formats)},
     }
     live = _LiveAudit(config_from(document, name=_ARGUMENTS), listener or SilentListener())
+    compared = _baseline(baseline, out)
     folder = None if out is None else RunFolder(Path(out))
     try:
         with borrowed_process() as environment:
@@ -112,10 +114,12 @@ def audit(
                 classes=tuple(class_names),
                 device=device,
             )
+            if compared is not None:
+                refuse_incomparable(compared, live.subject.model.facts)
             if folder is not None:
                 folder.begin({"module": live.subject.model.facts.digest}, resume=False)
             live.analyze(folder)
-            run = live.record(environment.threads, environment.flags)
+            run = live.record(environment.threads, environment.flags, folder=folder, baseline=compared)
             return live.tell(run) if folder is None else live.write(run, folder)
     finally:
         if folder is not None:
@@ -128,12 +132,14 @@ def audit_config(
     out: Path | str,
     overrides: Sequence[str] = (),
     trusted: Sequence[str] = (),
+    gate_files: Sequence[str] = (),
     only: Sequence[str] = (),
     skip: Sequence[str] = (),
     device: str = "auto",
     formats: Sequence[str] | None = None,
     resume: bool = True,
     replace: bool = False,
+    baseline: Path | str | None = None,
     listener: Listener | None = None,
 ) -> AuditRun:
     """Audit what an audit.toml describes, in worker processes, as `auditbench audit` does.
@@ -142,12 +148,14 @@ def audit_config(
         out: Run folder; one that holds an unfinished or finished run of the same key is gone on with.
         overrides: `table.key=value`, as with `--set`.
         trusted: sha256 of files whose code may run to open the model, as with `--trust-model`.
+        gate_files: Files of further gates, or `preset:NAME`, as with `--gates`.
         only: Run these analyzers alone; the others count as skipped.
         skip: Leave these analyzers out.
         device: `auto`, `cpu` or `cuda`.
         formats: Instead of `report.formats`.
         resume: Whether to go on with a run of the same key; otherwise it is replaced.
         replace: Whether a run of another key is replaced; otherwise it is refused.
+        baseline: Run that this one is compared with.
 
     Raises:
         AuditbenchError: The audit was refused.
@@ -155,7 +163,7 @@ def audit_config(
     from auditbench import supervisor
 
     return supervisor.audit(
-        load_config(Path(path), overrides, trusted),
+        load_config(Path(path), overrides, trusted, gate_files),
         out=Path(out),
         only=only,
         skip=skip,
@@ -163,6 +171,7 @@ def audit_config(
         formats=formats,
         resume=resume,
         replace=replace,
+        baseline=None if baseline is None else Path(baseline),
         listener=listener,
     )
 
@@ -171,12 +180,13 @@ class _LiveAudit:
     """An audit in this process, from the plan to the record."""
 
     def __init__(self, config: AuditConfig, listener: Listener) -> None:
+        from auditbench.live_plan import plan_here
         from auditbench.registry import Registry
 
         self._config = config
         self._listener = listener
         self._registry = Registry()
-        self._plan = _plan(config, self._registry)
+        self._plan = plan_here(config, self._registry, where=_ARGUMENTS)
         self._started = moment()
         self._results: dict[str, AnalysisResult] = {}
         self._warnings: tuple[Message, ...] = ()
@@ -277,9 +287,17 @@ class _LiveAudit:
 
         return rerun(analyzer, context, self._registry, functools.partial(parameters_in, self._config))
 
-    def record(self, threads: int, flags: Mapping[str, str]) -> AuditRun:
-        """The finished run."""
+    def record(
+        self, threads: int, flags: Mapping[str, str], *, folder: RunFolder | None, baseline: AuditRun | None
+    ) -> AuditRun:
+        """The finished run, compared with its baseline if there is one."""
+        from auditbench.comparison import compare, row_keys
+        from auditbench.worker.array_store import write_array
         from auditbench.worker.subject_opening import device_kind
+
+        data = self.subject.data
+        keys = row_keys(data.row_ids, data.facts)
+        stored = keys if folder is None else write_array(folder.path, ROW_KEYS, keys)
 
         timing = Timing(
             started=self._started, finished=moment(), command="", seconds=self._seconds, details=self._details
@@ -297,7 +315,12 @@ class _LiveAudit:
         loaded = LoadedConfig(
             config=self._config, base=Path(), digest=config_digest(self._config), path=Path("audit.toml")
         )
-        run = build_run(loaded, self._plan, opened, results, timing, warnings=self._warnings)
+        build = functools.partial(
+            build_run, loaded, self._plan, opened, results, timing, row_keys=stored, warnings=self._warnings
+        )
+        run = build()
+        if baseline is not None:
+            run = build(comparison=compare(baseline, run))
         return dataclasses.replace(run, config=_without_files(run.config))
 
     def tell(self, run: AuditRun) -> AuditRun:
@@ -337,6 +360,12 @@ class _LiveAudit:
         return decode_run(encode_run(run), folder=folder.path)
 
 
+def _baseline(baseline: AuditRun | Path | str | None, out: Path | str | None) -> AuditRun | None:
+    if baseline is None or isinstance(baseline, AuditRun):
+        return baseline
+    return read_baseline(Path(baseline), out=None if out is None else Path(out)).run
+
+
 def _names(sensitive_features: Any) -> list[str]:
     return [] if sensitive_features is None else [str(column) for column in sensitive_features]
 
@@ -348,35 +377,3 @@ def _gate_table(gate: Mapping[str, Any] | GateTable) -> dict[str, Any]:
 def _without_files(config: Mapping[str, Any]) -> dict[str, Any]:
     """The config as the record shows it: model and data came from memory, and no file is claimed for them."""
     return {**config, "model": {**config["model"], "path": None}, "data": {**config["data"], "test": None}}
-
-
-def _plan(config: AuditConfig, registry: Registry) -> Plan:
-    """Load what is named and put the analyzers in order.
-
-    Raises:
-        ConfigError: With everything that is wrong.
-    """
-    from auditbench.registry import find_entry
-    from auditbench.supervisor.worker_pool import group_of
-    from auditbench.worker.checking import check_part
-
-    part = check_part(config, registry, analyzers=config.analyzers, formats=(), foundation=None)
-    described = {item.name: item for item in part.analyzers}
-    metrics = {name: item.metrics for name, item in described.items()}
-    problems = [*part.problems, *gate_problems(parts_of(config), metrics)]
-    if problems:
-        raise ConfigError(f"{_ARGUMENTS} is not valid", problems=tuple(problems))
-    order = in_order(tuple(config.analyzers), {name: item.after for name, item in described.items()})
-    planned = tuple(
-        PlannedAnalyzer(
-            name=name,
-            group="",
-            required=config.analyzers[name].required,
-            time_limit=config.limits.analyzer_seconds,
-            description=described[name],
-        )
-        for name in order
-    )
-    formats = [name for name in config.report.formats if name != RECORD_FORMAT]
-    renderers = {name: group_of(find_entry(name, where="formats")) for name in formats}
-    return Plan(analyzers=planned, formats=tuple(renderers), renderers=renderers, trains=False, plugins=part.plugins)

@@ -10,8 +10,20 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, field_validator, model_validator
 
+
+def _listed(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
+
+
+# One text or a list of them in the file; always a tuple after loading.
+TextOrList = Annotated[
+    tuple[str, ...],
+    Field(strict=False),
+    BeforeValidator(_listed),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
+]
 Slug = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_.-]{0,63}$")]
 
 
@@ -31,6 +43,10 @@ class AuditTable(_Table):
     not_for: str = Field("", description="Uses that this audit does not cover.")
     owner: str = Field("", description="Who answers for the model.")
     policy: str = Field("", description="Name of the policy the gates come from.")
+    gates: TextOrList = Field(
+        (),
+        description="Files of further gates and waivers, relative to this file, or `preset:NAME`; one or a list of them.",
+    )
     plugins: tuple[Slug, ...] = Field(
         (), description="Further plugins to load, by entry point: observers, and wrappers of analyzers.", strict=False
     )
@@ -155,16 +171,28 @@ class GateTable(_Table):
     where: Mapping[str, str] = Field(default_factory=dict, description="Labels that pick one metric of that name.")
     min: float | None = Field(None, description="Smallest allowed value.")
     max: float | None = Field(None, description="Largest allowed value.")
+    max_drop: Annotated[float, Field(ge=0)] | None = Field(
+        None,
+        description="Largest allowed loss since the baseline, in the metric's unit, by the metric's own direction.",
+    )
+    min_gain: Annotated[float, Field(ge=0)] | None = Field(
+        None, description="Smallest allowed gain over the baseline, in the metric's unit."
+    )
     decide: Literal["interval", "estimate"] = Field(
         "interval", description="`interval`: all of the interval must be inside; crossing is inconclusive."
     )
     on_fail: Literal["fail", "warn"] = Field("fail", description="`warn` makes the gate advisory.")
     inconclusive: Literal["fail", "warn"] = Field("fail", description="Whether an inconclusive result blocks.")
+    explanation: Annotated[str, Field(max_length=600)] = Field(
+        "", description="Why this limit, in your words; shown beside the decision. In presets the key of a sentence."
+    )
 
     @model_validator(mode="after")
     def _has_a_limit(self) -> GateTable:
-        if self.min is None and self.max is None:
-            raise ValueError("expected `min`, `max` or both")
+        if self.min is None and self.max is None and self.max_drop is None and self.min_gain is None:
+            raise ValueError("expected a limit: `min`, `max`, `max_drop` or `min_gain`")
+        if self.max_drop is not None and self.min_gain is not None:
+            raise ValueError("expected `max_drop` or `min_gain`, not both: a gain is no drop")
         if self.min is not None and self.max is not None and self.min > self.max:
             raise ValueError("expected `min` <= `max`")
         return self
@@ -186,6 +214,9 @@ class ReportTable(_Table):
         ("html",), description="Renderers to run; run.json is always written.", strict=False
     )
     language: Literal["en", "zh-CN"] = Field("en", description="Language of the report.")
+    second_language: Literal["en", "zh-CN"] | None = Field(
+        None, description="Language of a second summary, folded on the page of the first."
+    )
     raw_inputs: bool = Field(False, description="Show the inputs of chosen cases as they are, not in bands.")
     cases: Annotated[int, Field(ge=0, le=12)] = Field(6, description="Rows shown in full, chosen by rule.")
 

@@ -33,8 +33,8 @@ class Parts:
         analyzers: Names of the tables.
         formats: Of `[report]`.
         plugins: Of `[audit]`.
-        gates: By position, those that could be read.
-        waivers: By position.
+        gates: By the place where each stands, such as `gates[0]`; those that could be read.
+        waivers: By place.
         all_gates: Whether every gate could be read, so that every id is known.
         files: File or folder that must be there, by key path.
         model: None where there is no such table.
@@ -45,8 +45,8 @@ class Parts:
     analyzers: tuple[str, ...] = ()
     formats: tuple[str, ...] = ()
     plugins: tuple[str, ...] = ()
-    gates: Mapping[int, GateTable] = field(default_factory=dict)
-    waivers: Mapping[int, WaiverTable] = field(default_factory=dict)
+    gates: Mapping[str, GateTable] = field(default_factory=dict)
+    waivers: Mapping[str, WaiverTable] = field(default_factory=dict)
     all_gates: bool = True
     files: Mapping[str, str] = field(default_factory=dict)
     model: ModelTable | None = None
@@ -54,14 +54,19 @@ class Parts:
     trains: bool = False
 
 
-def parts_of(config: AuditConfig) -> Parts:
-    """The parts of a valid config."""
+def parts_of(config: AuditConfig, gate_places: Sequence[str] = ()) -> Parts:
+    """The parts of a valid config.
+
+    Args:
+        gate_places: Where each gate stands, when some are from other files.
+    """
+    places = gate_places or [f"gates[{index}]" for index in range(len(config.gates))]
     return Parts(
         analyzers=tuple(config.analyzers),
         formats=config.report.formats,
         plugins=config.audit.plugins,
-        gates=dict(enumerate(config.gates)),
-        waivers=dict(enumerate(config.waivers)),
+        gates=dict(zip(places, config.gates, strict=True)),
+        waivers={f"waivers[{index}]": waiver for index, waiver in enumerate(config.waivers)},
         files=_files(config.data, config.model, trains=config.train is not None),
         model=config.model,
         trains=config.train is not None,
@@ -80,8 +85,8 @@ def readable_parts(document: Mapping[str, Any]) -> Parts:
         analyzers=tuple(analyzers) if isinstance(analyzers, Mapping) else (),
         formats=tuple(report.formats) if report else (),
         plugins=tuple(audit.plugins) if audit else (),
-        gates={index: gate for index, gate in gates.items() if gate is not None},
-        waivers={index: waiver for index, waiver in waivers.items() if waiver is not None},
+        gates={f"gates[{index}]": gate for index, gate in gates.items() if gate is not None},
+        waivers={f"waivers[{index}]": waiver for index, waiver in waivers.items() if waiver is not None},
         all_gates=None not in gates.values(),
         files=_files(_readable(DataTable, document.get("data")), model, trains="train" in document),
         model=model,
@@ -92,28 +97,28 @@ def readable_parts(document: Mapping[str, Any]) -> Parts:
 
 def id_problems(parts: Parts) -> Iterator[Problem]:
     """Gates of one id, waivers of no gate, and days that no calendar has."""
-    seen: dict[str, int] = {}
+    seen: dict[str, str] = {}
     ids = gate_ids(tuple(parts.gates.values()))
-    for index, identity in zip(parts.gates, ids, strict=True):
+    for place, identity in zip(parts.gates, ids, strict=True):
         if identity in seen:
             yield Problem(
-                message=f"the same id as gates[{seen[identity]}]",
-                where=f"gates[{index}]",
+                message=f"the same id as {seen[identity]}",
+                where=place,
                 found=identity,
                 fix="give one of them its own `id`, or join `min` and `max` in one gate",
             )
-        seen.setdefault(identity, index)
-    for index, waiver in parts.waivers.items():
+        seen.setdefault(identity, place)
+    for place, waiver in parts.waivers.items():
         if waiver.gate not in seen and parts.all_gates:
             yield Problem(
                 message="no gate has this id",
-                where=f"waivers[{index}].gate",
+                where=f"{place}.gate",
                 found=waiver.gate,
                 allowed=", ".join(ids) or "there are no gates",
                 fix=nearest(waiver.gate, ids),
             )
         if (until := getattr(waiver, "until", None)) is not None and parse_day(until) is None:
-            yield Problem(message="there is no such day", where=f"waivers[{index}].until", found=until)
+            yield Problem(message="there is no such day", where=f"{place}.until", found=until)
 
 
 def model_problems(parts: Parts, base: Path | None = None) -> Iterator[Problem]:
@@ -156,9 +161,9 @@ def gate_problems(parts: Parts, metrics: Mapping[str, Sequence[str]]) -> Iterato
     Args:
         metrics: Names that an analyzer declares; empty or absent where it is not known.
     """
-    for index, gate in parts.gates.items():
+    for place, gate in parts.gates.items():
         analyzer, _, metric = gate.metric.partition(".")
-        where = f"gates[{index}].metric"
+        where = f"{place}.metric"
         known = metrics.get(analyzer, ())
         if analyzer not in parts.analyzers:
             yield Problem(

@@ -26,10 +26,11 @@ from auditbench.config_problems import problems_of, shown
 from auditbench.contract_checks import HOST_KEYS
 from auditbench.digests import digest_of
 from auditbench.errors import ConfigError, Problem
-from auditbench.paths import is_there
+from auditbench.gate_file import GateSource, GivenGates, read_gates, with_gates
 from auditbench.registry import list_entry_points
+from auditbench.toml_file import read_toml
 
-MAX_BYTES = 1_000_000
+_TABLES = ("audit", "model", "data")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -41,6 +42,8 @@ class LoadedConfig:
         base: Folder that relative paths start from.
         digest: sha256 of the resolved configuration, independent of layout and comments of the file.
         path: The file itself.
+        gate_places: Where each gate of the config stands: its key path, after the name of another file.
+        gate_files: What `--gates` added to `audit.gates`, as given.
         overrides: What `--set` changed, as given.
         trusted: What `--trust-model` added to `model.trust`.
     """
@@ -49,14 +52,19 @@ class LoadedConfig:
     base: Path
     digest: str
     path: Path
+    gate_places: tuple[str, ...] = ()
+    gate_files: tuple[str, ...] = ()
     overrides: tuple[str, ...] = ()
     trusted: tuple[str, ...] = ()
 
 
-def load_config(path: Path, overrides: Sequence[str] = (), trusted: Sequence[str] = ()) -> LoadedConfig:
-    """Read and check an audit.toml.
+def load_config(
+    path: Path, overrides: Sequence[str] = (), trusted: Sequence[str] = (), gate_files: Sequence[str] = ()
+) -> LoadedConfig:
+    """Read and check an audit.toml, and the files of gates that it names.
 
     Args:
+        gate_files: Further files of gates, relative to the working directory, or `preset:NAME`.
         overrides: `table.key=value`, the value as TOML; a bare word is text.
         trusted: sha256 of files whose code may run to open the model, beside those in `model.trust`.
 
@@ -64,23 +72,32 @@ def load_config(path: Path, overrides: Sequence[str] = (), trusted: Sequence[str
         ConfigError: With every problem of the file, the names it uses and the files it names. A file without one is
             checked against the plugins themselves, and their parameters, by `supervisor.plan`.
     """
-    document = _parse(_read(path), path)
+    document = read_toml(path, fix="`auditbench init` writes one")
     problems = [problem for text in overrides for problem in _override(document, text)]
     problems += [problem for digest in trusted for problem in _trust(document, digest)]
     base = path.resolve().parent
-    config = config_from(document, name=path.name, problems=problems, base=base)
+    given = _gates_given(document, base, gate_files)
+    config = config_from(document, name=path.name, problems=problems, base=base, given=given)
+    own = len(config.gates) - len(given.gates)
     return LoadedConfig(
         config=config,
         base=base,
         digest=config_digest(config),
         path=path,
+        gate_places=(*(f"gates[{index}]" for index in range(own)), *given.gates),
+        gate_files=tuple(gate_files),
         overrides=tuple(overrides),
         trusted=tuple(trusted),
     )
 
 
 def config_from(
-    document: Mapping[str, Any], *, name: str, problems: Sequence[Problem] = (), base: Path | None = None
+    document: Mapping[str, Any],
+    *,
+    name: str,
+    problems: Sequence[Problem] = (),
+    base: Path | None = None,
+    given: GivenGates | None = None,
 ) -> AuditConfig:
     """A configuration from its parsed tables.
 
@@ -88,6 +105,7 @@ def config_from(
         name: What to call it in an error.
         problems: Found before; they count too.
         base: Folder that relative paths start from; None when there are no files.
+        given: Gates and waivers of other files, which stand behind those of the document.
 
     Raises:
         ConfigError: With every problem, those of names and files included as far as the rest can be read.
@@ -100,6 +118,9 @@ def config_from(
     except ValidationError as error:
         found += problems_of(error, AuditConfig)
         parts = readable_parts(document)
+    if given is not None:
+        found += given.problems
+        parts = with_gates(parts, given)
     found += id_problems(parts)
     found += model_problems(parts, base)
     if found or config is None:
@@ -107,7 +128,9 @@ def config_from(
         found += gate_problems(parts, {})
         found += file_problems(parts, base) if base else ()
         raise ConfigError(f"{name} is not valid", problems=tuple(found))
-    return config
+    if given is None:
+        return config
+    return config.model_copy(update={"gates": tuple(parts.gates.values()), "waivers": tuple(parts.waivers.values())})
 
 
 def config_digest(config: AuditConfig) -> str:
@@ -115,41 +138,18 @@ def config_digest(config: AuditConfig) -> str:
     return digest_of(config.model_dump(mode="json"))
 
 
-def _read(path: Path) -> str:
-    where = str(path)
-    fix = "`auditbench init` writes one"
-    if not is_there(path):
-        raise ConfigError("there is no such file", where=where, fix=fix)
-    if not path.is_file():
-        raise ConfigError("expected a regular file", where=where, found="a folder or a device", fix=fix)
-    try:
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise ConfigError("the file cannot be read", where=where, found=str(error.strerror)) from error
-    if len(content) > MAX_BYTES:
-        raise ConfigError("the file is too long for a configuration", where=where, allowed=f"{MAX_BYTES:,} bytes")
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise ConfigError(
-            "the file is not UTF-8 text",
-            where=f"{where}:{line}",
-            found=f"byte 0x{content[error.start]:02x}",
-            fix="save it as UTF-8",
-        ) from error
-
-
-def _parse(text: str, path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(
-            "the file is not valid TOML", where=str(path), found=str(error), fix="correct it at that line and column"
-        ) from error
-    except RecursionError as error:
-        raise ConfigError("the file is nested too deeply", where=str(path)) from error
+def _gates_given(document: Mapping[str, Any], base: Path, gate_files: Sequence[str]) -> GivenGates:
+    """The gates of the files that the document and the command line name, as far as the document can be read."""
+    audit, model, data = (table if isinstance(table := document.get(key), dict) else {} for key in _TABLES)
+    named = audit.get("gates", ())
+    named = [named] if isinstance(named, str) else named if isinstance(named, list) else []
+    sensitive = data.get("sensitive", ())
+    return read_gates(
+        [GateSource(text=name, base=base) for name in named if isinstance(name, str)]
+        + [GateSource(text=name, base=Path.cwd()) for name in gate_files],
+        task=str(model.get("task", "")),
+        sensitive=[name for name in sensitive if isinstance(name, str)] if isinstance(sensitive, list) else [],
+    )
 
 
 def _override(document: dict[str, Any], text: str) -> Iterator[Problem]:

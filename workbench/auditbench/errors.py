@@ -3,6 +3,7 @@
 ```
 AuditbenchError            AB500  a bug of ours when raised itself
 ├── ConfigError            AB100  audit.toml or a command line option; holds every problem of the file
+├── ComparisonError        AB110  two runs cannot be compared
 ├── DataError              AB200  the data do not fit what the config says
 │   └── EmptyDataError     AB201  there are no rows to evaluate
 ├── ModelError             AB300  the model cannot be opened or does not fit the data
@@ -32,6 +33,8 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 from typing import ClassVar
+
+from auditbench.safe_text import LONGEST_TEXT, safe_text
 
 
 class ExitCode(enum.IntEnum):
@@ -65,10 +68,11 @@ class Problem:
     fix: str = ""
 
     def lines(self) -> list[str]:
-        """The problem as indented lines for a terminal, without empty parts."""
-        head = f"{self.where}: {self.message}" if self.where else self.message
+        """The problem as indented lines for a terminal, without empty parts; no part reaches beyond its own line."""
+        where, message = _line(self.where), _line(self.message)
         parts = (("found", self.found), ("allowed", self.allowed), ("fix", self.fix))
-        return [head, *(f"  {label}: {text}" for label, text in parts if text)]
+        head = f"{where}: {message}" if where else message
+        return [head, *(f"  {label}: {_line(text)}" for label, text in parts if text)]
 
 
 class AuditbenchError(Exception):
@@ -92,8 +96,8 @@ class AuditbenchError(Exception):
         first = Problem(message=message, where=where, found=found, allowed=allowed, fix=fix)
         self.problems: tuple[Problem, ...] = problems or (first,)
         self.details = details
-        super().__init__(message)
-        if (details := "\n".join(self._lines())) != message:
+        super().__init__(_line(message))
+        if (details := "\n".join(self._lines())) != self.args[0]:
             self.add_note(details)  # a traceback in Python shows them
 
     def describe(self) -> str:
@@ -114,6 +118,18 @@ class ConfigError(AuditbenchError):
     """
 
     code = "AB100"
+    exit_code = ExitCode.REFUSED
+
+
+class ComparisonError(AuditbenchError):
+    """Two runs cannot be compared.
+
+    Their models answer different questions (another task, other classes), the baseline was interrupted, or not one metric
+    is measured in both runs in the same way. Audit the older model again with the configuration of today, and compare
+    with that run.
+    """
+
+    code = "AB110"
     exit_code = ExitCode.REFUSED
 
 
@@ -292,3 +308,7 @@ def error_classes() -> dict[str, type[AuditbenchError]]:
         found.setdefault(error.code, error)
         pending.extend(error.__subclasses__())
     return dict(sorted(found.items()))
+
+
+def _line(text: object) -> str:
+    return safe_text(str(text), LONGEST_TEXT)  # a plugin may have given an exception for its text

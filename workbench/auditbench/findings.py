@@ -56,6 +56,9 @@ class GateDecision:
         metric: Full name, `analyzer.metric`.
         minimum: Smallest allowed value, in the metric's unit.
         maximum: Largest allowed value, in the metric's unit.
+        max_drop: Largest allowed loss since the baseline, in the metric's unit; `min_gain` the smallest allowed gain.
+        gain: How much better the metric is than in the baseline, in its unit, on the rows that were compared; negative
+            where it is worse. `gain_low` and `gain_high` bound it. Absent where no limit speaks of the baseline.
         decide: `interval`: the whole interval must be inside; `estimate`: only the value.
         blocking: Whether any state but pass takes part in the exit code.
         on_inconclusive: `warn` takes an inconclusive blocking gate out of the exit code.
@@ -64,6 +67,7 @@ class GateDecision:
         repeatable: False when the metric came from a clock or a meter.
         waived_until: Date (ISO 8601) of a waiver of this gate, whether or not it still holds.
         waiver_holds: True while the waiver is in force; the state stays what it is.
+        explanation: Why there is this limit: the team's words, or for a preset the key of a sentence in the catalogue.
     """
 
     id: str
@@ -76,15 +80,21 @@ class GateDecision:
     decide: Literal["estimate", "interval"]
     minimum: float | None = None
     maximum: float | None = None
+    max_drop: float | None = None
+    min_gain: float | None = None
     value: float | None = None
     low: float | None = None
     high: float | None = None
+    gain: float | None = None
+    gain_low: float | None = None
+    gain_high: float | None = None
     unit: str = ""
     n: int | None = None
     reason: Message | None = None
     repeatable: bool = True
     waived_until: str | None = None
     waiver_holds: bool = False
+    explanation: str = ""
 
     @property
     def stops_release(self) -> bool:

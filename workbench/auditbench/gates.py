@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import math
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TypeAlias
 
+from auditbench.comparison.record import Comparison, MetricChange
 from auditbench.config import GateTable, WaiverTable
 from auditbench.errors import ExitCode
 from auditbench.findings import GateDecision, GateState, Message, Scalar, Verdict
@@ -21,6 +23,7 @@ _PRECEDENCE = (
     ExitCode.INCOMPLETE,
     ExitCode.GATE_FAILED,
 )
+_WORST_FIRST: tuple[GateState, ...] = ("fail", "error", "not_run", "inconclusive", "pass")
 _EXACT = ("exact", "count")
 _LISTED = 6
 
@@ -32,18 +35,20 @@ def decide(
     *,
     today: datetime.date,
     changed: Collection[str] = (),
+    comparison: Comparison | None = None,
 ) -> tuple[GateDecision, ...]:
     """One decision a gate, in the order of the config.
 
     Args:
         changed: Analyzers that left the model or the data other than they found them: nothing of theirs passes a gate.
+        comparison: With the baseline of the run; without one a limit on the change since the baseline is `not_run`.
 
     Exactly one metric of the named analyzer must carry the name and all labels of the gate's `where`. None or several,
     an undefined one, and one of an analyzer that failed are `error`; an analyzer that did not run gives `not_run`.
     """
     by_name = {result.analyzer: result for result in results}
     return tuple(
-        _decide_one(gate, identity, by_name, waivers, today, changed)
+        _waived(_decide_one(gate, identity, by_name, changed, comparison), waivers, today)
         for gate, identity in zip(gates, gate_ids(gates), strict=True)
     )
 
@@ -112,18 +117,17 @@ def _decide_one(
     gate: GateTable,
     identity: str,
     results: Mapping[str, AnalysisResult],
-    waivers: Sequence[WaiverTable],
-    today: datetime.date,
     changed: Collection[str],
+    comparison: Comparison | None,
 ) -> GateDecision:
     analyzer, _, name = gate.metric.partition(".")
     result = results.get(analyzer)
     metric, found = _find(gate, name, result)
-    state, reason = found if metric is None else _judge(gate, metric)
+    change = comparison.change(gate.metric, metric.where) if comparison and metric and _is_relative(gate) else None
+    gain = _gain(change)
+    state, reason = found if metric is None else _judge(gate, metric, change, compared=comparison is not None)
     if state == "pass" and analyzer in changed:
         state, reason = "error", Message(key="core.measured_after_change", values={"analyzer": analyzer})
-    ends = [day for waiver in waivers if waiver.gate == identity and (day := parse_day(waiver.until))]
-    until = max(ends, default=None)
     interval = metric.interval if metric else None
     return GateDecision(
         id=identity,
@@ -136,16 +140,28 @@ def _decide_one(
         decide=gate.decide,
         minimum=gate.min,
         maximum=gate.max,
+        max_drop=gate.max_drop,
+        min_gain=gate.min_gain,
         value=metric.value if metric else None,
         low=interval.low if interval else None,
         high=interval.high if interval else None,
+        gain=gain[0],
+        gain_low=gain[1],
+        gain_high=gain[2],
         unit=metric.unit if metric else "",
         n=metric.n if metric else None,
         reason=reason,
-        repeatable=metric.repeatable if metric else True,
-        waived_until=until.isoformat() if until else None,
-        waiver_holds=until is not None and today <= until,
+        repeatable=metric.repeatable and (change is None or change.repeatable) if metric else True,
+        explanation=gate.explanation,
     )
+
+
+def _waived(decision: GateDecision, waivers: Sequence[WaiverTable], today: datetime.date) -> GateDecision:
+    ends = [day for waiver in waivers if waiver.gate == decision.id and (day := parse_day(waiver.until))]
+    until = max(ends, default=None)
+    if until is None:
+        return decision
+    return dataclasses.replace(decision, waived_until=until.isoformat(), waiver_holds=today <= until)
 
 
 def _find(gate: GateTable, name: str, result: AnalysisResult | None) -> tuple[Metric | None, _Judgement]:
@@ -172,8 +188,18 @@ def _find(gate: GateTable, name: str, result: AnalysisResult | None) -> tuple[Me
     return None, ("error", Message(key="core.metric_no_label" if named else "core.metric_missing", values=values))
 
 
-def _judge(gate: GateTable, metric: Metric) -> _Judgement:
-    """The state of a gate whose metric was found.
+def _judge(gate: GateTable, metric: Metric, change: MetricChange | None, *, compared: bool) -> _Judgement:
+    """The state of a gate whose metric was found: the worst of what its limits on value and on change come to."""
+    judgements: list[_Judgement] = []
+    if gate.min is not None or gate.max is not None:
+        judgements.append(_judge_value(gate, metric))
+    if _is_relative(gate):
+        judgements.append(_judge_change(gate, metric, change, compared=compared))
+    return min(judgements, key=lambda judgement: _WORST_FIRST.index(judgement[0]))
+
+
+def _judge_value(gate: GateTable, metric: Metric) -> _Judgement:
+    """The state by the limits on the value.
 
     The judged range is the value alone, or the interval widened to contain it: an interval may lie beside its own
     estimate. A metric checks its numbers when it is made; they are looked at again here, since what is not finite
@@ -186,16 +212,56 @@ def _judge(gate: GateTable, metric: Metric) -> _Judgement:
         judged += [metric.interval.low, metric.interval.high]
     if not all(_is_number(value) for value in judged):
         return "error", Message(key="core.no_number", values={"metric": gate.metric})
-    low, high = min(judged), max(judged)
-    minimum = float("-inf") if gate.min is None else gate.min
-    maximum = float("inf") if gate.max is None else gate.max
-    if high < minimum or low > maximum:
-        return "fail", None
-    if not (minimum <= low and high <= maximum):
-        return "inconclusive", None
-    if gate.decide == "interval" and metric.interval is None and metric.no_interval not in _EXACT:
+    state = _side(judged, gate.min, gate.max)
+    if state == "pass" and gate.decide == "interval" and metric.interval is None and metric.no_interval not in _EXACT:
         return "inconclusive", Message(key="core.no_interval", values={"metric": gate.metric})
-    return "pass", None
+    return state, None
+
+
+def _judge_change(gate: GateTable, metric: Metric, change: MetricChange | None, *, compared: bool) -> _Judgement:
+    """The state by the limit on the change since the baseline, by the same rule as a limit on the value."""
+    if not compared:
+        return "not_run", Message(key="core.no_baseline", values={"metric": gate.metric})
+    if metric.value is None:
+        return "error", metric.reason
+    if change is None or change.difference is None:
+        return "error", change.reason if change else Message(key="core.change_only_after")
+    gain, low, high = _gain(change)
+    if gain is None:
+        return "error", Message(key="core.change_no_direction", values={"metric": gate.metric})
+    judged = [gain] if gate.decide == "estimate" or low is None or high is None else [gain, low, high]
+    if not all(_is_number(value) for value in judged):
+        return "error", Message(key="core.no_number", values={"metric": gate.metric})
+    least = gate.min_gain if gate.min_gain is not None else -(gate.max_drop or 0.0)
+    state = _side(judged, least, None)
+    if state == "pass" and gate.decide == "interval" and low is None:
+        return "inconclusive", change.reason
+    return state, None
+
+
+def _side(judged: Sequence[float], least: float | None, most: float | None) -> GateState:
+    """Whether a range lies inside limits, outside of them, or across one."""
+    low, high = min(judged), max(judged)
+    minimum = float("-inf") if least is None else least
+    maximum = float("inf") if most is None else most
+    if high < minimum or low > maximum:
+        return "fail"
+    return "pass" if minimum <= low and high <= maximum else "inconclusive"
+
+
+def _is_relative(gate: GateTable) -> bool:
+    return gate.max_drop is not None or gate.min_gain is not None
+
+
+def _gain(change: MetricChange | None) -> tuple[float | None, float | None, float | None]:
+    """How much better a metric became, with its bounds; all None where better means nothing or is not known."""
+    if change is None or change.difference is None or change.higher_is_better is None:
+        return None, None, None
+    interval = change.interval
+    low, high = (interval.low, interval.high) if interval else (None, None)
+    if change.higher_is_better:
+        return change.difference, low, high
+    return -change.difference, None if high is None else -high, None if low is None else -low
 
 
 def _is_number(value: object) -> bool:

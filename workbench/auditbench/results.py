@@ -48,6 +48,13 @@ class Metric:
         where: Labels that tell apart the metrics of one name: `{"feature": "sex", "group": "Female"}`.
         method: How the value was computed, as a catalogue key; renderers and `explain` resolve it.
         repeatable: False when a clock or a meter produced it.
+        influence: Shape `(evaluated rows,)`, finite, float32: how far each evaluated row moves the value, in its unit (the
+            empirical influence function, of mean 0; 0 for rows that play no part). The standard error of the value is
+            `std(influence, ddof=1) / sqrt(rows)`; that of the difference of two values on the same rows is that of the
+            difference of their influences. See `auditbench.statistics.influence`. Not part of what makes two metrics
+            equal.
+
+    References: Hampel (1974), J. American Statistical Association 69:383.
     """
 
     name: str
@@ -62,6 +69,7 @@ class Metric:
     method: str = ""
     repeatable: bool = True
     reason: Message | None = None
+    influence: Array | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         require_finite(self.name, self.value)
@@ -72,6 +80,14 @@ class Metric:
         for name, rows in (("n", self.n), ("denominator", self.denominator)):
             if self.value is not None and rows is not None and rows < 1:
                 raise ResultError(f"expected `{name}` >= 1 where there is a value", where=self.name, found=str(rows))
+        if self.influence is not None:
+            shape = tuple(getattr(self.influence, "shape", ()))
+            if len(shape) != 1 or self.value is None:
+                raise ResultError(
+                    "expected `influence` of shape (rows,), and only where there is a value",
+                    where=self.name,
+                    found=f"shape {shape}, value {self.value}",
+                )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,10 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
+from auditbench.arrays import IntegerArray
+from auditbench.comparison.record import Comparison, MetricChange
 from auditbench.findings import GateDecision, Message, Verdict, Waiver
 from auditbench.results import AnalysisResult
 
 SCHEMA_VERSION = 1
+ROW_KEYS = "row_keys"
 Task: TypeAlias = Literal["binary-classification", "multiclass-classification", "regression"]
 Capability: TypeAlias = Literal["gradients", "hooks", "layers", "embeddings", "black_box", "channels_last"]
 Modality: TypeAlias = Literal["tabular", "image", "text", "series"]
@@ -191,6 +194,7 @@ class Volatile:
         training: Cost of training: seconds, rows per second, peak memory; empty when nothing was trained.
         results: Blocks whose values came from a clock or a meter, by analyzer.
         gates: Decisions on such metrics.
+        changes: Changes of such metrics since the baseline.
         details: Trace of each failed analyzer by name, and of each report that was not written by `render:FORMAT`.
     """
 
@@ -202,6 +206,7 @@ class Volatile:
     training: Mapping[str, float] = field(default_factory=dict)
     results: tuple[AnalysisResult, ...] = ()
     gates: tuple[GateDecision, ...] = ()
+    changes: tuple[MetricChange, ...] = ()
     details: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -210,7 +215,10 @@ class AuditRun:
     """One audit: all that a renderer, a gate or a comparison ever sees.
 
     Attributes:
+        row_keys: Shape `(rows,)`, unsigned 64-bit integers: what the evaluated rows are found by in another run; the order
+            is that of every `influence`. See `auditbench.comparison.row_keys`.
         gates: Every decision, those on clocked metrics too; the file keeps the latter under `volatile`.
+        baseline: What is other than in the baseline; None where the audit was run without one.
         messages: Templates of the analyzers that took part, by language and key, so that the record reads by itself.
         warnings: Things that went wrong without changing a result, such as an observer that raised.
     """
@@ -223,11 +231,13 @@ class AuditRun:
     config: Mapping[str, Any]
     model: ModelFacts
     data: DataFacts
+    row_keys: IntegerArray | None = field(default=None, compare=False)
     cases: tuple[Case, ...] = ()
     case_rule: Message | None = None
     results: tuple[AnalysisResult, ...] = ()
     gates: tuple[GateDecision, ...] = ()
     waivers: tuple[Waiver, ...] = ()
+    baseline: Comparison | None = None
     messages: Mapping[str, Mapping[str, str | Mapping[str, str]]] = field(default_factory=dict)
     warnings: tuple[Message, ...] = ()
     provenance: Provenance
@@ -243,3 +253,9 @@ class AuditRun:
         counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
         decided = counts or "no gates, so nothing was decided"
         return f"{self.verdict}: {decided} (exit code {self.exit_code})"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: a card with the verdict and the gates."""
+        from auditbench.run_card import run_card
+
+        return run_card(self)

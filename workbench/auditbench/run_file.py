@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from auditbench.comparison.record import Comparison, MetricChange
 from auditbench.errors import RecordError
 from auditbench.findings import GateDecision
 from auditbench.record import adapter, bind_arrays, plain, validate
@@ -25,9 +26,11 @@ def encode_run(run: AuditRun) -> bytes:
         run.volatile,
         results=tuple(result for result in metered if result is not None),
         gates=tuple(decision for decision in run.gates if not decision.repeatable),
+        changes=tuple(change for change in _changes(run) if not change.repeatable),
     )
     gates = tuple(decision for decision in run.gates if decision.repeatable)
-    document = plain(dataclasses.replace(run, results=stable, gates=gates, volatile=volatile))
+    baseline = _with_changes(run.baseline, tuple(change for change in _changes(run) if change.repeatable))
+    document = plain(dataclasses.replace(run, results=stable, gates=gates, baseline=baseline, volatile=volatile))
     return (json.dumps(document, indent=1, allow_nan=False) + "\n").encode()
 
 
@@ -43,9 +46,10 @@ def decode_run(content: bytes, *, folder: Path | None = None) -> AuditRun:
         raise RecordError("run.json is not valid JSON", found=str(error), fix="run the audit again") from error
     run = validate(AuditRun, migrate(document), where="run.json")
     merged = tuple(_merge_result(result, run.volatile.results) for result in run.results)
-    volatile = dataclasses.replace(run.volatile, results=(), gates=())
     gates = _in_config_order(run.gates + run.volatile.gates, run.config)
-    run = dataclasses.replace(run, results=merged, gates=gates, volatile=volatile)
+    baseline = _with_changes(run.baseline, _changes(run) + run.volatile.changes)
+    volatile = dataclasses.replace(run.volatile, results=(), gates=(), changes=())
+    run = dataclasses.replace(run, results=merged, gates=gates, baseline=baseline, volatile=volatile)
     return run if folder is None else bind_arrays(run, folder)
 
 
@@ -127,6 +131,14 @@ def _merge_result(result: AnalysisResult, metered: tuple[AnalysisResult, ...]) -
     if rest is None:
         return result
     return dataclasses.replace(result, **{name: getattr(result, name) + getattr(rest, name) for name in _BLOCKS})
+
+
+def _changes(run: AuditRun) -> tuple[MetricChange, ...]:
+    return run.baseline.metrics if run.baseline else ()
+
+
+def _with_changes(comparison: Comparison | None, changes: tuple[MetricChange, ...]) -> Comparison | None:
+    return dataclasses.replace(comparison, metrics=changes) if comparison else None
 
 
 def _in_config_order(decisions: tuple[GateDecision, ...], config: Mapping[str, Any]) -> tuple[GateDecision, ...]:

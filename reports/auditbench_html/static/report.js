@@ -22,12 +22,18 @@
   });
   one("#print").addEventListener("click", () => window.print());
 
+  // Narrow screens fold the gates that pass, until they are asked for, looked for, or linked to.
+  const gates = one("#gate-table"), more = one(".unfold");
+  const unfold = () => gates?.classList.add("whole");
+  if (more) { gates.classList.add("brief"); more.addEventListener("click", unfold); }
+
   // A link into something folded opens it.
   const reveal = () => {
     let target = null;
     try { target = document.getElementById(decodeURIComponent(location.hash.slice(1))); } catch { return; }
     if (!target) return;
     for (let node = target; node; node = node.parentElement) if (node.tagName === "DETAILS") node.open = true;
+    if (target.dataset.s === "pass") unfold();
     target.scrollIntoView();
   };
   window.addEventListener("hashchange", reveal);
@@ -67,6 +73,7 @@
         row.hidden = !fits;
         shown += fits ? 1 : 0;
       }
+      if (state || wanted) unfold();
       output.textContent = output.dataset.text.replace("[shown]", shown).replace("[total]", rows.length);
     };
     for (const button of buttons) button.addEventListener("click", () => {

@@ -1,4 +1,4 @@
-"""Blocks of a result as figures: curves, scatters, percentiles, paired changes, matrices, tables, marked text."""
+"""Blocks of a result as figures: scatters, percentiles, paired changes, tables."""
 
 from __future__ import annotations
 
@@ -8,13 +8,10 @@ from auditbench.results import (
     Axis,
     Change,
     Column,
-    ImageOverlay,
-    Matrix,
     PairedChange,
     Percentiles,
     Scatter,
     Table,
-    TokenAttribution,
 )
 from auditbench.results import (
     Cell as BlockCell,
@@ -23,7 +20,6 @@ from auditbench_html.view.captions import (
     SMALLEST_SHOWN,
     caption,
     group_count,
-    metrics_caption,
     n_words,
     result_caption,
 )
@@ -36,22 +32,17 @@ from auditbench_html.view.figures import (
     Figure,
     Grid,
     Heading,
-    Heat,
-    HeatCell,
     Key,
-    MarkedText,
     PercentileLine,
     PercentileRows,
     PlacedPoint,
     ScatterChart,
-    Token,
 )
+from auditbench_html.view.gated import percentile_limits
 from auditbench_html.view.numbers import DASH, Estimate, decimals, fixed, short, signed, spread, with_unit
 from auditbench_html.view.scales import scale_for
 from auditbench_html.view.text import EMPTY, Text, joined, name_text, words
 
-LARGEST_MATRIX = 40
-LARGEST_NUMBERED = 12
 FOLDED = 12
 MANY_COLUMNS = 8
 WIDE_ROWS = 12
@@ -99,6 +90,7 @@ def percentiles_figure(draft: Draft, result: AnalysisResult, block: Percentiles)
     """Median to 95th percentile, and the 99th."""
     say = draft.say
     ends = [value for row in block.rows for value in (row.p50, row.p95, row.p99)]
+    ends += [limit for row in block.rows for limit in percentile_limits(draft, result, block, row)]
     log = bool(ends) and min(ends) > 0 and max(ends) / min(ends) > 20
     unit = say.first((f"unit_long.{block.unit}", f"unit.{block.unit}")) or name_text(block.unit)
     rows = tuple(
@@ -108,6 +100,7 @@ def percentiles_figure(draft: Draft, result: AnalysisResult, block: Percentiles)
             p50=_exact(row.p50),
             p95=_exact(row.p95),
             p99=_exact(row.p99),
+            limits=percentile_limits(draft, result, block, row),
         )
         for row in block.rows[:TABLE_ROWS]
     )
@@ -122,10 +115,17 @@ def percentiles_figure(draft: Draft, result: AnalysisResult, block: Percentiles)
             scale=scale_for(ends, zero=not log, log=log),
         ),
         result=result,
-        keys=tuple(Key(mark=mark, label=words(mark)) for mark in ("p50", "p95", "p99")),
+        keys=_percentile_keys(draft, rows),
         how=draft.how(result, block.name, "percentiles"),
         note=joined(n_words(draft, [row.n for row in block.rows]), draft.more(TABLE_ROWS, len(block.rows))),
     )
+
+
+def _percentile_keys(draft: Draft, rows: tuple[PercentileLine, ...]) -> tuple[Key, ...]:
+    keys = [Key(mark=mark, label=words(mark)) for mark in ("p50", "p95", "p99")]
+    if any(row.limits for row in rows):
+        keys.append(Key(mark="reference", label=draft.say.say("measures.limit")))
+    return tuple(keys)
 
 
 def changes_figure(draft: Draft, result: AnalysisResult, block: PairedChange) -> Figure:
@@ -140,29 +140,6 @@ def changes_figure(draft: Draft, result: AnalysisResult, block: PairedChange) ->
             caption(draft, [change.n for change in block.rows], drawn="bootstrap" in block.method),
             draft.more(TABLE_ROWS, len(block.rows)),
         ),
-    )  # fmt: skip
-
-
-def matrix_figure(draft: Draft, result: AnalysisResult, block: Matrix) -> Figure:
-    """A shaded table; shades go by rows for confusion, by value for agreement, by size otherwise."""
-    say = draft.say
-    title = draft.title(block.title)
-    shown = LARGEST_MATRIX
-    rows = []
-    for name, values in list(zip(block.rows, block.values, strict=True))[:shown]:
-        cells = tuple(_heat_cell(draft, block, values, value) for value in values[:shown])
-        rows.append((_matrix_label(draft, block, name), cells))
-    heat = Heat(
-        caption=title,
-        row_label=say.tell(block.row_label),
-        column_label=say.tell(block.column_label),
-        columns=tuple(_matrix_label(draft, block, name) for name in block.columns[:shown]),
-        rows=tuple(rows),
-    )
-    total = max(len(block.rows), len(block.columns))
-    return draft.figure(
-        "heat", title, _matrix_subtitle(draft, heat), heat, result=result,
-        how=draft.how(result, block.name, block.kind), wide=total > 5, note=joined(_matrix_rows(draft, result, block), draft.more(shown, total)),
     )  # fmt: skip
 
 
@@ -197,57 +174,11 @@ def table_grid(draft: Draft, block: Table) -> Grid:
     return Grid(caption=draft.title(block.title), columns=headings, rows=rows, more=draft.more(shown, len(block.rows)))
 
 
-def tokens_figure(draft: Draft, result: AnalysisResult, block: TokenAttribution) -> Figure:
-    """The text with the words that raise or lower the output marked in three depths."""
-    say = draft.say
-    largest = max((abs(value) for value in block.values), default=0.0) or 1.0
-    tokens = tuple(
-        Token(text=token, depth=_depth(value / largest))
-        for token, value in zip(block.tokens, block.values, strict=True)
-    )
-    columns = (Heading(label=say.say("column.word")), Heading(label=say.say("column.effect"), number=True))
-    order = sorted(range(len(tokens)), key=lambda index: -abs(block.values[index]))[:TABLE_ROWS]
-    rows = tuple(
-        (Cell(text=name_text(block.tokens[i])), Cell(text=words(signed(block.values[i], 3)), value=block.values[i]))
-        for i in order
-    )
-    title = draft.title(block.title)
-    data = Grid(caption=title, columns=columns, rows=rows, more=draft.more(TABLE_ROWS, len(tokens)))
-    keys = (Key(mark="raises", label=say.say("tokens.raises")), Key(mark="lowers", label=say.say("tokens.lowers")))
-    return draft.figure(
-        "tokens",
-        title,
-        say.say("tokens.sub"),
-        MarkedText(tokens=tokens),
-        result=result,
-        keys=keys,
-        data=data,
-        note=n_words(draft, [1]),
-    )
-
-
-def overlay_figure(draft: Draft, result: AnalysisResult, block: ImageOverlay) -> Figure:
-    """What an image attribution holds, in numbers; the arrays stand in the run folder."""
-    import numpy as np
-
-    say = draft.say
-    values = np.asarray(block.values, dtype=float)
-    stats = (("overlay.smallest", values.min()), ("overlay.mean", values.mean()), ("overlay.largest", values.max()))
-    rows = tuple((Cell(text=say.say(key)), _number(float(value))) for key, value in stats)
-    columns = (Heading(label=say.say("column.measure")), Heading(label=say.say("column.value"), number=True))
-    grid = Grid(caption=draft.title(block.title), columns=columns, rows=rows)
-    height, width = values.shape[:2]
-    sub = say.say("overlay.sub", height=int(height), width=int(width))
-    note = n_words(draft, [1])
-    return draft.figure("table", grid.caption, sub, grid, result=result, wide=False, how=EMPTY, note=note)
-
-
 def axis_label(draft: Draft, axis: Axis) -> Text:
     """An axis with its unit, and `log` where it is one."""
     label = draft.say.tell(axis.label)
     if axis.unit not in ("", "1"):
-        unit = draft.say.first((f"unit.{axis.unit}",)) or name_text(axis.unit)
-        label = draft.say.say("column.with_unit", name=label, unit=unit)
+        label = draft.say.say("column.with_unit", name=label, unit=draft.say.unit(axis.unit))
     return draft.say.say("axis.log", label=label) if axis.log else label
 
 
@@ -283,49 +214,10 @@ def _change(draft: Draft, change: Change) -> ChangeRow:
     )
 
 
-def _matrix_rows(draft: Draft, result: AnalysisResult, block: Matrix) -> Text:
-    """The rows that a confusion matrix holds, or that an agreement of methods was taken over."""
-    if block.kind == "confusion":
-        return caption(draft, [round(sum(value or 0.0 for row in block.values for value in row))])
-    compared = [metric for metric in result.metrics if metric.name == "rank_agreement"]
-    return metrics_caption(draft, compared) if block.kind == "agreement" and compared else result_caption(draft, result)
-
-
-def _matrix_label(draft: Draft, block: Matrix, name: str) -> Text:
-    """A row or column of a matrix; methods go by their titles."""
-    result = draft.run.result(name) if block.kind == "agreement" else None
-    return draft.method_title(result) if result else name_text(name)
-
-
-def _matrix_subtitle(draft: Draft, heat: Heat) -> Text:
-    if str(heat.row_label) == str(heat.column_label):
-        return EMPTY
-    return draft.say.say("matrix.sub", rows=heat.row_label, columns=heat.column_label)
-
-
-def _heat_cell(draft: Draft, block: Matrix, row: tuple[float | None, ...], value: float | None) -> HeatCell:
-    if value is None:
-        return HeatCell(text=DASH, value=None, shade=0)
-    note = EMPTY
-    if block.kind == "confusion":
-        total = sum(abs(cell) for cell in row if cell is not None)
-        part = abs(value) / total if total else 0.0
-        note = words(f"{100 * part:.1f}%")
-    else:
-        largest = max(abs(cell) for cells in block.values for cell in cells if cell is not None) or 1.0
-        part = abs(value) / largest
-    shade = 3 if part >= 0.7 else 2 if part >= 0.4 else 1 if part >= 0.1 else 0
-    numbered = len(block.columns) <= LARGEST_NUMBERED and len(block.rows) <= LARGEST_NUMBERED
-    digits = 2 if block.kind == "agreement" else decimals(value, None, None)
-    text = words(fixed(value, digits))
-    return HeatCell(text=text if numbered else EMPTY, value=value, shade=shade, note=note if numbered else EMPTY)
-
-
 def _column_label(draft: Draft, column: Column) -> Text:
     label = draft.say.tell(column.label)
     if column.unit and column.unit != "1":
-        unit = draft.say.first((f"unit.{column.unit}",)) or name_text(column.unit)
-        return draft.say.say("column.with_unit", name=label, unit=unit)
+        return draft.say.say("column.with_unit", name=label, unit=draft.say.unit(column.unit))
     return label
 
 
@@ -355,9 +247,3 @@ def _exact(value: float) -> Estimate:
 
 def _yes(draft: Draft, value: bool) -> Text:
     return draft.say.say("cell.yes" if value else "cell.no")
-
-
-def _depth(part: float) -> int:
-    size = abs(part)
-    depth = 3 if size >= 0.66 else 2 if size >= 0.33 else 1 if size >= 0.1 else 0
-    return depth if part > 0 else -depth

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from auditbench.run import Case
+from auditbench_html.view.bands import input_value
 from auditbench_html.view.draft import Draft
 from auditbench_html.view.figures import Cell, Chip, Grid, Heading
 from auditbench_html.view.numbers import short
 from auditbench_html.view.page import CaseView, Section
 from auditbench_html.view.scores import case_probability
-from auditbench_html.view.text import EMPTY, Text, labels, name_text, words
+from auditbench_html.view.text import EMPTY, Text, name_text, words
 from auditbench_html.view.waterfall import waterfall
 
 MOST = 12
@@ -21,7 +22,6 @@ def cases_section(draft: Draft) -> Section | None:
         return None
     shown = run.cases[:MOST]
     rule = say.tell(run.case_rule) if run.case_rule else say.say("cases.rule")
-    raw = _raw_inputs(draft)
     return Section(
         id="cases",
         group="analyses",
@@ -31,7 +31,7 @@ def cases_section(draft: Draft) -> Section | None:
         cases=tuple(_case(draft, index, case) for index, case in enumerate(shown, 1)),
         limits=(
             say.say("cases.limit_rule"),
-            say.say("cases.limit_raw" if raw else "cases.limit_banded"),
+            say.say("cases.limit_raw" if draft.raw_inputs else "cases.limit_banded"),
             say.say("cases.limit_world"),
         ),
     )
@@ -54,8 +54,8 @@ def _case(draft: Draft, index: int, case: Case) -> CaseView:
 
 def _rule(draft: Draft, case: Case) -> Text:
     rule = draft.say.first((f"case_rule.{case.rule}",)) or name_text(case.rule)
-    where = labels(case.where)
-    return rule + words(", ") + where if where else rule
+    where = draft.say.labels(case.where)
+    return draft.say.say("label.other", title=rule, labels=where) if where else rule
 
 
 def _verdict(draft: Draft, case: Case) -> Chip | None:
@@ -76,7 +76,7 @@ def _facts(draft: Draft, case: Case) -> Text:
         if model.task == "binary-classification" and len(case.output) == 1 and model.threshold is not None:
             threshold = words(f"{short(100 * model.threshold)}%")
             text = say.say("cases.scored", **facts, score=score, threshold=threshold)
-    return text + words(" · ") + say.say("cases.row", row=case.row_id) if _raw_inputs(draft) else text
+    return text + words(" · ") + say.say("cases.row", row=case.row_id) if draft.raw_inputs else text
 
 
 def _inputs(draft: Draft, case: Case) -> Grid | None:
@@ -84,13 +84,7 @@ def _inputs(draft: Draft, case: Case) -> Grid | None:
         return None
     say = draft.say
     columns = (Heading(label=say.say("column.input")), Heading(label=say.say("column.shown_value")))
-    rows = tuple((Cell(text=name_text(name)), Cell(text=name_text(value))) for name, value in case.inputs[:50])
+    rows = tuple((Cell(text=name_text(name)), Cell(text=input_value(say, value))) for name, value in case.inputs[:50])
     return Grid(
         caption=say.say("cases.inputs_caption"), columns=columns, rows=rows, more=draft.more(50, len(case.inputs))
     )
-
-
-def _raw_inputs(draft: Draft) -> bool:
-    """Whether the audit file asks for inputs as they are; only then the row may be told too."""
-    report = draft.run.config.get("report", {})
-    return isinstance(report, dict) and report.get("raw_inputs") is True

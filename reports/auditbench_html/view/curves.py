@@ -7,6 +7,7 @@ from auditbench_html.view.blocks import axis_label
 from auditbench_html.view.captions import caption, result_caption
 from auditbench_html.view.draft import TABLE_ROWS, Draft
 from auditbench_html.view.figures import Cell, Chart, Figure, Grid, Heading, Key, Line
+from auditbench_html.view.gated import curve_limits
 from auditbench_html.view.numbers import DASH, count, decimals, fixed, share, short, spread
 from auditbench_html.view.scales import scale_for, unit_scale
 from auditbench_html.view.text import EMPTY, Text, humanize, name_text, words
@@ -17,17 +18,26 @@ TABLE_POINTS = 21
 SQUARE = ("roc", "precision_recall", "reliability")
 
 
-def curve_figure(draft: Draft, result: AnalysisResult | None, curve: Curve, *, note: Text = EMPTY) -> Figure:
-    """One chart a curve; which drawing follows from its kind. `note` stands in the caption, else the rows behind it."""
+def curve_figure(
+    draft: Draft, result: AnalysisResult | None, curve: Curve, *, note: Text = EMPTY, event: float | None = None
+) -> Figure:
+    """One chart a curve; which drawing follows from its kind.
+
+    Args:
+        note: Stands in the caption, else the rows behind it.
+        event: A place of the x axis to mark; `curve.event` says what it is.
+    """
     say = draft.say
     title = draft.title(curve.title)
     points = curve.kind == "reliability"
     square = curve.kind in SQUARE
     lines = tuple(_line(draft, series, points=points) for series in curve.series[:MOST_LINES])
+    limits = curve_limits(draft, result, curve) if result and not square else ()
     xs = [x for line in lines for x, _ in line.points]
     ys = [y for line in lines for _, y in line.points] + [
         end for line in lines for _, *band in line.band for end in band
     ]
+    ys += [limit.value for limit in limits]
     chart = Chart(
         summary=_summary(draft, curve, title, lines),
         x_label=axis_label(draft, curve.x),
@@ -38,22 +48,14 @@ def curve_figure(draft: Draft, result: AnalysisResult | None, curve: Curve, *, n
         diagonal=curve.kind in ("roc", "reliability"),
         marks=points,
         intervals=points,
+        limits=limits,
+        event=event,
     )
-    keys = (
-        tuple(Key(mark=f"line-{index}", label=line.label) for index, line in enumerate(lines, 1))
-        if len(lines) > 1
-        else ()
-    )
-    if points:
-        keys = (
-            *keys,
-            Key(mark="diagonal", label=say.say("reliability.diagonal")),
-            Key(mark="bins", label=say.say("reliability.bins")),
-        )
     subtitle = say.first((f"curve.{curve.kind}",)) or EMPTY
     if len(curve.series) > MOST_LINES:
         cut = say.say("curve.cut", shown=MOST_LINES, total=len(curve.series))
-        subtitle = say.say("series.sentences", first=subtitle, second=cut) if subtitle else cut
+        first = subtitle + words(say.mark("stop")) if subtitle else EMPTY
+        subtitle = say.sentences((first, cut))
     how = draft.how(result, curve.name, curve.kind) if result else say.first((f"how.{curve.kind}",)) or EMPTY
     if not note:
         n = sum(curve.series[0].n) if curve.series else 0
@@ -64,12 +66,27 @@ def curve_figure(draft: Draft, result: AnalysisResult | None, curve: Curve, *, n
         subtitle,
         chart,
         result=result,
-        keys=keys,
+        keys=_keys(draft, curve, chart),
         how=how,
         data=_table(draft, curve, title),
         note=note,
         wide=False,
     )
+
+
+def _keys(draft: Draft, curve: Curve, chart: Chart) -> tuple[Key, ...]:
+    """Lines where there are several, and what else is drawn."""
+    say = draft.say
+    lines = enumerate(chart.lines, 1) if len(chart.lines) > 1 else ()
+    keys = [Key(mark=f"line-{index}", label=line.label) for index, line in lines]
+    if curve.kind == "reliability":
+        keys.append(Key(mark="diagonal", label=say.say("reliability.diagonal")))
+        keys.append(Key(mark="bins", label=say.say("reliability.bins")))
+    if chart.limits:
+        keys.append(Key(mark="limit", label=say.say("measures.limit")))
+    if chart.event is not None:
+        keys.append(Key(mark="reference", label=say.say("curve.event")))
+    return tuple(keys)
 
 
 def thin(size: int, most: int) -> list[int]:

@@ -11,7 +11,7 @@ from auditbench.results import AnalysisResult, Metric
 from auditbench.run import AuditRun
 from auditbench_html.view.figures import Body, Figure
 from auditbench_html.view.page import GateRow
-from auditbench_html.view.text import EMPTY, Slugs, Text, Words, humanize, joined, labels, name_text
+from auditbench_html.view.text import EMPTY, Slugs, Text, Words, humanize, joined, name_text
 
 TOPIC_ORDER = ("performance", "explanation", "fairness", "robustness", "privacy", "resources")
 TABLE_ROWS = 50
@@ -23,6 +23,8 @@ _TAKEN_IDS = (
     "facts",
     "cases",
     "incomplete",
+    "baseline",
+    "crosswalk",
     "provenance",
     "signoff",
     "main",
@@ -61,6 +63,16 @@ class Draft:
         """Whether this run trained the model, so that it is known which rows training saw."""
         return bool(self.run.config.get("train")) and self.run.model.training is not None
 
+    @property
+    def raw_inputs(self) -> bool:
+        """Whether the audit file asks for inputs as they are; only then images, texts and row ids may be shown."""
+        return self.report_setting("raw_inputs") is True
+
+    def report_setting(self, name: str) -> Any:
+        """What `[report]` of the audit file says; None when it does not."""
+        table = self.run.config.get("report", {})
+        return table.get(name) if isinstance(table, Mapping) else None
+
     def section_id(self, topic: str) -> str:
         """Id of a topic's section."""
         if topic not in self.section_ids:
@@ -92,7 +104,7 @@ class Draft:
         title = self.metric_name(full_name)
         if set(where) == {"feature"}:
             return self.say.say("label.feature", title=title, feature=where["feature"])
-        rest = labels(where)
+        rest = self.say.labels(where)
         return self.say.say("label.other", title=title, labels=rest) if rest else title
 
     def metric_name(self, full_name: str) -> Text:

@@ -204,7 +204,7 @@ def _learning(draft: Draft) -> tuple[tuple[Figure, ...], ...]:
         ),
     )
     note = caption(draft, [training.train_rows], drawn=True)
-    return ((curve_figure(draft, None, curve, note=note),),)
+    return ((curve_figure(draft, None, curve, note=note, event=float(training.best_epoch)),),)
 
 
 def _inputs(draft: Draft) -> Grid | None:

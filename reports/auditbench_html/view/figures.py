@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from auditbench_html.view.marked import MarkedText, Overlay
 from auditbench_html.view.numbers import Estimate
 from auditbench_html.view.scales import Scale
 from auditbench_html.view.text import EMPTY, Text
@@ -181,8 +182,21 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ChartLimit:
+    """The limit of a gate on a chart; it holds at `x`, or along the whole axis where that is None."""
+
+    value: float
+    x: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Chart:
-    """Lines or points on two axes; `summary` is the figure in one sentence for those who do not see it."""
+    """Lines or points on two axes; `summary` is the figure in one sentence for those who do not see it.
+
+    Attributes:
+        limits: Limits of gates: across the chart, or at one place of the x axis.
+        event: A place of the x axis to mark, such as the epoch whose weights were kept.
+    """
 
     summary: Text
     x_label: Text
@@ -193,6 +207,8 @@ class Chart:
     diagonal: bool = False
     marks: bool = False
     intervals: bool = False
+    limits: tuple[ChartLimit, ...] = ()
+    event: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,13 +236,14 @@ class ScatterChart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PercentileLine:
-    """Percentiles of one measurement."""
+    """Percentiles of one measurement; `limits` are those of gates on any of them."""
 
     label: Text
     note: Text
     p50: Estimate
     p95: Estimate
     p99: Estimate
+    limits: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -265,7 +282,7 @@ class ChangeRows:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeatCell:
-    """A number and its shade, 0 (none) to 3."""
+    """A number and its shade: 0 (none) to 3, or -3 for the largest below zero."""
 
     text: Text
     value: float | None
@@ -275,13 +292,14 @@ class HeatCell:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heat:
-    """A shaded table."""
+    """A shaded table; one that is not `numbered` has too many cells for numbers in them."""
 
     caption: Text
     row_label: Text
     column_label: Text
     columns: tuple[Text, ...]
     rows: tuple[tuple[Text, tuple[HeatCell, ...]], ...]
+    numbered: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -299,21 +317,6 @@ class HundredPeople:
 
     groups: tuple[Hundred, ...]
     gate: Text
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Token:
-    """A piece of text and its depth: 3 raises the output most, -3 lowers it most, 0 hardly changes it."""
-
-    text: str
-    depth: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MarkedText:
-    """One text with the words that raise or lower the output marked."""
-
-    tokens: tuple[Token, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -348,6 +351,7 @@ Body: TypeAlias = (
     | Heat
     | HundredPeople
     | MarkedText
+    | Overlay
     | BarRows
     | Grid
 )
@@ -358,7 +362,7 @@ class Figure:
     """A figure or table with everything that stands around it.
 
     Attributes:
-        how_again: Whether an earlier figure has the same reading help; print then leaves it out.
+        how_first: Number of the figure that gave the same reading help before, 0 for none: this one refers to it.
         folded: Whether a table is long enough to be closed at first.
         number: In the order of the page, from 1; `fig-4` is its place.
         kind: Name of the drawing; a renderer that has none for it shows `data`.
@@ -376,5 +380,5 @@ class Figure:
     data: Grid | None = None
     wide: bool = True
     number: int = 0
-    how_again: bool = False
+    how_first: int = 0
     folded: bool = False

@@ -92,7 +92,7 @@ def _from_gate(draft: Draft, row: GateRow, decision: GateDecision) -> FindingRow
         id="",
         number=0,
         chip=_gate_chip(draft, row),
-        title=say.say(f"finding.{title}", title=row.title),
+        title=say.say(f"finding.{title}", title=row.name),
         detail=gate_sentence(draft, row) if measured else row.reason or gate_sentence(draft, row),
         links=(_gate_link(draft, row),),
         action=_settle(draft, row, decision) if row.tone == "warn" else say.say(f"action.{key}"),

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from auditbench.findings import GateDecision
+from auditbench_html.view.changes import gain_of, since_baseline
 from auditbench_html.view.draft import Draft, topics_in_order
 from auditbench_html.view.figures import Chip, Tone
-from auditbench_html.view.numbers import DASH, Estimate, estimate, limit_text, limit_words
+from auditbench_html.view.numbers import Estimate, estimate, limit_text, limit_words
 from auditbench_html.view.page import GateRow, Section, StateCount, Track, WallRow
-from auditbench_html.view.text import EMPTY, Text, name_text
+from auditbench_html.view.text import EMPTY, Text, bare, name_text, text_of
 
 TONES: dict[str, Tone] = {"pass": "pass", "inconclusive": "warn", "fail": "fail", "error": "error", "not_run": "none"}
 STATES = {tone: state for state, tone in TONES.items()}
@@ -81,19 +82,16 @@ def track(decision: GateDecision) -> Track:
 
     Positive is inside. A limit of zero has no share: the distance is then in the unit of the metric.
     """
-    if decision.value is None:
-        return Track(position=None)
-    limits = [(decision.minimum, 1.0), (decision.maximum, -1.0)]
+    drop = None if decision.max_drop is None else -decision.max_drop
+    value, gain = (decision.value, decision.low, decision.high), (decision.gain, decision.gain_low, decision.gain_high)
+    limits = (
+        (decision.minimum, 1.0, value), (decision.maximum, -1.0, value), (drop, 1.0, gain), (decision.min_gain, 1.0, gain)
+    )  # fmt: skip
     places = []
-    for limit, sign in limits:
-        if limit is None:
+    for limit, sign, numbers in limits:
+        if limit is None or numbers[0] is None:
             continue
-        size = abs(limit) or 1.0
-        values = [
-            sign * (value - limit) / size
-            for value in (decision.value, decision.low, decision.high)
-            if value is not None
-        ]
+        values = [sign * (number - limit) / (abs(limit) or 1.0) for number in numbers if number is not None]
         places.append((min(values), limit, values))
     if not places:
         return Track(position=None)
@@ -114,6 +112,8 @@ def _gate_row(draft: Draft, index: int, decision: GateDecision) -> GateRow:
         chip = Chip(tone="none", label=say.say(key, until=decision.waived_until))
     tone = TONES[decision.state]
     advisory = tone == "fail" and not decision.blocking
+    limits = (x for x in (decision.minimum, decision.maximum, decision.max_drop, decision.min_gain) if x is not None)
+    metric, title = draft.gated_metric(decision), draft.metric_title(decision.metric, decision.where)
     return GateRow(
         id=draft.slugs.of("gate-", decision.id),
         code=f"G{index:02d}",
@@ -122,12 +122,13 @@ def _gate_row(draft: Draft, index: int, decision: GateDecision) -> GateRow:
         tone=tone,
         state=say.say("state_label.fail_advisory" if advisory else f"state_label.{decision.state}"),
         kind=say.say("gate.blocking" if decision.blocking else "gate.advisory"),
-        title=draft.metric_title(decision.metric, decision.where),
+        title=title,
+        name=bare(title),
         help=draft.metric_help(decision.metric),
         estimate=_observed(draft, decision, reason),
-        limit=limit_text(say, decision.minimum, decision.maximum, decision.unit) if _has_limit(decision) else DASH,
-        limit_words=limit_words(say, decision.minimum, decision.maximum, decision.unit),
-        limit_value=next((limit for limit in (decision.minimum, decision.maximum) if limit is not None), 0.0),
+        limit=limit_text(say, decision),
+        limit_words=limit_words(say, decision),
+        limit_value=next(limits, 0.0),
         track=track(decision),
         evidence="incomplete"
         if decision.state in ("error", "not_run")
@@ -136,6 +137,11 @@ def _gate_row(draft: Draft, index: int, decision: GateDecision) -> GateRow:
         else "gates",
         blocking=decision.blocking,
         reason=reason,
+        gain=gain_of(draft, decision.gain, decision.gain_low, decision.gain_high, decision.unit)
+        if decision.minimum is None and decision.maximum is None
+        else None,
+        since=since_baseline(draft, decision.metric, metric.where if metric else decision.where),
+        explanation=_explanation(draft, decision.explanation),
         waiver_chip=chip,
         waiver=say.say("gate.waived_by", by=waiver.by, reason=name_text(waiver.reason)) if waiver else EMPTY,
     )
@@ -160,8 +166,11 @@ def _topic_of(draft: Draft, decision: GateDecision) -> str:
     return result.topic if result else ""
 
 
-def _has_limit(decision: GateDecision) -> bool:
-    return decision.minimum is not None or decision.maximum is not None
+def _explanation(draft: Draft, explanation: str) -> Text:
+    """Why there is this limit: the sentence of a preset, or the words of the audit file as they are."""
+    if not explanation:
+        return EMPTY
+    return draft.say.first((explanation,)) or text_of(explanation)
 
 
 def _source(draft: Draft) -> Text:
@@ -182,7 +191,4 @@ def _lead(draft: Draft) -> Text:
         return say.say("gates.all_pass", n=n["pass"])
     order = ("fail", "inconclusive", "no_interval", "error", "not_run")
     parts = [say.say(f"gates.lead_{state}", n=n[state]) for state in order if n[state]]
-    text = parts[0]
-    for part in parts[1:]:
-        text = say.say("series.sentences", first=text, second=part)
-    return text
+    return say.sentences(parts)

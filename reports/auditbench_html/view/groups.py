@@ -11,7 +11,7 @@ from auditbench_html.view.draft import TABLE_ROWS, Draft
 from auditbench_html.view.figures import Cell, Figure, Grid, GroupRates, GroupRow, Heading, Key
 from auditbench_html.view.numbers import DASH, PLAIN_UNITS, Estimate, estimate, share
 from auditbench_html.view.scales import scale_for
-from auditbench_html.view.text import EMPTY, Text, humanize, joined, name_text
+from auditbench_html.view.text import EMPTY, Text, bare, humanize, joined, name_text
 
 RATES = ("selection_rate", "true_positive_rate", "false_positive_rate", "precision", "accuracy")
 DRAWN_ROWS = 24
@@ -27,7 +27,7 @@ def group_figures(draft: Draft, result: AnalysisResult) -> list[Figure]:
     """One figure a feature, each with the table of every rate."""
     parts: dict[tuple[str, str], list[Metric]] = {}
     for metric in group_metrics(result):
-        parts.setdefault((metric.where["feature"], str(_rest(metric))), []).append(metric)
+        parts.setdefault((metric.where["feature"], str(_rest(draft, metric))), []).append(metric)
     return [_figure(draft, result, key[0], metrics) for key, metrics in list(parts.items())[:MOST_FIGURES]]
 
 
@@ -66,7 +66,7 @@ def _figure(draft: Draft, result: AnalysisResult, feature: str, metrics: list[Me
         scale=scale_for(ends, percent=_are_shares(metrics)),
     )
     subtitle = say.say("groups.sub", feature=feature)
-    if rest := _rest(metrics[0]):
+    if rest := _rest(draft, metrics[0]):
         subtitle = say.say("series.sentences", first=say.say("groups.class", of_class=rest), second=subtitle)
     if len(groups) > DRAWN_ROWS:
         subtitle = say.say(
@@ -99,7 +99,7 @@ def _title(
         for group in groups
         if (metric := cells.get((group, rate))) is not None and metric.value is not None
     ]
-    name = _rate_title(draft, result, rate)
+    name = bare(_rate_title(draft, result, rate))
     if len(known) < 2:
         return draft.say.say("groups.title_neutral", rate=name, feature=feature)
     (_, low_group, low), (_, high_group, high) = min(known, key=_place), max(known, key=_place)
@@ -197,10 +197,10 @@ def _size_cell(draft: Draft, size: int) -> Cell:
     return Cell(text=group_count(draft, size), value=None if size < SMALLEST_SHOWN else float(size))
 
 
-def _rest(metric: Metric) -> Text:
+def _rest(draft: Draft, metric: Metric) -> Text:
     """Labels besides feature and group, such as the class."""
-    values = [value for key, value in sorted(metric.where.items()) if key not in ("feature", "group")]
-    return name_text(", ".join(values)) if values else EMPTY
+    values = [name_text(value) for key, value in sorted(metric.where.items()) if key not in ("feature", "group")]
+    return draft.say.series(values)
 
 
 def _ordered(names: Iterable[str]) -> list[str]:

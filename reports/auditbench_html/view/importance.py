@@ -8,9 +8,9 @@ from auditbench.results import AnalysisResult, Metric
 from auditbench_html.view.captions import caption
 from auditbench_html.view.draft import Draft
 from auditbench_html.view.figures import Cell, Figure, Grid, Heading, ImportanceRow, ImportanceRows, Key
-from auditbench_html.view.numbers import DASH, Estimate, estimate, short, with_unit
+from auditbench_html.view.numbers import DASH, Estimate, estimate, short
 from auditbench_html.view.scales import scale_for
-from auditbench_html.view.text import EMPTY, Text, labels, name_text, words
+from auditbench_html.view.text import EMPTY, Text, name_text, words
 
 METRIC = "mean_absolute_attribution"
 SHOWN = 15
@@ -135,7 +135,9 @@ def _method(draft: Draft, result: AnalysisResult, metric: Metric, rest: dict[str
     title = draft.method_title(result)
     if rest:
         named = rest.get("method")
-        title = draft.say.first((f"method.{named}",)) or labels(rest) if named else title + words(", ") + labels(rest)
+        others = draft.say.labels(rest)
+        known = draft.say.first((f"method.{named}",)) or others
+        title = known if named else draft.say.say("label.other", title=title, labels=others)
     return Method(result=result, title=title, unit=metric.unit, metrics={})
 
 
@@ -153,7 +155,8 @@ def _importance(draft: Draft, target: str, methods: list[Method]) -> Figure:
     if rest:
         rows.append(_rest_row(draft, first, others, factors, rest))
     ends = [value for row in rows for value in (row.estimate.value, row.estimate.high, *row.marks)]
-    subtitle = say.say("importance.sub", method=first.title, unit=_unit(draft, first.unit), n=_n(first))
+    unit = _unit(draft, first.unit)
+    subtitle = say.say("importance.sub" if unit else "importance.sub_bare", method=first.title, unit=unit, n=_n(first))
     if others:
         subtitle = say.say("series.sentences", first=subtitle, second=say.say("importance.scaled", method=first.title))
     return draft.figure(
@@ -162,7 +165,7 @@ def _importance(draft: Draft, target: str, methods: list[Method]) -> Figure:
         subtitle,
         ImportanceRows(
             method=first.title,
-            track=say.say("importance.track", unit=_unit(draft, first.unit)),
+            track=say.say("importance.track" if unit else "importance.neutral", unit=unit),
             rows=tuple(rows),
             scale=scale_for(ends, zero=True),
         ),
@@ -256,7 +259,7 @@ def _table(draft: Draft, methods: list[Method], order: list[str]) -> Grid:
 def _unit(draft: Draft, unit: str) -> Text:
     if unit in ("", "1"):
         return EMPTY
-    return draft.say.first((f"unit_long.{unit}", f"unit.{unit}")) or with_unit(draft.say, "", unit)
+    return draft.say.first((f"unit_long.{unit}", f"unit.{unit}")) or name_text(unit)
 
 
 def _n(method: Method) -> int:

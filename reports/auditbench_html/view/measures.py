@@ -11,10 +11,11 @@ from auditbench_html.view.importance import METRIC
 from auditbench_html.view.numbers import Estimate, estimate
 from auditbench_html.view.page import Fact, FactList
 from auditbench_html.view.scales import scale_for
-from auditbench_html.view.text import EMPTY, Text, labels, words
+from auditbench_html.view.text import EMPTY, Text, bare, words
 
 MOST_ROWS = 16
 PART_ROWS = 6
+LONG_NAME = 18
 
 
 def measure_figures(draft: Draft, result: AnalysisResult) -> list[Figure]:
@@ -110,7 +111,7 @@ def _rows(draft: Draft, result: AnalysisResult, metrics: list[Metric], *, most: 
     sub = say.say("measures.sub_interval", level=round(100 * level)) if level else say.say("measures.sub")
     if total > len(metrics):
         cut = say.say("measures.cut", shown=len(metrics), total=total)
-        sub = say.say("series.sentences", first=sub + words("."), second=cut)
+        sub = say.say("series.sentences", first=sub + words(say.mark("stop")), second=cut)
     keys = [Key(mark="dot-interval", label=say.say("measures.key"))] if level else []
     if any(row.limits for row in rows):
         keys.append(Key(mark="reference", label=say.say("measures.limit")))
@@ -123,8 +124,13 @@ def _rows(draft: Draft, result: AnalysisResult, metrics: list[Metric], *, most: 
         keys=tuple(keys) if any(row.limits for row in rows) else (),
         how=draft.how(result, "metrics", "intervals"),
         note=metrics_caption(draft, metrics),
-        wide=len(metrics) > 5 or any(len(str(row.label)) > 30 for row in rows),
+        wide=len(metrics) > 5 or any(_is_long(metric) for metric in metrics),
     )
+
+
+def _is_long(metric: Metric) -> bool:
+    """Whether a measure needs the width of the page; by its own name and labels, so that every language has one layout."""
+    return len(" ".join((metric.name, *metric.where.values()))) > LONG_NAME
 
 
 def _row(draft: Draft, result: AnalysisResult, metric: Metric, *, mixed: bool, bare: bool) -> IntervalRow:
@@ -154,12 +160,14 @@ def _title(draft: Draft, result: AnalysisResult, metrics: list[Metric], rows: tu
     crossing = [row for row in gated if row.tone == "warn" and row.estimate.low is not None]
     unbounded = [row for row in gated if row.tone == "warn" and row.estimate.low is None]
     if outside:
-        return say.say("measures.title_fail", titles=say.series(row.label for row in outside[:2]), n=len(outside))
+        return say.say("measures.title_fail", titles=say.series(bare(row.label) for row in outside[:2]), n=len(outside))
     if crossing:
-        return say.say("measures.title_open", titles=say.series(row.label for row in crossing[:2]), n=len(crossing))
+        return say.say(
+            "measures.title_open", titles=say.series(bare(row.label) for row in crossing[:2]), n=len(crossing)
+        )
     if unbounded:
         return say.say(
-            "measures.title_unbounded", titles=say.series(row.label for row in unbounded[:2]), n=len(unbounded)
+            "measures.title_unbounded", titles=say.series(bare(row.label) for row in unbounded[:2]), n=len(unbounded)
         )
     if gated:
         return say.say("measures.title_pass", n=len(gated), analyzer=analyzer)
@@ -188,7 +196,7 @@ def _table(draft: Draft, result: AnalysisResult, metrics: list[Metric]) -> Figur
         shown = _estimate(draft, metric)
         rows.append(
             (
-                Cell(text=labels(metric.where) or draft.metric_name(f"{result.analyzer}.{metric.name}")),
+                Cell(text=say.labels(metric.where) or draft.metric_name(f"{result.analyzer}.{metric.name}")),
                 Cell(text=shown.text, value=shown.value, note=shown.interval or shown.reason),
                 Cell(text=say.say("count", n=rows_behind(metric)), value=float(rows_behind(metric))),
             )

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from auditbench_html.view.text import EMPTY, Text, Words, words
+from auditbench.findings import GateDecision
+from auditbench_html.view.text import EMPTY, Text, Words, joined, words
 
 DASH = words("—")
 PLAIN_UNITS = frozenset({"", "1"})
@@ -119,27 +120,30 @@ def with_unit(say: Words, number: str, unit: str) -> Text:
     """A number and its unit; ratios and shares have none."""
     if unit in PLAIN_UNITS or unit in COUNTED_UNITS:
         return words(number)
-    key = f"unit.{unit}"
-    return say.say("quantity", number=words(number), unit=say.say(key) if say.has(key) else unit)
+    return say.say("quantity", number=words(number), unit=say.unit(unit))
 
 
-def limit_text(say: Words, minimum: float | None, maximum: float | None, unit: str) -> Text:
-    """The limits of a gate: `≥ 0.80`, `≤ 25 ms`, or both."""
-    parts = []
-    if minimum is not None:
-        parts.append(words("≥ ") + with_unit(say, limit_number(minimum, unit), unit))
-    if maximum is not None:
-        parts.append(words("≤ ") + with_unit(say, limit_number(maximum, unit), unit))
-    return parts[0] + words(", ") + parts[1] if len(parts) == 2 else parts[0] if parts else DASH
+def limit_text(say: Words, decision: GateDecision) -> Text:
+    """The limits of a gate: `≥ 0.80`, `≤ 25 ms`, `drop ≤ 0.02`, or several; a dash for a gate without one."""
+    unit, parts = decision.unit, []
+    if decision.minimum is not None:
+        parts.append(words("≥ ") + with_unit(say, limit_number(decision.minimum, unit), unit))
+    if decision.maximum is not None:
+        parts.append(words("≤ ") + with_unit(say, limit_number(decision.maximum, unit), unit))
+    for name in ("max_drop", "min_gain"):
+        limit = getattr(decision, name)
+        if limit is not None:
+            parts.append(say.say(f"limit.{name}", value=with_unit(say, limit_number(limit, unit), unit)))
+    return joined(*parts, mark=say.mark("comma")) if parts else DASH
 
 
-def limit_words(say: Words, minimum: float | None, maximum: float | None, unit: str) -> Text:
+def limit_words(say: Words, decision: GateDecision) -> Text:
     """The limits of a gate within a sentence: `at least 0.80`."""
-    parts = []
-    if minimum is not None:
-        parts.append(say.say("limit.minimum", value=with_unit(say, limit_number(minimum, unit), unit)))
-    if maximum is not None:
-        parts.append(say.say("limit.maximum", value=with_unit(say, limit_number(maximum, unit), unit)))
+    unit, parts = decision.unit, []
+    for name in ("minimum", "maximum", "max_drop", "min_gain"):
+        limit = getattr(decision, name)
+        if limit is not None:
+            parts.append(say.say(f"limit_words.{name}", value=with_unit(say, limit_number(limit, unit), unit)))
     return say.series(parts)
 
 

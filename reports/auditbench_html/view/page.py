@@ -60,8 +60,12 @@ class GateRow:
         id: Id of the row on the page.
         code: Its number in the order of the configuration, `G09`.
         kind: Blocking or advisory, in words.
+        title: Of the metric, with its English term where the page has another language; `name` is for sentences.
         evidence: Where the evidence is.
         reason: Why there is no value, or why the value decides nothing.
+        gain: How much better the metric is than in the baseline, where the gate limits that alone.
+        since: The change of the metric since the baseline; None without a baseline.
+        explanation: Why there is this limit.
         waiver: Who waived it until when, and why.
     """
 
@@ -73,6 +77,7 @@ class GateRow:
     state: Text
     kind: Text
     title: Text
+    name: Text
     help: Text
     estimate: Estimate
     limit: Text
@@ -82,13 +87,16 @@ class GateRow:
     evidence: str
     blocking: bool
     reason: Text = EMPTY
+    gain: Estimate | None = None
+    since: Estimate | None = None
+    explanation: Text = EMPTY
     waiver_chip: Chip | None = None
     waiver: Text = EMPTY
 
     @property
     def lacks_interval(self) -> bool:
         """Whether it is open for want of an interval, not because one crosses the limit."""
-        return self.tone == "warn" and self.estimate.low is None
+        return self.tone == "warn" and (self.gain or self.estimate).low is None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,6 +183,7 @@ class Summary:
     paragraphs: tuple[Text, ...]
     findings: tuple[FindingRow, ...]
     more_findings: tuple[FindingRow, ...] = ()
+    second: SecondSummary | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,6 +215,33 @@ class CaseView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Requirement:
+    """One entry of the regulatory index: what is asked, where the evidence stands, and how far it covers that.
+
+    Attributes:
+        source: The text it comes from, with its version.
+        code: Its place there.
+        coverage: `evidence`, `partial` or `not covered`, as a chip.
+    """
+
+    source: Text
+    code: Text
+    title: Text
+    evidence: tuple[Link, ...]
+    coverage: Chip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecondSummary:
+    """The summary in another language than the page's, folded."""
+
+    language: str
+    title: Text
+    verdict: Text
+    paragraphs: tuple[Text, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Section:
     """A section of the page.
 
@@ -213,6 +249,7 @@ class Section:
         group: Group of the contents list it stands in: `result`, `analyses` or `record`.
         gates: The gates it holds the evidence for.
         figures: Rows of one wide or one to two narrow figures.
+        requirements: Entries of the regulatory index.
         limits: What this does not show.
         method: Method and parameters, one list an analyzer.
     """
@@ -234,6 +271,7 @@ class Section:
     command: str = ""
     log: Grid | None = None
     details: Grid | None = None
+    requirements: tuple[Requirement, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -242,6 +280,7 @@ class Report:
 
     Attributes:
         footing: Parts of the running foot in print; letters, digits and hyphens only.
+        foot: What drew the page, and which rows of the data it shows.
     """
 
     language: str
@@ -253,4 +292,4 @@ class Report:
     summary: Summary
     sections: tuple[Section, ...]
     footing: tuple[str, ...] = field(default_factory=tuple)
-    tool: Text = EMPTY
+    foot: Text = EMPTY

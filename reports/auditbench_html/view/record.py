@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from auditbench.results import AnalysisResult
 from auditbench.run import Provenance
+from auditbench.safe_text import safe_text
 from auditbench_html.view.draft import Draft
 from auditbench_html.view.figures import BarRow, BarRows, Cell, Chip, Figure, Grid, Heading, Tone
 from auditbench_html.view.numbers import DASH, Estimate
 from auditbench_html.view.page import Fact, FactList, Link, Section, StateBox
 from auditbench_html.view.scales import scale_for
-from auditbench_html.view.text import EMPTY, Text, clean, joined, name_text, words
+from auditbench_html.view.text import EMPTY, Text, joined, name_text, words
 
 TONES: dict[str, Tone] = {
     "ok": "pass",
@@ -19,6 +20,7 @@ TONES: dict[str, Tone] = {
     "not_applicable": "none",
 }
 MOST_PACKAGES = 40
+_LONGEST_COMMAND = 400
 _MEMORY = (
     "core.out_of_memory",
     "core.out_of_memory_limit",
@@ -69,7 +71,7 @@ def provenance_section(draft: Draft) -> Section:
         lead=say.say("provenance.lead"),
         lists=(_environment(draft), _inputs(draft)),
         figures=_time(draft),
-        command=clean(run.volatile.command, 400),
+        command=safe_text(run.volatile.command, _LONGEST_COMMAND),
         log=_log(draft),
         method=(_packages(draft, run.provenance),),
     )
@@ -119,7 +121,7 @@ def _lead(draft: Draft) -> Text:
     parts = [say.say("incomplete.lead_finished")]
     parts += [say.say("incomplete.lead_nothing")] if _empty(draft) else []
     parts += [say.say("incomplete.lead_warnings")] if draft.run.warnings else []
-    return joined(*parts, mark=" ")
+    return say.sentences(parts)
 
 
 def _box(draft: Draft, result: AnalysisResult) -> StateBox:
@@ -148,7 +150,7 @@ def _hint(draft: Draft, result: AnalysisResult) -> Text:
         return say.say(f"incomplete.hint_{kind}")
     trace = say.say("incomplete.hint_trace") if draft.run.volatile.details.get(result.analyzer) else EMPTY
     remedy = say.say("incomplete.hint_failed") if _remedy(draft, result) else EMPTY
-    return joined(trace, remedy, mark=" ")
+    return say.sentences((trace, remedy))
 
 
 def _kind(draft: Draft, result: AnalysisResult) -> str:
@@ -159,7 +161,7 @@ def _kind(draft: Draft, result: AnalysisResult) -> str:
 
 def _remedy(draft: Draft, result: AnalysisResult) -> tuple[str, ...]:
     """The lines of audit.toml that would change the outcome."""
-    table = f"[analyzers.{clean(result.analyzer)}]"
+    table = f"[analyzers.{safe_text(result.analyzer)}]"
     if result.status == "timed_out":
         return (table, f"time_limit = {2 * (_limit(draft, result, 'time_limit', 'analyzer_seconds') or 900):.0f}")
     if _kind(draft, result) == "memory":
@@ -191,7 +193,7 @@ def _nothing_box(draft: Draft, result: AnalysisResult) -> StateBox:
 
 def _interrupted(draft: Draft) -> StateBox:
     say = draft.say
-    command = clean(draft.run.volatile.command, 400)
+    command = safe_text(draft.run.volatile.command, _LONGEST_COMMAND)
     return StateBox(
         tone="error",
         title=say.say("incomplete.interrupted"),
@@ -237,7 +239,7 @@ def _environment(draft: Draft) -> FactList:
     ]
     if record.determinism:
         flags = [name_text(f"{name} = {value}") for name, value in sorted(record.determinism.items())]
-        facts.append(Fact(label=say.say("provenance.determinism"), value=joined(*flags, mark="; ")))
+        facts.append(Fact(label=say.say("provenance.determinism"), value=joined(*flags, mark=say.mark("semicolon"))))
     return FactList(title=say.say("provenance.environment"), facts=tuple(facts))
 
 

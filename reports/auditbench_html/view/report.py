@@ -5,46 +5,61 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from auditbench.messages import Templates, merge_catalogues
 from auditbench.run import AuditRun
+from auditbench_html.view.baseline import baseline_section
 from auditbench_html.view.cases import cases_section
+from auditbench_html.view.crosswalk import crosswalk_section
 from auditbench_html.view.draft import Draft
 from auditbench_html.view.facts import facts_section
 from auditbench_html.view.figures import Figure
 from auditbench_html.view.findings import findings
 from auditbench_html.view.gates import gate_rows, gates_section
-from auditbench_html.view.page import Report, Section
+from auditbench_html.view.page import Report, Requirement, SecondSummary, Section
 from auditbench_html.view.record import incomplete_section, provenance_section, signoff_section
 from auditbench_html.view.sections import topic_sections
 from auditbench_html.view.summary import summary
-from auditbench_html.view.text import Words, name_text
+from auditbench_html.view.text import Text, Words, name_text, safe_templates
 from auditbench_html.view.verdict import date_text, hero, model_name
 
 _SAFE = re.compile(r"^[0-9A-Za-z-]{1,20}$")
 
 
-def build_report(run: AuditRun, templates: Templates, *, language: str) -> Report:
+def build_report(
+    run: AuditRun,
+    templates: Templates,
+    *,
+    language: str,
+    others: Mapping[str, Templates] | None = None,
+    requirements: tuple[Requirement, ...] = (),
+) -> Report:
     """The report of a run in one language.
 
     Args:
         templates: The renderer's own catalogue; templates of the analyzers come with the run.
+        others: Its catalogues by language: of the second summary, where the audit file asks for one.
+        requirements: Entries of the regulatory index.
     """
-    own = {**templates, **_class_scores(templates)} if run.model.task == "multiclass-classification" else templates
-    say = Words(catalogue=merge_catalogues(language, own, run.messages.get(language, {}), run.messages.get("en", {})))
-    draft = Draft(run=run, say=say)
+    draft = Draft(run=run, say=words_of(run, templates, language))
+    say = draft.say
     draft.gates = gate_rows(draft)
     found = findings(draft)
     overview = summary(draft, found)
     facts = facts_section(draft)
     screen = hero(draft, found)
+    second = str(draft.report_setting("second_language"))
+    if second in (others or {}) and second != language:
+        overview = dataclasses.replace(overview, second=_second(run, (others or {})[second], second))
     name, date = model_name(draft), date_text(draft, run.volatile.finished or run.volatile.started)
-    counter, told = itertools.count(1), set[str]()
+    counter, told = itertools.count(1), dict[str, int]()
     if overview.people is not None:
         people = dataclasses.replace(overview.people, number=next(counter))
         overview = dataclasses.replace(overview, people=people)
-    sections = [facts, *_analyses(draft), provenance_section(draft), signoff_section(draft)]
+    index = crosswalk_section(say, requirements)
+    record = (index, provenance_section(draft), signoff_section(draft))
+    sections = [facts, *_analyses(draft), *(section for section in record if section is not None)]
     return Report(
         language=language,
         title=say.say("report.title", verdict=screen.verdict, model=name, date=date or say.say("date.unknown")),
@@ -55,8 +70,29 @@ def build_report(run: AuditRun, templates: Templates, *, language: str) -> Repor
         summary=overview,
         sections=tuple(_numbered(section, counter, told) for section in sections),
         footing=_footing(run),
-        tool=name_text(run.provenance.product),
+        foot=_foot(draft),
     )
+
+
+def _second(run: AuditRun, templates: Templates, language: str) -> SecondSummary:
+    """The verdict and the plain words in another language; findings and figures stand once, in the page's own."""
+    draft = Draft(run=run, say=words_of(run, templates, language))
+    draft.gates = gate_rows(draft)
+    found = findings(draft)
+    screen, told = hero(draft, found), summary(draft, found)
+    return SecondSummary(
+        language=language,
+        title=draft.say.say("summary.in_language"),
+        verdict=screen.verdict,
+        paragraphs=(screen.reason, told.lead, *told.paragraphs),
+    )
+
+
+def words_of(run: AuditRun, templates: Templates, language: str) -> Words:
+    """The words for a run: a renderer's own catalogue, then the templates that the analyzers left in the run."""
+    own = {**templates, **_class_scores(templates)} if run.model.task == "multiclass-classification" else templates
+    told = (safe_templates(run.messages.get(name, {})) for name in (language, "en"))
+    return Words(catalogue=merge_catalogues(language, own, *told))
 
 
 def _class_scores(templates: Templates) -> Templates:
@@ -64,24 +100,19 @@ def _class_scores(templates: Templates) -> Templates:
     return {key: templates[f"{key}_class"] for key in ("unit.logit", "unit_long.logit", "output.logit")}
 
 
-def _again(figure: Figure, told: set[str]) -> bool:
-    """Whether this reading help was given before; notes it."""
-    text = str(figure.how)
-    known = text in told
-    told.add(text)
-    return known
+def _placed(figure: Figure, number: int, told: dict[str, int]) -> Figure:
+    """A figure with its number, and that of the figure that gave its reading help first."""
+    first = told.setdefault(str(figure.how), number)
+    return dataclasses.replace(figure, number=number, how_first=first if first != number else 0)
 
 
-def _numbered(section: Section, counter: Iterator[int], told: set[str]) -> Section:
-    rows = tuple(
-        tuple(dataclasses.replace(figure, number=next(counter), how_again=_again(figure, told)) for figure in row)
-        for row in section.figures
-    )
+def _numbered(section: Section, counter: Iterator[int], told: dict[str, int]) -> Section:
+    rows = tuple(tuple(_placed(figure, next(counter), told) for figure in row) for row in section.figures)
     return dataclasses.replace(section, figures=rows)
 
 
 def _analyses(draft: Draft) -> list[Section]:
-    """Topics in order, the cases after the explanations, then what is missing."""
+    """Topics in order, the cases after the explanations, then what is missing and what changed."""
     sections = []
     topics = topic_sections(draft)
     cases = cases_section(draft)
@@ -91,8 +122,14 @@ def _analyses(draft: Draft) -> list[Section]:
             sections.append(cases)
     if cases is not None and cases not in sections:
         sections.insert(1 if sections else 0, cases)
-    missing = incomplete_section(draft)
-    return [*sections, missing] if missing is not None else sections
+    last = (incomplete_section(draft), baseline_section(draft))
+    return [*sections, *(section for section in last if section is not None)]
+
+
+def _foot(draft: Draft) -> Text:
+    shown = any(result.image_overlays or result.token_attributions for result in draft.run.results)
+    key = "foot.rendered_raw" if shown and draft.raw_inputs else "foot.rendered"
+    return draft.say.say(key, tool=name_text(draft.run.provenance.product))
 
 
 def _footing(run: AuditRun) -> tuple[str, ...]:

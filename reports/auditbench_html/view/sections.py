@@ -7,27 +7,22 @@ from typing import Any
 
 from auditbench.findings import Message
 from auditbench.results import AnalysisResult, Table
-from auditbench_html.view.blocks import (
-    changes_figure,
-    matrix_figure,
-    overlay_figure,
-    percentiles_figure,
-    scatter_figure,
-    table_figure,
-    tokens_figure,
-)
+from auditbench_html.view.blocks import changes_figure, percentiles_figure, scatter_figure, table_figure
 from auditbench_html.view.curves import curve_figure
 from auditbench_html.view.draft import Draft, topics_in_order
 from auditbench_html.view.figures import Figure
 from auditbench_html.view.gates import WORST_FIRST, worst_chip
 from auditbench_html.view.groups import group_figures, repeats_groups
 from auditbench_html.view.importance import TOP, agree_on_top, importance_figures, strongest_inputs
+from auditbench_html.view.matrices import matrix_figure
 from auditbench_html.view.measures import measure_figures, value_list
 from auditbench_html.view.numbers import short
+from auditbench_html.view.overlays import overlay_figure
 from auditbench_html.view.page import Fact, FactList, GateRow, Link, Section, StateBox
 from auditbench_html.view.record import duration
 from auditbench_html.view.swarm import swarm_figure
-from auditbench_html.view.text import EMPTY, Text, name_text, words
+from auditbench_html.view.text import EMPTY, Text, joined, name_text, words
+from auditbench_html.view.tokens import tokens_figure
 from auditbench_html.view.verdict import gate_sentence
 
 MOST_LIMITS = 6
@@ -134,7 +129,7 @@ def _lead(draft: Draft, topic: str, gates: tuple[GateRow, ...], finished: list[A
     if not parts:
         names = say.series(draft.analyzer_title(result.analyzer) for result in finished)
         parts.append(say.say("lead.neutral", analyzers=names, n=len(finished)))
-    return parts[0] if len(parts) == 1 else say.say("series.sentences", first=parts[0], second=parts[1])
+    return say.sentences(parts[:2])
 
 
 def _explanation_lead(draft: Draft) -> list[Text]:
@@ -218,5 +213,5 @@ def _value(draft: Draft, value: Any) -> Text:
     if isinstance(value, (int, float)):
         return words(str(value) if isinstance(value, int) else short(value))
     if isinstance(value, (list, tuple)):
-        return name_text(", ".join(str(item) for item in value))
+        return joined(*(name_text(str(item)) for item in value), mark=say.mark("comma"))
     return name_text(str(value))

@@ -55,7 +55,7 @@ def _paragraphs(draft: Draft) -> list[Text]:
 def _about_model(draft: Draft) -> Text:
     say, run = draft.say, draft.run
     purpose = (
-        say.say("plain.purpose", use=name_text(run.audit.intended_use.rstrip(". ")))
+        say.say("plain.purpose", use=name_text(run.audit.intended_use.rstrip(".。 ")))
         if run.audit.intended_use
         else EMPTY
     )
@@ -103,8 +103,4 @@ def _about_gaps(draft: Draft) -> Text:
 
 
 def _sentences(draft: Draft, rows: list[GateRow]) -> Text:
-    text = EMPTY
-    for row in rows:
-        sentence = gate_sentence(draft, row)
-        text = draft.say.say("series.sentences", first=text, second=sentence) if text else sentence
-    return text
+    return draft.say.sentences(gate_sentence(draft, row) for row in rows)

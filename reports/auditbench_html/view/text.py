@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import re
-import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from auditbench.findings import Message, Scalar
-from auditbench.messages import Catalogue, format_scalar
+from auditbench.messages import Catalogue, Template, Templates, format_scalar
+from auditbench.safe_text import LONGEST_TEXT, safe_text
 
-LONGEST_NAME = 120
 RunKind: TypeAlias = Literal["words", "name"]
 _OPEN, _CLOSE = "\ue000", "\ue001"
-_UNPRINTABLE = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
 _NAME = re.compile(f"{_OPEN}([^{_CLOSE}]*){_CLOSE}")
+_HAN = "[\u3400-\u9fff\uf900-\ufaff]"
+_LATIN = "[0-9A-Za-z\u00c0-\u024f\u0370-\u04ff]"
+_LATIN_FIRST = f"(?:{_LATIN}|[−+≥≤<>])"
+_CROWDED = re.compile(f"(?<={_HAN})(?={_LATIN_FIRST})|(?<={_LATIN})(?={_HAN})|(?<=[%°])(?={_HAN})")
+_TERM = re.compile(r"\uff08[A-Za-z][A-Za-z0-9 .,'\u2019²/-]*\uff09")
+_LOOSE = re.compile(f"(?<={_HAN}) (?={_HAN})")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,17 +65,31 @@ class Words:
         """Whether the catalogue knows the key."""
         return self.catalogue.has(key)
 
-    def say(self, key: str, **values: Scalar | Text) -> Text:
-        """The sentence for a key of the catalogue."""
+    def say(self, key: str, /, **values: Scalar | Text) -> Text:
+        """The sentence for a key of the catalogue, spaced as its language is written."""
         filled = {name: _mark(value) for name, value in values.items()}
-        return _split(self.catalogue.text(Message(key=key, values=filled)))
+        text = _split(self.catalogue.text(Message(key=key, values=filled)))
+        return Text(runs=tuple(_spaced(text.runs))) if self.language.startswith("zh") else text
 
     def tell(self, message: Message) -> Text:
-        """The sentence for a message of an analyzer or of the host; one without a template shows key and values."""
+        """The sentence for a message of an analyzer or of the host; one without a template shows key and values.
+
+        A value called `unit` that the catalogue knows is said in its words.
+        """
         if self.has(message.key):
-            return self.say(message.key, **message.values)
+            return self.say(
+                message.key, **{name: self._resolved(name, value) for name, value in message.values.items()}
+            )
         filled = "; ".join(f"{name} = {format_scalar(value)}" for name, value in message.values.items())
         return name_text(f"{message.key}: {filled}" if filled else message.key)
+
+    def unit(self, unit: str) -> Text:
+        """A unit in words; one that no catalogue names shows itself."""
+        return self.first((f"unit.{unit}",)) or name_text(unit)
+
+    def mark(self, name: str) -> str:
+        """A mark between parts of a text: `comma`, `semicolon`, `colon`, `stop`, or the `gap` between sentences."""
+        return str(self.say(f"mark.{name}"))
 
     def first(self, keys: Iterable[str], **values: Scalar | Text) -> Text | None:
         """The sentence for the first key that the catalogue knows."""
@@ -88,24 +106,47 @@ class Words:
             head = self.say("series.comma", first=head, second=part)
         return self.say("series.and", first=head, second=parts[-1])
 
+    def sentences(self, items: Iterable[Text]) -> Text:
+        """Those sentences that are not empty, one after the other."""
+        text = EMPTY
+        for item in items:
+            text = self.say("series.sentences", first=text, second=item) if text and item else text + item
+        return text
+
+    def labels(self, where: Mapping[str, str]) -> Text:
+        """The labels of a metric in one phrase: `sex`, `sex: Female`, `fold 3`."""
+        rest = dict(where)
+        feature, group = rest.pop("feature", None), rest.pop("group", None)
+        parts = []
+        if feature is not None and group is not None:
+            parts.append(self.say("label.group", feature=feature, group=group))
+        elif feature is not None or group is not None:
+            parts.append(name_text(feature or group or ""))
+        parts += [self.say("label.entry", name=humanize(key), value=value) for key, value in sorted(rest.items())]
+        return joined(*parts, mark=self.mark("comma"))
+
+    def _resolved(self, name: str, value: Scalar) -> Scalar | Text:
+        return self.unit(value) if name == "unit" and isinstance(value, str) else value
+
 
 def words(text: str) -> Text:
     """Text that holds no name: a number, a sign, a unit."""
-    return Text(runs=(Run(text=text),))
+    return Text(runs=(Run(text=safe_text(text, LONGEST_TEXT)),))
 
 
 def name_text(name: str) -> Text:
     """A name from outside, made safe to read."""
-    return Text(runs=(Run(text=clean(name), kind="name"),))
+    return Text(runs=(Run(text=safe_text(name), kind="name"),))
 
 
-def clean(name: str, limit: int = LONGEST_NAME) -> str:
-    """A name with control, bidirectional and unassigned characters shown as codes, cut to a length.
+def text_of(sentence: str) -> Text:
+    """A sentence from outside, made safe to read; longer than a name may be."""
+    return Text(runs=(Run(text=safe_text(sentence, LONGEST_TEXT), kind="name"),))
 
-    Line breaks count as control characters: a name is one line.
-    """
-    shown = name if len(name) <= limit else name[: limit - 1] + "…"
-    return "".join(_visible(character) for character in shown)
+
+def safe_templates(templates: Templates) -> Templates:
+    """Templates that come with a run, as safe text: they are a plugin's, and may hold what is not seen."""
+    return {key: _safe_template(template) for key, template in templates.items()}
 
 
 def humanize(identifier: str) -> Text:
@@ -129,6 +170,11 @@ class Slugs:
         return key
 
 
+def bare(title: Text) -> Text:
+    """A title without the English term that a translation gives in full-width brackets: tables give it, sentences do not."""
+    return Text(runs=tuple(Run(text=_TERM.sub("", run.text)) if run.kind == "words" else run for run in title.runs))
+
+
 def joined(*parts: Text, mark: str = " · ") -> Text:
     """Those parts that are not empty, one after the other."""
     text = EMPTY
@@ -137,30 +183,17 @@ def joined(*parts: Text, mark: str = " · ") -> Text:
     return text
 
 
-def labels(where: Mapping[str, str]) -> Text:
-    """The labels of a metric in one phrase: `sex`, `sex: Female`, `fold 3`."""
-    rest = dict(where)
-    feature, group = rest.pop("feature", None), rest.pop("group", None)
-    parts = []
-    if feature is not None and group is not None:
-        parts.append(name_text(feature) + words(": ") + name_text(group))
-    elif feature is not None or group is not None:
-        parts.append(name_text(feature or group or ""))
-    parts += [humanize(key) + words(" ") + name_text(value) for key, value in sorted(rest.items())]
-    return joined(*parts, mark=", ")
-
-
-def _visible(character: str) -> str:
-    if unicodedata.category(character) in _UNPRINTABLE:
-        return f"⟨U+{ord(character):04X}⟩"
-    return character
+def _safe_template(template: Template) -> Template:
+    if isinstance(template, str):
+        return safe_text(template, LONGEST_TEXT)
+    return {form: safe_text(text, LONGEST_TEXT) for form, text in template.items()}
 
 
 def _mark(value: Scalar | Text) -> Scalar:
     if isinstance(value, Text):
         return "".join(_wrap(run.text) if run.kind == "name" else run.text for run in value.runs)
     if isinstance(value, str):
-        return _wrap(clean(value))
+        return _wrap(safe_text(value))
     return value
 
 
@@ -177,3 +210,26 @@ def _split(marked: str) -> Text:
         position = match.end()
     runs.append(Run(text=marked[position:]))
     return Text(runs=tuple(run for run in runs if run.text))
+
+
+def _spaced(runs: tuple[Run, ...]) -> Iterator[Run]:
+    """Runs of Chinese: a space between Han and Latin or digits, none between Han and Han; names stay as they are."""
+    last = ""
+    for index, run in enumerate(runs):
+        text = run.text
+        if run.kind == "words":
+            text = _LOOSE.sub("", _CROWDED.sub(" ", text))
+            following = runs[index + 1].text[:1] if index + 1 < len(runs) else ""
+            if text[:1] == " " and _is_han(last) and _is_han(text[1:2] or following):
+                text = text[1:]
+            if text[-1:] == " " and _is_han(text[-2:-1] or last) and _is_han(following):
+                text = text[:-1]
+        if _CROWDED.search(last + text[:1]):
+            yield Run(text=" ")
+        if text:
+            yield Run(text=text, kind=run.kind)
+            last = text[-1]
+
+
+def _is_han(character: str) -> bool:
+    return bool(re.fullmatch(_HAN, character))

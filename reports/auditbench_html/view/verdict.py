@@ -71,14 +71,20 @@ def gate_sentence(draft: Draft, row: GateRow) -> Text:
     """What a gate found, in one sentence."""
     key = {"fail": "fail", "warn": "inconclusive", "error": "error", "none": "not_run", "pass": "pass"}[row.tone]
     if row.estimate.value is None:
-        return draft.say.say(f"sentence.{key}_bare", title=row.title)
+        return draft.say.say(f"sentence.{key}_bare", title=row.name)
     if row.reason:
-        return draft.say.say("sentence.undecided", title=row.title, value=row.estimate.text, reason=row.reason)
+        return draft.say.say("sentence.undecided", title=row.name, value=row.estimate.text, reason=row.reason)
+    if row.gain is not None:
+        change = f"sentence.{key}_gain" if row.gain.interval else f"sentence.{key}_gain_exact"
+        gain, bounds = row.gain.text, row.gain.interval
+        return draft.say.say(
+            change, title=row.name, value=row.estimate.text, gain=gain, interval=bounds, limit=row.limit_words
+        )
     if row.estimate.low is None:
-        return draft.say.say(f"sentence.{key}_exact", title=row.title, value=row.estimate.text, limit=row.limit_words)
+        return draft.say.say(f"sentence.{key}_exact", title=row.name, value=row.estimate.text, limit=row.limit_words)
     return draft.say.say(
         f"sentence.{key}",
-        title=row.title,
+        title=row.name,
         value=row.estimate.text,
         interval=row.estimate.interval,
         limit=row.limit_words,
@@ -102,7 +108,7 @@ def _reason(draft: Draft) -> Text:
     tone = {"not_ready": "fail", "no_decision": "warn"}.get(run.verdict)
     if run.verdict == "evidence_incomplete":
         missing = [row for row in blocking if row.tone in ("error", "none")]
-        titles = say.series(row.title for row in missing[:2])
+        titles = say.series(row.name for row in missing[:2])
         return (
             say.say("reason.evidence_incomplete", n=len(missing), titles=titles)
             if missing
@@ -146,7 +152,7 @@ def _steps(draft: Draft, findings: tuple[FindingRow, ...]) -> tuple[Step, ...]:
         gates = {row.gate for row in rows}
         links = [_finding_link(draft, finding) for finding in findings if gates.intersection(finding.gates)]
         if rows:
-            titles = say.series(row.title for row in rows[:2])
+            titles = say.series(row.name for row in rows[:2])
             text = say.say(key if len(rows) <= 2 else f"{key}_many", titles=titles, n=len(rows))
             steps.append(Step(text=text, findings=tuple(links[:4])))
     if not steps and draft.run.verdict == "ready_for_review":
@@ -173,9 +179,9 @@ def _firmness(draft: Draft) -> Text:
         clear = [row for row in firm if _lies_clear(row)]
         if firm:
             return say.say("firmness.fail_clear" if clear else "firmness.fail_far", n=len(clear or firm))
-        return say.say("firmness.fail_near", titles=say.series(row.title for row in failing[:3]), n=len(failing))
+        return say.say("firmness.fail_near", titles=say.series(row.name for row in failing[:3]), n=len(failing))
     if near:
-        return say.say("firmness.near", titles=say.series(row.title for row in near[:3]), n=len(near))
+        return say.say("firmness.near", titles=say.series(row.name for row in near[:3]), n=len(near))
     return say.say("firmness.clear", n=len(decided))
 
 
@@ -214,7 +220,7 @@ def _gate_headline(draft: Draft, row: GateRow) -> Headline:
     say = draft.say
     key = "headline.limit" if row.estimate.interval else "headline.limit_only"
     note = say.say(key, interval=row.estimate.interval, limit=row.limit)
-    return Headline(label=row.title, estimate=row.estimate, note=note)
+    return Headline(label=row.name, estimate=row.estimate, note=note)
 
 
 def _metric_headlines(draft: Draft) -> list[Headline]:

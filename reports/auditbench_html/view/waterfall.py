@@ -9,12 +9,13 @@ from typing import Literal
 from auditbench.results import AnalysisResult, Attribution
 from auditbench.run import Case
 from auditbench_html.view.attributions import attributions
+from auditbench_html.view.bands import input_value
 from auditbench_html.view.draft import Draft
 from auditbench_html.view.figures import Cell, Grid, Heading, Waterfall, WaterfallRow
 from auditbench_html.view.numbers import DASH, Estimate, short, signed, with_unit
 from auditbench_html.view.scales import Scale, Tick, scale_for
 from auditbench_html.view.scores import is_log_odds, sigmoid
-from auditbench_html.view.text import EMPTY, Text, joined, name_text, words
+from auditbench_html.view.text import EMPTY, Text, name_text, words
 
 STEPS = 8
 METHODS = 3
@@ -98,7 +99,7 @@ def _how(draft: Draft, log_odds: bool, others: list[Explained]) -> Text:
         parts.append(say.say("how.waterfall_log_odds"))
     if others:
         parts.append(say.say("how.waterfall_others"))
-    return joined(*parts, mark=" ")
+    return say.sentences(parts)
 
 
 def _method_title(draft: Draft, explained: Explained, unit: str) -> Text:
@@ -106,7 +107,7 @@ def _method_title(draft: Draft, explained: Explained, unit: str) -> Text:
     title, own = draft.method_title(explained.result), explained.block.unit
     if own == unit:
         return title
-    return draft.say.say("column.with_unit", name=title, unit=draft.say.first((f"unit.{own}",)) or own)
+    return draft.say.say("column.with_unit", name=title, unit=draft.say.unit(own))
 
 
 def _steps(draft: Draft, first: Explained, inputs: dict[str, str], others: list[Explained]) -> tuple[WaterfallRow, ...]:
@@ -117,7 +118,7 @@ def _steps(draft: Draft, first: Explained, inputs: dict[str, str], others: list[
     rows = [_base_row(draft, first, others)]
     place = first.base
     for name in shown:
-        note = name_text(inputs[name]) if name in inputs else EMPTY
+        note = input_value(say, inputs[name]) if name in inputs else EMPTY
         cells = tuple(_effect_cell(other.values.get(name)) for other in others)
         rows.append(_step_row("step", name_text(name), note, place, values[name], cells))
         place += values[name]
@@ -239,7 +240,7 @@ def _inputs_table(
     columns += [Heading(label=title, number=True) for title, _ in methods]
     rows = []
     for name in names[:50]:
-        shown = name_text(inputs[name]) if name in inputs else DASH
+        shown = input_value(say, inputs[name]) if name in inputs else DASH
         effects = [_effect_cell(values.get(name)) for _, values in methods]
         rows.append((Cell(text=name_text(name)), Cell(text=shown), *effects))
     caption = say.say("cases.inputs_caption")

@@ -14,6 +14,7 @@ from auditbench.cli.options import (
     device_option,
     example,
     format_option,
+    gates_option,
     json_option,
     only_option,
     set_option,
@@ -26,6 +27,7 @@ from auditbench.cli.options import (
     epilog=example(
         "auditbench audit audit.toml",
         "auditbench audit audit.toml --only performance,fairness --set data.max_rows=2000",
+        "auditbench audit audit.toml --baseline runs/may --out runs/june",
         "auditbench audit audit.toml --out /tmp/run --format html --json | jq .verdict",
     )
 )
@@ -37,8 +39,14 @@ from auditbench.cli.options import (
 @skip_option
 @set_option
 @trust_option
+@gates_option("Decide the gates of this file, or of `preset:NAME`, beside those of CONFIG; repeatable.")
 @device_option
 @format_option
+@click.option(
+    "--baseline",
+    type=click.Path(path_type=Path),
+    help="Finished run to compare with; gates with `max_drop` and `min_gain` need it.",
+)
 @click.option("--no-resume", is_flag=True, help="Start over instead of going on with an interrupted run.")
 @json_option
 @debug_option
@@ -51,8 +59,10 @@ def audit(
     skip: tuple[str, ...],
     overrides: tuple[str, ...],
     trusted: tuple[str, ...],
+    gate_files: tuple[str, ...],
     device: str,
     formats: tuple[str, ...],
+    baseline: Path | None,
     no_resume: bool,
     as_json: bool,
 ) -> int:
@@ -68,7 +78,7 @@ def audit(
     from auditbench.cli.terminal import say, say_json
     from auditbench.config_file import load_config
 
-    loaded = load_config(config, overrides, trusted)
+    loaded = load_config(config, overrides, trusted, gate_files)
     folder = out or default_folder(config, loaded.config.audit.name)
     with progress_listener() as listener:
         run = supervisor.audit(
@@ -79,6 +89,7 @@ def audit(
             device=device,
             formats=formats or None,
             resume=not no_resume,
+            baseline=baseline,
             listener=listener,
         )
     if as_json:

@@ -10,8 +10,8 @@ import click
 
 from auditbench.cli.commands import cli
 from auditbench.cli.options import Session
-from auditbench.cli.terminal import complain, prepare_streams, safe_text
-from auditbench.errors import AuditbenchError, ExitCode, Problem
+from auditbench.cli.terminal import complain, complain_lines, prepare_streams, safe_line
+from auditbench.errors import AuditbenchError, ExitCode
 from auditbench.interruption import Terminated, sigterm_raises
 
 
@@ -24,7 +24,7 @@ def guarded(arguments: Sequence[str] | None = None) -> int:
             return _run(list(sys.argv[1:] if arguments is None else arguments), session)
     except AuditbenchError as error:
         _show_trace(session)
-        complain(described(error))
+        complain_lines(error.describe())
         _show_details(error, session)
         return int(error.exit_code)
     except click.ClickException as error:
@@ -43,22 +43,6 @@ def guarded(arguments: Sequence[str] | None = None) -> int:
         return int(ExitCode.INTERNAL_ERROR)
 
 
-def described(error: AuditbenchError) -> str:
-    """An error as the terminal may show it: no part can break out of its own line."""
-    error.problems = tuple(
-        Problem(
-            message=safe_text(problem.message),
-            where=safe_text(problem.where),
-            found=safe_text(problem.found),
-            allowed=safe_text(problem.allowed),
-            fix=safe_text(problem.fix),
-        )
-        for problem in error.problems
-    )
-    error.args = (safe_text(error.args[0]), *error.args[1:])
-    return error.describe()
-
-
 def _run(arguments: list[str], session: Session) -> int:
     if sys.platform == "win32":
         from auditbench.provenance import check_platform  # reads the record's types, which `--help` has no need of
@@ -71,18 +55,18 @@ def _run(arguments: list[str], session: Session) -> int:
 def _show_usage(error: click.ClickException) -> None:
     context = getattr(error, "ctx", None)
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
-        complain(error.format_message())
+        complain_lines(error.format_message())
         return
     if context is not None:
-        complain(context.get_usage())
-    complain(f"AB100 {safe_text(error.format_message())}")
+        complain_lines(context.get_usage())
+    complain(f"AB100 {error.format_message()}")
     if context is not None:
         complain(f"  fix: see `{context.command_path} --help`")
 
 
 def _show_fault(error: BaseException, session: Session) -> None:
     kind = type(error).__name__
-    complain(f"AB500 Something went wrong inside Auditbench: {safe_text(f'{kind}: {error}')}")
+    complain(f"AB500 Something went wrong inside Auditbench: {kind}: {error}")
     if session.debug:
         _show_trace(session)
         complain("  fix: please report it with the lines above")
@@ -97,7 +81,7 @@ def _show_trace(session: Session) -> None:
     if session.debug:
         import traceback
 
-        complain(traceback.format_exc().rstrip())
+        complain_lines(traceback.format_exc().rstrip())
 
 
 def _show_details(error: AuditbenchError, session: Session) -> None:
@@ -105,7 +89,7 @@ def _show_details(error: AuditbenchError, session: Session) -> None:
     if not error.details:
         return
     if session.debug:
-        complain(f"  details:\n{error.details.rstrip()}")
+        complain_lines(f"  details:\n{error.details.rstrip()}")
     elif error.exit_code in (ExitCode.INTERNAL_ERROR, ExitCode.INCOMPLETE):
         _keep(error.details)
 
@@ -117,7 +101,7 @@ def _keep(text: str) -> None:
     try:
         handle, path = tempfile.mkstemp(prefix="auditbench-", suffix=".txt")
         with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
-            file.write(text)
+            file.write("\n".join(map(safe_line, text.split("\n"))))
     except OSError:
         return
-    complain(f"  details: {safe_text(path)}")
+    complain(f"  details: {path}")

@@ -12,6 +12,7 @@ from auditbench.cli.options import (
     debug_option,
     example,
     format_option,
+    gates_option,
     json_option,
     only_option,
     set_option,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 @skip_option
 @set_option
 @trust_option
+@gates_option("Decide the gates of this file, or of `preset:NAME`, beside those of CONFIG; repeatable.")
 @format_option
 @json_option
 @debug_option
@@ -42,6 +44,7 @@ def check(
     skip: tuple[str, ...],
     overrides: tuple[str, ...],
     trusted: tuple[str, ...],
+    gate_files: tuple[str, ...],
     formats: tuple[str, ...],
     as_json: bool,
 ) -> int:
@@ -57,7 +60,7 @@ def check(
     from auditbench.errors import ExitCode
     from auditbench.messages import load_messages, merge_catalogues
 
-    loaded = load_config(config, overrides, trusted)
+    loaded = load_config(config, overrides, trusted, gate_files)
     plan = supervisor.plan(loaded, only=only, skip=skip, formats=formats or None)
     catalogue = merge_catalogues("en", load_messages("auditbench").get("en", {}))
     if as_json:
@@ -86,24 +89,26 @@ def _document(loaded: LoadedConfig, plan: Plan, catalogue: Catalogue) -> dict[st
             for analyzer in plan.analyzers
         ],
         "gates": len(loaded.config.gates),
+        "gate_files": [*loaded.config.audit.gates, *loaded.gate_files],
         "formats": list(plan.formats),
     }
 
 
 def _say(loaded: LoadedConfig, plan: Plan, catalogue: Catalogue) -> None:
-    from auditbench.cli.terminal import safe_text, say
+    from auditbench.cli.terminal import say
     from auditbench.cli.words import counted
+    from auditbench.safe_text import safe_text
 
     config = loaded.config
-    say(f"{safe_text(loaded.path)} is valid", "good")
-    say(f"  data      {safe_text(_data_words(loaded))}")
+    say(f"{loaded.path} is valid", "good")
+    say(f"  data      {_data_words(loaded)}")
     made = "made by [train], since there is none" if plan.trains else "as it is there"
-    say(f"  model     {safe_text(config.model.path)} ({config.model.format}, {config.model.task}), {made}")
+    say(f"  model     {config.model.path} ({config.model.format}, {config.model.task}), {made}")
     for program in plan.programs:
-        say(
-            f"  runs      {safe_text(program.name)} ({program.kind}), trusted by its sha256 {program.sha256}", "caution"
-        )
-    say(f"  gates     {counted(len(config.gates), 'gate')}")
+        name = f"{safe_text(program.name)} ({program.kind})"
+        say(f"  runs      {name}, trusted by its sha256 {program.sha256}", "caution")
+    files = ", ".join(map(safe_text, (*config.audit.gates, *loaded.gate_files)))
+    say(f"  gates     {counted(len(config.gates), 'gate')}" + (f", with those of {files}" if files else ""))
     say(f"  reports   {', '.join((*map(safe_text, plan.formats), 'run.json'))}")
     will = [analyzer for analyzer in plan.analyzers if analyzer.reason is None]
     say("Analyzers, in this order" if will else "No analyzer would run", "strong")
@@ -124,8 +129,9 @@ def _data_words(loaded: LoadedConfig) -> str:
 def _say_planned(index: int, analyzer: PlannedAnalyzer) -> None:
     import json
 
-    from auditbench.cli.terminal import safe_text, say
+    from auditbench.cli.terminal import say
     from auditbench.cli.words import duration
+    from auditbench.safe_text import safe_text
 
     optional = "" if analyzer.required else ", not required"
     name = f"{safe_text(analyzer.name)} (limit {duration(analyzer.time_limit)}{optional})"
@@ -133,4 +139,4 @@ def _say_planned(index: int, analyzer: PlannedAnalyzer) -> None:
     parameters = analyzer.description.parameters if analyzer.description else {}
     if parameters:
         text = ", ".join(f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in parameters.items())
-        say(f"       {safe_text(text)}", "quiet")
+        say(f"       {text}", "quiet")

@@ -30,7 +30,7 @@ def demo(session: Session, out: Path, open_report: bool) -> int:
     from auditbench import supervisor
     from auditbench.cli.progress import progress_listener
     from auditbench.cli.summary import say_run
-    from auditbench.cli.terminal import safe_text, say
+    from auditbench.cli.terminal import say
     from auditbench.config_file import load_config
     from auditbench.errors import ExitCode
     from auditbench.store import report_files
@@ -50,7 +50,7 @@ def demo(session: Session, out: Path, open_report: bool) -> int:
             listener=listener,
         )
     say_run(run, out / "run", debug=session.debug)
-    say(f"config   {safe_text(config)}")
+    say(f"config   {config}")
     if run.exit_code == ExitCode.GATE_FAILED:
         say("The example is meant to fail a gate. The demo is complete and exits 0; `auditbench audit` would exit 1.")
     if open_report:

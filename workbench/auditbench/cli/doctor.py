@@ -19,7 +19,7 @@ def doctor(as_json: bool) -> int:
     import dataclasses
 
     from auditbench.cli.health import examine
-    from auditbench.cli.terminal import complain, padded, safe_text, say, say_json
+    from auditbench.cli.terminal import complain, padded, safe_line, say, say_json
     from auditbench.errors import ExitCode
 
     if not as_json:
@@ -31,9 +31,9 @@ def doctor(as_json: bool) -> int:
     else:
         width = max(len(check.name) for check in checks)
         for check in checks:
-            line = f"{padded(safe_text(check.name), width)}  {safe_text(check.detail)}"
+            line = f"{padded(safe_line(check.name), width)}  {safe_line(check.detail)}"
             say(f"ok       {line}" if check.ok else f"problem  {line}", "" if check.ok else "bad")
             if not check.ok:
-                say(f"         fix: {safe_text(check.fix)}")
+                say(f"         fix: {safe_line(check.fix)}")
         say(f"{len(problems)} of {len(checks)} checks found a problem" if problems else "Everything is in order.")
     return ExitCode.REFUSED if problems else ExitCode.PASSED

@@ -19,8 +19,8 @@ from auditbench.cli.guesses import (
     task_of,
     text_reason,
 )
-from auditbench.cli.terminal import safe_text
 from auditbench.errors import DataError
+from auditbench.safe_text import LONGEST_TEXT, safe_text
 
 _SHOWN_TARGETS = 3
 _FEW_VALUES = 12
@@ -77,7 +77,7 @@ def draft_config(
     sensitive = [c for c in inputs if sensitive_reason(c) and c.name not in dropped]
     questions = tuple(_questions(sources, split, sensitive, ranked=target is None))
     lines = [
-        f"# A first configuration for {safe_text(sources.test)}. What stands here was guessed from a sample of its rows:",
+        f"# A first configuration for {safe_text(sources.test, LONGEST_TEXT)}. What stands here was guessed from a sample of its rows:",
         "# read every line, then run `auditbench check audit.toml`. All keys: `auditbench schema config`.",
         *(f"# TO DO: {question}" for question in questions),
         "",

@@ -1,57 +1,45 @@
-"""`auditbench explain`: what an error code or a metric means."""
+"""`auditbench explain`: what an error code, a metric, a gate or a preset means."""
 
 from __future__ import annotations
 
 import difflib
 import inspect
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import click
 
-from auditbench.cli.options import debug_option, example, json_option
+from auditbench.cli.explanation import Explanation
+from auditbench.cli.options import debug_option, example, gates_option, json_option
 
 if TYPE_CHECKING:
     from auditbench.descriptions import AnalyzerDescription
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Explanation:
-    """What is known about a code or a metric; what does not apply is empty.
-
-    Attributes:
-        formula: How the metric is computed, in plain text.
-        reading: How to read it, and its trap.
-        exit_code: Of the error; None for a metric.
-    """
-
-    name: str
-    title: str
-    text: str = ""
-    formula: str = ""
-    reading: str = ""
-    exit_code: int | None = None
-
-
 @click.command(
     epilog=example(
-        "auditbench explain AB301", "auditbench explain fairness.demographic_parity_ratio", "auditbench explain auc"
+        "auditbench explain AB301",
+        "auditbench explain fairness.demographic_parity_ratio",
+        "auditbench explain auc",
+        "auditbench explain preset:fairness-four-fifths",
+        "auditbench explain our-accuracy --gates gates.toml",
     )
 )
-@click.argument("name", metavar="CODE-OR-METRIC")
+@click.argument("name", metavar="NAME")
+@gates_option("Look for a gate of this id in this file, too; repeatable.")
 @json_option
 @debug_option
-def explain(name: str, as_json: bool) -> None:
-    """Explain an error code or a metric.
+def explain(name: str, gate_files: tuple[str, ...], as_json: bool) -> None:
+    """Explain an error code, a metric, a gate or a preset.
 
-    A metric is `analyzer.metric`, or `metric` alone, which shows it for each analyzer that has one of that name.
+    NAME is a code such as AB301, `preset:NAME`, the id of a gate of a preset or of a file of gates, `analyzer.metric`,
+    or `metric` alone, which shows it for each analyzer that has one of that name.
     """
     import dataclasses
 
     from auditbench.cli.terminal import say, say_json
 
-    found = [explain_code(name.upper())] if is_code(name) else explain_metric(name)
+    found = explain_name(name, gate_files)
     if as_json:
         say_json([dataclasses.asdict(explanation) for explanation in found])
         return
@@ -59,6 +47,25 @@ def explain(name: str, as_json: bool) -> None:
         if index:
             say()
         _say(explanation)
+
+
+def explain_name(name: str, gate_files: Sequence[str] = ()) -> list[Explanation]:
+    """What a name of any kind means.
+
+    Args:
+        gate_files: Files to look for a gate of this id in, beside the presets.
+
+    Raises:
+        ConfigError: Nothing has this name, or a file of gates cannot be read.
+    """
+    from auditbench.cli.gate_explanations import explain_gate, explain_preset
+    from auditbench.presets import PREFIX
+
+    if is_code(name):
+        return [explain_code(name.upper())]
+    if name.startswith(PREFIX):
+        return explain_preset(name.removeprefix(PREFIX))
+    return explain_gate(name, gate_files) or explain_metric(name, gate_files)
 
 
 def is_code(name: str) -> bool:
@@ -91,13 +98,17 @@ def explain_code(code: str) -> Explanation:
     return Explanation(name=code, title=title.rstrip("."), text=joined, exit_code=int(error.exit_code))
 
 
-def explain_metric(name: str) -> list[Explanation]:
+def explain_metric(name: str, gate_files: Sequence[str] = ()) -> list[Explanation]:
     """What a metric means, from the catalogue of the analyzer that gives it.
+
+    Args:
+        gate_files: Files whose gates are suggested, too, when no metric has this name.
 
     Raises:
         ConfigError: No installed analyzer has such a metric.
     """
     from auditbench import supervisor
+    from auditbench.cli.gate_explanations import nearest_gates
     from auditbench.errors import ConfigError
 
     analyzers = [analyzer for plugin in supervisor.describe(None) for analyzer in plugin.analyzers]
@@ -108,11 +119,12 @@ def explain_metric(name: str) -> list[Explanation]:
     }
     found = [known[full] for full in known if name in {full, full.partition(".")[2]}]
     if not found:
-        near = _nearest(name, known)
+        near = (_nearest(name, known) + nearest_gates(name, gate_files))[:3]
         raise ConfigError(
-            "no installed analyzer has such a metric",
+            "no installed analyzer has such a metric, and no preset such a gate",
             found=name,
-            allowed="an error code such as AB100, or a metric that `auditbench plugins show ANALYZER` lists",
+            allowed="an error code such as AB100, a metric that `auditbench plugins show ANALYZER` lists, `preset:NAME`, "
+            "or the id of a gate",
             fix=f"did you mean {' or '.join(near)}?" if near else "see `auditbench plugins list`",
         )
     return [_explained(analyzer, full) for analyzer, full in found]
@@ -137,11 +149,18 @@ def _explained(analyzer: AnalyzerDescription, full: str) -> Explanation:
 
 
 def _say(explanation: Explanation) -> None:
-    from auditbench.cli.terminal import safe_text, say
+    from auditbench.cli.terminal import say
+    from auditbench.safe_text import safe_text
 
-    say(f"{safe_text(explanation.name)}  {safe_text(explanation.title)}", "strong")
-    for label, text in (("", explanation.text), ("formula: ", explanation.formula), ("reading: ", explanation.reading)):
+    say(f"{safe_text(explanation.name)}  {explanation.title}", "strong")
+    parts = (
+        ("", explanation.text),
+        ("formula: ", explanation.formula),
+        ("reading: ", explanation.reading),
+        ("limit: ", explanation.limit),
+    )
+    for label, text in parts:
         if text:
-            say(f"  {label}{safe_text(text)}")
+            say(f"  {label}{text}")
     if explanation.exit_code is not None:
         say(f"  exit code: {explanation.exit_code}")

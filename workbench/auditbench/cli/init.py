@@ -103,9 +103,10 @@ def _write_new(path: Path, text: str) -> None:
 
 
 def _tell(path: Path, draft: Draft) -> None:
-    from auditbench.cli.terminal import safe_text, say
+    from auditbench.cli.terminal import say
+    from auditbench.safe_text import safe_text
 
-    say(f"Wrote {safe_text(path)}", "good")
+    say(f"Wrote {path}", "good")
     say(f"  target     {safe_text(draft.target)} ({draft.task})")
     for candidate in draft.candidates[:3]:
         mark = "*" if candidate.column.name == draft.target else " "
@@ -116,4 +117,4 @@ def _tell(path: Path, draft: Draft) -> None:
     say(f"  excluded   {', '.join(map(safe_text, draft.excluded)) or 'none'}")
     for question in draft.open_questions:
         say(f"  to do      {question}", "caution")
-    say(f"next: auditbench check {safe_text(path)}")
+    say(f"next: auditbench check {path}")

@@ -6,8 +6,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TaskID, TextColumn
 from rich.text import Text
 
-from auditbench.cli.terminal import safe_text
+from auditbench.cli.terminal import safe_line
 from auditbench.cli.words import duration, stage_words
+from auditbench.safe_text import LONGEST_NAME
 
 _GOOD = ("✓", "green")
 _BAD = ("✗", "red")
@@ -33,7 +34,7 @@ class LiveProgress:
     def stage_started(self, name: str, detail: str = "") -> None:
         """Show a bar without an end yet."""
         self._drop(name)
-        self._tasks[name] = self.progress.add_task(safe_text(name), total=None, step=safe_text(detail))
+        self._tasks[name] = self.progress.add_task(_name(name), total=None, step=_name(detail))
 
     def stage_progress(self, name: str, step: str, done: int, total: int) -> None:
         """Move the bar; a new step starts again from nothing, so that the time left is its own."""
@@ -47,15 +48,15 @@ class LiveProgress:
         self._drop(name)
         mark, colour = _MARKS.get(state, _OTHER_MARK)
         line = Text.assemble(
-            (f"{mark} ", colour), f"{safe_text(name):<14}", (f"{duration(seconds):>11}  ", "dim"), stage_words(state)
+            (f"{mark} ", colour), f"{_name(name):<14}", (f"{duration(seconds):>11}  ", "dim"), stage_words(state)
         )
         if detail:
-            line.append(f"  {safe_text(detail)}", "dim")
+            line.append(f"  {safe_line(detail)}", "dim")
         self.progress.console.print(line, soft_wrap=True)
 
     def note(self, text: str) -> None:
         """Print a sentence above the bars."""
-        self.progress.console.print(Text(safe_text(text)), soft_wrap=True)
+        self.progress.console.print(Text(safe_line(text)), soft_wrap=True)
 
     def _drop(self, name: str) -> None:
         self._steps.pop(name, None)
@@ -72,6 +73,10 @@ class _Done(ProgressColumn):
         time = f"{_whole(task.elapsed or 0.0)}{left}"
         step = str(task.fields["step"])
         return Text("  ".join(part for part in (" ".join(filter(None, (count, step))), time) if part))
+
+
+def _name(name: str) -> str:
+    return safe_line(name, LONGEST_NAME)
 
 
 def _whole(seconds: float) -> str:

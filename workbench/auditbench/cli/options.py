@@ -84,6 +84,11 @@ format_option = click.option(
 )
 
 
+def gates_option(text: str) -> Callable[[_Command], _Command]:
+    """The option that names files of gates; commands differ in what it does to the gates that are there."""
+    return click.option("--gates", "gate_files", multiple=True, metavar="FILE", help=text)
+
+
 def example(*lines: str) -> str:
     """The epilog of a command: command lines to copy, not re-wrapped."""
     return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)

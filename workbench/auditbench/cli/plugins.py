@@ -26,8 +26,9 @@ def list_plugins(as_json: bool) -> None:
 
     None of them is loaded; `auditbench doctor` loads each and says what is wrong with it.
     """
-    from auditbench.cli.terminal import cells, padded, safe_text, say, say_json
+    from auditbench.cli.terminal import cells, padded, say, say_json
     from auditbench.registry import list_entry_points
+    from auditbench.safe_text import safe_text
 
     entries = list_entry_points()
     if as_json:
@@ -39,7 +40,7 @@ def list_plugins(as_json: bool) -> None:
     ]
     widths = [max((cells(row[column]) for row in rows), default=0) for column in range(2)]
     for name, source, module in rows:
-        say(f"{padded(name, widths[0])}  {padded(source, widths[1])}  {safe_text(module)}")
+        say(f"{padded(name, widths[0])}  {padded(source, widths[1])}  {module}")
 
 
 @plugins.command("show", epilog=example("auditbench plugins show fairness", "auditbench plugins show shap --json"))
@@ -63,33 +64,38 @@ def show_plugin(name: str, as_json: bool) -> None:
 
 
 def _say_plugin(plugin: PluginDescription) -> None:
-    from auditbench.cli.terminal import safe_text, say
+    from auditbench.cli.terminal import say
+    from auditbench.safe_text import safe_text
 
     facts = plugin.plugin
-    say(safe_text(f"{facts.name} ({facts.distribution} {facts.version})"), "strong")
+    source = safe_text(f"{facts.distribution} {facts.version}")
+    say(f"{safe_text(facts.name)} ({source})", "strong")
     for problem in plugin.problems:
         for line in problem.lines():
-            say(f"  {safe_text(line)}", "bad")
+            say(f"  {line}", "bad")
     for analyzer in plugin.analyzers:
         _say_analyzer(analyzer)
     for item in plugin.provides:
-        say(f"\n{item.kind} {safe_text(item.name)}: {safe_text(item.summary)}")
+        say()
+        say(f"{item.kind} {safe_text(item.name)}: {item.summary}")
 
 
 def _say_analyzer(analyzer: AnalyzerDescription) -> None:
-    from auditbench.cli.terminal import safe_text, say
+    from auditbench.cli.terminal import say
+    from auditbench.safe_text import safe_text
 
-    say(f"\nanalyzer {safe_text(analyzer.name)}: {safe_text(analyzer.summary)}")
+    say()
+    say(f"analyzer {safe_text(analyzer.name)}: {analyzer.summary}")
     say(f"  topic       {safe_text(analyzer.topic)}")
     for label, text in _needed(analyzer):
-        say(f"  {label:<10}  {safe_text(text)}")
+        say(f"  {label:<10}  {text}")
     if analyzer.missing_packages:
-        say(f"  missing     {safe_text(', '.join(analyzer.missing_packages))}", "bad")
+        say(f"  missing     {', '.join(analyzer.missing_packages)}", "bad")
     say(f"  parameters, in [analyzers.{safe_text(analyzer.name)}]" + ("" if _parameters(analyzer) else ": none"))
     for name, kind, help_text in _parameters(analyzer):
-        say(f"    {safe_text(name)} = {safe_text(kind)}")
+        say(f"    {safe_text(name)} = {kind}")
         if help_text:
-            say(f"        {safe_text(help_text)}")
+            say(f"        {help_text}")
     if analyzer.metrics:
         say("  metrics, for [[gates]] and `auditbench explain`")
         for metric in analyzer.metrics:

@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from auditbench.cli.terminal import complain, safe_text
+from auditbench.cli.terminal import complain
 from auditbench.cli.words import duration, stage_words
+from auditbench.safe_text import safe_text
 
 if TYPE_CHECKING:
     from auditbench.listener import Listener
@@ -59,8 +60,8 @@ class PlainProgress:
 
     def note(self, text: str) -> None:
         """Pass on a sentence."""
-        self._write(safe_text(text))
+        self._write(text)
 
 
 def _joined(text: str, detail: str) -> str:
-    return f"{text} ({safe_text(detail)})" if detail else text
+    return f"{text} ({detail})" if detail else text

@@ -22,11 +22,11 @@ def render(run: Path, formats: tuple[str, ...], lang: str | None) -> None:
     RUN is a run folder or its run.json. Prints the path of every file it wrote.
     """
     from auditbench import supervisor
-    from auditbench.cli.terminal import safe_text, say
+    from auditbench.cli.terminal import say
     from auditbench.run_file import read_run
 
     folder = run if run.is_dir() else run.parent
     configured = read_run(folder).config.get("report", {})
     chosen = formats or tuple(configured.get("formats", ("html",)))
     for file in supervisor.render(folder, chosen, lang or configured.get("language", "en")):
-        say(safe_text(file))
+        say(str(file))

@@ -47,9 +47,9 @@ def scan(file: Path, as_json: bool) -> int:
 
 
 def _say(found: Scan, other: SecondOpinion) -> None:
-    from auditbench.cli.terminal import safe_text, say
+    from auditbench.cli.terminal import say
 
-    say(f"{safe_text(found.path)}  {found.kind}, {found.size:,} bytes", "strong")
+    say(f"{found.path}  {found.kind}, {found.size:,} bytes", "strong")
     say(f"  sha256 {found.sha256}", "quiet")
     for part in found.parts[:_MOST_PARTS]:
         _say_part(part)
@@ -60,7 +60,8 @@ def _say(found: Scan, other: SecondOpinion) -> None:
 
 
 def _say_verdict(found: Scan) -> None:
-    from auditbench.cli.terminal import safe_text, say
+    from auditbench.cli.terminal import say
+    from auditbench.safe_text import safe_text
 
     if found.dangerous:
         names = ", ".join(safe_text(name) for name in found.dangerous[:_MOST_NAMED])
@@ -80,11 +81,12 @@ def _say_verdict(found: Scan) -> None:
 
 
 def _say_part(part: Part) -> None:
-    from auditbench.cli.terminal import safe_text, say
+    from auditbench.cli.terminal import say
+    from auditbench.safe_text import safe_text
 
     if not part.imports and not part.not_seen:
         return
-    say(f"  {safe_text(part.where or 'the file')[:300]}  {part.kind}, {part.size:,} bytes")
+    say(f"  {safe_text(part.where or 'the file', 300)}  {part.kind}, {part.size:,} bytes")
     outside = [item for item in part.imports if item.verdict != "allowed"]
     for item in outside[:_MOST_NAMES]:
         say(f"    {_line(item)}", "bad" if item.verdict == "dangerous" else "caution")
@@ -94,17 +96,17 @@ def _say_part(part: Part) -> None:
         if item.verdict == "allowed":
             say(f"    {_line(item)}", "quiet")
     if part.not_seen:
-        say(f"    not looked into: {safe_text(part.not_seen)}", "caution")
+        say(f"    not looked into: {part.not_seen}", "caution")
 
 
 def _line(item: FoundImport) -> str:
-    from auditbench.cli.terminal import safe_text
+    from auditbench.safe_text import safe_text
 
     return f"{item.verdict:<15}  {'calls' if item.called else 'names'}  {safe_text(item.name)}"
 
 
 def _told(other: SecondOpinion) -> str:
-    from auditbench.cli.terminal import safe_text
+    from auditbench.safe_text import safe_text
 
     if not other.version:
         return f"no answer, {other.failed}"

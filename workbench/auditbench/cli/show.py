@@ -24,7 +24,7 @@ def show(session: Session, run: Path, as_json: bool) -> int:
     end, so that the run shown is not the last.
     """
     from auditbench.cli.summary import run_document, say_run
-    from auditbench.cli.terminal import complain, safe_text, say, say_json
+    from auditbench.cli.terminal import complain, say, say_json
     from auditbench.errors import ExitCode
     from auditbench.folder_lock import unfinished
     from auditbench.manifest import refuse_altered
@@ -36,7 +36,7 @@ def show(session: Session, run: Path, as_json: bool) -> int:
     refuse_altered(folder, status=record.status, reports=report_files(folder))
     process = unfinished(folder)
     if process:
-        complain(f"The last audit in this folder has not come to its end ({safe_text(process)}).")
+        complain(f"The last audit in this folder has not come to its end ({process}).")
         complain("  fix: wait for it, or run the audit again; what follows is of the audit before it")
     if as_json:
         say_json({**run_document(record, folder), "unfinished": process or None})

@@ -6,16 +6,16 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from auditbench.cli.terminal import Tone, padded, safe_text, say
-from auditbench.cli.words import GATE_STATES, VERDICTS, counted, duration, labels, limit, number
+from auditbench.cli.gate_lines import badness, observed, state_tone, state_words, states_counted
+from auditbench.cli.terminal import cells, padded, say
+from auditbench.cli.words import VERDICTS, counted, duration, labels
+from auditbench.safe_text import safe_text
 
 if TYPE_CHECKING:
-    from auditbench.findings import GateDecision, Message
+    from auditbench.findings import Message
     from auditbench.messages import Catalogue
     from auditbench.results import AnalysisResult
     from auditbench.run import AuditRun
-
-_ORDER = list(GATE_STATES)
 
 
 def say_run(run: AuditRun, folder: Path, *, debug: bool = False) -> None:
@@ -36,6 +36,7 @@ def say_run(run: AuditRun, folder: Path, *, debug: bool = False) -> None:
         say(f"{text}, trusted by its sha256 {program.sha256}", "caution")
     _say_gates(run)
     _say_incomplete(run, debug=debug)
+    _say_change(run)
     for warning in run.warnings:
         say(f"warning: {spoken(run, warning)}", "caution")
         if debug and (trace := run.volatile.details.get(f"render:{warning.values.get('format')}")):
@@ -73,6 +74,7 @@ def run_document(run: AuditRun, folder: Path) -> dict[str, Any]:
             for result in run.results
         ],
         "warnings": [spoken(run, warning) for warning in run.warnings],
+        "baseline": None if run.baseline is None else plain(run.baseline),
         "seconds": dict(run.volatile.seconds),
     }
 
@@ -83,7 +85,7 @@ def say_times(run: AuditRun) -> None:
     if not seconds:
         return
     total = sum(seconds.values())
-    parts = [f"{name} {duration(took)}" for name, took in sorted(seconds.items(), key=lambda item: -item[1])]
+    parts = [f"{safe_text(name)} {duration(took)}" for name, took in sorted(seconds.items(), key=lambda item: -item[1])]
     say(f"time     {duration(total)}: {', '.join(parts)}")
 
 
@@ -99,53 +101,20 @@ def _catalogue(run: AuditRun) -> Catalogue:
 
 
 def _sentence(run: AuditRun) -> str:
-    blocking = [gate for gate in run.gates if gate.blocking]
-    counts = [
-        f"{count} {GATE_STATES[state][0]}"
-        for state in _ORDER
-        if (count := sum(gate.state == state for gate in blocking))
-    ]
     done = sum(result.status == "ok" for result in run.results)
-    gates = f"{counted(len(blocking), 'blocking gate')}: {', '.join(counts)}" if blocking else "no blocking gates"
-    return f"{gates}; {done} of {counted(len(run.results), 'analyzer')} completed on {counted(run.data.rows, 'row')}."
+    of = f"{done} of {counted(len(run.results), 'analyzer')} completed on {counted(run.data.rows, 'row')}"
+    return f"{states_counted(run.gates)}; {of}."
 
 
 def _say_gates(run: AuditRun) -> None:
-    gates = sorted((gate for gate in run.gates if gate.state != "pass"), key=_badness)
+    gates = sorted((gate for gate in run.gates if gate.state != "pass"), key=badness)
     if not gates:
         return
     say()
     say("Gates that did not pass", "strong")
     for gate in gates:
-        word, tone = GATE_STATES[gate.state]
-        say(f"  {_state_of(gate, word)}  {gate.metric}{labels(gate.where)}", _toned(gate, tone))
-        say(f"      {_observed(run, gate)}")
-
-
-def _badness(gate: GateDecision) -> tuple[bool, int]:
-    return not gate.stops_release, _ORDER.index(gate.state)
-
-
-def _state_of(gate: GateDecision, word: str) -> str:
-    if gate.waived_until:
-        return f"{word}, waived until {gate.waived_until}" + ("" if gate.waiver_holds else " (expired)")
-    return word if gate.blocking else f"{word} (advisory)"
-
-
-def _toned(gate: GateDecision, tone: Tone) -> Tone:
-    return tone if gate.stops_release else "caution"
-
-
-def _observed(run: AuditRun, gate: GateDecision) -> str:
-    parts = [f"observed {number(gate.value, gate.unit)}"]
-    if gate.low is not None and gate.high is not None:
-        parts.append(f"interval {number(gate.low)} to {number(gate.high)}")
-    parts.append(f"limit {limit(gate)}")
-    if gate.n is not None:
-        parts.append(f"n = {gate.n:,}")
-    if gate.reason is not None:
-        parts.append(spoken(run, gate.reason))
-    return ", ".join(parts)
+        say(f"  {state_words(gate)}  {safe_text(gate.metric)}{labels(gate.where)}", state_tone(gate))
+        say(f"      {observed(gate, spoken(run, gate.reason))}")
 
 
 def _say_incomplete(run: AuditRun, *, debug: bool) -> None:
@@ -154,17 +123,26 @@ def _say_incomplete(run: AuditRun, *, debug: bool) -> None:
         return
     say()
     say("Analyzers without a result", "strong")
-    width = max(len(result.analyzer) for result in without)
+    width = max(cells(safe_text(result.analyzer)) for result in without)
     for result in without:
         say(_line(run, result, width), "bad" if _blocks(result) else "caution")
         if debug and (trace := run.volatile.details.get(result.analyzer)):
             _say_indented(trace.rstrip().split("\n"))
 
 
+def _say_change(run: AuditRun) -> None:
+    if run.baseline is None:
+        return
+    from auditbench.cli.comparison_tables import change_line
+
+    say()
+    say(change_line(run.baseline))
+
+
 def _line(run: AuditRun, result: AnalysisResult, width: int) -> str:
     required = " (required)" if _blocks(result) else ""
     state = result.status.replace("_", " ")
-    return f"  {padded(result.analyzer, width)}  {state}{required}: {spoken(run, result.reason)}"
+    return f"  {padded(safe_text(result.analyzer), width)}  {state}{required}: {spoken(run, result.reason)}"
 
 
 def _blocks(result: AnalysisResult) -> bool:

@@ -10,6 +10,8 @@ from typing import Any, Literal, TextIO, TypeAlias
 
 import click
 
+from auditbench.safe_text import LONGEST_TEXT, code_of, safe_text
+
 Tone: TypeAlias = Literal["", "good", "bad", "caution", "quiet", "strong"]
 
 _STYLES: dict[str, dict[str, Any]] = {
@@ -19,33 +21,45 @@ _STYLES: dict[str, dict[str, Any]] = {
     "quiet": {"dim": True},
     "strong": {"bold": True},
 }
-# Control characters (ANSI sequences begin with one), line separators, marks that reverse the direction of writing.
-_ACTIVE = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
-# What the runners of continuous integration obey: `::error::` where a line begins, `##[command]` anywhere.
-_COMMAND = re.compile(r"^(\s*):(?=:)|#(?=#(?:\[|vso\[))")
+# What the runners of continuous integration obey: `::error::` where a line begins, `##[command]` and `##vso[command]`
+# anywhere in it.
+_COMMAND = re.compile(r"^(\s*)(:)(?=:)|(#)(?=#\w*\[)")
 
 
-def safe_text(text: object) -> str:
-    """Text as one line in which nothing acts: what would is shown as an escape such as `\\x1b`."""
-    visible = _ACTIVE.sub(lambda match: match.group().encode("unicode_escape").decode("ascii"), str(text))
-    return _COMMAND.sub(lambda match: f"{match.group(1) or ''}\\x{ord(match.group().strip()):02x}", visible)
+def safe_line(text: object, longest: int = LONGEST_TEXT) -> str:
+    """Text as a line of its own in which nothing acts: `safe_text`, and no command of a continuous integration service.
+
+    The sign that such a command begins with becomes a code, too: `⟨U+003A⟩:error::`.
+    """
+    line = _COMMAND.sub(_disarmed, safe_text(str(text), longest))
+    return safe_text(line, longest)
 
 
 def say(text: str = "", tone: Tone = "") -> None:
-    """Write a result to stdout; a reader that has gone away is no error, so that the exit code stays what it is."""
-    sys.stdout = _write(sys.stdout, text, tone)
+    """Write a result to stdout, as one line whatever it holds.
+
+    A reader that has gone away is no error, so that the exit code stays what it is.
+    """
+    sys.stdout = _write(sys.stdout, safe_line(text), tone)
 
 
 def complain(text: str, tone: Tone = "") -> None:
-    """Write to stderr: refusals, warnings, progress without a terminal."""
-    sys.stderr = _write(sys.stderr, text, tone)
+    """Write one line to stderr: refusals, warnings, progress without a terminal."""
+    sys.stderr = _write(sys.stderr, safe_line(text), tone)
+
+
+def complain_lines(text: str) -> None:
+    """Write text that has lines of its own to stderr, each as `complain` does: a trace, the help of a command."""
+    for line in text.split("\n"):
+        complain(line)
 
 
 def say_json(document: Any) -> None:
-    """Write JSON to stdout, in ASCII and without NaN."""
+    """Write JSON to stdout: printable ASCII without NaN, whole, and without a command in it; read back, it is the same."""
     import json
 
-    say(json.dumps(document, indent=2, allow_nan=False))
+    text = json.dumps(document, indent=2, allow_nan=False)
+    sys.stdout = _write(sys.stdout, text.replace("\x7f", "\\u007f").replace("##", "#\\u0023"), "")
 
 
 def prepare_streams() -> None:
@@ -71,13 +85,16 @@ def cells(text: str) -> int:
     return cell_len(text)
 
 
+def _disarmed(command: re.Match[str]) -> str:
+    return f"{command[1] or ''}{code_of(command[2] or command[3])}"
+
+
 def _write(stream: TextIO, text: str, tone: Tone) -> TextIO:
-    """Write lines and return the stream to use from now on."""
-    lines = [safe_text(line) for line in text.split("\n")]
+    """Write text and a line end, and return the stream to use from now on."""
     if tone and _colours(stream):
-        lines = [click.style(line, **_STYLES[tone]) for line in lines]
+        text = click.style(text, **_STYLES[tone])
     try:
-        stream.write("\n".join(lines) + "\n")
+        stream.write(f"{text}\n")
         stream.flush()
     except BrokenPipeError:
         with suppress(OSError, ValueError):

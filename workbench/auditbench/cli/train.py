@@ -26,7 +26,7 @@ def train(config: Path, out: Path | None, overrides: tuple[str, ...], device: st
 
     from auditbench import supervisor
     from auditbench.cli.progress import progress_listener
-    from auditbench.cli.terminal import safe_text, say
+    from auditbench.cli.terminal import say
     from auditbench.config_file import load_config
 
     if out is not None:
@@ -34,5 +34,5 @@ def train(config: Path, out: Path | None, overrides: tuple[str, ...], device: st
     loaded = load_config(config, overrides)
     with progress_listener() as listener:
         supervisor.train(loaded, device=device, listener=listener)
-    say(f"model    {safe_text(loaded.base / loaded.config.model.path)}")
-    say(f"next: auditbench audit {safe_text(config)}")
+    say(f"model    {loaded.base / loaded.config.model.path}")
+    say(f"next: auditbench audit {config}")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from auditbench.cli.terminal import Tone, safe_text
+from auditbench.cli.terminal import Tone, safe_line
+from auditbench.safe_text import LONGEST_NAME, safe_text
 
 if TYPE_CHECKING:
     from auditbench.findings import GateDecision
@@ -33,22 +34,28 @@ def number(value: float | None, unit: str = "1") -> str:
     if value is None:
         return "—"
     text = f"{value:,.0f}" if float(value).is_integer() and abs(value) < 1e15 else f"{value:.4g}"
-    return text if unit in {"", "1"} else f"{text} {unit}"
+    return text if unit in {"", "1"} else f"{text} {safe_text(unit)}"
 
 
 def limit(decision: GateDecision) -> str:
     """What a gate allows."""
     low, high = decision.minimum, decision.maximum
     if low is not None and high is not None:
-        return f"{number(low, decision.unit)} to {number(high, decision.unit)}"
-    if low is not None:
-        return f"at least {number(low, decision.unit)}"
-    return f"at most {number(high, decision.unit)}"
+        parts = [f"{number(low, decision.unit)} to {number(high, decision.unit)}"]
+    elif low is not None:
+        parts = [f"at least {number(low, decision.unit)}"]
+    else:
+        parts = [f"at most {number(high, decision.unit)}"] if high is not None else []
+    if decision.max_drop is not None:
+        parts.append(f"worse than the baseline by at most {number(decision.max_drop, decision.unit)}")
+    if decision.min_gain is not None:
+        parts.append(f"better than the baseline by at least {number(decision.min_gain, decision.unit)}")
+    return " and ".join(parts)
 
 
 def labels(where: Mapping[str, str]) -> str:
     """Labels that tell metrics of one name apart, in brackets; empty without any."""
-    return f" ({', '.join(f'{key} = {value}' for key, value in where.items())})" if where else ""
+    return f" ({', '.join(f'{safe_text(key)} = {safe_text(value)}' for key, value in where.items())})" if where else ""
 
 
 def duration(seconds: float) -> str:
@@ -65,7 +72,7 @@ def duration(seconds: float) -> str:
 
 def stage_words(state: str) -> str:
     """How a stage ended, as words."""
-    return safe_text(state.replace("_", " "))
+    return safe_line(state.replace("_", " "), LONGEST_NAME)
 
 
 def counted(count: int, singular: str, plural: str = "") -> str:

@@ -13,9 +13,25 @@ from auditbench.statistics.bootstrap import (
     resampling_weights,
 )
 from auditbench.statistics.calibration import ReliabilityBins, expected_calibration_error, reliability_bins
+from auditbench.statistics.influence import (
+    MOST_INFLUENCES,
+    auc_influence,
+    average_precision_influence,
+    calibration_error_influence,
+    combined_influence,
+    largest_difference_derivatives,
+    largest_difference_to_derivatives,
+    mean_influence,
+    r2_influence,
+    ratio_derivatives,
+    ratio_of_means_influence,
+    root_mean_influence,
+    smallest_ratio_derivatives,
+    stored_influence,
+)
 from auditbench.statistics.interval import IntervalEstimate, IntervalEstimates, UndefinedReason, normal_quantile
 from auditbench.statistics.means import bootstrap_mean_intervals, mean_interval, mean_intervals
-from auditbench.statistics.multiplicity import benjamini_hochberg
+from auditbench.statistics.multiplicity import benjamini_hochberg, holm, holm_levels
 from auditbench.statistics.paired import (
     PairedTest,
     mcnemar,
@@ -41,23 +57,33 @@ from auditbench.statistics.simultaneous import (
 )
 
 __all__ = [
+    "MOST_INFLUENCES",
     "IntervalEstimate",
     "IntervalEstimates",
     "PairedTest",
     "ReliabilityBins",
     "UndefinedReason",
     "auc",
+    "auc_influence",
     "average_precision",
+    "average_precision_influence",
     "benjamini_hochberg",
     "bootstrap_interval",
     "bootstrap_mean_intervals",
+    "calibration_error_influence",
+    "combined_influence",
     "delong_interval",
     "expected_calibration_error",
+    "holm",
+    "holm_levels",
     "largest_difference",
+    "largest_difference_derivatives",
+    "largest_difference_to_derivatives",
     "largest_difference_to_overall",
     "largest_mean_difference",
     "largest_mean_difference_to_overall",
     "mcnemar",
+    "mean_influence",
     "mean_interval",
     "mean_intervals",
     "minimum_detectable_difference",
@@ -69,10 +95,16 @@ __all__ = [
     "percentile_intervals",
     "permutation_test_paired",
     "quantile_interval",
+    "r2_influence",
+    "ratio_derivatives",
+    "ratio_of_means_influence",
     "reliability_bins",
     "resampling_weights",
+    "root_mean_influence",
     "sidak_level",
     "smallest_ratio",
+    "smallest_ratio_derivatives",
+    "stored_influence",
     "wilson_interval",
     "wilson_intervals",
 ]

@@ -1,9 +1,10 @@
 """The supervising process: plans, starts workers, limits and restarts them, collects what they say, decides, writes.
 
-It imports neither torch nor numpy nor a plugin's code. First-party analyzers share one worker; every other plugin has its own.
-A format that cannot be rendered makes the evidence incomplete: the exit code is 5 when its renderer is ours, else 3, and
-the other reports are made from the record that says so. Observers are told when the reports are written; what they raise
-is a warning in the record, and in the reports, which are then rendered once more.
+It imports neither torch nor numpy nor a plugin's code. First-party analyzers share one worker; every other plugin has its
+own. With a baseline, a worker compares the results with it before gates are decided. A format that cannot be rendered makes
+the evidence incomplete: the exit code is 5 when its renderer is ours, else 3, and the other reports are made from the record
+that says so. Observers are told when the reports are written; what they raise is a warning in the record, and in the
+reports, which are then rendered once more.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from auditbench.registry import find_entry, list_entry_points
 from auditbench.run import AuditRun, PluginFacts
 from auditbench.run_file import read_run
 from auditbench.store import LOGS, RunFolder
+from auditbench.supervisor.baseline import read_baseline
 from auditbench.supervisor.opening import lost_over
 from auditbench.supervisor.planning import Plan, make_plan
 from auditbench.supervisor.rendering import render_formats
@@ -50,6 +52,7 @@ def audit(
     formats: Sequence[str] | None = None,
     resume: bool = True,
     replace: bool = False,
+    baseline: Path | None = None,
     listener: Listener | None = None,
 ) -> AuditRun:
     """Run an audit and write its folder.
@@ -66,16 +69,19 @@ def audit(
         formats: Instead of `report.formats`.
         resume: Whether to go on with an unfinished or finished run of the same key in `out`; otherwise it is replaced.
         replace: Whether a run of another key in `out` is replaced; otherwise it is refused.
+        baseline: Run that this one is compared with; results do not depend on it, gates may.
 
     Raises:
         RunWriteError: The run had begun and its folder cannot be written any more; what had finished is kept.
         AuditbenchError: The audit was refused; nothing was evaluated.
     """
     check_platform()
+    compared = None if baseline is None else read_baseline(baseline, out=out)
     folder = RunFolder(out)
     try:
         with _killed_at_the_end(WorkerPool(folder.folder(LOGS), loaded.config.limits)) as pool, sigterm_raises():
-            session = AuditSession(loaded, folder, pool, listener or SilentListener(), device=device)
+            ear = listener or SilentListener()
+            session = AuditSession(loaded, folder, pool, ear, device=device, baseline=compared)
             return session.run(only=only, skip=skip, formats=formats, resume=resume, replace=replace)
     except BaseException as error:
         folder.abandon(failed=not (isinstance(error, AuditbenchError) and error.exit_code == ExitCode.REFUSED))

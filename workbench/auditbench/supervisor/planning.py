@@ -90,7 +90,7 @@ def make_plan(
     renderers = _groups(rendered, "report.formats", entries, problems)
     parts = _ask(loaded, pool, groups, renderers, problems)
     described = {item.name: item for part in parts for item in part.analyzers}
-    parts_read = parts_of(config)
+    parts_read = parts_of(config, loaded.gate_places)
     problems += gate_problems(parts_read, {name: item.metrics for name, item in described.items()})
     problems += file_problems(parts_read, loaded.base)
     order = tuple(config.analyzers)

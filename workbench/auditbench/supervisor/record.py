@@ -10,11 +10,14 @@ from pathlib import PurePath
 from typing import Any, Literal
 
 from auditbench import gates
-from auditbench.config import AuditConfig
+from auditbench.arrays import IntegerArray
+from auditbench.comparison.record import Comparison
+from auditbench.config import AuditConfig, GateTable
 from auditbench.config_file import LoadedConfig
 from auditbench.errors import ExitCode
 from auditbench.findings import Message, Waiver
 from auditbench.messages import load_messages
+from auditbench.presets import explanation_messages
 from auditbench.provenance import DISTRIBUTION, host_facts, provenance
 from auditbench.results import AnalysisResult
 from auditbench.run import AuditFacts, AuditRun, Case, DataFacts, ModelFacts, Volatile
@@ -68,18 +71,21 @@ def build_run(
     timing: Timing,
     *,
     status: Literal["complete", "interrupted"] = "complete",
+    row_keys: IntegerArray | None = None,
+    comparison: Comparison | None = None,
     stopped: ExitCode | None = None,
     warnings: tuple[Message, ...] = (),
 ) -> AuditRun:
     """Decide the gates and put the record together.
 
     Args:
+        comparison: With the baseline; a gate on the change since it is decided by this.
         stopped: Exit code of the signal that ended the run early.
     """
     config = loaded.config
     today = datetime.datetime.now(datetime.UTC).date()
     changed = {str(warning.values["analyzer"]) for warning in warnings if warning.key == "core.model_changed"}
-    decisions = gates.decide(config.gates, results, config.waivers, today=today, changed=changed)
+    decisions = gates.decide(config.gates, results, config.waivers, today=today, changed=changed, comparison=comparison)
     word, code = gates.verdict(decisions, results, rows=subject.data.rows)
     return AuditRun(
         status=status,
@@ -89,12 +95,14 @@ def build_run(
         config=echo(config, results),
         model=subject.model,
         data=_without_folders(subject.data),
+        row_keys=row_keys,
         cases=subject.cases,
         case_rule=subject.case_rule,
         results=tuple(results),
         gates=decisions,
         waivers=tuple(Waiver(**waiver.model_dump()) for waiver in config.waivers),
-        messages=_messages(plan),
+        baseline=comparison,
+        messages=_messages(plan, config.gates),
         warnings=warnings,
         provenance=provenance(
             plugins=plan.plugins,
@@ -165,30 +173,35 @@ def echo(config: AuditConfig, results: Sequence[AnalysisResult]) -> dict[str, An
             document["analyzers"][result.analyzer]["parameters"] = dict(result.parameters)
     for table, key in (("model", "path"), ("data", "test"), ("data", "train")):
         value = document[table][key]
-        if value is not None and PurePath(value).is_absolute():
-            document[table][key] = PurePath(value).name
+        if value is not None:
+            document[table][key] = _without_folder(value)
+    document["audit"]["gates"] = [_without_folder(name) for name in document["audit"]["gates"]]
     return document
+
+
+def _without_folder(path: str) -> str:
+    return PurePath(path).name if PurePath(path).is_absolute() else path
 
 
 def _without_folders(data: DataFacts) -> DataFacts:
     """The same facts with files outside the config's folder by name; two of one name are numbered."""
     digests: dict[str, str] = {}
     for path, digest in data.digests.items():
-        name = PurePath(path).name if PurePath(path).is_absolute() else path
+        name = _without_folder(path)
         same = sum(known == name or known.startswith(f"{name} (") for known in digests)
         digests[f"{name} ({same + 1})" if same else name] = digest
     return dataclasses.replace(data, digests=digests)
 
 
 def _audit_facts(config: AuditConfig) -> AuditFacts:
-    return AuditFacts(**config.audit.model_dump(exclude={"plugins"}))
+    return AuditFacts(**config.audit.model_dump(exclude={"gates", "plugins"}))
 
 
-def _messages(plan: Plan) -> dict[str, dict[str, Any]]:
-    """The host's templates and those of the analyzers that took part; the host's words win."""
+def _messages(plan: Plan, asked: Sequence[GateTable]) -> dict[str, dict[str, Any]]:
+    """The host's templates, those of the gates of presets and of the analyzers that took part; the host's words win."""
     merged: dict[str, dict[str, Any]] = {}
     described = [item.description.messages for item in plan.analyzers if item.description is not None]
-    for part in (*described, load_messages(DISTRIBUTION)):
+    for part in (*described, explanation_messages(asked), load_messages(DISTRIBUTION)):
         for language, templates in part.items():
             merged.setdefault(language, {}).update(templates)
     return {language: dict(sorted(merged[language].items())) for language in sorted(merged)}

@@ -151,7 +151,8 @@ def _render_one(
     except (RunFolderError, RunWriteError):
         raise
     except AuditbenchError as error:
-        raise _NotRendered(sentence(error), error.details) from error
+        way_on = error.problems[0].fix
+        raise _NotRendered(f"{sentence(error)}; {way_on}" if way_on else sentence(error), error.details) from error
     contents = _contents(answer.get("files"))
     _refuse_taken(contents, name, folder.journal.rendered())
     for file, content in contents.items():

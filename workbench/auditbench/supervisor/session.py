@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from auditbench import __version__
+from auditbench.arrays import StoredArray
+from auditbench.comparison.questions import refuse_incomparable
+from auditbench.comparison.record import Comparison
 from auditbench.config_file import LoadedConfig
 from auditbench.digests import digest_of
 from auditbench.errors import AuditbenchError, EmptyDataError, ExitCode, RunWriteError
@@ -20,10 +23,11 @@ from auditbench.listener import Listener
 from auditbench.manifest import RECORD
 from auditbench.provenance import package_versions, product_digest
 from auditbench.record import plain, validate
-from auditbench.run import AuditRun
+from auditbench.run import ROW_KEYS, AuditRun
 from auditbench.run_file import decode_run, encode_run
 from auditbench.store import RunFolder
 from auditbench.supervisor.analyzer_runs import AnalyzerRuns
+from auditbench.supervisor.baseline import Baseline, compare_in
 from auditbench.supervisor.opening import lost_over, open_in
 from auditbench.supervisor.planning import Plan, make_plan
 from auditbench.supervisor.record import OpenedSubject, Timing, build_run, empty_subject, moment
@@ -42,6 +46,7 @@ class _BegunRun:
     plan: Plan
     subject: OpenedSubject
     runs: AnalyzerRuns
+    row_keys: StoredArray
 
 
 class AuditSession:
@@ -51,16 +56,25 @@ class AuditSession:
         folder: Locked by this process.
         pool: Its workers are ended by the caller.
         device: `auto`, `cpu` or `cuda`.
+        baseline: What the run is compared with.
     """
 
     def __init__(
-        self, loaded: LoadedConfig, folder: RunFolder, pool: WorkerPool, listener: Listener, *, device: str
+        self,
+        loaded: LoadedConfig,
+        folder: RunFolder,
+        pool: WorkerPool,
+        listener: Listener,
+        *,
+        device: str,
+        baseline: Baseline | None = None,
     ) -> None:
         self._loaded = loaded
         self._folder = folder
         self._pool = pool
         self._listener = listener
         self._device = device
+        self._baseline = baseline
         self._seconds: dict[str, float] = {}
         self._started = moment()
         self._command = ""
@@ -102,6 +116,8 @@ class AuditSession:
         except EmptyDataError as error:
             self._record_nothing(plan, error, resume=resume)
             raise
+        if self._baseline is not None:
+            refuse_incomparable(self._baseline.run, subject.model)
         train = subject.seconds.get("train", 0.0)
         self._seconds["load"] -= train
         if train:
@@ -110,7 +126,7 @@ class AuditSession:
             self._loaded, self._folder, self._pool, self._listener, device=self._device, subject=subject
         )
         self._folder.begin(self._key(subject), resume=resume, replace=replace)
-        return _BegunRun(plan=plan, subject=subject, runs=runs)
+        return _BegunRun(plan=plan, subject=subject, runs=runs, row_keys=self._row_keys())
 
     def _open(self) -> OpenedSubject:
         """Open the subject in the first-party worker, which trains a missing model first."""
@@ -138,6 +154,18 @@ class AuditSession:
                 message = "model and data were not opened" if counting == "load" else "the model was not trained"
                 raise lost_over(message, fault, where=counting, limit=f"limits.{counting}_seconds") from None
 
+    def _row_keys(self) -> StoredArray:
+        """What the rows are found by in another run, written by the worker that opened them."""
+        seconds = self._loaded.config.limits.load_seconds
+        try:
+            answer = self._pool.worker(FIRST_PARTY).ask(
+                "rows", seconds=seconds, event=no_event, folder=str(self._folder.path)
+            )
+        except WorkerFault as fault:
+            message = "the ids of the evaluated rows were not written"
+            raise lost_over(message, fault, where="load", limit="limits.load_seconds") from None
+        return validate(StoredArray, answer[ROW_KEYS], where=ROW_KEYS)
+
     def _finish(self, begun: _BegunRun) -> AuditRun:
         """Decide, write the reports, tell the observers, and give back the record that the reports were made from.
 
@@ -145,6 +173,9 @@ class AuditSession:
         warning in the record, and the reports are then rendered once more, so that they show it.
         """
         config = self._loaded.config
+        record = self._record(begun)
+        if self._baseline is not None:
+            record = self._record(begun, comparison=self._compared(record, self._baseline))
         writer = ReportWriter(
             self._pool,
             self._folder,
@@ -154,7 +185,7 @@ class AuditSession:
             listener=self._listener,
         )
         started = time.monotonic()
-        run = writer.write(self._record(begun))
+        run = writer.write(record)
         told = self._tell_observers(encode_run(run))
         if told:
             run = writer.write(dataclasses.replace(run, warnings=run.warnings + told))
@@ -164,6 +195,11 @@ class AuditSession:
         self._pool.stop()
         self._folder.remove_empty_logs()
         return run
+
+    def _compared(self, record: AuditRun, baseline: Baseline) -> Comparison:
+        seconds = self._loaded.config.limits.analyzer_seconds
+        with self._stage("compare", baseline.run.audit.name, key="compare"):
+            return compare_in(self._pool, baseline, self._folder.path, encode_run(record), seconds=seconds)
 
     def _completed(self, run: AuditRun, *, resume: bool) -> AuditRun:
         """Make the run complete; an interrupt from here on leaves it so."""
@@ -190,6 +226,7 @@ class AuditSession:
         *,
         status: Literal["complete", "interrupted"] = "complete",
         stopped: ExitCode | None = None,
+        comparison: Comparison | None = None,
     ) -> AuditRun:
         return build_run(
             self._loaded,
@@ -199,6 +236,8 @@ class AuditSession:
             self._timing(begun.runs),
             status=status,
             stopped=stopped,
+            row_keys=begun.row_keys,
+            comparison=comparison,
             warnings=begun.runs.warnings,
         )
 
@@ -290,11 +329,14 @@ class AuditSession:
         words = ["auditbench", "audit", str(self._loaded.path), "--out", str(self._folder.path)]
         for option, values in (("--only", only), ("--skip", skip), ("--format", formats or ())):
             words += [option, ",".join(values)] if values else []
+        for file in self._loaded.gate_files:
+            words += ["--gates", file]
         for override in self._loaded.overrides:
             words += ["--set", override]
         for digest in self._loaded.trusted:
             words += ["--trust-model", digest]
         words += ["--device", self._device] if self._device != "auto" else []
+        words += ["--baseline", str(self._baseline.path)] if self._baseline is not None else []
         return shlex.join(words)
 
     @contextmanager

@@ -1,6 +1,7 @@
-"""Small subjects with exactly known answers, and a context to run an analyzer on them: for the tests of plugins."""
+"""For tests: small subjects with exactly known answers for plugins, and the gates of a run as an assertion."""
 
 from auditbench.testing.contexts import QuietHost, toy_context
+from auditbench.testing.gates import assert_gates
 from auditbench.testing.memory import PeakMemory, peak_memory
 from auditbench.testing.operations import OperationCount, count_operations
 from auditbench.testing.subjects import TOY_FEATURES, ToyKind, ToySubject, given_outputs_subject, toy_subject
@@ -13,6 +14,7 @@ __all__ = [
     "QuietHost",
     "ToyKind",
     "ToySubject",
+    "assert_gates",
     "count_operations",
     "given_outputs_subject",
     "messages_in",

@@ -23,6 +23,7 @@ from auditbench.models.out_of_memory import bytes_needed, is_out_of_memory
 from auditbench.record import plain, validate
 from auditbench.registry import missing_packages
 from auditbench.results import AnalysisResult, Status
+from auditbench.safe_text import safe_text
 from auditbench.worker.array_store import checked, describe_array, read_only_array, with_stored
 from auditbench.worker.determinism import named_operations
 from auditbench.worker.guard import guarded
@@ -207,9 +208,8 @@ def observer_raised(plugin: str, error: Exception) -> Message:
 
 def presentable(text: str) -> str:
     """Text of an exception as a record may hold it: one line, short, without addresses or folders of this machine."""
-    line = " ".join("".join(char if char.isprintable() else " " for char in text).split())
-    line = _FOLDERS.sub("…/", _ADDRESS.sub("0x…", line))
-    return line if len(line) <= _TEXT else f"{line[: _TEXT - 1]}…"
+    line = _FOLDERS.sub("…/", _ADDRESS.sub("0x…", " ".join(text.split())))
+    return safe_text(line, _TEXT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

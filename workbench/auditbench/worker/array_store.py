@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import gzip
 import hashlib
 import io
 from collections.abc import Callable, Iterable, Mapping
@@ -14,7 +15,7 @@ import numpy as np
 from auditbench.arrays import Array, StoredArray
 from auditbench.errors import ResultError
 from auditbench.manifest import ARRAYS
-from auditbench.results import AnalysisResult, Attribution, ImageOverlay
+from auditbench.results import AnalysisResult, Attribution, ImageOverlay, Metric
 from auditbench.store import CHUNKS, file_part, write_atomic
 from auditbench.worker.result_size import check_size
 
@@ -26,10 +27,15 @@ if TYPE_CHECKING:
 ARRAY_FIELDS: dict[type[Any], tuple[str, ...]] = {
     Attribution: ("values", "base_values", "outputs", "standard_error", "player_values"),
     ImageOverlay: ("image", "values"),
+    Metric: ("influence",),
 }
+_GZ = ".gz"
+_QUICK = 1  # level of gzip: the best one takes a hundred times as long for half the size
 _PREFIX = "array."  # so that no name is taken for an argument of numpy's
-_BLOCKS = ("attributions", "image_overlays")
+_NAMED_BLOCKS = ("attributions", "image_overlays")
+_BLOCKS = (*_NAMED_BLOCKS, "metrics")
 _MAY_BE_UNDEFINED = frozenset({"player_values"})
+_COMPRESSED = frozenset({"influence"})  # of a rate, three different numbers, and 0 for most rows of a small group
 
 
 def checked(result: AnalysisResult) -> AnalysisResult:
@@ -41,13 +47,14 @@ def checked(result: AnalysisResult) -> AnalysisResult:
     """
     check_size(result)
     plain: AnalysisResult = _without_scalars(result)
-    for kind in _BLOCKS:
+    for kind in _NAMED_BLOCKS:
         names = [block.name for block in getattr(plain, kind)]
         if len(set(names)) < len(names):
             raise ResultError(
                 f"expected different names for the {kind.replace('_', ' ')}", found=", ".join(names)[:200]
             )
-        for block in getattr(plain, kind):
+    for kind in _BLOCKS:
+        for block in _blocks(plain, kind):
             for field in ARRAY_FIELDS.get(type(block), ()):
                 _check_array(getattr(block, field), f"{block.name}.{field}", nan=field in _MAY_BE_UNDEFINED)
     return with_stored(plain, _in_memory)
@@ -56,35 +63,34 @@ def checked(result: AnalysisResult) -> AnalysisResult:
 def with_stored(result: AnalysisResult, store: Callable[[str, Any], Array]) -> AnalysisResult:
     """The same result with each array in memory replaced by what `store` makes of its name and itself.
 
-    The name is a path, `analyzer/kind/block/field`, so that no two arrays of a run share one.
+    The name is a path, `analyzer/kind/block/field`, so that no two arrays of a run share one; metrics share names, and
+    have their place before theirs.
     """
     changes: dict[str, Any] = {}
     for kind in _BLOCKS:
         blocks = []
-        for block in getattr(result, kind):
+        for place, block in enumerate(_blocks(result, kind)):
             arrays = {
-                field: store("/".join(map(file_part, (result.analyzer, kind, block.name, field))), array)
-                for field in ARRAY_FIELDS[type(block)]
+                field: store("/".join(map(file_part, (result.analyzer, kind, _label(place, block), field))), array)
+                for field in ARRAY_FIELDS.get(type(block), ())
                 if isinstance(array := getattr(block, field), (np.ndarray, StoredArray))
             }
-            blocks.append(dataclasses.replace(block, **arrays))
-        changes[kind] = tuple(blocks)
+            blocks.append(dataclasses.replace(block, **arrays) if arrays else block)
+        changes |= {kind: tuple(blocks)} if blocks else {}
     return dataclasses.replace(result, **changes)
 
 
 def write_array(folder: Path, name: str, array: Any) -> StoredArray:
     """Write one array to `arrays/` of a run folder; what is returned reads it from any current directory."""
+    stored = describe_array(name, array)
     content = _npy(array)
-    path = folder / ARRAYS / f"{name}.npy"
+    if stored.path.endswith(_GZ):
+        content = gzip.compress(content, _QUICK, mtime=0)  # no date, so that equal arrays are equal files
+    path = folder / stored.path
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     write_atomic(path, content)
-    return StoredArray(
-        path=f"{ARRAYS}/{name}.npy",
-        shape=tuple(array.shape),
-        dtype=str(array.dtype),
-        sha256=hashlib.sha256(content).hexdigest(),
-        folder=str(folder.absolute()),
-    )
+    digest = hashlib.sha256(content).hexdigest()
+    return dataclasses.replace(stored, sha256=digest, folder=str(folder.absolute()))
 
 
 def read_only_array(name: str, array: Any) -> Array:
@@ -96,7 +102,8 @@ def read_only_array(name: str, array: Any) -> Array:
 
 def describe_array(name: str, array: Any) -> StoredArray:
     """What `write_array` would say of an array, without writing or hashing it; for checking a result's form."""
-    return StoredArray(path=f"{ARRAYS}/{name}.npy", shape=tuple(array.shape), dtype=str(array.dtype), sha256="")
+    file = f"{name}.npy{_GZ if name.rpartition('/')[2] in _COMPRESSED else ''}"
+    return StoredArray(path=f"{ARRAYS}/{file}", shape=tuple(array.shape), dtype=str(array.dtype), sha256="")
 
 
 class FileChunks:
@@ -139,6 +146,16 @@ class FileChunks:
         write_atomic(path, content)
         digest = hashlib.sha256(content).hexdigest()
         self._saved({"step": step, "chunk": chunk, "file": file, "sha256": digest})
+
+
+def _blocks(result: AnalysisResult, kind: str) -> tuple[Any, ...]:
+    """Blocks of a kind; none where something else stands in their place, which the check of the form will say."""
+    value = getattr(result, kind)
+    return tuple(value) if isinstance(value, (tuple, list)) else ()
+
+
+def _label(place: int, block: Any) -> str:
+    return f"{place:04d}-{file_part(str(block.name))}" if isinstance(block, Metric) else str(block.name)
 
 
 def _in_memory(name: str, array: Any) -> Any:

@@ -75,8 +75,10 @@ class Worker:
             "describe": self._describe,
             "check": self._check,
             "open": self._open,
+            "rows": self._rows,
             "train": self._train,
             "analyze": self._analyze,
+            "compare": self._compare,
             "render": self._render,
             "finished": self._finished,
         }
@@ -141,6 +143,17 @@ class Worker:
         environment = {"threads": flags.threads, "flags": dict(flags.flags), "code": code}
         return {"subject": subject.document(), "environment": environment}
 
+    def _rows(self, folder: str) -> dict[str, Any]:
+        """Write what the evaluated rows are found by in another run."""
+        from auditbench.comparison import row_keys
+        from auditbench.run import ROW_KEYS
+        from auditbench.worker.array_store import write_array
+
+        data = self._opened().data
+        file = self._config.data.test if self._config is not None else None
+        keys = row_keys(data.row_ids, data.facts, file=file or "")
+        return {ROW_KEYS: plain(write_array(Path(folder), ROW_KEYS, keys))}
+
     def _train(self, config: str, base: str, device: str) -> dict[str, Any]:
         from auditbench.worker.determinism import make_deterministic
         from auditbench.worker.subject_opening import train_subject
@@ -193,6 +206,13 @@ class Worker:
             "guard_seconds": outcome.guard_seconds,
             "batch": plain(batch_use(context.model.batch)),
         }
+
+    def _compare(self, folder: str, record: str, baseline: str) -> dict[str, Any]:
+        from auditbench.comparison import compare
+        from auditbench.finished_run import read_finished
+
+        run = decode_run(record.encode(), folder=Path(folder))
+        return {"comparison": plain(compare(read_finished(Path(baseline)), run))}
 
     def _render(self, renderer: str, folder: str, language: str, record: str) -> dict[str, Any]:
         home = Path(folder)

@@ -1,0 +1,86 @@
+"""A metric in this run and in the baseline: before, after, change with its interval, and what the change amounts to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from auditbench.comparison.record import MetricChange
+from auditbench_html.view.draft import Draft
+from auditbench_html.view.figures import ChangeRow, Chip, Tone
+from auditbench_html.view.numbers import DASH, Estimate, decimals, estimate, fixed, signed, spread, with_unit
+from auditbench_html.view.text import EMPTY, Text, joined, words
+
+VERDICTS: dict[str, Tone] = {
+    "better": "pass", "worse": "fail", "changed": "warn", "within_noise": "none", "not_tested": "none",
+    "not_compared": "none",
+}  # fmt: skip
+
+
+def change_row(draft: Draft, change: MetricChange) -> ChangeRow | None:
+    """A change as a row of the figure of changes; None where there is no difference to draw."""
+    if change.difference is None or change.before is None or change.after is None:
+        return None
+    bounds = change.decided
+    low, high = (bounds.low, bounds.high) if bounds else (None, None)
+    sign = -1.0 if change.higher_is_better is False else 1.0
+    better = sorted(sign * end for end in (low, high) if end is not None)
+    span = max([abs(change.difference), *map(abs, better)]) * 1.1 or 1.0
+    digits = decimals(change.difference, low, high)
+    return ChangeRow(
+        label=draft.metric_title(change.metric, change.where),
+        before=_value(draft, change, change.before, digits),
+        after=_value(draft, change, change.after, digits),
+        change=_difference(draft, change, digits),
+        chip=Chip(tone=VERDICTS[change.verdict], label=draft.say.say(f"change.{change.verdict}")),
+        better=sign * change.difference,
+        low=better[0] if len(better) == 2 else None,
+        high=better[1] if len(better) == 2 else None,
+        span=span,
+    )
+
+
+def since_baseline(draft: Draft, metric: str, where: Mapping[str, str]) -> Estimate | None:
+    """The change of one metric since the baseline with its verdict below; None where the run has no baseline."""
+    comparison = draft.run.baseline
+    if comparison is None:
+        return None
+    change = comparison.change(metric, where)
+    if change is None:
+        return Estimate(value=None, text=DASH)
+    verdict = draft.say.say(f"change.{change.verdict}")
+    if change.difference is None:
+        return Estimate(value=None, text=DASH, interval=verdict)
+    bounds = change.decided
+    low, high = (bounds.low, bounds.high) if bounds else (None, None)
+    shown = _difference(draft, change, decimals(change.difference, low, high))
+    note = joined(shown.interval, verdict)
+    return Estimate(value=shown.value, text=shown.text, low=low, high=high, interval=note)
+
+
+def gain_of(draft: Draft, gain: float | None, low: float | None, high: float | None, unit: str) -> Estimate | None:
+    """How much better a metric is than in the baseline, with its sign; None where that is not known."""
+    if gain is None:
+        return None
+    digits = decimals(gain, low, high)
+    text = with_unit(draft.say, signed(gain, digits), unit)
+    if low is None or high is None:
+        return Estimate(value=gain, text=text)
+    return Estimate(value=gain, text=text, low=low, high=high, interval=_bounds(draft, low, high, digits))
+
+
+def _value(draft: Draft, change: MetricChange, value: float, digits: int) -> Estimate:
+    if change.decided is None or abs(value) >= 1e6:
+        return estimate(draft.say, value, unit=change.unit)
+    return Estimate(value=value, text=with_unit(draft.say, fixed(value, digits), change.unit))
+
+
+def _difference(draft: Draft, change: MetricChange, digits: int) -> Estimate:
+    difference, bounds = change.difference or 0.0, change.decided
+    interval: Text = EMPTY
+    if bounds is not None and bounds.high > bounds.low:
+        interval = _bounds(draft, bounds.low, bounds.high, digits)
+    return Estimate(value=difference, text=words(signed(difference, digits)), interval=interval)
+
+
+def _bounds(draft: Draft, low: float, high: float, digits: int) -> Text:
+    return spread(draft.say, signed(low, digits), signed(high, digits))

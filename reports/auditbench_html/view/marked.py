@@ -1,0 +1,47 @@
+"""Inputs with their contributions marked on them, as data: pictures and texts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from auditbench_html.view.text import Text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """A picture encoded as PNG, with the words for those who do not see it.
+
+    Attributes:
+        factor: How many pixels each way became one, so that the file is small.
+        coarse: Whether its pixels are few enough to be shown as squares.
+    """
+
+    label: Text
+    alt: Text
+    png: bytes
+    width: int
+    height: int
+    factor: int = 1
+    coarse: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overlay:
+    """An image, the map of what its pixels contribute, and both in one; or the map alone."""
+
+    pictures: tuple[Picture, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Token:
+    """A piece of text and its depth: 3 raises the output most, -3 lowers it most, 0 hardly changes it."""
+
+    text: str
+    depth: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarkedText:
+    """One text with the words that raise or lower the output marked."""
+
+    tokens: tuple[Token, ...]

@@ -1,0 +1,59 @@
+"""Rules of a SARIF log: `gate/ID` for a gate of the config, the analyzer's own id for a finding."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from auditbench.findings import Finding
+from auditbench.safe_text import safe_text
+from auditbench_html.view.outline import GateLine, Outline
+from auditbench_sarif.message import to_message
+
+Level: TypeAlias = Literal["error", "warning", "note"]
+SEVERITIES: dict[str, Level] = {"high": "warning", "medium": "warning", "low": "note", "info": "note"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """What is checked.
+
+    Attributes:
+        level: Of its results, where they do not say otherwise.
+    """
+
+    id: str
+    title: str
+    help: str
+    level: Level
+    tags: tuple[str, ...]
+
+
+def gate_rule(told: Outline, line: GateLine) -> Rule:
+    """The rule of a gate: its limit, and what the metric is."""
+    say, row = told.say, line.row
+    title = say.say("sarif.gate", title=row.title, limit=row.limit)
+    return Rule(
+        id=f"gate/{safe_text(row.gate)}",
+        title=to_message(title),
+        help=to_message(say.sentences([row.help, row.explanation])) or to_message(title),
+        level="error" if row.blocking else "warning",
+        tags=_tags(row.topic, "gate"),
+    )
+
+
+def finding_rule(told: Outline, finding: Finding, topic: str) -> Rule:
+    """The rule of a finding; what it says in general is not known, so it goes by its id."""
+    say, name = told.say, safe_text(finding.rule)
+    titled = say.first((f"{finding.rule}.rule",)) or say.say("sarif.finding", rule=finding.rule)
+    return Rule(
+        id=name,
+        title=to_message(titled),
+        help=to_message(titled),
+        level=SEVERITIES[finding.severity],
+        tags=_tags(topic, "finding"),
+    )
+
+
+def _tags(topic: str, kind: str) -> tuple[str, ...]:
+    return (kind, safe_text(topic)) if topic and topic != kind else (kind,)

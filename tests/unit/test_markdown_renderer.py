@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+from auditbench_html.view.markdown import code, to_markdown
+from auditbench_html.view.outline import one_line, outline
+from auditbench_html.view.text import name_text, words
+from auditbench_markdown.comment import LONGEST, MARK, render_comment
+from auditbench_markdown.fitting import Part, fit, size
+from tests.format_runs import HOSTILE, RUNS, every_run, many_gates, nothing_finished, with_baseline
+from tests.hostile_run import LANGUAGES, hostile_run
+from tests.html_fixture import income_run
+
+OWN_HTML = re.compile(r"<!-- auditbench report -->|<details><summary>[^<>&\\]*</summary>|</details>")
+# What GitHub or GitLab make of plain text after Markdown was read.
+ACTIVE = re.compile(r"[@#!$~%&^]\w|\bGH-\d|://|\bwww\.|\b[0-9a-f]{7,40}\b|:\w+:")
+
+
+def comment(run: object, language: str = "en") -> str:
+    return render_comment(run, language=language).decode("utf-8")  # type: ignore[arg-type]
+
+
+def tokens(text: str) -> list[Token]:
+    parsed = MarkdownIt("commonmark").enable(["table", "strikethrough"]).parse(text)
+    return [inner for token in parsed for inner in (token, *(token.children or ()))]
+
+
+def test_the_comment_says_verdict_gates_and_findings() -> None:
+    run = income_run()
+    text = comment(run)
+    told = outline(run, "auditbench_markdown", "en")
+    assert text.startswith(f"{MARK}\n\n### ✖ Not ready for release: `Adult income model` `1.0`\n")
+    bullets = [line for line in text.splitlines() if line.startswith("- **")]
+    named = [re.search(r"`([a-z-]+)`:", line).group(1) for line in bullets]  # type: ignore[union-attr]
+    assert named == ["parity-sex", "parity-race", "recall", "calibration", "opportunity-sex", "validity"]
+    assert all(f"`{line.row.gate}`" in text for line in told.gates)
+    assert "0.312 (0.287 to 0.338), outside its limit of at least 0.80." in bullets[0]
+    assert "Waived until `2027-01-31`. Waived by `A. Reviewer`: `accepted for the pilot`" in bullets[3]
+    assert "*Do:* Reweight or constrain by `sex`" in text
+    assert "`report.html`" in text.splitlines()[-1]
+
+
+def test_the_baseline_is_told_only_where_there_is_one() -> None:
+    text = comment(with_baseline())
+    assert "on the 16,281 rows that both runs evaluated" in text
+    assert "`parity-sex`, Demographic parity ratio by `sex`: Pass in the baseline, Fail now." in text
+    assert (
+        "**▼ Worse** Area under the ROC curve: 0.9200 before, 0.9071 now, a change of −0.0129 (−0.0170 to −0.0090)."
+        in text
+    )
+    assert "**✚ New finding.** Women are predicted" in text
+    assert "One metric stayed within noise." in text
+    assert "installed packages" in text
+    assert "baseline" not in comment(income_run())
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("run", every_run(), ids=RUNS)
+def test_every_run_has_a_comment_within_the_limit(run: object, language: str) -> None:
+    text = comment(run, language)
+    assert size(text) <= LONGEST
+    assert comment(run, language) == text
+    assert not re.search(r"markdown\.[a-z_]+|\{[a-z]", text), "a key or a placeholder was left"
+
+
+@pytest.mark.parametrize("longest", [6_000, 20_000, LONGEST])
+def test_what_does_not_fit_is_counted(longest: int) -> None:
+    text = render_comment(many_gates(200), longest=longest).decode("utf-8")
+    shown = len(re.findall(r"^(?:- \*\*.*|\| )`a-gate", text.replace(", `a-gate", "`a-gate"), re.MULTILINE))
+    left_out = sum(int(n.replace(",", "")) for n in re.findall(r"([\d,]+) more gates are left out", text))
+    assert size(text) <= longest
+    assert shown + left_out == 200
+    assert bool(left_out) == (longest < LONGEST)
+
+
+def test_nothing_finished_is_not_told_as_a_pass() -> None:
+    text = comment(nothing_finished())
+    assert "### ◆ Nothing was evaluated" in text
+    assert "`RuntimeError: no room`" in text
+    assert "✔" not in text
+
+
+@pytest.mark.parametrize("payload", HOSTILE, ids=range(len(HOSTILE)))
+def test_hostile_text_does_nothing(payload: str) -> None:
+    text = comment(hostile_run(payload))
+    found = tokens(text)
+    kinds = {token.type for token in found}
+    assert kinds.isdisjoint(
+        {"link_open", "image", "html_inline", "s_open", "hr", "code_block", "fence", "blockquote_open"}
+    )
+    for token in found:
+        if token.type == "html_block":
+            assert all(OWN_HTML.fullmatch(line) for line in token.content.strip().splitlines())
+        if token.type == "text":
+            assert not ACTIVE.search(token.content), token.content
+    assert {token.tag for token in found if token.type == "heading_open"} == {"h3", "h4"}
+    rows = [token for token in found if token.type == "tr_open"]
+    cells = [token for token in found if token.type in ("td_open", "th_open")]
+    assert len(cells) == 5 * len(rows)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(max_size=60))
+def test_words_and_names_show_as_they_are(text: str) -> None:
+    for shown in (words(text), name_text(text)):
+        (paragraph,) = [token for token in tokens(f"x {to_markdown(shown)} x") if token.type == "inline"]
+        assert {child.type for child in paragraph.children or ()} <= {"text", "code_inline", "text_special"}
+        read = "".join(child.content for child in paragraph.children or ())
+        known = one_line(words(text.replace("`", ""))).replace("|", "⟨U+007C⟩")
+        plain = read.replace("\u2060", "").replace("⟨U+0060⟩", "").replace("|", "⟨U+007C⟩")
+        assert plain.split() == f"x {known} x".split() or shown.runs[0].kind == "name"
+
+
+def test_a_name_that_could_end_its_code_or_cell_shows_codes() -> None:
+    assert code("a`b|c") == "`a⟨U+0060⟩b⟨U+007C⟩c`"
+
+
+def test_a_text_is_cut_before_it_is_escaped() -> None:
+    assert to_markdown(words("*" * 50), longest=10) == "\\*" * 9 + "…"
+
+
+def test_parts_keep_their_first_lines_and_their_count() -> None:
+    part = Part(heading="# a", lines=("one", "two, a longer line", "three"), left_out=lambda n: f"{n} left out")
+    assert fit([part], 1000) == "# a\none\ntwo, a longer line\nthree\n\n"
+    assert fit([part], size("# a\none\n2 left out\n\n")) == "# a\none\n2 left out\n\n"
+    assert fit([part, part], 40).count("left out") == 2
+    with pytest.raises(ValueError, match="expected room"):
+        fit([part], 5)

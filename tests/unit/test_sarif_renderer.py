@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft7Validator
+
+from auditbench.run import AuditRun
+from auditbench_html.view.outline import one_line, outline
+from auditbench_html.view.text import words
+from auditbench_sarif.log import render_sarif
+from auditbench_sarif.message import to_message
+from tests.format_runs import HOSTILE, RUNS, every_run, many_gates
+from tests.hostile_run import LANGUAGES, hostile_run
+from tests.html_fixture import income_run
+
+SCHEMA = Path(__file__).parents[1] / "schemas" / "sarif-2.1.0.json"
+
+
+@pytest.fixture(scope="module")
+def validator() -> Draft7Validator:
+    return Draft7Validator(json.loads(SCHEMA.read_text(encoding="utf-8")))
+
+
+def log(run: AuditRun, language: str = "en") -> dict[str, Any]:
+    (found,) = json.loads(render_sarif(run, language=language))["runs"]
+    return dict(found)
+
+
+def messages(document: Any) -> Iterator[str]:
+    """The text of every message of a log, in which SARIF reads links and placeholders."""
+    if isinstance(document, dict):
+        yield from (value for key, value in document.items() if key == "text")
+    for part in document.values() if isinstance(document, dict) else document if isinstance(document, list) else ():
+        yield from messages(part)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("run", every_run(), ids=RUNS)
+def test_every_run_is_valid_and_says_the_same_twice(run: AuditRun, language: str, validator: Draft7Validator) -> None:
+    written = render_sarif(run, language=language)
+    validator.validate(json.loads(written))
+    assert written == render_sarif(run, language=language)
+    assert b"sarif." not in written.replace(b"sarif/v2.1.0", b"").replace(b"sarif-schema", b"")
+
+
+def test_the_schema_refuses_what_is_no_sarif(validator: Draft7Validator) -> None:
+    document = json.loads(render_sarif(income_run()))
+    document["runs"][0]["results"][0]["level"] = "fatal"
+    assert not validator.is_valid(document)
+
+
+@pytest.mark.parametrize("run", every_run(), ids=RUNS)
+def test_a_result_for_each_gate_that_did_not_pass_and_each_finding(run: AuditRun) -> None:
+    found = log(run)
+    rules = found["tool"]["driver"]["rules"]
+    ids = [rule["id"] for rule in rules]
+    assert len(ids) == len(set(ids))
+    assert {f"gate/{decision.id}" for decision in run.gates} <= set(ids)
+    expected = [f"gate/{decision.id}" for decision in run.gates if decision.state != "pass"]
+    expected += [finding.rule for result in run.results for finding in result.findings]
+    assert [result["ruleId"] for result in found["results"]] == expected
+    assert all(rules[result["ruleIndex"]]["id"] == result["ruleId"] for result in found["results"])
+    prints = [result["partialFingerprints"]["auditbench/v1"] for result in found["results"]]
+    assert len(set(prints)) == len(prints)
+
+
+def test_levels_follow_what_stops_a_release() -> None:
+    levels = {result["ruleId"]: result["level"] for result in log(income_run())["results"]}
+    assert levels == {
+        "gate/recall": "error",
+        "gate/calibration": "warning",
+        "gate/parity-sex": "error",
+        "gate/opportunity-sex": "warning",
+        "gate/parity-race": "error",
+        "gate/validity": "note",
+        "fairness.ratio": "warning",
+    }
+
+
+def test_a_result_tells_the_sentence_and_its_number() -> None:
+    run = income_run()
+    told = outline(run, "auditbench_sarif", "en")
+    results = {result["ruleId"]: result for result in log(run)["results"]}
+    for line in told.gates:
+        if line.decision.state != "pass":
+            result = results[f"gate/{line.row.gate}"]
+            assert result["message"]["text"].startswith(one_line(line.sentence))
+            assert result["properties"]["value"] == line.decision.value
+    assert (
+        results["gate/calibration"]["suppressions"][0]["justification"]
+        == "Waived by A. Reviewer: accepted for the pilot"
+    )
+    assert "suppressions" not in results["gate/parity-sex"]
+
+
+def test_no_place_in_a_file_is_invented() -> None:
+    run = income_run()
+    found = log(run)
+    assert [artifact["location"]["uri"] for artifact in found["artifacts"]] == ["run.json"]
+    for result in found["results"]:
+        (location,) = result["locations"]
+        assert location["physicalLocation"] == {"artifactLocation": {"uri": "run.json", "index": 0}}
+        assert all(place["kind"] == "metric" for place in location["logicalLocations"])
+    names = {
+        place["fullyQualifiedName"]
+        for result in found["results"]
+        for place in result["locations"][0]["logicalLocations"]
+    }
+    assert {"performance.recall", "fairness.demographic_parity_ratio"} <= names
+
+
+def test_rules_and_fingerprints_stay_when_values_change() -> None:
+    run = income_run()
+    other = dataclasses.replace(
+        run, gates=tuple(dataclasses.replace(gate, value=0.5, low=0.4, high=0.6) for gate in run.gates)
+    )
+    first, second = (
+        {result["ruleId"]: result["partialFingerprints"] for result in log(item)["results"]} for item in (run, other)
+    )
+    assert first == second
+
+
+def test_an_audit_that_failed_says_so() -> None:
+    invocation = log(income_run())["invocations"][0]
+    assert invocation["executionSuccessful"] is False
+    assert invocation["exitCode"] == 3
+    assert {note["descriptor"]["id"]: note["level"] for note in invocation["toolExecutionNotifications"]} == {
+        "analysis/counterfactual": "error",
+        "analysis/drift": "note",
+        "analysis/lrp": "error",
+    }
+    assert log(many_gates(1))["invocations"][0]["executionSuccessful"] is True
+
+
+def test_a_message_has_no_link_and_no_placeholder() -> None:
+    text = to_message(words("[here](https://evil.example) and {0}, but {name} and f(x)"))
+    assert text == "[here]\u2060(https://evil.example) and {\u20600}, but {name} and f(x)"
+
+
+@pytest.mark.parametrize("payload", HOSTILE, ids=range(len(HOSTILE)))
+def test_hostile_text_stays_text(payload: str, validator: Draft7Validator) -> None:
+    written = render_sarif(hostile_run(payload)).decode("utf-8")
+    validator.validate(json.loads(written))
+    assert not [text for text in messages(json.loads(written)) if re.search(r"\]\(|\{\d+\}", text)]
+    assert all(line.isprintable() for line in written.replace("\u2060", "").splitlines())

@@ -1,0 +1,174 @@
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import re
+import zipfile
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from auditbench.contracts import RenderOptions
+from auditbench.registry import Registry
+from auditbench.results import Table
+from auditbench.run import AuditRun
+from auditbench.store import is_report_name
+from auditbench_tables.comma_separated import file_names, inert, write_csv
+from auditbench_tables.sheet import LONGEST_NAME, Sheet, uniquely_named
+from auditbench_tables.sheets import sheets
+from auditbench_tables.workbook import write_workbook
+from tests.format_runs import HOSTILE, RUNS, every_run, many_gates, with_baseline
+from tests.hostile_run import LANGUAGES, hostile_run
+from tests.html_fixture import income_run
+from tests.html_results import group_metric
+
+MAIN = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
+FORMULA = tuple("=+-@\t\r\uff1d\uff0b\uff0d\uff20")
+
+
+def read_csv(content: bytes) -> list[list[object]]:
+    assert content.startswith(b"\xef\xbb\xbf")
+    text = io.StringIO(content.decode("utf-8-sig"), newline="")
+    return list(csv.reader(text, quoting=csv.QUOTE_NONNUMERIC, strict=True))
+
+
+def workbook_parts(content: bytes) -> dict[str, ET.Element]:
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        return {name: ET.fromstring(archive.read(name)) for name in archive.namelist()}  # noqa: S314 - our own file
+
+
+def read_workbook(content: bytes) -> dict[str, list[list[object]]]:
+    """Cells of each sheet by its name; whatever is neither a number nor text is an error."""
+    parts = workbook_parts(content)
+    shared = ["".join(item.itertext()) for item in parts["xl/sharedStrings.xml"]]
+    names = [sheet.get("name", "") for sheet in parts["xl/workbook.xml"].iter(f"{MAIN}sheet")]
+    found = {}
+    for index, name in enumerate(names, 1):
+        rows = []
+        for row in parts[f"xl/worksheets/sheet{index}.xml"].iter(f"{MAIN}row"):
+            cells: dict[int, object] = {}
+            for cell in row:
+                letters = re.sub(r"\d", "", cell.get("r", ""))
+                place = sum((ord(letter) - 64) * 26**power for power, letter in enumerate(reversed(letters)))
+                (value,) = cell
+                assert value.tag == f"{MAIN}v"
+                cells[place - 1] = shared[int(value.text or "")] if cell.get("t") == "s" else float(value.text or "")
+            rows.append([cells.get(place) for place in range(max(cells) + 1)])
+        found[name] = rows
+    return found
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("run", every_run(), ids=RUNS)
+def test_workbook_and_files_hold_the_same_cells(run: AuditRun, language: str) -> None:
+    found = sheets(run, language=language)
+    content = write_workbook(found)
+    pages = read_workbook(content)
+    assert list(pages) == [sheet.name for sheet in found]
+    assert content == write_workbook(sheets(run, language=language))
+    for sheet in found:
+        assert "tables." not in "".join(sheet.columns)
+        heading, *rows = read_csv(write_csv(sheet))
+        assert heading == [inert(name) for name in sheet.columns]
+        for cells, page, row in zip(rows, pages[sheet.name][1:], sheet.rows, strict=True):
+            assert cells == ["" if value is None else inert(value) for value in row]
+            padded = page + [None] * (len(row) - len(page))
+            assert padded == [value or None if isinstance(value, str) else _sixteen_digits(value) for value in row]
+
+
+def test_gates_and_metrics_hold_the_numbers_of_the_record() -> None:
+    run = income_run()
+    found = {sheet.name: sheet for sheet in sheets(run)}
+    gates = found["gates"]
+    value, low, high = (
+        gates.columns.index(name) for name in ("Value", "Low end of the interval", "High end of the interval")
+    )
+    assert [(row[value], row[low], row[high]) for row in gates.rows] == [(g.value, g.low, g.high) for g in run.gates]
+    metrics = [metric for result in run.results for metric in result.metrics]
+    assert [row[3] for row in found["metrics"].rows] == [metric.value for metric in metrics]
+    tables = [block for result in run.results for block in (*result.tables, *result.curves, *result.matrices)]
+    assert {block.name for block in tables} <= {name.partition(".")[2] for name in found}
+
+
+def test_changes_since_the_baseline_have_a_sheet() -> None:
+    (changes,) = [sheet for sheet in sheets(with_baseline()) if sheet.name == "changes"]
+    assert [row[8] for row in changes.rows] == ["Worse", "Within noise", "Changed"]
+    assert changes.rows[0][3:8] == (0.92, 0.9071, -0.0129, -0.017, -0.009)
+    assert "changes" not in [sheet.name for sheet in sheets(income_run())]
+
+
+def test_small_groups_are_not_counted() -> None:
+    run = income_run()
+    small = group_metric("selection_rate", "sex", "Other", 7, 0.4)
+    fairness = dataclasses.replace(run.results[4], metrics=(small,))
+    (metrics,) = [s for s in sheets(dataclasses.replace(run, results=(fairness,))) if s.name == "metrics"]
+    assert metrics.rows[0][metrics.columns.index("Rows")] == "< 10"
+
+
+@pytest.mark.parametrize("payload", HOSTILE, ids=range(len(HOSTILE)))
+def test_no_cell_is_a_formula_or_a_link(payload: str) -> None:
+    found = sheets(hostile_run(payload, arrays=False))
+    with zipfile.ZipFile(io.BytesIO(write_workbook(found))) as archive:
+        pages = [archive.read(name) for name in archive.namelist() if name.startswith("xl/worksheets/")]
+    assert len(pages) == len(found)
+    assert not [page for page in pages if re.search(rb"<(?:f|hyperlinks?)[ >/]", page)]
+    for sheet in found:
+        for row in read_csv(write_csv(sheet)):
+            for cell in row:
+                if isinstance(cell, str):
+                    parts = [part.strip() for part in re.split(r"""[,;|\t"]""", cell)]
+                    assert not [part for part in parts if part.startswith(FORMULA)]
+    assert all(is_report_name(name) for name in file_names(found))
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("=1", "'=1"),
+        (" +1", " '+1"),
+        ("-1", "'-1"),
+        ("@a", "'@a"),
+        ("a;=1", "a;'=1"),
+        ("\uff1d1", "'\uff1d1"),
+        ("a-b", "a-b"),
+        (-1.5, -1.5),
+    ],
+)
+def test_text_that_begins_a_formula_gets_an_apostrophe(value: float | str, expected: float | str) -> None:
+    assert inert(value) == expected
+
+
+def test_names_of_sheets_are_short_and_differ() -> None:
+    names = ["a.b", "A.B", "a/b", "x" * 40, "x" * 41, "数据", "", "con", "=1"]
+    found = [sheet.name for sheet in uniquely_named(Sheet(name=name, columns=(), rows=()) for name in names)]
+    assert found[0] == "a.b"
+    assert len({name.lower() for name in found}) == len(names)
+    assert all(re.fullmatch(r"[A-Za-z0-9_.-]+", name) and len(name) <= LONGEST_NAME for name in found)
+    assert all(is_report_name(name) for name in file_names(Sheet(name=name, columns=(), rows=()) for name in found))
+
+
+def test_only_the_workbook_needs_a_further_package(tmp_path: Path) -> None:
+    registry = Registry()
+    workbook, files = (registry.renderer(name).record for name in ("tables", "tables-csv"))
+    assert workbook.needs.packages == ("xlsxwriter",)
+    assert workbook.needs.extra == "tables"
+    assert files.needs.packages == ()
+    options = RenderOptions(folder=tmp_path)
+    assert set(workbook.render(many_gates(1), options)) == {"tables.xlsx"}
+    assert {"table-gates.csv", "table-metrics.csv", "table-findings.csv"} <= set(files.render(many_gates(1), options))
+
+
+def test_a_table_without_rows_keeps_its_heading() -> None:
+    run = income_run()
+    performance, *others = run.results
+    empty: tuple[Table, ...] = tuple(dataclasses.replace(table, rows=()) for table in run.results[5].tables)
+    run = dataclasses.replace(run, results=(dataclasses.replace(performance, tables=empty), *others))
+    (sheet,) = [sheet for sheet in sheets(run) if sheet.name == f"performance.{empty[0].name}"]
+    assert read_csv(write_csv(sheet)) == [list(sheet.columns)]
+
+
+def _sixteen_digits(value: float | None) -> float | None:
+    """A number as a workbook holds it."""
+    return None if value is None else float(f"{value:.16G}")

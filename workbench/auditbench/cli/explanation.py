@@ -1,0 +1,25 @@
+"""What `auditbench explain` knows of one name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """What is known about a code, a metric, a gate or a preset; what does not apply is empty.
+
+    Attributes:
+        formula: How the metric is computed, in plain text.
+        reading: How to read it, and its trap.
+        limit: What a gate allows, and how it is decided.
+        exit_code: Of the error; None for anything else.
+    """
+
+    name: str
+    title: str
+    text: str = ""
+    formula: str = ""
+    reading: str = ""
+    limit: str = ""
+    exit_code: int | None = None

@@ -1,0 +1,42 @@
+"""What an audit of a live model will do, found in this process instead of workers."""
+
+from __future__ import annotations
+
+from auditbench.config import AuditConfig
+from auditbench.config_checks import RECORD_FORMAT, gate_problems, parts_of
+from auditbench.errors import ConfigError
+from auditbench.registry import Registry, find_entry
+from auditbench.supervisor.planning import Plan, PlannedAnalyzer, in_order
+from auditbench.supervisor.worker_pool import group_of
+from auditbench.worker.checking import check_part
+
+
+def plan_here(config: AuditConfig, registry: Registry, *, where: str) -> Plan:
+    """Load what is named and put the analyzers in order.
+
+    Args:
+        where: What to call the config in an error.
+
+    Raises:
+        ConfigError: With everything that is wrong.
+    """
+    part = check_part(config, registry, analyzers=config.analyzers, formats=(), foundation=None)
+    described = {item.name: item for item in part.analyzers}
+    metrics = {name: item.metrics for name, item in described.items()}
+    problems = [*part.problems, *gate_problems(parts_of(config), metrics)]
+    if problems:
+        raise ConfigError(f"{where} is not valid", problems=tuple(problems))
+    order = in_order(tuple(config.analyzers), {name: item.after for name, item in described.items()})
+    planned = tuple(
+        PlannedAnalyzer(
+            name=name,
+            group="",
+            required=config.analyzers[name].required,
+            time_limit=config.limits.analyzer_seconds,
+            description=described[name],
+        )
+        for name in order
+    )
+    formats = [name for name in config.report.formats if name != RECORD_FORMAT]
+    renderers = {name: group_of(find_entry(name, where="formats")) for name in formats}
+    return Plan(analyzers=planned, formats=tuple(renderers), renderers=renderers, trains=False, plugins=part.plugins)

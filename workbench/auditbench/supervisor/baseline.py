@@ -1,0 +1,70 @@
+"""The run that an audit is compared with: refused before anything is evaluated, compared by a worker at the end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from auditbench.comparison.record import Comparison
+from auditbench.errors import ComparisonError
+from auditbench.finished_run import read_finished
+from auditbench.record import validate
+from auditbench.run import AuditRun
+from auditbench.supervisor.opening import lost_over
+from auditbench.supervisor.worker_pool import FIRST_PARTY, WorkerPool
+from auditbench.supervisor.worker_process import WorkerFault, no_event
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Baseline:
+    """A finished run and where it is."""
+
+    path: Path
+    run: AuditRun
+
+
+def read_baseline(path: Path, *, out: Path | None) -> Baseline:
+    """Read the run that an audit is to be compared with.
+
+    Args:
+        out: Run folder of the audit, where its record replaces another; None for an audit that writes none.
+
+    Raises:
+        RecordError: There is no readable run.
+        ComparisonError: It stands in the folder that the audit writes to.
+    """
+    folder = path if path.is_dir() else path.parent
+    if out is not None and folder.resolve() == out.resolve():
+        raise ComparisonError(
+            "the baseline stands in the folder that this audit writes to",
+            where="--baseline",
+            found=str(path),
+            fix="write to another folder with --out, or keep a copy of the baseline and name that",
+        )
+    return Baseline(path=path, run=read_finished(path))
+
+
+def compare_in(pool: WorkerPool, baseline: Baseline, folder: Path, record: bytes, *, seconds: float) -> Comparison:
+    """Let a worker compare a record with its baseline; numpy stays out of this process.
+
+    Args:
+        folder: Where the arrays of the record are.
+        seconds: Wall-clock limit.
+
+    Raises:
+        WorkerError: The worker was lost over it.
+        AuditbenchError: A record or an array cannot be read.
+    """
+    try:
+        answer = pool.worker(FIRST_PARTY).ask(
+            "compare",
+            seconds=seconds,
+            event=no_event,
+            folder=str(folder),
+            record=record.decode(),
+            baseline=str(baseline.path.absolute()),
+        )
+    except WorkerFault as fault:
+        message = "the run was not compared with its baseline"
+        raise lost_over(message, fault, where="baseline", limit="limits.analyzer_seconds") from None
+    return validate(Comparison, answer["comparison"], where="comparison")

@@ -1,0 +1,60 @@
+"""A TOML file that a person wrote, read whole or refused with the reason."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from auditbench.errors import ConfigError
+from auditbench.paths import is_there
+
+MAX_BYTES = 1_000_000
+
+
+def read_toml(path: Path, *, fix: str) -> dict[str, Any]:
+    """The tables of a file.
+
+    Args:
+        fix: What to do when there is no such file.
+
+    Raises:
+        ConfigError: It is absent, no regular file, not readable, too long, not UTF-8, or not TOML.
+    """
+    return _parse(_read(path, fix), path)
+
+
+def _read(path: Path, fix: str) -> str:
+    where = str(path)
+    if not is_there(path):
+        raise ConfigError("there is no such file", where=where, fix=fix)
+    if not path.is_file():
+        raise ConfigError("expected a regular file", where=where, found="a folder or a device", fix=fix)
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise ConfigError("the file cannot be read", where=where, found=str(error.strerror)) from error
+    if len(content) > MAX_BYTES:
+        raise ConfigError("the file is too long for a configuration", where=where, allowed=f"{MAX_BYTES:,} bytes")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise ConfigError(
+            "the file is not UTF-8 text",
+            where=f"{where}:{line}",
+            found=f"byte 0x{content[error.start]:02x}",
+            fix="save it as UTF-8",
+        ) from error
+
+
+def _parse(text: str, path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(
+            "the file is not valid TOML", where=str(path), found=str(error), fix="correct it at that line and column"
+        ) from error
+    except RecursionError as error:
+        raise ConfigError("the file is nested too deeply", where=str(path)) from error
