@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -11,6 +13,7 @@ from auditbench.masking.block_sizes import block_rows, rows_together
 from auditbench.masking.coalitions import Coalitions
 from auditbench.masking.factored_by_row import FactoredByRow
 from auditbench.masking.first_layer import FirstLayer, cut_first_layer
+from auditbench.masking.in_place import InPlace
 from auditbench.masking.players import NOBODY, check_players
 from auditbench.masking.prediction import all_finite
 from auditbench.models.batching import fitting
@@ -36,8 +39,8 @@ _MOST_SUMS = 8 << 20
 """Most numbers of what rows and replacements add up to that are kept for all rows; above, each block makes its own."""
 
 _ROWS_OF_BLOCK, _SMALLER = 5, 4
-"""Rows from which on a block has few operations a row; where a block on a CPU would hold more, it is up to so many times
-smaller, and stays nearer to the processor."""
+"""Rows from which on a block has few operations a row; where a block on a CPU would hold more, it is up to so many
+times smaller, and stays nearer to the processor."""
 
 _FAR = 32.0
 """Largest contribution over usual pre-activation from which complements are computed by themselves: twice the work of a
@@ -130,9 +133,9 @@ class Evaluator:
         if len(self._replacements) > 1:
             _check_replacements(self._replacements, rows)
         self._buffer = torch.empty(0)
-        self._blocks: _InPlace | _Factored | FactoredByRow
+        self._blocks: InPlace | _Factored | FactoredByRow
         if model.first is None:
-            self._blocks = _InPlace(rows, self._replacements, self._players, keeps_some=model.keeps_some)
+            self._blocks = InPlace(rows, self._replacements, self._players, keeps_some=model.keeps_some)
         else:
             factored = FactoredByRow if players.per_row else _Factored
             self._blocks = factored(model.first, rows, self._replacements[0], self._players, far_apart=model.far_apart)
@@ -192,23 +195,24 @@ class Evaluator:
     def _block(self, coalitions: Coalitions, halves: int) -> torch.Tensor:
         """All rows of coalitions that fit into one block with at least one row."""
         fill = self._blocks.of(coalitions, halves)
-        done: list[torch.Tensor] = []
-        start = 0
 
-        def evaluate(batch_rows: int) -> torch.Tensor:
+        def parts() -> Iterator[torch.Tensor]:
+            start = 0
+            while start < len(self._rows):
+                found = fitting(functools.partial(evaluate, start), self._model.prediction.batch)
+                start += found.shape[1]
+                yield found
+
+        def evaluate(start: int, batch_rows: int) -> torch.Tensor:
             most = self._model.rows_now(batch_rows)
             held = max(1, most // (halves * len(coalitions)))
             if self._rows.device.type == "cpu":
                 held = min(held, max(_ROWS_OF_BLOCK, held // _SMALLER))
-            stop = start + held
-            part = slice(start, min(stop, len(self._rows)))
+            part = slice(start, min(start + held, len(self._rows)))
             return self._outputs(fill, part, len(coalitions), halves, most)
 
-        while start < len(self._rows):
-            found = fitting(evaluate, self._model.prediction.batch)
-            start += found.shape[1]
-            done.append(found)
-        outputs = _joined(done, dim=1)
+        whole = self._model.first is None
+        outputs = _gathered(parts(), len(self._rows)) if whole else _joined(list(parts()), dim=1)
         values = outputs[0] if halves == 1 else outputs[0] - outputs[1]
         return values.view(len(self._rows), *coalitions.kept.shape[:2], -1)
 
@@ -234,64 +238,6 @@ class Evaluator:
         if len(self._buffer) < rows:
             self._buffer = self._blocks.like.new_empty((rows, *self._blocks.row_shape))
         return self._buffer[:rows]
-
-
-class _InPlace:
-    """Fills blocks with masked rows.
-
-    Numbers become `kept * row + hidden * replacement` with zeros and ones, which is exact for finite numbers and, at a
-    tenth of the time of a choice by a mask, what makes small models quick. Tokens are chosen by the mask.
-    """
-
-    def __init__(self, rows: torch.Tensor, replacements: torch.Tensor, players: Players, *, keeps_some: bool) -> None:
-        self._rows = rows
-        self._replacements = replacements
-        self._players = players
-        self._keeps_some = keeps_some
-        self._alike = len(replacements) == 1 and not players.per_row
-        self.row_shape = rows.shape[1:]
-        self.like = rows
-
-    def of(self, coalitions: Coalitions, halves: int) -> Fill:
-        """Fills a block of these coalitions, and their complements where there are two halves."""
-        kept = coalitions.kept.flatten(0, 1)
-        others = self._replacements
-        if others.shape[1] > 1:
-            others = others[:, coalitions.replacements.repeat_interleave(coalitions.kept.shape[1])]
-        shared = self._terms(kept, others, self._players, halves) if self._alike else None
-
-        def fill(part: slice, block: torch.Tensor) -> None:
-            rows = self._rows[part].unsqueeze(1)
-            if shared is None:
-                here, players = _of_rows(others, part), self._players.of_rows(part)
-                terms = self._terms(kept, here, players, halves)
-            else:
-                terms = shared
-            for index, (keep, hidden) in enumerate(terms):
-                if keep.is_floating_point():
-                    torch.addcmul(hidden, keep, rows, out=block[index])
-                else:
-                    torch.where(keep, rows, hidden, out=block[index])
-
-        return fill
-
-    def _terms(
-        self, kept: torch.Tensor, others: torch.Tensor, players: Players, halves: int
-    ) -> list[tuple[torch.Tensor, torch.Tensor]]:
-        """Which entries each half keeps, and what the others become; shape `(1 or rows, coalitions, *row shape)`."""
-        sides = [kept, ~kept][:halves]
-        if not self._rows.is_floating_point():
-            return [(self._entries(side, players), others) for side in sides]
-        first = self._entries(kept.to(self._rows.dtype), players)
-        if halves == 1 or self._keeps_some:
-            second = [self._entries(side.to(self._rows.dtype), players) for side in sides[1:]]
-            return [(entries, others * (1 - entries)) for entries in (first, *second)]
-        hidden = 1 - first
-        return [(first, others * hidden), (hidden, others * first)]
-
-    def _entries(self, kept: torch.Tensor, players: Players) -> torch.Tensor:
-        entries = players.kept_entries(kept)
-        return entries if players.per_row else entries.unsqueeze(0)
 
 
 class _Factored:
@@ -372,17 +318,28 @@ def _joined(parts: list[torch.Tensor], dim: int) -> torch.Tensor:
     return parts[0] if len(parts) == 1 else torch.cat(parts, dim=dim)
 
 
+def _gathered(parts: Iterator[torch.Tensor], rows: int) -> torch.Tensor:
+    """Parts of so many rows in all, shape `(halves, rows, ...)`, as they come.
+
+    For models that make their activations anew: what is kept goes to one place, since small tensors among freed
+        activations
+    leave gaps that are too small for the next ones, and memory would grow by the activations of each block.
+    """
+    first = next(parts)
+    whole = first.new_empty((first.shape[0], rows, *first.shape[2:]))
+    start = 0
+    for part in itertools.chain([first], parts):
+        whole[:, start : start + part.shape[1]] = part
+        start += part.shape[1]
+    return whole
+
+
 def _check_replacements(replaced: torch.Tensor, rows: torch.Tensor) -> None:
     if replaced.shape[0] not in (1, len(rows)) or replaced.shape[2:] != rows.shape[1:] or not replaced.shape[1]:
         expected = f"({len(rows)} or 1, replacements, *{tuple(rows.shape[1:])})"
         raise ValueError(f"expected replacements of shape {expected}, got {tuple(replaced.shape)}")
     if replaced.is_floating_point() and not all_finite(replaced):
         raise ValueError("expected replacements of finite numbers, got NaN or infinity")
-
-
-def _of_rows(values: torch.Tensor, part: slice) -> torch.Tensor:
-    """The part of what differs by row; what all rows share as it is."""
-    return values if len(values) == 1 else values[part]
 
 
 def _lines(coalitions: Coalitions, most: int) -> Iterator[list[Coalitions]]:

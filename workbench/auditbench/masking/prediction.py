@@ -12,6 +12,7 @@ from torch import nn
 
 from auditbench.masking.block_sizes import block_rows, widest_activation
 from auditbench.masking.frames import column_names, frame_numbers
+from auditbench.masking.kept_memory import keep_freed_memory
 from auditbench.models.batching import BatchSize, fitting, in_batches
 from auditbench.models.out_of_memory import is_out_of_memory
 
@@ -51,6 +52,7 @@ class Prediction:
             )
         if self.module is not None and _in_training(self.module):
             raise ValueError("expected a module in evaluation mode, got one in training mode; call module.eval() first")
+        keep_freed_memory()
         self._predict = model_or_predict
         self._parameter = _first_floating(self.module)
         self._takes_tokens = self.module is not None and any(
