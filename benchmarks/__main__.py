@@ -28,8 +28,9 @@ SECTIONS = (
     "scaling",
     "memory",
     "demo",
+    "page",
 )
-FULL_ONLY = ("baseline", "memory", "demo")
+FULL_ONLY = ("baseline", "memory", "demo", "page")
 """Parts that are left out of a quick run unless they are named."""
 RESULTS = Path(__file__).parent / "results"
 

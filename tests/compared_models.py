@@ -2,35 +2,38 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+import dataclasses
+from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
 
 import auditbench_fairness
 import auditbench_performance
-from auditbench.comparison.changes import compare_metrics
-from auditbench.comparison.pairing import pair_rows
-from auditbench.comparison.record import MetricChange
-from auditbench.results import AnalysisResult
+from auditbench.comparison import Comparison
+from auditbench.digests import digest_of
+from auditbench.run import AuditRun, DataFacts
 from auditbench.testing import given_outputs_subject, toy_context
+from tests.finished_run import a_run
 
 Numbers = npt.NDArray[np.float64]
+ANALYZERS = {
+    plugin: next(iter(plugin.auditbench_analyzers())) for plugin in (auditbench_performance, auditbench_fairness)
+}
 CALLED = ("better", "worse", "changed")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class People:
-    """Rows with a label and a group, drawn from a score that no model sees.
+    """Rows with a label and groups, by column of sensitive features.
 
     Attributes:
-        score: Logit of the label, shape `(rows,)`.
+        score: Logit of the chance of the label that it was drawn by, shape `(rows,)`; none where it was observed.
     """
 
-    score: Numbers
     y_true: npt.NDArray[np.int64]
-    group: npt.NDArray[np.str_]
+    groups: Mapping[str, npt.NDArray[np.str_]]
+    score: Numbers = dataclasses.field(default_factory=lambda: np.empty(0))
 
     def probabilities(self, rng: np.random.Generator, *, noise: float) -> Numbers:
         """What a model gives that sees the score through noise of a standard deviation."""
@@ -38,49 +41,38 @@ class People:
 
 
 def people(rng: np.random.Generator, rows: int) -> People:
-    group = rng.choice(["a", "b", "c"], size=rows, p=[0.5, 0.3, 0.2])
+    group = rng.choice(["a", "b", "c"], size=rows, p=[0.5, 0.38, 0.12])
     score = 1.5 * rng.normal(size=rows) - 0.8 + 0.5 * (group == "b")
-    return People(score=score, y_true=(rng.random(rows) < 1 / (1 + np.exp(-score))).astype(np.int64), group=group)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Measured:
-    """What the plugins say of a model on some rows."""
-
-    results: tuple[AnalysisResult, ...]
-    rows: npt.NDArray[np.intp]
+    y_true = (rng.random(rows) < 1 / (1 + np.exp(-score))).astype(np.int64)
+    return People(y_true=y_true, groups={"group": group}, score=score)
 
 
 def measured(
     crowd: People, probabilities: Numbers, rows: npt.NDArray[np.intp] | None = None, *, replicates: int = 100
-) -> Measured:
-    """Performance and fairness of probabilities, on all rows or on those at some places."""
+) -> AuditRun:
+    """A run with performance and fairness of probabilities, on all rows or on those at some places."""
     chosen = np.arange(len(crowd.y_true)) if rows is None else rows
-    subject = given_outputs_subject(
-        probabilities[chosen], crowd.y_true[chosen], sensitive_features={"group": crowd.group[chosen]}
-    )
+    sensitive = {name: values[chosen] for name, values in crowd.groups.items()}
+    subject = given_outputs_subject(probabilities[chosen], crowd.y_true[chosen], sensitive_features=sensitive)
     results = []
     for plugin, params in ((auditbench_performance, {"replicates": replicates}), (auditbench_fairness, {})):
-        (analyzer,) = plugin.auditbench_analyzers()
+        analyzer = ANALYZERS[plugin]
         context = toy_context(subject, analyzer=analyzer.name, params=plugin.Params(**params))
         result = analyzer.analyze(context, context.params)
-        results.append(_named(result, analyzer.name, params))
-    return Measured(results=tuple(results), rows=chosen)
-
-
-def changes(before: Measured, after: Measured, *, level: float = 0.95) -> tuple[MetricChange, ...]:
-    pairs = pair_rows(
-        before.rows.astype(np.uint64),
-        after.rows.astype(np.uint64),
-        baseline_rows=len(before.rows),
-        candidate_rows=len(after.rows),
+        named = {"analyzer": analyzer.name, "topic": analyzer.topic, "parameters": params}
+        results.append(dataclasses.replace(result, **named))
+    run = a_run(
+        results=tuple(results),
+        gates=(),
+        data=DataFacts(name="people", digests={"people": "d"}, rows=len(chosen), train_rows=0, target="y"),
+        row_keys=chosen.astype(np.uint64),
     )
-    return compare_metrics(before.results, after.results, pairs, level=level)
+    return dataclasses.replace(run, model=dataclasses.replace(run.model, digest=digest_of(probabilities.tolist())))
 
 
-def called(found: tuple[MetricChange, ...]) -> list[str]:
+def called(comparison: Comparison) -> list[str]:
     """Names of the metrics that are called better, worse or changed."""
-    return [change.metric for change in found if change.verdict in CALLED]
+    return [change.metric for change in comparison.metrics if change.verdict in CALLED]
 
 
 def most_false_calls(trials: int, rate: float) -> int:
@@ -88,9 +80,3 @@ def most_false_calls(trials: int, rate: float) -> int:
     from scipy import stats
 
     return int(stats.binom.ppf(0.999, trials, rate))
-
-
-def _named(result: AnalysisResult, analyzer: str, params: dict[str, Any]) -> AnalysisResult:
-    import dataclasses
-
-    return dataclasses.replace(result, analyzer=analyzer, topic=analyzer, parameters=params)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+from pathlib import Path
+from typing import NoReturn
 
 import hypothesis
 import pytest
@@ -19,7 +21,9 @@ hypothesis.settings.register_profile("unhurried", hypothesis.settings(), deadlin
 hypothesis.settings.load_profile("unhurried")
 
 PROCESSES = 2
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+FIREFOX = ("firefox-esr", "firefox")
+PACKAGES = Path(__file__).parent / "browser" / "node_modules"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -45,15 +49,14 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if not config.getoption("--nightly"):
-        nightly = pytest.mark.skip(reason="slow: runs with --nightly")
-        for item in items:
-            if item.get_closest_marker("nightly"):
-                item.add_marker(nightly)
+        slow = [item for item in items if item.get_closest_marker("nightly")]
+        config.hook.pytest_deselected(items=slow)
+        items[:] = [item for item in items if not item.get_closest_marker("nightly")]
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    if item.get_closest_marker("browser") and find_chromium() is None:
-        _without_browser()
+    if item.get_closest_marker("browser"):
+        _browser("CHROMIUM", CHROMIUM)
     if item.get_closest_marker("gpu"):
         import torch
 
@@ -63,18 +66,31 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.fixture(scope="session")
 def chromium_path() -> str:
-    """Path of the browser: the one that CHROMIUM names, else the first of `BROWSERS` on the path."""
-    return find_chromium() or _without_browser()
+    return _browser("CHROMIUM", CHROMIUM)
 
 
-def find_chromium() -> str | None:
-    if named := os.environ.get("CHROMIUM"):
-        return shutil.which(named)
-    return next((path for name in BROWSERS if (path := shutil.which(name))), None)
+@pytest.fixture(scope="session")
+def firefox_path() -> str:
+    return _browser("FIREFOX", FIREFOX)
 
 
-def _without_browser() -> str:
-    reason = f"no browser: install one of {', '.join(BROWSERS)}, or name one in CHROMIUM"
+@pytest.fixture(scope="session")
+def browser_packages() -> Path:
+    """Folder of the packages that `npm ci` puts beside the browser tests."""
+    if not (shutil.which("node") and PACKAGES.is_dir()):
+        _missing("no packages to drive a browser with: run `npm ci` in tests/browser, which needs node 18 or later")
+    return PACKAGES
+
+
+def _browser(variable: str, names: tuple[str, ...]) -> str:
+    """Path of a browser: the one that an environment variable names, else the first of `names` on the path."""
+    named = os.environ.get(variable)
+    found = next((path for name in ([named] if named else names) if (path := shutil.which(name))), None)
+    return found or _missing(f"no browser: install one of {', '.join(names)}, or name one in {variable}")
+
+
+def _missing(reason: str) -> NoReturn:
+    """Skip the test for what this machine lacks, or fail it where CI is set."""
     if os.environ.get("CI"):
         pytest.fail(f"{reason} (CI is set, so this is a failure and not a skip)", pytrace=False)
     pytest.skip(reason)

@@ -8,7 +8,7 @@ import itertools
 import types
 import typing
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -17,11 +17,14 @@ from auditbench.comparison import MetricChange
 from auditbench.errors import ResultError
 from auditbench.findings import GateDecision, Message
 from auditbench.results import AnalysisResult, Column, Interval, Metric, Table
-from auditbench.run import SCHEMA_VERSION, AuditRun, Case
+from auditbench.run import SCHEMA_VERSION, AuditRun, Case, ModelFacts, TrainingFacts
 from tests.html_fixture import income_run
 from tests.html_results import robustness_result
 
 LANGUAGES = ("en", "zh-CN")
+Part: TypeAlias = Literal["key", "text"]
+Slot: TypeAlias = tuple[type, str, Part]
+"""A record, a field of it, and whether the text is a key of a mapping in it or stands otherwise."""
 _SHAPES = ((1, 1), (1,), None)
 # Names that the pages look for to choose what they draw; `filled` fills them, too, in the results that stand beside.
 _KEPT = {
@@ -42,26 +45,28 @@ def hostile_run(text: str, *, told: bool = True, arrays: bool = True) -> AuditRu
     """A run whose texts are all `text`: those of a whole audit, and beside them one of each record that there is.
 
     Args:
-        told: Whether the run brings templates for its messages, which are hostile as well; else keys and values show.
+        told: Whether the run brings templates for its messages, which are hostile as well, else keys and values show;
+            and whether its report tells all that it can: inputs as they are, a summary in a second language.
         arrays: Without them there are no attributions and images, so that the run can be written as it is.
     """
     whole = income_run()
     whole = dataclasses.replace(whole, results=(*whole.results, robustness_result()))
     once = filled(AuditRun, text, arrays=arrays)
     run: AuditRun = _refilled(whole, AuditRun, _Names(text))
-    templates = {text: f"{text} {{name}} {text}", "core.hostile": {"one": text, "other": text}} if told else {}
+    templates = {text: f"{text} {{name}} {text}", "core.hostile": {"other": text, text: text}} if told else {}
     own = whole.messages["en"]
+    shown = {"raw_inputs": True, "second_language": "zh-CN"} if told else {}
     analyzers = {text: {"time_limit": 1.0, text: text}, "shap": {text: [text]}}
     run = dataclasses.replace(
         once,
-        config={**once.config, "analyzers": analyzers, "report": {text: text}},
-        model=_completed(run.model, once.model),
+        config={**once.config, "analyzers": analyzers, "report": {text: text, **shown}},
+        model=dataclasses.replace(_completed(run.model, once.model), training=_told(run.model, once.model)),
         data=dataclasses.replace(_completed(run.data, once.data), features=(*run.data.features, *once.data.features)),
         cases=(*run.cases, *once.cases),
         results=(*run.results, *once.results),
         gates=(*run.gates, *once.gates),
         waivers=(*run.waivers, *once.waivers),
-        messages={language: {**own, **templates} for language in LANGUAGES},
+        messages={language: {**own, **templates} for language in (*LANGUAGES, text)},
     )
     return run if arrays else _without_arrays(run)
 
@@ -90,26 +95,27 @@ def filled(kind: Any, text: str, nth: int = 0, *, arrays: bool = True) -> Any:
     return simple[kind]
 
 
-def slots_of(kind: Any) -> set[tuple[type, str]]:
-    """Every field below a type in which text may stand, as (record, name)."""
+def slots_of(kind: Any) -> set[Slot]:
+    """Every place below a type in which text may stand."""
     return {
-        (record, name) for record in _records(kind, set()) for name, hint in _hints(record).items() if _holds_text(hint)
+        (record, name, part)
+        for record in _records(kind, set())
+        for name, hint in _hints(record).items()
+        for part in _text_parts(hint)
     }
 
 
-def slots_with(value: Any, text: str) -> set[tuple[type, str]]:
-    """Every field below a value that holds the text, as (record, name)."""
-    if isinstance(value, Mapping):
-        return set().union(*(slots_with(item, text) for item in value.values()))
-    if isinstance(value, tuple):
-        return set().union(*(slots_with(item, text) for item in value))
+def slots_with(value: Any, text: str) -> set[Slot]:
+    """Every place below a value that holds the text."""
+    if isinstance(value, (Mapping, tuple)):
+        return set().union(*(slots_with(item, text) for item in _items(value)))
     if not dataclasses.is_dataclass(value) or isinstance(value, type):
         return set()
-    found = set()
-    for name, item in ((field.name, getattr(value, field.name)) for field in dataclasses.fields(value)):
+    found: set[Slot] = set()
+    for field in dataclasses.fields(value):
+        item = getattr(value, field.name)
         found |= slots_with(item, text)
-        if any(text in leaf for leaf in _texts(item)):
-            found.add((type(value), name))
+        found |= {(type(value), field.name, part) for part, leaf in _texts(item) if text in leaf}
     return found
 
 
@@ -126,11 +132,8 @@ class _Names(dict[str, str]):
 
 
 def _record(kind: Any, text: str, nth: int, *, arrays: bool) -> Any:
-    hints = _hints(kind)
-    values = {
-        name: filled(hint, text, nth, arrays=arrays) for name, hint in hints.items() if StoredArray not in _parts(hint)
-    }
-    held = [name for name, hint in hints.items() if StoredArray in _parts(hint)]
+    held = _arrays_of(kind)
+    values = {name: filled(hint, text, nth, arrays=arrays) for name, hint in _hints(kind).items() if name not in held}
     for name, special in _SPECIAL.get(kind, {}).items():
         values[name] = special(text, nth)
     # An array of one number has one of two shapes, and some records take none where there is no value.
@@ -168,6 +171,7 @@ _SPECIAL: dict[type, dict[str, Callable[[str, int], Any]]] = {
 _MORE = {Metric: 2}
 
 
+@functools.cache
 def _choices(kind: Any) -> int:
     """How many different ones of a record there are: one for each choice of a `Literal` in it."""
     if not dataclasses.is_dataclass(kind):
@@ -197,7 +201,7 @@ def _refilled(value: Any, kind: Any, names: _Names) -> Any:
     if isinstance(value, Mapping):
         labels = {"feature", "group"} & set(value)
         return {(key if labels else names[key]): _refilled(item, type(item), names) for key, item in value.items()}
-    if dataclasses.is_dataclass(value) and isinstance(value, type(value)):
+    if dataclasses.is_dataclass(value):
         changes = {
             name: _refilled(getattr(value, name), hint, names)
             for name, hint in _hints(type(value)).items()
@@ -213,17 +217,29 @@ def _completed(record: Any, other: Any) -> Any:
     return dataclasses.replace(record, **{name: getattr(other, name) for name in empty})
 
 
+def _told(model: ModelFacts, other: ModelFacts) -> TrainingFacts | None:
+    """The training of one model, with the parameters of the other's, which are texts."""
+    parameters = other.training and other.training.parameters
+    return model.training and dataclasses.replace(model.training, parameters=parameters or {})
+
+
 def _without_arrays(run: AuditRun) -> AuditRun:
     def bare(result: AnalysisResult) -> AnalysisResult:
         metrics = tuple(dataclasses.replace(metric, influence=None) for metric in result.metrics)
         return dataclasses.replace(result, attributions=(), image_overlays=(), metrics=metrics)
 
-    return dataclasses.replace(run, results=tuple(map(bare, run.results)))
+    volatile = dataclasses.replace(run.volatile, results=tuple(map(bare, run.volatile.results)))
+    return dataclasses.replace(run, results=tuple(map(bare, run.results)), volatile=volatile)
 
 
 @functools.cache
 def _hints(record: type) -> dict[str, Any]:
     return typing.get_type_hints(record)
+
+
+@functools.cache
+def _arrays_of(record: type) -> tuple[str, ...]:
+    return tuple(name for name, hint in _hints(record).items() if StoredArray in _parts(hint))
 
 
 def _records(kind: Any, seen: set[type]) -> set[type]:
@@ -247,15 +263,27 @@ def _parts(kind: Any) -> Iterator[Any]:
         yield from _parts(argument)
 
 
-def _holds_text(hint: Any) -> bool:
-    return bool({str, Any} & set(_parts(hint)))
+def _text_parts(hint: Any) -> set[Part]:
+    """Whether text may stand in a field as a key of a mapping, or otherwise; not in the records below it."""
+    arguments = typing.get_args(hint)
+    if hint in (str, Any):
+        return {"text"}
+    if typing.get_origin(hint) is typing.Literal:
+        return set()
+    if isinstance(origin := typing.get_origin(hint), type) and issubclass(origin, Mapping):
+        key, item = map(_text_parts, arguments)
+        return item | ({"key"} if key else set())
+    return set().union(*map(_text_parts, arguments))
 
 
-def _texts(value: Any) -> Iterator[str]:
+def _texts(value: Any) -> Iterator[tuple[Part, str]]:
     """Texts in a field itself, not in the records below it."""
     if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        yield from itertools.chain.from_iterable(map(_texts, [*value, *value.values()]))
-    elif isinstance(value, (tuple, list)):
-        yield from itertools.chain.from_iterable(map(_texts, value))
+        yield "text", value
+    elif isinstance(value, (Mapping, tuple, list)):
+        yield from (("key", key) for key in value if isinstance(value, Mapping))
+        yield from itertools.chain.from_iterable(map(_texts, _items(value)))
+
+
+def _items(value: Any) -> Iterator[Any]:
+    return iter(value.values() if isinstance(value, Mapping) else value)

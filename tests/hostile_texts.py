@@ -1,7 +1,8 @@
-"""Texts that try to be more than text: in a page, in its style and script, in a template, on a terminal."""
+"""Texts that try to be more than text: in a page, in a template, in a table or a list, on a terminal."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from auditbench.safe_text import LONGEST_NAME, LONGEST_TEXT, safe_text
@@ -48,12 +49,11 @@ PAGE = (
     "<details open ontoggle=alert(1)><summary>x</summary></details>",
     "<a href=javascript:alert(1) id=main>x</a>",
     "<a href='java&#x0A;script:alert(1)'>x</a>",
-    "javascript:alert(1)",
-    "jAvAsCrIpT&colon;alert(1)",
+    "javascript:alert(1)//",
+    "jAvAsCrIpT&colon;alert(1)//",
     "data:text/html,<script>alert(1)</script>",
     "vbscript:msgbox(1)",
     "//evil.example/path",
-    "#main",
     "&lt;img src=x onerror=alert(1)&gt;",
     "&#60;script&#62;alert(1)&#60;/script&#62;",
     "&lt&#x3c;b&#0000000062;&#xFFFFFFFF;&notanentity;&",
@@ -79,10 +79,11 @@ PAGE = (
     "</style><style>@import '//evil.example/x.css';</style>",
     "\\22;}body{display:none}/*",
     "';alert(1)//\\';alert(1)//\";alert(1)//",
-    "__proto__",
-    "constructor",
 )
 """For pages and what stands in them."""
+
+NAMES = ("#main", "__proto__", "constructor")
+"""For a script that looks something up; each only where it stands alone."""
 
 TERMINAL = (
     "\x1b[31mred\x1b[0m",
@@ -114,21 +115,92 @@ TERMINAL = (
     "\U000e0001\U000e0041",
     "[bold red]x[/bold red] [link=https://evil.example]y[/link]",
     "%s%n{}{0}",
-    "x" * 9000,
+    "x" * (LONGEST_TEXT + 1),
 )
 """For a terminal and the log of a continuous integration service."""
+
+FORMATS = (
+    "@everyone see #1, owner/repo#2, GH-3 and deadbeefcafe0123",
+    "https://evil.example http://evil.example ftp://evil.example www.evil.example a@evil.example",
+    "[text](https://evil.example) ![x](//evil.example/p.png) <https://evil.example>",
+    "[x]: https://evil.example",
+    "[^1]: note",
+    "[x] [^1] [ ]",
+    "# heading\n- item\n\n| a | b |\n|---|---|",
+    "`a` ``b`` $`x`$ $$y$$ ~~gone~~ **bold** _it_ :tada: &copy; &#64;a",
+    "~~~ ``` ***",
+    "\\| \\` \\\\ |x| [!NOTE]",
+    "trail\\",
+    "1. first",
+    "2) second",
+    "- item",
+    "    four blanks",
+    "- [x] done",
+    "+ item",
+    "> quote",
+    "-->",
+    "<!-- auditbench report -->",
+    "]]></failure><failure>",
+    "&xxe;<!ENTITY xxe SYSTEM 'file:///etc/passwd'>",
+    "=cmd|' /C calc'!A0",
+    '=HYPERLINK("https://evil.example","x")',
+    "+1+1",
+    "-1-1",
+    "@SUM(1)",
+    "\t=1",
+    "\r=1",
+    "\n=1",
+    "%0A=1",
+    "a;=1+1",
+    "a,=1+1",
+    'a",=1+1',
+    "a|=1",
+    "\uff1d1+1",
+    "https://evil.example",
+    "mailto:a@evil.example",
+    "external:c:\\x.xlsx",
+    "---\nlicense: mit",
+    "...",
+    "!!python/object:os.system",
+    "&anchor *alias",
+    "{0} {1} {{2}}",
+    "\ud800 \udfff\ud83d \ufffe \uffff \ufdd0",
+    "\x00 \x08 \x0b \x0c \x1f \x7f \x9f",
+    "\U0001f600 \U0001d54f \U0001fffe \U0010ffff",
+    "::error::x",
+)
+"""For Markdown, XML, JSON, YAML and cells of a spreadsheet."""
 
 ROOM = LONGEST_NAME - len("//1234")
 """Characters of a name beside the number that tells it from others."""
 
 
+# What acts, if it acts, only where a text begins: addresses, commands, formulas, items of a list.
+_FIRST = re.compile(r"\s*(::|##|//|\w+(:|&colon;)|[=+@>\uff1d-]|\d[.)]|\.\.\.|\[\^?\w\]:|[&!]\w|[&!]{2}|~~~|# | {4})")
+
+
 def packed(texts: Iterable[str]) -> list[str]:
-    """Texts in as few names as hold them whole, codes and all."""
-    packs: list[str] = []
-    for text in texts:
-        both = f"{packs[-1]} {text}" if packs else text
-        if packs and len(safe_text(both, LONGEST_TEXT)) <= ROOM:
-            packs[-1] = both
+    """Texts in few names that hold them whole, codes and all; what acts where a text begins begins one."""
+    given = list(texts)
+    packs = [text for text in given if _FIRST.match(text)]
+    for text in sorted((text for text in given if not _FIRST.match(text)), key=_weight, reverse=True):
+        roomy = [index for index, pack in enumerate(packs) if _length(f"{pack} {text}") <= ROOM]
+        if roomy:
+            packs[roomy[0]] += f" {text}"
         else:
             packs.append(text)
     return packs
+
+
+def harmless(text: str) -> str:
+    """A text as long, without what acts; blanks, full stops, which part names of metrics, and marks of templates stay."""
+    return re.sub("[^ .`{}]", "x", safe_text(text, LONGEST_TEXT))
+
+
+def _weight(text: str) -> tuple[bool, int]:
+    """Texts that act in templates come first, and so into few packs; then the longer ones."""
+    return not {"`", "{"}.isdisjoint(text), _length(text)
+
+
+def _length(text: str) -> int:
+    return len(safe_text(text, LONGEST_TEXT))

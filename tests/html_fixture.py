@@ -199,7 +199,7 @@ def _data() -> DataFacts:
 
 def _provenance() -> Provenance:
     return Provenance(
-        product="auditbench 0.1.0", python="3.11.9", packages={"torch": "2.13.0", "captum": "0.9.0", "shap": "0.51.0", "numpy": "2.3.1"},
+        product="0.1.0", python="3.11.9", packages={"torch": "2.13.0", "captum": "0.9.0", "shap": "0.51.0", "numpy": "2.3.1"},
         plugins=tuple(PluginFacts(name=n, distribution="auditbench", version="0.1.0") for n in ("performance", "shap", "lime", "captum", "fairness", "resources")),
         seed=7, device="cpu", threads=2, determinism={"deterministic_algorithms": "True", "mkldnn": "on"}, config_sha256="a913" + "70bb" * 15,
     )  # fmt: skip

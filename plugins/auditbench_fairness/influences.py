@@ -46,6 +46,8 @@ def group_rate_influence(counts: Counts, places: Places, group: int, rate: str) 
 def disparity_influence(disparity: Disparity, counts: Counts, estimated: Mask, places: Places) -> RowInfluence | None:
     """Influence of each row on a disparity, shape `(rows,)`; the extreme groups and rate are taken as given.
 
+    `None` where the rate of one of these groups is 0 or 1: its rows would count as certain.
+
     Args:
         counts: Shape `(groups, 2, 2)`; the disparity must be defined.
         estimated: Shape `(groups, rates)`: which groups take part, by rate.
@@ -54,20 +56,21 @@ def disparity_influence(disparity: Disparity, counts: Counts, estimated: Mask, p
     values = np.divide(hits, trials, out=np.zeros(hits.shape), where=trials > 0)
     taken = {name: estimated[:, RATES.index(name)] for name in disparity.rates}
     known = {name: values[mask, RATES.index(name)] for name, mask in taken.items()}
-    derivatives = np.zeros(len(counts))
+    derivatives, overall = np.zeros(len(counts)), 0.0
     if disparity.kind == "difference":
         rate = max(known, key=lambda name: float(known[name].max() - known[name].min()))
         derivatives[taken[rate]] = largest_difference_derivatives(known[rate])
-        return _by_row(_rate_table(counts, rate, derivatives), places)
-    if disparity.kind == "ratio":
+    elif disparity.kind == "ratio":
         rate = min(known, key=lambda name: float(known[name].min() / known[name].max()))
         derivatives[taken[rate]] = smallest_ratio_derivatives(known[rate])
-        return _by_row(_rate_table(counts, rate, derivatives), places)
-    (rate,) = disparity.rates
-    column = RATES.index(rate)
-    slopes = largest_difference_to_derivatives(known[rate], hits[:, column].sum() / trials[:, column].sum())
-    derivatives[taken[rate]] = slopes[:-1]
-    all_rows = _rate_table(counts.sum(axis=0, keepdims=True), rate, slopes[-1:])
+    else:
+        (rate,) = disparity.rates
+        column = RATES.index(rate)
+        slopes = largest_difference_to_derivatives(known[rate], hits[:, column].sum() / trials[:, column].sum())
+        derivatives[taken[rate]], overall = slopes[:-1], float(slopes[-1])
+    if np.isin(values[derivatives != 0, RATES.index(rate)], (0.0, 1.0)).any():
+        return None
+    all_rows = _rate_table(counts.sum(axis=0, keepdims=True), rate, np.array([overall]))
     return _by_row(_rate_table(counts, rate, derivatives) + all_rows, places)
 
 

@@ -78,8 +78,11 @@ def limit_ends(x: Scale, limit: ChartLimit) -> tuple[str, str]:
 
 
 def end_labels(body: Chart) -> list[tuple[str, Text]]:
-    """Height and name of each line where it ends, none closer to the next than a line of text; none for one line."""
-    if len(body.lines) < 2 or body.marks:
+    """Height and name of each line where it ends, none closer to the next than a line of text; none for one line.
+
+    Where an event is marked the key names the lines: they are close at their ends.
+    """
+    if len(body.lines) < 2 or body.marks or body.event is not None:
         return []
     ends = [
         (BOTTOM - (BOTTOM - TOP) * min(max(body.y.place(line.points[-1][1]), 0.0), 1.0) - 6, index, line.label)
@@ -103,7 +106,7 @@ def bin_width(places: list[float]) -> float:
 def hundred_path(first: int, last: int) -> str:
     """Dots `first` to `last` - 1 of ten rows of ten, filled from the bottom; round caps make them discs."""
     places = (divmod(index, 10) for index in range(first, last))
-    return "".join(f"M{column * 20 + 10} {190 - row * 20}h.1" for row, column in places)
+    return "".join(f"M{column * 20 + 10} {190 - row * 20}h0" for row, column in places)
 
 
 def swarm_paths(dots: tuple[Dot, ...], scale: Scale) -> list[tuple[int, str]]:
@@ -121,11 +124,10 @@ def swarm_paths(dots: tuple[Dot, ...], scale: Scale) -> list[tuple[int, str]]:
 
 def dots_path(places: Iterable[tuple[float, int]]) -> str:
     """Path of discs, each within half a unit of its place: whole steps from one to the next take the fewest letters."""
-    marks, tenths, height = [], 0, 0
+    marks, column, height = [], 0, 0
     for x, y in places:
-        step = round(x - tenths / 10)
-        marks.append(f"m{step}{'' if y < height else ' '}{y - height}h.1")
-        tenths, height = tenths + 10 * step + 1, y
+        marks.append(f"m{round(x) - column}{'' if y < height else ' '}{y - height}h0")
+        column, height = round(x), y
     return "".join(marks)
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from auditbench.results import AnalysisResult
 from auditbench.run import AuditRun
-from auditbench_html.view.markdown import code, to_markdown
+from auditbench_html.view.markdown import code, emphasis, strong, to_markdown
 from auditbench_html.view.outline import GateLine, Outline, outline
 from auditbench_html.view.page import FindingRow
 from auditbench_html.view.text import Text, joined, words
@@ -44,7 +44,7 @@ def _head(told: Outline) -> str:
     )
     paragraphs = [f"### {SIGNS[screen.tone]} {to_markdown(title)}", to_markdown(screen.reason), to_markdown(numbers)]
     if screen.notice:
-        paragraphs.append(f"**{to_markdown(screen.notice)}**")
+        paragraphs.append(strong(screen.notice))
     return "\n\n".join([MARK, *paragraphs, ""])
 
 
@@ -59,6 +59,8 @@ def _gate(told: Outline, line: GateLine) -> str:
     key = "markdown.gate_advisory" if row.tone == "fail" and not row.blocking else "markdown.gate"
     about = to_markdown(told.say.say(key, kind=row.kind, gate=row.gate))
     parts = [f"- **{SIGNS[row.tone]} {to_markdown(row.state)}**{about}", to_markdown(line.sentence)]
+    if row.explanation:
+        parts.append(to_markdown(told.say.say("gate.why", text=row.explanation)))
     if row.waiver_chip:
         parts.append(to_markdown(told.say.say("markdown.waived", label=row.waiver_chip.label)))
     if row.waiver:
@@ -98,11 +100,11 @@ def _findings(told: Outline) -> Part:
 def _finding(told: Outline, row: FindingRow) -> str:
     """A finding and what to do; its detail where no gate above has told it."""
     chip = to_markdown(told.say.say("markdown.chip", chip=row.chip.label))
-    parts = [f"{row.number}. **{to_markdown(row.title)}**{chip}"]
+    parts = [f"{row.number}. {strong(row.title)}{chip}"]
     if row.detail and not row.gates:
         parts.append(to_markdown(row.detail))
     if row.action:
-        parts.append(f"*{to_markdown(told.say.say('markdown.do'))}* {to_markdown(row.action)}")
+        parts.append(f"{emphasis(told.say.say('markdown.do'))} {to_markdown(row.action)}")
     return told.say.mark("gap").join(parts)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from auditbench.run import AuditRun
 from auditbench_html.view.facts import facts_section
 from auditbench_html.view.importance import strongest_inputs
-from auditbench_html.view.markdown import code, to_markdown
+from auditbench_html.view.markdown import code, emphasis, strong, to_markdown
 from auditbench_html.view.numbers import estimate
 from auditbench_html.view.outline import Outline, outline
 from auditbench_html.view.page import FactList
@@ -56,7 +56,7 @@ def _facts(told: Outline, facts: FactList) -> list[str]:
     """Facts of the record; those that the card asks people for stand among its fields."""
     asked = {str(told.say.say(key)) for key in _STATED}
     return [
-        f"- **{to_markdown(fact.label)}** {to_markdown(fact.value)}"
+        f"- {strong(fact.label)} {to_markdown(fact.value)}"
         for fact in facts.facts
         if not fact.missing and str(fact.label) not in asked
     ]
@@ -68,8 +68,8 @@ def _risks(told: Outline) -> Iterator[str]:
     yield to_markdown(say.sentences([say.say("model_card.verdict", verdict=screen.verdict), screen.reason]))
     yield ""
     for row in told.findings[:MOST_FINDINGS]:
-        action = f" *{to_markdown(row.action)}*" if row.action else ""
-        yield f"{row.number}. **{to_markdown(row.title)}**{action}"
+        action = f" {emphasis(row.action)}" if row.action else ""
+        yield f"{row.number}. {strong(row.title)}{action}"
     if (rest := len(told.findings) - MOST_FINDINGS) > 0:
         yield f"\n{to_markdown(say.say('model_card.more_findings', n=rest))}"
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from auditbench.run import AuditRun
 from auditbench.safe_text import LONGEST_TEXT
-from auditbench_html.view.markdown import to_markdown
+from auditbench_html.view.markdown import strong, to_markdown
 from auditbench_html.view.outline import Outline
 from auditbench_html.view.text import words
 
@@ -48,11 +48,11 @@ def fields_of(run: AuditRun) -> dict[str, tuple[Field, ...]]:
 
 def field_line(told: Outline, field: Field) -> str:
     """A field with what is stated, or marked as to be filled, with what to write."""
-    label = to_markdown(told.say.say(f"model_card.field.{field.key}"))
+    label = strong(told.say.say(f"model_card.field.{field.key}"))
     if field.stated:
-        return f"- **{label}** {to_markdown(words(field.stated), LONGEST_TEXT)}"
+        return f"- {label} {to_markdown(words(field.stated), LONGEST_TEXT)}"
     hint = to_markdown(told.say.say("model_card.to_fill", hint=told.say.say(f"model_card.hint.{field.key}")))
-    return f"- {MARK} **{label}** {hint}"
+    return f"- {MARK} {label} {hint}"
 
 
 def count_line(told: Outline) -> str:
@@ -60,4 +60,4 @@ def count_line(told: Outline) -> str:
     fields = [field for section in fields_of(told.run).values() for field in section]
     missing = sum(not field.stated for field in fields)
     text = told.say.say("model_card.count", n=missing, total=words(str(len(fields))))
-    return f"> **{to_markdown(text)}**"
+    return f"> {strong(text)}"

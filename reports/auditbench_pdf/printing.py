@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -13,16 +12,6 @@ from pathlib import Path
 
 from auditbench.errors import PluginError
 
-BROWSERS = (
-    "chromium",
-    "chromium-browser",
-    "google-chrome",
-    "google-chrome-stable",
-    "chrome",
-    "msedge",
-    "microsoft-edge",
-)
-VARIABLE = "CHROMIUM"
 SECONDS = 90.0
 """Wall-clock limit of one print, below the host's default limit of one renderer."""
 FLAGS = (
@@ -32,25 +21,6 @@ FLAGS = (
     "--hide-scrollbars", "--host-resolver-rules=MAP * ~NOTFOUND", "--proxy-server=127.0.0.1:9",
     "--export-tagged-pdf", "--generate-pdf-document-outline", "--no-pdf-header-footer",
 )  # fmt: skip
-
-
-def find_browser() -> str:
-    """Path of the browser: the one that the environment variable CHROMIUM names, else the first of `BROWSERS`.
-
-    Raises:
-        PluginError: There is none; the message says what to install.
-    """
-    named = os.environ.get(VARIABLE)
-    found = next((path for name in ([named] if named else BROWSERS) if (path := shutil.which(name))), None)
-    if found is None:
-        raise PluginError(
-            "no Chromium is installed to print the report with",
-            where="format pdf",
-            found=f"{VARIABLE}={named}" if named else f"none of {', '.join(BROWSERS[:3])}, … on the path",
-            fix="install one (Debian, Ubuntu: `apt install chromium`; macOS: `brew install --cask chromium`), "
-            "or print report.html from any browser",
-        )
-    return found
 
 
 def print_page(browser: str, page: bytes, *, seconds: float = SECONDS) -> bytes:

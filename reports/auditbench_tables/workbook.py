@@ -37,7 +37,7 @@ def write_workbook(sheets: Sequence[Sheet]) -> bytes:
 
 def _fill(page: Worksheet, sheet: Sheet, heading: Format, quoted: Format) -> None:
     if len(sheet.rows) > MOST_ROWS:
-        raise ValueError(f"expected at most {MOST_ROWS} rows in {sheet.name}, got {len(sheet.rows)}; use `tables-csv`")
+        raise ValueError(f"expected at most {MOST_ROWS} rows in {sheet.name}, got {len(sheet.rows)}; use `csv`")
     for column, name in enumerate(sheet.columns):
         page.write_string(0, column, name, heading)
         page.set_column(column, column, _width(sheet, column))

@@ -14,8 +14,8 @@ from playwright.sync_api import Browser, Page
 
 from auditbench.safe_text import LONGEST_TEXT, safe_text
 from auditbench_html.render import render_report
-from tests.hostile_run import LANGUAGES, hostile_run
-from tests.hostile_texts import PAGE, ROOM, TERMINAL, packed
+from tests.hostile_run import hostile_run
+from tests.hostile_texts import NAMES, PAGE, ROOM, TERMINAL, harmless, packed
 
 pytestmark = pytest.mark.browser
 WATCH = """
@@ -23,13 +23,18 @@ window.broken = [];
 addEventListener('securitypolicyviolation', (event) => broken.push(`${event.effectiveDirective} ${event.blockedURI}`));
 addEventListener('error', (event) => broken.push(`error ${event.message}`), true);
 """
-# Every element with the names of its attributes, and every attribute that could act or lead somewhere.
+USE = """
+document.querySelectorAll('details').forEach((details) => { details.open = true; });
+document.querySelectorAll('button:not(#print)').forEach((button) => { button.click(); });
+"""
+# Elements by name and names of attributes, and every attribute that could act or lead somewhere.
 INVENTORY = """() => {
-  const found = { elements: [], acting: [], lost: [], twice: [], broken: window.broken, unseen: [] };
+  const found = { elements: {}, acting: [], lost: [], twice: [], broken: window.broken, unseen: [] };
   const ids = new Set();
   const ours = /^(#|$|data:image\\/png;base64,[A-Za-z0-9+\\/=]+$)/;
   for (const node of document.querySelectorAll('*')) {
-    found.elements.push(`${node.namespaceURI} ${node.localName} ${node.getAttributeNames().sort().join(' ')}`);
+    const kind = `${node.namespaceURI} ${node.localName} ${node.getAttributeNames().sort().join(' ')}`;
+    found.elements[kind] = (found.elements[kind] ?? 0) + 1;
     if (node.id && ids.has(node.id)) found.twice.push(node.id);
     ids.add(node.id);
     for (const { name, value } of node.attributes) {
@@ -51,17 +56,18 @@ INVENTORY = """() => {
   }
   return found;
 }"""
-# What acts, if it acts, where a text begins.
-AT_THE_START = tuple(text for text in PAGE if re.match(r"\w+(:|&colon;)|//|#|__proto__|constructor", text))
+# Of what is for a terminal, a page could take marks that are not seen.
+TEXTS = (*PAGE, *(text for text in TERMINAL if not text.isprintable()))
+PACKS = (*NAMES, *packed(TEXTS))
 
 
-TEXTS = tuple(text for text in (*PAGE, *TERMINAL) if len(text) < 1000)
-PACKS = [*AT_THE_START, *packed(text for text in TEXTS if text not in AT_THE_START)]
-
-
-def harmless(text: str) -> str:
-    """A text that draws the same page: full stops part names of metrics, and backticks in words of a plugin mark code."""
-    return "x" * 40 + "." * ("." in text) + "x" * 40 + "`" * text.count("`")
+# A language, and whether a plugin brings templates that are as hostile; each pack in one of the first two by day.
+WAYS = (("en", True), ("zh-CN", False), ("en", False), ("zh-CN", True))
+CASES = [
+    pytest.param(text, language, told, marks=() if nth == index % 2 else pytest.mark.nightly)
+    for index, text in enumerate(PACKS)
+    for nth, (language, told) in enumerate(WAYS)
+]
 
 
 def looked_at(browser: Browser, text: str, language: str, *, told: bool) -> tuple[Page, dict[str, Any], list[str]]:
@@ -79,28 +85,30 @@ def looked_at(browser: Browser, text: str, language: str, *, told: bool) -> tupl
         page.on("popup", lambda other: said.append(f"opened {other.url}"))
         page.on("framenavigated", lambda frame: said.append(frame.url) if frame.url != file.as_uri() else None)
         page.goto(file.as_uri())
-        page.evaluate("document.querySelectorAll('details').forEach((details) => { details.open = true; })")
+        page.evaluate(USE)
     return page, page.evaluate(INVENTORY), said
 
 
 def test_every_text_is_in_a_pack() -> None:
-    assert len(PAGE) > 60
+    assert len({text for text in (*NAMES, *PAGE) if safe_text(text) == text}) > 60
     assert [text for text in TEXTS if not any(text in pack for pack in PACKS)] == []
     assert all(len(safe_text(pack, LONGEST_TEXT)) <= ROOM for pack in PACKS)
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
-@pytest.mark.parametrize("text", PACKS, ids=range(len(PACKS)))
-def test_hostile_text_stays_text(browser: Browser, text: str, language: str) -> None:
-    told = (PACKS.index(text) + LANGUAGES.index(language)) % 2 == 0  # with templates of a plugin, as hostile, or none
+@pytest.mark.parametrize(("text", "language", "told"), CASES, ids=range(len(CASES)))
+def test_hostile_text_stays_text(browser: Browser, text: str, language: str, told: bool) -> None:
     page, found, said = looked_at(browser, text, language, told=told)
     assert said == []
     for part in ("acting", "lost", "twice", "broken", "unseen"):
         assert (part, found[part]) == (part, [])
-    expected = elements_of(browser, harmless(text), language, told)
-    assert Counter(found["elements"]) - expected == Counter()
-    assert expected - Counter(found["elements"]) == Counter()
+    expected = elements_of(browser, drawn_alike(text), language, told)
+    assert (Counter(found["elements"]) - expected, expected - Counter(found["elements"])) == (Counter(), Counter())
     page.context.close()
+
+
+def drawn_alike(text: str) -> str:
+    """One of a few harmless texts that draw the same page."""
+    return re.sub(r"[ x.]+", lambda match: "xxx.xxx" if "." in match[0] else "xxxxxx", harmless(text))
 
 
 @functools.cache

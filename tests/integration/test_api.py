@@ -116,6 +116,26 @@ def test_gates_decide_and_a_raising_analyzer_is_a_result(table: Any) -> None:
     assert "on purpose" in run.volatile.details["raises"]
 
 
+def test_gates_of_files_stand_behind_those_of_the_call(table: Any, tmp_path: Path) -> None:
+    file = tmp_path / "gates.toml"
+    file.write_text(
+        "[[gates]]\nid = 'low'\nmetric = 'tidy.right'\nmax = 0.1\n"
+        "[[waivers]]\ngate = 'low'\nuntil = '2999-01-01'\nby = 'A'\nreason = 'B'\n"
+    )
+    call = {"analyzers": {"tidy": {}}, "gates": [{"metric": "tidy.right", "min": 0.9}]}
+    run = audit(module(), table, **call, gate_files=[str(file)])
+    assert [(gate.id, gate.state, gate.stops_release) for gate in run.gates] == [
+        ("tidy.right", "pass", False),
+        ("low", "fail", False),
+    ]
+    assert run.waivers[0].by == "A"
+    with pytest.raises(ConfigError) as caught:
+        audit(module(), table, **call, gate_files=[str(file), "preset:resources-small"])
+    assert {problem.where for problem in caught.value.problems} == {
+        f"preset:resources-small (resources-small.{name}).metric" for name in ("parameters", "size")
+    }
+
+
 def test_arrays_stay_in_memory_or_go_to_the_folder(table: Any, tmp_path: Path) -> None:
     live = audit(module(), table, analyzers={"block": {}})
     values = live.results[0].attributions[0].values

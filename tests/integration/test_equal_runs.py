@@ -101,7 +101,7 @@ def kill_and_go_on(folder: Path, moments: tuple[str, ...]) -> Path:
     assert inside <= lost <= hit, "a worker that was idle when it was killed may be replaced in time"
     recorder = Recorder()
     run = supervisor.audit(loaded, out=out, listener=recorder)
-    assert {recorder.states[name] for name in lost} == {"ok"}
+    assert {recorder.states[name] for name in lost} <= {"ok"}
     assert "reused" in recorder.states.values()
     assert run.status == "complete"
     return out

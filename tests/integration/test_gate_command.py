@@ -79,7 +79,7 @@ def gated(home: Path, capsys: pytest.CaptureFixture[str], *files: str) -> tuple[
     capsys.readouterr()
     before = digests(home / "run")
     options = [part for file in files for part in ("--gates", file)]
-    code = guarded(["gate", str(home / "run"), "--format", "json", *options])
+    code = guarded(["gate", str(home / "run"), "--json", *options])
     assert digests(home / "run") == before
     return code, {gate["id"]: gate for gate in json.loads(capsys.readouterr().out)["gates"]}
 
@@ -116,7 +116,7 @@ def test_gate_decides_as_the_audit_did(home: Path, capsys: pytest.CaptureFixture
     assert everything[0] == of_files[0] == document["exit_code"] == 1
     assert set(everything[1]) == set(recorded)
     assert set(of_files[1]) == set(recorded) - {"own"}
-    told = {"reason", "explanation", "stops_release"}
+    told = {"reason", "explanation", "stops_release", "title", "meaning", "formula", "reading"}
     for decided in (everything[1], of_files[1]):
         for identity, gate in decided.items():
             assert {key: value for key, value in gate.items() if key not in told} == {
@@ -137,6 +137,19 @@ def test_a_preset_says_which_analyzers_the_run_lacks(home: Path, capsys: pytest.
     assert "preset:explanations-sound (explanations-sound.shap-adds-up).metric" in err
     assert "audit again with [analyzers.captum]" in err
     assert digests(home / "run") == before
+
+
+def test_a_gate_on_an_analyzer_that_was_left_out_has_its_title(home: Path) -> None:
+    out = home / "left-out"
+    audit = ["audit", str(home / "audit.toml"), "--out", str(out), "--only", "steady", "--format", "markdown"]
+    assert guarded(audit) == 3
+    run = read_run(out)
+    states = {gate.metric: gate.state for gate in run.gates}
+    assert (states["performance.auc"], states["steady.one"]) == ("not_run", "pass")
+    english, chinese = (run.messages[language]["performance.balanced_accuracy"] for language in LANGUAGES)
+    assert english == "Balanced accuracy"
+    assert "平衡准确率" in str(chinese)
+    assert "Balanced accuracy" in (out / "report.md").read_text()
 
 
 def test_check_counts_the_gates_of_files(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

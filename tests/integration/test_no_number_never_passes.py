@@ -104,7 +104,7 @@ TABLE = {
     "limit-infinite": refused("min = -inf", "gates[0].min", "a finite number"),
     "limit-as-text": refused("min = '0'", "gates[0].min", "a number"),
     "limit-true": refused("max = true", "gates[0].max", "a number"),
-    "limits-absent": refused("", "`min`, `max` or both"),
+    "limits-absent": refused("", "`min`, `max`, `max_drop` or `min_gain`"),
     "limits-crossed": refused("min = 1\nmax = 0", "`min` <= `max`"),
     "gate-key-misspelt": refused("min = 0\non_fial = 'warn'", "did you mean `on_fail`?"),
     "undefined-is-not-inconclusive": Row(

@@ -120,6 +120,20 @@ def test_pre_commit_refuses_a_commit_with_a_broken_one(hooked: Path) -> None:
     assert "audit.toml is valid" in done.stdout
 
 
+def test_pre_commit_checks_changed_gates_with_the_audit_beside_them(hooked: Path) -> None:
+    models = hooked / "models"
+    config = models / "audit.toml"
+    config.write_text(config.read_text().replace("[audit]", "[audit]\ngates = 'gates.toml'", 1))
+    (models / "gates.toml").write_text("[[gates]]\nmetric = 'performance.acuracy'\nmin = 0\n")
+    (models / "others").mkdir()
+    (models / "others" / "gates.toml").write_text("=")
+    done = tried(hooked, "gates.toml", "others/gates.toml")
+    assert done.returncode == 1
+    assert "gates.toml: gates[0].metric: performance gives no metric of this name" in done.stdout
+    assert "\nin gates.toml\n" in done.stdout
+    assert "others" not in done.stdout
+
+
 def test_pre_commit_passes_over_other_files(hooked: Path) -> None:
     done = tried(hooked, "other.toml", "rows.csv")
     assert done.returncode == 0, done.stdout + done.stderr

@@ -58,7 +58,7 @@ def test_it_says_what_changed(folders: tuple[str, str], capsys: pytest.CaptureFi
 
 
 def test_a_script_reads_all_of_it(folders: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:
-    assert guarded(["compare", *folders, "--format", "json", "--level", "0.9"]) == 0
+    assert guarded(["compare", *folders, "--json", "--level", "0.9"]) == 0
     document = json.loads(capsys.readouterr().out)
     assert document["level"] == 0.9
     assert {change["metric"]: change["verdict"] for change in document["metrics"]} == {

@@ -148,7 +148,7 @@ def test_what_the_run_came_to_counts_with_its_gates(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], changes: dict[str, Any], verdict: str, code: int
 ) -> None:
     finish(tmp_path / "run", toy_run(**changes))
-    ended, out, _ = told(tmp_path / "run", gates("toy.score", "min = 0.8"), capsys, "--format", "json")
+    ended, out, _ = told(tmp_path / "run", gates("toy.score", "min = 0.8"), capsys, "--json")
     assert ended == code
     document = json.loads(out)
     assert (document["verdict"], document["exit_code"]) == (verdict, code)
@@ -233,6 +233,9 @@ BAD = {
     "limits-crossed": (gates("toy.score", "min = 2\nmax = 1"), "gates[0]: expected `min` <= `max`", "a table"),
     "unknown-key": (gates("toy.score", "minn = 1\nmax = 2"), "gates[0].minn: unknown key", "did you mean `min`?"),
     "empty": ("", "the file holds no gates", "preset"),
+    "a-configuration": ("[audit]\nname = 'a'\n[model]\n", "this is the configuration of an audit", "`[audit] gates`"),
+    "unknown-preset": ("preset = 'binary-basic'\n", "preset: there is no such preset", "did you mean `binary-basics`?"),
+    "no-such-state": (gates("toy.score", "min = 0\non_fail = 'warm'"), "gates[0].on_fail: this value", "did you mean `warn`?"),
     "no-toml": ("=", "not valid TOML", "line 1"),
 }  # fmt: skip
 
@@ -266,7 +269,7 @@ def test_gates_are_told_worst_first_with_their_explanation(folder: Path, capsys:
     assert "      observed 0.9, interval 0.85 to 0.95, limit at least 0.96, n = 100, the whole interval" in out
     assert "      The last model had {score}." in out
     assert "5 blocking gates: 1 failed, 1 undefined, 1 not run, 1 inconclusive, 1 passed on 100 rows" in out
-    _, out, _ = told(folder, text, capsys, "--format", "json")
+    _, out, _ = told(folder, text, capsys, "--json")
     document = json.loads(out)
     assert [gate["id"] for gate in document["gates"]] == ids
     assert document["gates"][0]["explanation"] == "The last model had {score}."
@@ -274,10 +277,28 @@ def test_gates_are_told_worst_first_with_their_explanation(folder: Path, capsys:
     assert all(gate["reason"] for gate in document["gates"])
 
 
+def test_explain_tells_what_each_metric_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    templates = {"toy.score": "Score", "toy.score.help": "How\x1b much.", "toy.score.formula": "a / b"}
+    finish(tmp_path / "run", toy_run(messages={"en": templates}))
+    text = gates("toy.score", "min = 0.8") + "[[gates]]\nid = 'other'\nmetric = 'toy.size'\nmax = 99\n"
+    assert "meaning" not in told(tmp_path / "run", text, capsys)[1]
+    _, out, _ = told(tmp_path / "run", text, capsys, "--explain")
+    lines = ["      title: Score", "      meaning: How⟨U+001B⟩ much.", "      formula: a / b", "      id g"]
+    assert "\n".join(lines) in out
+    _, out, _ = told(tmp_path / "run", text, capsys, "--json")
+    found = {gate["id"]: (gate["title"], gate["formula"], gate["reading"]) for gate in json.loads(out)["gates"]}
+    assert found == {"g": ("Score", "a / b", None), "other": (None, None, None)}
+
+
+def test_a_preset_without_its_prefix_is_recognised(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert guarded(["gate", str(folder), "--gates", "binary-basics"]) == 2
+    assert "fix: did you mean `preset:binary-basics`?" in capsys.readouterr().err
+
+
 def test_without_a_file_the_gates_of_the_run_are_decided(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = digests(folder)
     for path in (folder, folder / "run.json"):
-        assert guarded(["gate", str(path), "--format", "json"]) == 0
+        assert guarded(["gate", str(path), "--json"]) == 0
         (gate,) = json.loads(capsys.readouterr().out)["gates"]
         assert (gate["id"], gate["state"], gate["minimum"]) == ("own", "pass", 0.5)
     assert digests(folder) == before

@@ -18,6 +18,7 @@ from auditbench.cli import draft
 from auditbench.cli.boundary import guarded
 from auditbench.cli.data_profile import ColumnProfile, profile_table
 from auditbench.cli.draft import Sources, draft_config
+from auditbench.cli.gates_draft import draft_gates, fitting_presets
 from auditbench.cli.guesses import (
     id_reason,
     is_split,
@@ -29,6 +30,8 @@ from auditbench.cli.guesses import (
 )
 from auditbench.config_file import load_config
 from auditbench.errors import DataError, EmptyDataError
+from auditbench.gate_file import GateFile, GateSource, read_gates
+from auditbench.presets import load_preset
 
 ROWS = 200
 ADULT = Path(str(resources.files("auditbench") / "data" / "adult.parquet"))
@@ -311,6 +314,38 @@ def test_command_finds_the_training_file_and_the_model(installed: None, tmp_path
     config = load_config(tmp_path / "audit.toml").config
     assert (config.data.test, config.data.train, config.model.path) == ("credit-test.csv", "credit-train.csv", "bundle")
     assert config.train is None
+
+
+def test_command_writes_gates_that_are_decided(installed: None, tmp_path: Path) -> None:
+    arguments = ["init", str(tmp_path), "--data", str(ADULT), "--with-gates"]
+    assert guarded(arguments) == 0
+    ids = [gate.id for gate in load_config(tmp_path / "audit.toml").config.gates]
+    assert ids == [table.id for table in load_preset("binary-basics").tables(())]
+    text = (tmp_path / "gates.toml").read_text()
+    signs = "".join(line.removeprefix("# ") + "\n" for line in text.splitlines() if not line.startswith("# A"))
+    everything = tomllib.loads(signs[signs.index("[[gates]]") :])
+    assert [(len(everything[table])) for table in ("gates", "waivers")] == [1, 1]
+    GateFile.model_validate(everything)
+
+
+@pytest.mark.parametrize("there", ["audit.toml", "gates.toml"])
+def test_command_writes_both_files_or_none(installed: None, tmp_path: Path, there: str) -> None:
+    (tmp_path / there).write_text("mine")
+    assert guarded(["init", str(tmp_path), "--data", str(ADULT), "--with-gates"]) == 2
+    assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [(there, "mine")]
+
+
+@pytest.mark.parametrize("task", ["binary-classification", "multiclass-classification", "regression"])
+@pytest.mark.parametrize("sensitive", [True, False])
+def test_gates_for_each_task_can_be_read(tmp_path: Path, task: str, sensitive: bool) -> None:
+    text = draft_gates(task, sensitive=sensitive)
+    for name in fitting_presets(task, sensitive=sensitive):
+        text = text.replace(f'    # "{name}",', f'    "{name}",')
+    (tmp_path / "gates.toml").write_text(text)
+    source = GateSource(text="gates.toml", base=tmp_path)
+    given = read_gates([source], task=task, sensitive=["sex"] if sensitive else [])
+    assert given.problems == ()
+    assert len(given.gates) >= len(fitting_presets(task, sensitive=sensitive))
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -45,7 +46,15 @@ PLUGIN = PluginDescription(
     plugin=FACTS,
     first_party=False,
     analyzers=(TOY,),
-    provides=(Provision(kind="renderer", name="toy-page", summary="A page"),),
+    provides=(
+        Provision(kind="renderer", name="toy-page", summary="A page"),
+        Provision(
+            kind="renderer",
+            name="toy-print",
+            summary="Paper",
+            missing=Problem(message="A press is not installed", where="toy-print", found="none", fix="buy one"),
+        ),
+    ),
 )
 BROKEN = PluginDescription(
     plugin=PluginFacts(name="broken", distribution="b", version="0"),
@@ -53,11 +62,16 @@ BROKEN = PluginDescription(
     problems=(Problem(message="this plugin cannot be imported", where="plugin broken (b 0)", found="SyntaxError: x"),),
 )
 OBSERVER = PluginDescription(plugin=PluginFacts(name="eye", distribution="e", version="3"), first_party=False)
+PRINTER = dataclasses.replace(
+    PLUGIN,
+    plugin=PluginFacts(name="print", distribution="p", version="4"),
+    analyzers=(dataclasses.replace(TOY, missing_packages=(), missing_programs=("A scale",)),),
+)
 
 
 @pytest.fixture
 def installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("auditbench.supervisor.describe", lambda names=None: (PLUGIN, BROKEN, OBSERVER))
+    monkeypatch.setattr("auditbench.supervisor.describe", lambda names=None: (PLUGIN, BROKEN, OBSERVER, PRINTER))
     entries = (PluginEntry(name="toy", module="toy_module", distribution="toy-plugin", version="1.2"),)
     monkeypatch.setattr("auditbench.registry.list_entry_points", lambda: entries)
 
@@ -102,6 +116,11 @@ def test_show(installed: None, capsys: pytest.CaptureFixture[str]) -> None:
         "    toy.gap",
         "",
         "renderer toy-page: A page",
+        "",
+        "renderer toy-print: Paper",
+        "  toy-print: A press is not installed",
+        "    found: none",
+        "    fix: buy one",
     ]
 
 
@@ -116,6 +135,11 @@ def test_doctor_names_each_problem_and_its_fix(
     assert checks["plugin toy"]["fix"] == "pip install absent_package"
     assert "SyntaxError" in checks["plugin broken"]["detail"]
     assert checks["plugin eye"]["detail"] == "e 3: observes runs"
+    assert checks["plugin print"]["ok"]
+    assert checks["plugin print"]["detail"] == (
+        "p 4: analyzer toy (not here: A scale), renderer toy-page, "
+        "renderer toy-print (not here: A press is not installed; buy one)"
+    )
     assert checks["torch"] == {"name": "torch", "ok": True, "detail": "2.13", "fix": ""}
     assert checks["device"]["detail"] == "cpu"
     assert guarded(["doctor"]) == 2

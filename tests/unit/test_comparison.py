@@ -164,8 +164,22 @@ def test_what_is_not_tested_says_why(before: Metric, after: Metric, verdict: str
 def test_what_is_exact_for_its_rows_is_not_exact_for_others() -> None:
     sums = plain_metric(5.0, n=ROWS), plain_metric(7.0, n=ROWS)
     assert only(*sums).verdict == "worse"
-    change = only(*sums, keys=range(1, ROWS + 1))
-    assert (change.verdict, change.reason) == ("not_tested", Message(key="core.change_other_rows"))
+    other_seed = dataclasses.replace(run_of().provenance, seed=9)
+    assert only(*sums, provenance=other_seed).verdict == "worse"
+    some = (dataclasses.replace(metric, n=ROWS - 1) for metric in sums)
+    for change in (only(*sums, keys=range(1, ROWS + 1)), only(*some, provenance=other_seed)):
+        assert (change.verdict, change.reason) == ("not_tested", Message(key="core.change_other_rows"))
+
+
+def test_one_model_on_the_same_rows_is_certainly_unchanged() -> None:
+    """Of another model, rows that were not seen may differ; and so they may at another threshold."""
+    before = run_of(toy(mean_of(NOISE)))
+    for field, value in (("digest", before.model.digest), ("digest", "e"), ("threshold", 0.9)):
+        model = dataclasses.replace(before.model, **{field: value})
+        (change,) = compare(before, dataclasses.replace(before, model=model)).metrics
+        assert (change.verdict, change.p_value, change.design) == ("within_noise", 1.0, "paired")
+        assert change.interval is not None
+        assert (change.interval.low == change.interval.high == 0.0) is (model == before.model)
 
 
 def test_other_parameters_are_another_measure() -> None:
@@ -289,7 +303,7 @@ def test_what_else_differs_is_listed() -> None:
     others = {(other.kind, other.name): (other.before, other.after) for other in compare(before, after).others}
     assert others == {
         ("model", "digest"): ("d", "e"),
-        ("gates", "toy.score"): ("metric = toy.score, min = 0.5", "metric = toy.score, min = 0.6"),
+        ("gates", "toy.score"): ("min = 0.5", "min = 0.6"),
         ("config", "audit.seed"): ("1", "2"),
         ("config", "train.epochs"): ("", "3"),
         ("packages", "torch"): ("", "9"),
@@ -343,6 +357,11 @@ def test_folders_are_read_and_checked(tmp_path: Path) -> None:
         auditbench.compare(tmp_path / "before", tmp_path / "after")
     with pytest.raises(RecordError, match="no record of an audit"):
         auditbench.compare(tmp_path / "before", tmp_path / "absent")
+    for content, where in (("{", ""), (json.dumps({"schema": 99}), ""), (json.dumps({"schema": 1}), ".status")):
+        (tmp_path / "run.json").write_text(content)
+        with pytest.raises(RecordError) as raised:
+            auditbench.compare(tmp_path / "before", tmp_path)
+        assert raised.value.problems[0].where == f"{tmp_path / 'run.json'}{where}"
 
 
 def test_a_record_keeps_its_comparison_and_its_rows(tmp_path: Path) -> None:

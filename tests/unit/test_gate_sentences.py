@@ -136,6 +136,13 @@ def test_a_run_whose_gates_pass_is_asserted() -> None:
             id="a-gate-fails",
         ),
         pytest.param(
+            {"gates": (dataclasses.replace(FAILED, explanation="The old rule\x1b has {0.8}."),), "results": ()},
+            "Not ready for release: Loan Model 2 (exit code 1)\n"
+            "Fail, gate parity: Parity by sex is 0.3142 (0.28 to 0.34), outside its limit of at least 0.8.\n"
+            "Why this limit: The old rule⟨U+001B⟩ has {0.8}.",
+            id="a-gate-says-why",
+        ),
+        pytest.param(
             {"gates": (PASSED,), "exit_code": 3, "verdict": "evidence_incomplete"},
             "Evidence incomplete: Loan Model 2 (exit code 3)\n"
             "shap: failed. toy.reason\n"

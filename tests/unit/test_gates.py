@@ -105,7 +105,7 @@ def test_absent_analyzer_was_not_run() -> None:
     [
         pytest.param({}, [], "core.metric_missing", id="no-such-name"),
         pytest.param({"feature": "age"}, [{"feature": "sex"}], "core.metric_no_label", id="no-such-label"),
-        pytest.param({}, [{"feature": "sex"}, {"feature": "race"}], "core.metric_ambiguous", id="two-fit"),
+        pytest.param({}, [{"feature": "sex"}, {"feature": "race"}], "core.metric_several", id="two-fit"),
         pytest.param(
             {"feature": "sex"},
             [{"feature": "sex", "group": "F"}, {"feature": "sex", "group": "M"}],

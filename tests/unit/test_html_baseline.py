@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import get_args
 
 import pytest
 
+from auditbench.comparison.record import ChangeVerdict
 from auditbench.findings import GateDecision
 from auditbench.messages import load_messages
 from auditbench.run import AuditRun
@@ -158,6 +160,19 @@ def test_identical_runs_show_no_change(run: AuditRun) -> None:
     assert not [
         chip for chip in section.every("span", lambda s: "chip" in s.classes) if chip.text in ("Worse", "Better")
     ]
+
+
+@pytest.mark.parametrize("verdict", get_args(ChangeVerdict))
+def test_every_verdict_of_a_change_is_drawn(run: AuditRun, verdict: ChangeVerdict) -> None:
+    """As a record may hold it: also one that is not compared and has its difference all the same."""
+    assert run.baseline is not None
+    change = dataclasses.replace(run.baseline.metrics[0], difference=0.01, before=0.8, after=0.81, verdict=verdict)
+    comparison = dataclasses.replace(run.baseline, metrics=(change,))
+    section = parse(render_report(dataclasses.replace(run, baseline=comparison))).one("section", id="baseline")
+    (row,) = section.every("tr", lambda row: any("data-v" in cell.attributes for cell in row.every("td")))
+    assert row.text.endswith(verdict.replace("_", " ").capitalize())
+    known = {"worse", "better", "changed", "within_noise"}
+    assert ("No measure could be tested against the baseline" in section.text) is (verdict not in known)
 
 
 def test_index_lists_requirements_and_never_claims_conformity(run: AuditRun) -> None:

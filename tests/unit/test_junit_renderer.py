@@ -9,10 +9,12 @@ import pytest
 import xmlschema
 
 from auditbench.run import AuditRun
+from auditbench.safe_text import LONGEST_TEXT, safe_text
 from auditbench_html.view.outline import one_line, outline
 from auditbench_junit.document import render_junit
 from tests.format_runs import HOSTILE, RUNS, every_run, many_gates, nothing_finished
 from tests.hostile_run import LANGUAGES, hostile_run
+from tests.hostile_texts import harmless
 from tests.html_fixture import gate, income_run
 
 SCHEMA = Path(__file__).parents[1] / "schemas" / "junit.xsd"
@@ -112,19 +114,20 @@ def test_an_interrupted_audit_is_red() -> None:
     assert next(outcome(case) for case in cases(document(run), audit=True)) == "error"
 
 
-@pytest.mark.parametrize("payload", HOSTILE, ids=range(len(HOSTILE)))
-def test_hostile_text_stays_text(payload: str, schema: xmlschema.XMLSchema) -> None:
-    root = document(hostile_run(payload))
+@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
+def test_hostile_text_stays_text(text: str, schema: xmlschema.XMLSchema) -> None:
+    root = document(hostile_run(text))
     schema.validate(root)
-    assert {element.tag for element in root.iter()} <= {
-        "testsuites",
-        "testsuite",
-        "testcase",
-        "failure",
-        "error",
-        "skipped",
-    }
-    assert "\n" not in "".join(value for element in root.iter() for value in element.attrib.values())
+    assert shape(root) == shape(document(hostile_run(harmless(text))))
+    for element in root.iter():
+        for value in (*element.attrib.values(), *(element.text or "").strip().split("\n")):
+            assert safe_text(value, LONGEST_TEXT) == value
+    assert safe_text(text) in [case.get("name") for case in root.iter("testcase")]
+
+
+def shape(root: ET.Element) -> list[tuple[str, ...]]:
+    """Each element: its name and those of its attributes, and how many lines of text it has."""
+    return [(element.tag, *element.attrib, str((element.text or "").count("\n"))) for element in root.iter()]
 
 
 def _topics(run: AuditRun) -> list[list[object]]:

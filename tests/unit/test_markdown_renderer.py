@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import dataclasses
+import functools
 import re
+from collections import Counter
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from markdown_it import MarkdownIt
-from markdown_it.token import Token
 
+from auditbench.findings import Message
 from auditbench_html.view.markdown import code, to_markdown
 from auditbench_html.view.outline import one_line, outline
 from auditbench_html.view.text import name_text, words
@@ -15,20 +17,13 @@ from auditbench_markdown.comment import LONGEST, MARK, render_comment
 from auditbench_markdown.fitting import Part, fit, size
 from tests.format_runs import HOSTILE, RUNS, every_run, many_gates, nothing_finished, with_baseline
 from tests.hostile_run import LANGUAGES, hostile_run
+from tests.hostile_texts import harmless
 from tests.html_fixture import income_run
-
-OWN_HTML = re.compile(r"<!-- auditbench report -->|<details><summary>[^<>&\\]*</summary>|</details>")
-# What GitHub or GitLab make of plain text after Markdown was read.
-ACTIVE = re.compile(r"[@#!$~%&^]\w|\bGH-\d|://|\bwww\.|\b[0-9a-f]{7,40}\b|:\w+:")
+from tests.rendered_markdown import active, elements, rendered
 
 
 def comment(run: object, language: str = "en") -> str:
     return render_comment(run, language=language).decode("utf-8")  # type: ignore[arg-type]
-
-
-def tokens(text: str) -> list[Token]:
-    parsed = MarkdownIt("commonmark").enable(["table", "strikethrough"]).parse(text)
-    return [inner for token in parsed for inner in (token, *(token.children or ()))]
 
 
 def test_the_comment_says_verdict_gates_and_findings() -> None:
@@ -79,6 +74,26 @@ def test_what_does_not_fit_is_counted(longest: int) -> None:
     assert bool(left_out) == (longest < LONGEST)
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("name", ["n" * 300, "组" * 300, "😀" * 300, "`|<&*" * 60, "\x00" * 300], ids=range(5))
+def test_gates_with_long_names_stay_within_the_limit(name: str, language: str) -> None:
+    message = Message(key=name, values={name: name})
+    gates = tuple(
+        dataclasses.replace(
+            decision, id=f"{index}{name}", metric=f"performance.{name}", where={name: name}, unit=name,
+            waived_until=name, explanation=name * 2, reason=message if decision.value is None else None,
+        )
+        for index, decision in enumerate(many_gates(200).gates)
+    )  # fmt: skip
+    text = comment(dataclasses.replace(many_gates(200), gates=gates, warnings=(message,)), language)
+    assert LONGEST - 4000 < size(text) <= LONGEST
+    page = rendered(text)
+    shown = [*page.every("ul")[0].every("li"), *(row for row in page.one("table").every("tr") if row.every("code"))]
+    left_out = re.findall(r"(\d+) more gates|略去另外 (\d+) 项门槛", text)
+    assert len(shown) + sum(int(english or chinese) for english, chinese in left_out) == 200
+    assert active(page) == []
+
+
 def test_nothing_finished_is_not_told_as_a_pass() -> None:
     text = comment(nothing_finished())
     assert "### ◆ Nothing was evaluated" in text
@@ -86,35 +101,45 @@ def test_nothing_finished_is_not_told_as_a_pass() -> None:
     assert "✔" not in text
 
 
-@pytest.mark.parametrize("payload", HOSTILE, ids=range(len(HOSTILE)))
-def test_hostile_text_does_nothing(payload: str) -> None:
-    text = comment(hostile_run(payload))
-    found = tokens(text)
-    kinds = {token.type for token in found}
-    assert kinds.isdisjoint(
-        {"link_open", "image", "html_inline", "s_open", "hr", "code_block", "fence", "blockquote_open"}
-    )
-    for token in found:
-        if token.type == "html_block":
-            assert all(OWN_HTML.fullmatch(line) for line in token.content.strip().splitlines())
-        if token.type == "text":
-            assert not ACTIVE.search(token.content), token.content
-    assert {token.tag for token in found if token.type == "heading_open"} == {"h3", "h4"}
-    rows = [token for token in found if token.type == "tr_open"]
-    cells = [token for token in found if token.type in ("td_open", "th_open")]
-    assert len(cells) == 5 * len(rows)
+@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
+def test_hostile_text_does_nothing(text: str) -> None:
+    shown = whole_comment(text)
+    tree = rendered(shown)
+    assert elements(tree) == elements_of(harmless(text))
+    assert active(tree) == []
+    assert {line.count("|") for line in shown.splitlines() if line.startswith("|")} == {6}
 
 
-@settings(max_examples=200, deadline=None)
-@given(st.text(max_size=60))
+def test_a_harmless_comment_has_no_element_that_acts() -> None:
+    assert {name for name, *_ in elements_of(harmless(""))} == {
+        "h3", "h4", "p", "ul", "ol", "li", "strong", "em", "code", "details", "summary",
+        "table", "thead", "tbody", "tr", "th", "td",
+    }  # fmt: skip
+
+
+def whole_comment(text: str) -> str:
+    """The comment with a text in every slot, and nothing left out."""
+    return render_comment(hostile_run(text), longest=10**7).decode("utf-8")
+
+
+@functools.cache
+def elements_of(text: str) -> Counter[tuple[str, ...]]:
+    return elements(rendered(whole_comment(text)))
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(max_size=60) | st.text("`*_[]()<>|~$@#:/.w&;!^-+=\\{} a1", max_size=60))
 def test_words_and_names_show_as_they_are(text: str) -> None:
     for shown in (words(text), name_text(text)):
-        (paragraph,) = [token for token in tokens(f"x {to_markdown(shown)} x") if token.type == "inline"]
-        assert {child.type for child in paragraph.children or ()} <= {"text", "code_inline", "text_special"}
-        read = "".join(child.content for child in paragraph.children or ())
-        known = one_line(words(text.replace("`", ""))).replace("|", "⟨U+007C⟩")
-        plain = read.replace("\u2060", "").replace("⟨U+0060⟩", "").replace("|", "⟨U+007C⟩")
-        assert plain.split() == f"x {known} x".split() or shown.runs[0].kind == "name"
+        tree = rendered(f"x {to_markdown(shown)} x")
+        assert {element.name for element in tree.every()} <= {"p", "code"}
+        assert active(tree) == []
+        assert as_typed(tree.text.replace("\N{WORD JOINER}", "")) == as_typed(f"x {one_line(shown)} x")
+
+
+def as_typed(text: str) -> list[str]:
+    """Words of a text, with the two characters that Markdown shows as codes."""
+    return text.replace("⟨U+0060⟩", "`").replace("⟨U+007C⟩", "|").split()
 
 
 def test_a_name_that_could_end_its_code_or_cell_shows_codes() -> None:

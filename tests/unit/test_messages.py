@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from auditbench.findings import Message
-from auditbench.messages import Catalogue, format_scalar, template_fault
+from auditbench.messages import Catalogue, format_scalar, load_messages, shipped_messages, template_fault
 
 
 @pytest.mark.parametrize(
@@ -59,3 +60,17 @@ TEMPLATES = st.text(max_size=20) | st.from_regex(r"\{[a-z]{1,2}(:[a-z0-9_.]{1,4}
 def test_every_template_gives_text(template: Any, values: dict[str, Any]) -> None:
     catalogue = Catalogue(language="en", templates={"k": template})
     assert isinstance(catalogue.text(Message(key="k", values=values)), str)
+
+
+def test_catalogues_are_read_without_importing_their_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "toy_that_raises"
+    (package / "messages").mkdir(parents=True)
+    (package / "__init__.py").write_text("raise SystemExit('imported')")
+    (package / "messages" / "en.toml").write_text("'toy.a' = 'A'\n'toy.b' = '{x!r}'\n'toy.c' = 3\n")
+    (package / "messages" / "zh-CN.toml").write_bytes(b"'toy.a' = '\xff'")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for module in ("toy_that_raises", "toy_that_raises.plugin", "toy_that_raises:plugin"):
+        assert shipped_messages(module) == {"en": {"toy.a": "A"}}
+    assert shipped_messages("toy_that_is_absent.plugin") == {}
+    assert shipped_messages("json") == {}
+    assert shipped_messages("auditbench") == load_messages("auditbench")

@@ -200,6 +200,21 @@ def test_gaps_of_means_come_first_as_well(monkeypatch: pytest.MonkeyPatch, most:
     assert sum("group" in metric.where for metric in with_influence) == means
 
 
+def test_a_gap_to_a_group_at_the_edge_is_not_known_by_row() -> None:
+    """Everyone of one group is selected: its rows move nothing, and its rate is uncertain all the same."""
+    rng = np.random.default_rng(6)
+    groups = np.repeat(["a", "b"], 60)
+    outputs = np.where((groups == "a") | (rng.random(120) < 0.5), 0.9, 0.1)
+    rows = Rows(outputs, (rng.random(120) < 0.5).astype(int), groups)
+    metrics = {place(metric): metric for metric in rows.audit("fairness", np.arange(120)).metrics}
+    feature = ("feature", "place")
+    known = {key: metric.influence is not None for key, metric in metrics.items()}
+    assert known[("accuracy_difference", feature)]
+    for name in ("demographic_parity_difference", "demographic_parity_ratio", "selection_rate_difference_to_overall"):
+        assert not known[(name, feature)], name
+        assert metrics[(name, feature)].interval is not None
+
+
 def test_features_come_before_their_combinations(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("auditbench_fairness.classification.MOST_INFLUENCES", 60 * ROWS)
     params = auditbench_fairness.Params(intersections=2)

@@ -12,12 +12,13 @@ from pathlib import Path
 import pytest
 
 from auditbench.contracts import RenderOptions
-from auditbench.errors import PluginError
+from auditbench.errors import MissingProgramError, PluginError
 from auditbench.registry import Registry
 from auditbench.run import AuditRun
+from auditbench.worker.checking import require_renderer
 from auditbench_pdf import printing
 from auditbench_pdf.dates import with_date
-from auditbench_pdf.printing import FLAGS, find_browser, print_page
+from auditbench_pdf.printing import FLAGS, print_page
 from tests.format_runs import nothing_finished
 from tests.html_fixture import income_run
 
@@ -61,17 +62,22 @@ def is_running(pid: int) -> bool:
 def test_without_a_browser_the_message_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CHROMIUM", raising=False)
     monkeypatch.setenv("PATH", "")
-    with pytest.raises(PluginError) as caught:
-        find_browser()
-    assert "no Chromium is installed" in str(caught.value)
+    with pytest.raises(MissingProgramError, match="Chromium is not installed") as caught:
+        require_renderer(Registry(), "pdf", where="--format")
+    assert "none of chromium, " in caught.value.describe()
     assert "apt install chromium" in caught.value.describe()
 
 
-def test_a_browser_that_is_named_and_not_there_is_not_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CHROMIUM", "/no/such/browser")
-    with pytest.raises(PluginError) as caught:
-        find_browser()
-    assert "CHROMIUM=/no/such/browser" in caught.value.describe()
+def test_a_browser_that_is_named_and_not_there_is_not_replaced(
+    tmp_path: Path, fake_browser: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path(fake_browser("")).rename(tmp_path / "chromium")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(MissingProgramError) as caught:
+        require_renderer(Registry(), "pdf", where="--format")
+    assert f"CHROMIUM={tmp_path / 'browser'}" in caught.value.describe()
+    monkeypatch.delenv("CHROMIUM")
+    assert require_renderer(Registry(), "pdf", where="--format").record.name == "pdf"
 
 
 def test_the_browser_prints_the_page_of_the_run(fake_browser: Callable[[str], str], tmp_path: Path) -> None:

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from auditbench.contracts import Needs
+from auditbench.contracts import Needs, Program
 from auditbench.errors import (
     AuditbenchError,
     MissingDependencyError,
+    MissingProgramError,
     PluginConflictError,
     PluginError,
     UnknownPluginError,
@@ -24,6 +25,7 @@ from auditbench.registry import (
     list_entry_points,
     missing_dependency,
     missing_packages,
+    missing_programs,
 )
 from tests.plugin_site import PluginSite, installed_site
 
@@ -156,6 +158,7 @@ def analyzer(fields: str) -> str:
         pytest.param("needs=None", "needs", "NoneType None", id="no-needs"),
         pytest.param("needs=Needs(capabilities=('gradient',))", "needs.capabilities", "('gradient',)", id="capability"),
         pytest.param("needs=Needs(packages='torch')", "needs.packages", "str 'torch'", id="text-for-packages"),
+        pytest.param("needs=Needs(programs=('git',))", "needs.programs", "tuple ('git',)", id="text-for-a-program"),
         pytest.param("needs=Needs(sensitive_features=1)", "needs.sensitive_features", "int 1", id="one-for-true"),
         pytest.param("analyze=3", "analyze", "int 3", id="no-function"),
         pytest.param("topic=None", "topic", "NoneType None", id="no-topic"),
@@ -274,6 +277,30 @@ def test_what_to_install_names_the_extra_of_the_distribution() -> None:
         "pip install 'others[more]'",
     ]
     assert missing_dependency(Needs(packages=("json",)), ENTRY, "w") is None
+
+
+def test_a_program_is_the_named_one_or_the_first_on_the_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("second", "third", "named"):
+        (tmp_path / name).write_text("#!/bin/sh\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("PRINTER", raising=False)
+    program = Program(title="A printer", names=("first", "second", "third"), variable="PRINTER", install="buy one")
+    needs = Needs(programs=(program,))
+    assert program.find() == str(tmp_path / "second")
+    assert missing_programs(needs) == ()
+    assert missing_dependency(needs, ENTRY, "w") is None
+    monkeypatch.setenv("PRINTER", str(tmp_path / "named"))
+    assert program.find() == str(tmp_path / "named")
+    monkeypatch.setenv("PRINTER", "absent")
+    assert missing_programs(needs) == ("A printer",)
+    error = missing_dependency(needs, ENTRY, "w")
+    assert isinstance(error, MissingProgramError)
+    assert error.describe() == "AB406 w: A printer is not installed\n  found: PRINTER=absent\n  fix: buy one"
+    monkeypatch.delenv("PRINTER")
+    monkeypatch.setenv("PATH", "")
+    assert program.looked_for() == "none of first, second, third on the path"
+    assert missing_programs(needs) == ("A printer",)
 
 
 def test_an_unknown_name_gets_the_nearest(site: PluginSite) -> None:

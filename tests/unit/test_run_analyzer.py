@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 
-from auditbench.contracts import Analyzer, Needs
+from auditbench.contracts import Analyzer, Needs, Program
 from auditbench.errors import AnalyzerNotPossible
 from auditbench.messages import Catalogue, load_messages
 from auditbench.record import plain
@@ -271,6 +271,7 @@ def plain_message() -> Any:
         (Needs(tasks=("regression",)), "core.not_applicable_task"),
         (Needs(modalities=("image",)), "core.not_applicable_modality"),
         (Needs(packages=("absent_package",)), "core.not_applicable_package"),
+        (Needs(programs=(Program(title="A press", names=("absent-program",)),)), "core.not_applicable_package"),
     ],
 )
 def test_unmet_needs_are_not_applicable(needs: Needs, key: str) -> None:

@@ -50,7 +50,18 @@ def test_no_planted_secret_reaches_a_plugin(tmp_path: Path, monkeypatch: pytest.
 
 @pytest.mark.parametrize(
     "name",
-    ["PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES"],
+    [
+        "PATH",
+        "HOME",
+        "LANG",
+        "LC_ALL",
+        "TZ",
+        "TMPDIR",
+        "LD_LIBRARY_PATH",
+        "OMP_NUM_THREADS",
+        "CUDA_VISIBLE_DEVICES",
+        "CHROMIUM",
+    ],
 )
 def test_what_programs_need_passes(name: str) -> None:
     assert worker_environment({name: "value"}, named=(), mark="m")[name] == "value"

@@ -14,6 +14,7 @@ from auditbench.config import AuditConfig, GateTable
 from auditbench.config_file import LoadedConfig, config_digest, config_from, load_config
 from auditbench.descriptions import batch_use
 from auditbench.findings import Message
+from auditbench.gate_file import GateSource, read_gates
 from auditbench.listener import Listener, SilentListener
 from auditbench.provenance import check_platform
 from auditbench.record import plain
@@ -50,6 +51,7 @@ def audit(
     feature_names: Sequence[str] = (),
     class_names: Sequence[str] = (),
     gates: Sequence[Mapping[str, Any] | GateTable] = (),
+    gate_files: Sequence[str] = (),
     name: str = "audit",
     seed: int = 0,
     threshold: float = 0.5,
@@ -75,6 +77,7 @@ def audit(
         background: Rows to compare with; `X` when absent.
         class_names: By class index, the negative class first; the sorted labels when empty.
         gates: As the `[[gates]]` tables.
+        gate_files: Files of further gates and waivers, relative to the working directory, or `preset:NAME`.
         out: Run folder to write; a run that is there is replaced. Without one the arrays stay in memory.
         formats: Reports to write, when there is a folder.
         plugins: Further plugins to load, as in `[audit] plugins`.
@@ -98,7 +101,11 @@ def audit(
         "gates": [_gate_table(gate) for gate in gates],
         "report": {"formats": [] if out is None else list(formats)},
     }
-    live = _LiveAudit(config_from(document, name=_ARGUMENTS), listener or SilentListener())
+    sources = [GateSource(text=file, base=Path.cwd()) for file in gate_files]
+    given = read_gates(sources, task=task, sensitive=_names(sensitive_features))
+    config = config_from(document, name=_ARGUMENTS, given=given)
+    places = (*(f"gates[{index}]" for index in range(len(gates))), *given.gates)
+    live = _LiveAudit(config, places, listener or SilentListener())
     compared = _baseline(baseline, out)
     folder = None if out is None else RunFolder(Path(out))
     try:
@@ -179,14 +186,14 @@ def audit_config(
 class _LiveAudit:
     """An audit in this process, from the plan to the record."""
 
-    def __init__(self, config: AuditConfig, listener: Listener) -> None:
+    def __init__(self, config: AuditConfig, gate_places: Sequence[str], listener: Listener) -> None:
         from auditbench.live_plan import plan_here
         from auditbench.registry import Registry
 
         self._config = config
         self._listener = listener
         self._registry = Registry()
-        self._plan = plan_here(config, self._registry, where=_ARGUMENTS)
+        self._plan = plan_here(config, self._registry, where=_ARGUMENTS, gate_places=gate_places)
         self._started = moment()
         self._results: dict[str, AnalysisResult] = {}
         self._warnings: tuple[Message, ...] = ()

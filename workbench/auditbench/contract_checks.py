@@ -9,7 +9,7 @@ from typing import Any, get_args
 from pydantic import BaseModel
 
 from auditbench.config import AnalyzerTable
-from auditbench.contracts import Analyzer, Architecture, DatasetLoader, ModelLoader, Needs, Renderer
+from auditbench.contracts import Analyzer, Architecture, DatasetLoader, ModelLoader, Needs, Program, Renderer
 from auditbench.messages import template_fault
 from auditbench.run import Capability, Modality, Task
 
@@ -57,6 +57,8 @@ def _misfits_of_needs(needs: Needs) -> Iterator[Misfit]:
             yield Misfit(field=f"needs.{field}", found=_shown(value), allowed=allowed)
     if not isinstance(needs.sensitive_features, bool):
         yield Misfit(field="needs.sensitive_features", found=_shown(needs.sensitive_features), allowed="True or False")
+    if not _is_programs(needs.programs):
+        yield Misfit(field="needs.programs", found=_shown(needs.programs), allowed="a tuple of Program(...)")
     if not isinstance(needs.extra, str):
         yield Misfit(field="needs.extra", found=_shown(needs.extra), allowed="text")
 
@@ -83,6 +85,10 @@ def _is_text(value: Any) -> bool:
 
 def _is_names(value: Any) -> bool:
     return isinstance(value, tuple) and all(isinstance(item, str) for item in value)
+
+
+def _is_programs(value: Any) -> bool:
+    return isinstance(value, tuple) and all(isinstance(item, Program) and _is_names(item.names) for item in value)
 
 
 def _is_params(value: Any) -> bool:

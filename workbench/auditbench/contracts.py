@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,14 +29,47 @@ __all__ = [
     "DatasetSource",
     "ModelLoader",
     "Needs",
+    "Program",
     "RenderOptions",
     "Renderer",
 ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Program:
+    """A program of this machine that a plugin starts, such as a browser.
+
+    Attributes:
+        title: What people call it: `Chromium`.
+        names: What its command may be called; the first that is on the path is taken.
+        variable: Environment variable that names another one; where it is set, it alone counts. Workers see it when
+            `[limits] environment` names it, or the host knows it.
+        install: How to get it, as an instruction.
+    """
+
+    title: str
+    names: tuple[str, ...]
+    variable: str = ""
+    install: str = ""
+
+    def find(self) -> str | None:
+        """Path of the program; None when it is not there."""
+        named = os.environ.get(self.variable) if self.variable else None
+        return next((path for name in ([named] if named else self.names) if (path := shutil.which(name))), None)
+
+    def looked_for(self) -> str:
+        """What `find` looks for, for a message."""
+        if self.variable and (named := os.environ.get(self.variable)):
+            return f"{self.variable}={named}"
+        return f"none of {', '.join(self.names)} on the path"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Needs:
-    """What an analyzer needs before it can run; otherwise its result is `not_applicable` with the reason.
+    """What a plugin's record needs before it can be used.
+
+    A renderer that lacks something, or a required analyzer that lacks a package or program, is refused before an audit
+    begins; any other analyzer is `not_applicable` with the reason.
 
     Attributes:
         capabilities: Of the model.
@@ -43,6 +78,7 @@ class Needs:
         sensitive_features: Whether the data must name sensitive features.
         packages: Import names that must be installed, looked up without importing them.
         extra: Extra of the distribution that brings these packages.
+        programs: That the machine must have.
     """
 
     capabilities: tuple[Capability, ...] = ()
@@ -51,6 +87,7 @@ class Needs:
     sensitive_features: bool = False
     packages: tuple[str, ...] = ()
     extra: str = ""
+    programs: tuple[Program, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,6 +26,7 @@ class AnalyzerDescription:
         code: sha256 over all code of plugins that its result comes from, and the versions of what they ask for; empty when
             it was only looked at.
         missing_packages: Needed packages that are not installed.
+        missing_programs: Titles of needed programs that are not on this machine.
     """
 
     name: str
@@ -40,15 +41,21 @@ class AnalyzerDescription:
     messages: Mapping[str, Mapping[str, str | Mapping[str, str]]] = field(default_factory=dict)
     code: str = ""
     missing_packages: tuple[str, ...] = ()
+    missing_programs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provision:
-    """Something else that a plugin provides: a `renderer`, `model format`, `data set` or `architecture`."""
+    """Something else that a plugin provides: a `renderer`, `model format`, `data set` or `architecture`.
+
+    Attributes:
+        missing: Why it cannot be used on this machine; None when nothing it needs is missing.
+    """
 
     kind: str
     name: str
     summary: str
+    missing: Problem | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

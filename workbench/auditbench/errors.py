@@ -16,7 +16,8 @@ AuditbenchError            AB500  a bug of ours when raised itself
 │   ├── UnknownPluginError     AB402  nothing installed provides a name
 │   ├── MissingDependencyError AB403  a plugin needs a package that is not installed
 │   ├── ResultError            AB404  an analyzer returned something that is no result
-│   └── AnalyzerNotPossible    AB405  an analyzer says it does not apply here
+│   ├── AnalyzerNotPossible    AB405  an analyzer says it does not apply here
+│   └── MissingProgramError    AB406  a plugin needs a program that is not on this machine
 └── HostError              AB500  ours
     ├── WorkerError        AB501  a worker ended without an answer
     ├── RunFolderError     AB502  the output folder cannot be used
@@ -250,6 +251,12 @@ class AnalyzerNotPossible(PluginError):  # noqa: N818 - raised by analyzers as a
     """
 
     code = "AB405"
+
+
+class MissingProgramError(PluginError):
+    """A plugin needs a program, such as a browser, that is not on this machine; the message says how to get it."""
+
+    code = "AB406"
 
 
 class HostError(AuditbenchError):

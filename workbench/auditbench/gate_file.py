@@ -103,16 +103,23 @@ def _read_source(source: GateSource, name: str, task: str, sensitive: Sequence[s
     if source.text.startswith(PREFIX):
         return _from_presets([source.text.removeprefix(PREFIX)], name, task, sensitive)
     try:
-        document = read_toml(
-            source.base / source.text, fix=f"paths start from {source.base}; presets are `preset:NAME`"
-        )
+        document = read_toml(source.base / source.text, fix=_way_on(source))
     except ConfigError as error:
         return GivenGates(problems=error.problems, complete=False)
     return _from_document(document, name, task, sensitive)
 
 
+def _way_on(source: GateSource) -> str:
+    """What to do when there is no such file."""
+    if source.text in preset_names():
+        return f"did you mean `{PREFIX}{source.text}`?"
+    return f"paths start from {source.base}; presets are `{PREFIX}NAME`"
+
+
 def _from_document(document: Mapping[str, Any], name: str, task: str, sensitive: Sequence[str]) -> GivenGates:
     """The gates of a parsed file: those of its presets first, then its own."""
+    if "audit" in document:
+        return GivenGates(problems=(_is_config(name),), complete=False)
     problems: list[Problem] = []
     parts = readable_parts(document)
     try:
@@ -173,6 +180,15 @@ def _misfits(preset: Preset, where: str, task: str, sensitive: Sequence[str]) ->
             found=preset.name,
             fix="name the columns in `data.sensitive` of the audit, or leave the preset out",
         )
+
+
+def _is_config(name: str) -> Problem:
+    return Problem(
+        message="this is the configuration of an audit, and no file of gates",
+        where=name,
+        allowed="`[[gates]]`, `[[waivers]]`, `preset`",
+        fix="keep the gates in a file of their own, and name that in `[audit] gates`",
+    )
 
 
 def _placed(problem: Problem, name: str) -> Problem:

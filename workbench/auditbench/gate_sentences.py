@@ -61,7 +61,8 @@ def worst_first(run: AuditRun) -> tuple[GateDecision, ...]:
 
 
 def failure(run: AuditRun, *, gates: bool = True) -> str:
-    """Why a run may not be relied on, a line each: the verdict, the gates that stop it, and analyzers without a result.
+    """Why a run may not be relied on, a line each: the verdict, the gates that stop it with the reason for each limit, and
+    analyzers without a result.
 
     Args:
         gates: Whether the gates are told.
@@ -75,6 +76,7 @@ def failure(run: AuditRun, *, gates: bool = True) -> str:
         if gates and gate.stops_release:
             sentence, state = gate_sentence(say, gate), say.say(STATES[gate.state])
             lines.append(say.say("core.test_gate", state=state, gate=safe_text(gate.id), sentence=sentence))
+            lines += gate_why(say, gate)
     lines += [analysis_sentence(say, result) for result in run.results if result.reason is not None]
     return "\n".join(lines)
 
@@ -87,6 +89,13 @@ def gate_sentence(say: Catalogue, gate: GateDecision) -> str:
     else:
         key = "core.gate_undecided" if gate.reason is not None else _SENTENCES[gate.state]
     return safe_text(say.say(key, reason=_reason(say, gate.reason), **values).strip(), LONGEST_TEXT)
+
+
+def gate_why(say: Catalogue, gate: GateDecision) -> list[str]:
+    """A line with the reason for the limit; none where the gate gives none."""
+    if not gate.explanation:
+        return []
+    return [say.say("core.gate_why", text=safe_text(say.say(gate.explanation), LONGEST_TEXT))]
 
 
 def analysis_sentence(say: Catalogue, result: AnalysisResult) -> str:

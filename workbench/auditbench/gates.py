@@ -184,7 +184,10 @@ def _find(gate: GateTable, name: str, result: AnalysisResult | None) -> tuple[Me
         "labels": _candidates(fitting or named),
     }
     if fitting:
-        return None, ("error", Message(key="core.metric_ambiguous", values=values))
+        return None, (
+            "error",
+            Message(key="core.metric_ambiguous" if gate.where else "core.metric_several", values=values),
+        )
     return None, ("error", Message(key="core.metric_no_label" if named else "core.metric_missing", values=values))
 
 

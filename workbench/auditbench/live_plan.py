@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from auditbench.config import AuditConfig
 from auditbench.config_checks import RECORD_FORMAT, gate_problems, parts_of
 from auditbench.errors import ConfigError
@@ -11,19 +13,21 @@ from auditbench.supervisor.worker_pool import group_of
 from auditbench.worker.checking import check_part
 
 
-def plan_here(config: AuditConfig, registry: Registry, *, where: str) -> Plan:
+def plan_here(config: AuditConfig, registry: Registry, *, where: str, gate_places: Sequence[str] = ()) -> Plan:
     """Load what is named and put the analyzers in order.
 
     Args:
         where: What to call the config in an error.
+        gate_places: Where each gate stands, when some are from files.
 
     Raises:
         ConfigError: With everything that is wrong.
     """
-    part = check_part(config, registry, analyzers=config.analyzers, formats=(), foundation=None)
+    formats = [name for name in config.report.formats if name != RECORD_FORMAT]
+    part = check_part(config, registry, analyzers=config.analyzers, formats=formats, foundation=None)
     described = {item.name: item for item in part.analyzers}
     metrics = {name: item.metrics for name, item in described.items()}
-    problems = [*part.problems, *gate_problems(parts_of(config), metrics)]
+    problems = [*part.problems, *gate_problems(parts_of(config, gate_places), metrics)]
     if problems:
         raise ConfigError(f"{where} is not valid", problems=tuple(problems))
     order = in_order(tuple(config.analyzers), {name: item.after for name, item in described.items()})
@@ -37,6 +41,5 @@ def plan_here(config: AuditConfig, registry: Registry, *, where: str) -> Plan:
         )
         for name in order
     )
-    formats = [name for name in config.report.formats if name != RECORD_FORMAT]
     renderers = {name: group_of(find_entry(name, where="formats")) for name in formats}
     return Plan(analyzers=planned, formats=tuple(renderers), renderers=renderers, trains=False, plugins=part.plugins)

@@ -10,8 +10,11 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import resources
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TypeAlias
 
 from auditbench.findings import Message, Scalar
@@ -66,6 +69,24 @@ def load_messages(package: str) -> dict[str, Templates]:
     folder = resources.files(package) / "messages"
     files = {language: folder / f"{language}.toml" for language in LANGUAGES}
     return {language: tomllib.loads(file.read_text("utf-8")) for language, file in files.items() if file.is_file()}
+
+
+def shipped_messages(module: str) -> dict[str, Templates]:
+    """The catalogues of a plugin's package as `load_messages` finds them, but without importing it.
+
+    A language that cannot be read, and whatever is no template, is left out.
+
+    Args:
+        module: What the entry point names.
+    """
+    spec = find_spec(re.split(r"\W", module, maxsplit=1)[0])
+    found: dict[str, Templates] = {}
+    for folder in (spec.submodule_search_locations if spec else None) or ():
+        for language in LANGUAGES:
+            with suppress(OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError):
+                read = tomllib.loads((Path(folder) / "messages" / f"{language}.toml").read_text("utf-8"))
+                found[language] = {key: template for key, template in read.items() if not template_fault(template)}
+    return found
 
 
 def template_fault(template: object) -> str:

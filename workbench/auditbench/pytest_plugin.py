@@ -189,7 +189,7 @@ class GateItem(_Item):
     def runtest(self) -> None:
         """Fail with the sentence of a gate that stops the release; one that stops nothing is expected to fail."""
         from auditbench.errors import AuditbenchError
-        from auditbench.gate_sentences import catalogue_of, gate_sentence
+        from auditbench.gate_sentences import catalogue_of, gate_sentence, gate_why
 
         try:
             run = self.audit.run()
@@ -200,7 +200,7 @@ class GateItem(_Item):
         if decision is None:
             self.fail(say.say("core.test_no_decision", gate=self._gate), run)
         if decision.stops_release:
-            self.fail(gate_sentence(say, decision), run)
+            self.fail("\n".join([gate_sentence(say, decision), *gate_why(say, decision)]), run)
         if decision.state != "pass":
             pytest.xfail(_safe(gate_sentence(say, decision)))
 

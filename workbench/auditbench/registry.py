@@ -25,6 +25,7 @@ from auditbench.digests import digest_of_files, package_files
 from auditbench.errors import (
     AuditbenchError,
     MissingDependencyError,
+    MissingProgramError,
     PluginConflictError,
     PluginError,
     Problem,
@@ -124,14 +125,24 @@ def missing_packages(needs: Needs) -> tuple[str, ...]:
     return tuple(package for package in needs.packages if not _is_installed(package))
 
 
-def missing_dependency(needs: Needs, origin: PluginEntry, where: str) -> MissingDependencyError | None:
-    """The error for the first needed package that is not installed, naming what to install; None when all are."""
+def missing_programs(needs: Needs) -> tuple[str, ...]:
+    """The titles of needed programs that are not on this machine; nothing is started."""
+    return tuple(program.title for program in needs.programs if program.find() is None)
+
+
+def missing_dependency(needs: Needs, origin: PluginEntry, where: str) -> PluginError | None:
+    """The error for the first needed package or program that is not there, naming what to install; None when all are."""
     package = next(iter(missing_packages(needs)), None)
-    if package is None:
-        return None
-    if not needs.extra or origin.first_party:
+    if package is not None and needs.extra and not origin.first_party:
+        return MissingDependencyError(f"{origin.distribution}[{needs.extra}]", where=where)
+    if package is not None:
         return MissingDependencyError(package, extra=needs.extra, where=where)
-    return MissingDependencyError(f"{origin.distribution}[{needs.extra}]", where=where)
+    program = next((one for one in needs.programs if one.find() is None), None)
+    if program is None:
+        return None
+    return MissingProgramError(
+        f"{program.title} is not installed", where=where, found=program.looked_for(), fix=program.install
+    )
 
 
 class Registry:

@@ -10,6 +10,7 @@ from auditbench.arrays import IntegerArray
 from auditbench.comparison.record import Comparison, MetricChange
 from auditbench.findings import GateDecision, Message, Verdict, Waiver
 from auditbench.results import AnalysisResult
+from auditbench.safe_text import safe_text
 
 SCHEMA_VERSION = 1
 ROW_KEYS = "row_keys"
@@ -253,6 +254,10 @@ class AuditRun:
         counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
         decided = counts or "no gates, so nothing was decided"
         return f"{self.verdict}: {decided} (exit code {self.exit_code})"
+
+    def __repr__(self) -> str:
+        """One line: a notebook keeps it beside the card, and all that a run holds is long."""
+        return f"<AuditRun {safe_text(self.audit.name)!r}, {self.summary()}>"
 
     def _repr_html_(self) -> str:
         """What a notebook shows: a card with the verdict and the gates."""

@@ -40,6 +40,7 @@ _VERDICT_TONES = {"ready_for_review": _GOOD, "not_ready": _BAD, "nothing_evaluat
 _CARD = "border:1px solid #8886;border-radius:6px;padding:12px 16px;max-width:60em;line-height:1.45;text-align:start"
 _TITLE = "font-weight:600;font-size:1.15em;padding-inline-start:8px;border-inline-start:4px solid "
 _MARK = "padding-inline-start:6px;border-inline-start:4px solid "
+_LINK = 'target="_blank" rel="noopener" style="color:inherit;text-decoration:underline"'
 _CELL = "text-align:start;padding:3px 12px 3px 0;vertical-align:top;white-space:normal;overflow-wrap:anywhere"
 
 
@@ -73,7 +74,8 @@ def _gates(say: Catalogue, gates: tuple[GateDecision, ...]) -> str:
     rows = "".join(_gate(say, gate) for gate in gates[:MOST_GATES])
     more = len(gates) - MOST_GATES
     rest = _line(say.say("core.card_more", n=more)) if more > 0 else ""
-    table = '<table style="border-collapse:collapse;margin:8px 0 0;font-size:inherit">'
+    # A page without a document type does not hand its colour down to tables.
+    table = '<table style="border-collapse:collapse;margin:8px 0 0;font-size:inherit;color:inherit">'
     return f"{table}<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>{rest}"
 
 
@@ -104,7 +106,7 @@ def _foot(say: Catalogue, run: AuditRun) -> str:
         return f'<div style="margin-top:8px">{code}</div>'
     # Of a notebook, a path relative to its folder is a link; a leading dot keeps a folder's name from being a scheme.
     address = "./" + quote(os.path.relpath(page).replace(os.sep, "/"))
-    link = f'<a href="{escape(address)}" target="_blank" rel="noopener">{escape(say.say("core.card_report"))}</a>'
+    link = f'<a href="{escape(address)}" {_LINK}>{escape(say.say("core.card_report"))}</a>'
     path = escape(safe_text(str(page)))
     return f'<div style="margin-top:8px;overflow-wrap:anywhere">{link} <code>{path}</code> · {code}</div>'
 

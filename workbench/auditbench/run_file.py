@@ -69,7 +69,14 @@ def read_run(path: Path) -> AuditRun:
             found=str(error.strerror),
             fix="name a folder with run.json",
         ) from error
-    return decode_run(content, folder=file.parent)
+    try:
+        return decode_run(content, folder=file.parent)
+    except RecordError as error:
+        problems = tuple(
+            dataclasses.replace(problem, where=f"{file}{problem.where.removeprefix('run.json')}")
+            for problem in error.problems
+        )
+        raise RecordError(error.args[0], problems=problems) from error
 
 
 def migrate(document: Any, migrations: Mapping[int, Any] | None = None) -> dict[str, Any]:

@@ -11,7 +11,8 @@ from auditbench_html.view.page import Section
 from auditbench_html.view.text import EMPTY, Text, joined, name_text, words
 
 DRAWN = 12
-_ORDER = ("worse", "changed", "better", "within_noise", "not_tested")
+_MOVED = ("worse", "better", "changed")
+_ORDER = ("worse", "changed", "better", "within_noise", "not_tested", "not_compared")
 _STATES: dict[str, Tone] = {
     "new": "warn", "worse": "warn", "changed": "warn", "better": "pass", "fixed": "pass", "within_noise": "none",
     "not_compared": "none",
@@ -38,14 +39,14 @@ def baseline_section(draft: Draft) -> Section | None:
     )
 
 
-def _count(comparison: Comparison, verdict: str) -> int:
-    return sum(change.verdict == verdict for change in comparison.metrics)
+def _count(comparison: Comparison, *verdicts: str) -> int:
+    return sum(change.verdict in verdicts for change in comparison.metrics)
 
 
 def _chip(draft: Draft, comparison: Comparison) -> Chip:
-    verdict = next((verdict for verdict in ("worse", "changed", "better") if _count(comparison, verdict)), "")
-    if not verdict:
-        return Chip(tone="none", label=draft.say.say("change.within_noise"))
+    verdict = next((verdict for verdict in _ORDER if _count(comparison, verdict)), "not_compared")
+    if verdict not in _MOVED:
+        return Chip(tone="none", label=draft.say.say(f"change.{verdict}"))
     label = draft.say.say(f"baseline.chip_{verdict}", n=_count(comparison, verdict))
     return Chip(tone="warn" if verdict == "worse" else "none", label=label)
 
@@ -53,10 +54,11 @@ def _chip(draft: Draft, comparison: Comparison) -> Chip:
 def _lead(draft: Draft, comparison: Comparison) -> Text:
     """How many measures moved beyond noise, then how many findings are new or gone."""
     say = draft.say
-    moved = {name: _count(comparison, name) for name in ("worse", "better", "changed")}
-    parts = [say.say(f"baseline.lead_{name}", n=n, total=comparison.tested) for name, n in moved.items() if n]
+    total = _count(comparison, *_MOVED, "within_noise")
+    moved = {name: _count(comparison, name) for name in _MOVED}
+    parts = [say.say(f"baseline.lead_{name}", n=n, total=total) for name, n in moved.items() if n]
     if not parts:
-        parts = [say.say("baseline.lead_none", n=comparison.tested)]
+        parts = [say.say("baseline.lead_none" if total else "baseline.lead_untested", n=total)]
     states = [change.state for change in comparison.findings]
     parts += [say.say(f"baseline.lead_{name}", n=states.count(name)) for name in ("new", "fixed") if name in states]
     return say.sentences(parts)

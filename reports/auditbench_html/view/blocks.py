@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from auditbench.findings import Message
 from auditbench.results import (
     AnalysisResult,
@@ -46,6 +48,7 @@ from auditbench_html.view.text import EMPTY, Text, joined, name_text, words
 FOLDED = 12
 MANY_COLUMNS = 8
 WIDE_ROWS = 12
+SMALLEST_P = 0.001
 
 
 def scatter_figure(draft: Draft, result: AnalysisResult, block: Scatter) -> Figure:
@@ -167,8 +170,9 @@ def table_grid(draft: Draft, block: Table) -> Grid:
         Heading(label=_column_label(draft, column), number=column.kind != "text") for column in block.columns
     )
     of_groups = any(column.name == "group" for column in block.columns)
+    digits = [_digits(row[place] for row in block.rows[:shown]) for place in range(len(block.columns))]
     rows = tuple(
-        tuple(_cell(draft, cell, column, of_groups) for cell, column in zip(row, block.columns, strict=True))
+        tuple(_cell(draft, *parts, of_groups) for parts in zip(row, block.columns, digits, strict=True))
         for row in block.rows[:shown]
     )
     return Grid(caption=draft.title(block.title), columns=headings, rows=rows, more=draft.more(shown, len(block.rows)))
@@ -221,7 +225,16 @@ def _column_label(draft: Draft, column: Column) -> Text:
     return label
 
 
-def _cell(draft: Draft, cell: BlockCell, column: Column, of_groups: bool) -> Cell:
+def _digits(cells: Iterable[BlockCell]) -> int | None:
+    """Digits after the point that the numbers of a column share; None where they differ too much in size for that."""
+    numbers = [float(cell) for cell in cells if isinstance(cell, (int, float)) and not isinstance(cell, bool)]
+    sizes = [abs(number) for number in numbers if number]
+    if not sizes or min(sizes) < 1e-4 or max(sizes) >= 1000 or all(size == int(size) for size in sizes):
+        return None
+    return min(4, max(decimals(number, None, None) for number in numbers))
+
+
+def _cell(draft: Draft, cell: BlockCell, column: Column, digits: int | None, of_groups: bool) -> Cell:
     if cell is None:
         return Cell(text=DASH)
     if isinstance(cell, Message):
@@ -234,15 +247,17 @@ def _cell(draft: Draft, cell: BlockCell, column: Column, of_groups: bool) -> Cel
         return Cell(text=group_count(draft, int(cell)))
     if column.kind == "percent":
         return Cell(text=words(f"{short(100 * cell)}%"), value=float(cell))
-    return _number(float(cell))
+    if column.name.endswith("p_value") and cell < SMALLEST_P:
+        return Cell(text=words(f"< {SMALLEST_P:g}"), value=float(cell))
+    return _number(float(cell), digits)
 
 
-def _number(value: float) -> Cell:
-    return Cell(text=words(short(value)), value=value)
+def _number(value: float, digits: int | None = None) -> Cell:
+    return Cell(text=words(short(value) if digits is None else fixed(value, digits)), value=value)
 
 
 def _exact(value: float) -> Estimate:
-    return Estimate(value=value, text=words(f"{value:.3g}" if value < 1000 else f"{value:,.0f}"))
+    return Estimate(value=value, text=words(f"{value:#.3g}".rstrip(".") if value < 999.5 else f"{value:,.0f}"))
 
 
 def _yes(draft: Draft, value: bool) -> Text:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from auditbench.results import AnalysisResult, Curve, Series
+from auditbench_html.view.block_findings import curve_finding
 from auditbench_html.view.blocks import axis_label
 from auditbench_html.view.captions import caption, result_caption
 from auditbench_html.view.draft import TABLE_ROWS, Draft
@@ -28,7 +29,7 @@ def curve_figure(
         event: A place of the x axis to mark; `curve.event` says what it is.
     """
     say = draft.say
-    title = draft.title(curve.title)
+    title, finding = draft.title(curve.title), curve_finding(draft, result, curve)
     points = curve.kind == "reliability"
     square = curve.kind in SQUARE
     lines = tuple(_line(draft, series, points=points) for series in curve.series[:MOST_LINES])
@@ -39,10 +40,10 @@ def curve_figure(
     ]
     ys += [limit.value for limit in limits]
     chart = Chart(
-        summary=_summary(draft, curve, title, lines),
+        summary=_summary(draft, curve, finding or title, lines),
         x_label=axis_label(draft, curve.x),
         y_label=axis_label(draft, curve.y),
-        x=unit_scale(percent=points) if square else scale_for(xs, log=curve.x.log),
+        x=unit_scale(percent=points) if square else scale_for(xs, log=curve.x.log, whole=curve.kind == "learning"),
         y=unit_scale(percent=points) if square else scale_for(ys, log=curve.y.log),
         lines=lines,
         diagonal=curve.kind in ("roc", "reliability"),
@@ -51,7 +52,7 @@ def curve_figure(
         limits=limits,
         event=event,
     )
-    subtitle = say.first((f"curve.{curve.kind}",)) or EMPTY
+    subtitle = title if finding else say.first((f"curve.{curve.kind}",)) or EMPTY
     if len(curve.series) > MOST_LINES:
         cut = say.say("curve.cut", shown=MOST_LINES, total=len(curve.series))
         first = subtitle + words(say.mark("stop")) if subtitle else EMPTY
@@ -62,7 +63,7 @@ def curve_figure(
         note = caption(draft, [n]) if n else result_caption(draft, result) if result else EMPTY
     return draft.figure(
         "chart",
-        title,
+        finding or title,
         subtitle,
         chart,
         result=result,

@@ -81,7 +81,7 @@ class Draft:
 
     def topic_title(self, topic: str) -> Text:
         """Title of a topic; one that no catalogue names shows its own name."""
-        return self.say.first((f"topic.{topic}",)) or humanize(topic)
+        return self.say.first((f"topic.{topic}",)) or _capital(topic)
 
     def analyzer_title(self, analyzer: str) -> Text:
         """What an analyzer is called in sentences."""
@@ -103,13 +103,15 @@ class Draft:
         """Title of a metric with its labels: `Demographic parity ratio by sex`."""
         title = self.metric_name(full_name)
         if set(where) == {"feature"}:
-            return self.say.say("label.feature", title=title, feature=where["feature"])
+            result = self.run.result(full_name.partition(".")[0])
+            key = "label.input" if result and result.topic == "explanation" else "label.feature"
+            return self.say.say(key, title=title, feature=where["feature"])
         rest = self.say.labels(where)
         return self.say.say("label.other", title=title, labels=rest) if rest else title
 
     def metric_name(self, full_name: str) -> Text:
         """Title of a metric without its labels."""
-        return self.say.first((full_name, f"{full_name}.title")) or humanize(full_name.partition(".")[2] or full_name)
+        return self.say.first((full_name, f"{full_name}.title")) or _capital(full_name.partition(".")[2] or full_name)
 
     def metric_help(self, full_name: str) -> Text:
         """What a metric is, in one plain sentence; empty when its plugin does not say."""
@@ -134,6 +136,10 @@ class Draft:
             parts.append(self.say.say(key, analyzer=result.analyzer, version=result.version))
         parts.append(note)
         return joined(*parts)
+
+
+def _capital(identifier: str) -> Text:
+    return humanize(identifier[:1].upper() + identifier[1:])
 
 
 def topics_in_order(run: AuditRun) -> tuple[str, ...]:

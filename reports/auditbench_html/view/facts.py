@@ -159,9 +159,12 @@ def _protected(draft: Draft) -> Fact:
     if not data.sensitive:
         return Fact(label=label, value=say.say("value.not_stated"), missing=True)
     names = say.series(name_text(name) for name in data.sensitive)
-    inputs = [feature.name for feature in data.features if feature.name in data.sensitive]
+    known = {feature.name for feature in data.features}
+    inputs = [name for name in data.sensitive if name in known]
     if not inputs:
         return Fact(label=label, value=say.say("facts.protected_held", names=names))
+    if len(inputs) == len(data.sensitive):
+        return Fact(label=label, value=say.say("facts.protected_all", names=names, n=len(inputs)))
     also = say.series(name_text(name) for name in inputs)
     return Fact(label=label, value=say.say("facts.protected_inputs", names=names, inputs=also, n=len(inputs)))
 

@@ -10,6 +10,7 @@ from auditbench.findings import Finding, GateDecision
 from auditbench.results import AnalysisResult
 from auditbench_html.view.draft import Draft
 from auditbench_html.view.figures import Chip, Tone
+from auditbench_html.view.gates import limits_of
 from auditbench_html.view.numbers import estimate
 from auditbench_html.view.page import FindingRow, GateRow, Link
 from auditbench_html.view.text import EMPTY, Text, name_text, words
@@ -47,16 +48,17 @@ def rows_to_settle(decision: GateDecision) -> tuple[int, float] | None:
     The width of an interval shrinks with the square root of the rows. None where that says nothing: no interval, no
     number of rows, a value on the limit itself, or two limits within the interval.
     """
-    value, low, high, n = decision.value, decision.low, decision.high, decision.n
-    if value is None or low is None or high is None or n is None:
+    crossed = [
+        (limit, value, low, high)
+        for limit, _, (value, low, high) in limits_of(decision)
+        if value is not None and low is not None and high is not None and low <= limit <= high
+    ]
+    if decision.n is None or len(crossed) != 1 or crossed[0][0] == crossed[0][1]:
         return None
-    crossed = [x for x in (decision.minimum, decision.maximum) if x is not None and low <= x <= high]
-    if len(crossed) != 1 or value == crossed[0]:
-        return None
-    (limit,) = crossed
+    limit, value, low, high = crossed[0]
     end = low if value > limit else high
     factor = ((value - end) / (value - limit)) ** 2
-    return (math.ceil(n * factor), factor) if factor > 1 else None
+    return (math.ceil(decision.n * factor), factor) if factor > 1 else None
 
 
 def _from_analyzer(draft: Draft, result: AnalysisResult, finding: Finding, gates: tuple[GateRow, ...]) -> FindingRow:

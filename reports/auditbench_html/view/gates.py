@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 from auditbench.findings import GateDecision
 from auditbench_html.view.changes import gain_of, since_baseline
 from auditbench_html.view.draft import Draft, topics_in_order
@@ -13,6 +15,7 @@ from auditbench_html.view.text import EMPTY, Text, bare, name_text, text_of
 TONES: dict[str, Tone] = {"pass": "pass", "inconclusive": "warn", "fail": "fail", "error": "error", "not_run": "none"}
 STATES = {tone: state for state, tone in TONES.items()}
 WORST_FIRST: tuple[Tone, ...] = ("fail", "error", "warn", "none", "pass")
+Bounded: TypeAlias = tuple[float | None, float | None, float | None]
 
 
 def gate_rows(draft: Draft) -> tuple[GateRow, ...]:
@@ -82,14 +85,9 @@ def track(decision: GateDecision) -> Track:
 
     Positive is inside. A limit of zero has no share: the distance is then in the unit of the metric.
     """
-    drop = None if decision.max_drop is None else -decision.max_drop
-    value, gain = (decision.value, decision.low, decision.high), (decision.gain, decision.gain_low, decision.gain_high)
-    limits = (
-        (decision.minimum, 1.0, value), (decision.maximum, -1.0, value), (drop, 1.0, gain), (decision.min_gain, 1.0, gain)
-    )  # fmt: skip
     places = []
-    for limit, sign, numbers in limits:
-        if limit is None or numbers[0] is None:
+    for limit, sign, numbers in limits_of(decision):
+        if numbers[0] is None:
             continue
         values = [sign * (number - limit) / (abs(limit) or 1.0) for number in numbers if number is not None]
         places.append((min(values), limit, values))
@@ -99,6 +97,16 @@ def track(decision: GateDecision) -> Track:
     position, *ends = values
     low, high = (min(ends), max(ends)) if len(ends) == 2 else (None, None)
     return Track(position=position, low=low, high=high, absolute=limit == 0)
+
+
+def limits_of(decision: GateDecision) -> list[tuple[float, float, Bounded]]:
+    """Each limit, whether more (1) or less (-1) is inside, and the value or gain that it bounds, with its interval."""
+    drop = None if decision.max_drop is None else -decision.max_drop
+    value, gain = (decision.value, decision.low, decision.high), (decision.gain, decision.gain_low, decision.gain_high)
+    limits = (
+        (decision.minimum, 1.0, value), (decision.maximum, -1.0, value), (drop, 1.0, gain), (decision.min_gain, 1.0, gain)
+    )  # fmt: skip
+    return [(limit, sign, numbers) for limit, sign, numbers in limits if limit is not None]
 
 
 def _gate_row(draft: Draft, index: int, decision: GateDecision) -> GateRow:
@@ -112,8 +120,10 @@ def _gate_row(draft: Draft, index: int, decision: GateDecision) -> GateRow:
         chip = Chip(tone="none", label=say.say(key, until=decision.waived_until))
     tone = TONES[decision.state]
     advisory = tone == "fail" and not decision.blocking
-    limits = (x for x in (decision.minimum, decision.maximum, decision.max_drop, decision.min_gain) if x is not None)
-    metric, title = draft.gated_metric(decision), draft.metric_title(decision.metric, decision.where)
+    limits = [x for x in (decision.minimum, decision.maximum, decision.max_drop, decision.min_gain) if x is not None]
+    metric, name = draft.gated_metric(decision), draft.metric_title(decision.metric, decision.where)
+    of_change = decision.minimum is None and decision.maximum is None and limits != []
+    title = say.say("gate.of_change", title=name) if of_change else name
     return GateRow(
         id=draft.slugs.of("gate-", decision.id),
         code=f"G{index:02d}",
@@ -124,11 +134,12 @@ def _gate_row(draft: Draft, index: int, decision: GateDecision) -> GateRow:
         kind=say.say("gate.blocking" if decision.blocking else "gate.advisory"),
         title=title,
         name=bare(title),
+        metric=bare(name),
         help=draft.metric_help(decision.metric),
         estimate=_observed(draft, decision, reason),
         limit=limit_text(say, decision),
         limit_words=limit_words(say, decision),
-        limit_value=next(limits, 0.0),
+        limit_value=next(iter(limits), 0.0),
         track=track(decision),
         evidence="incomplete"
         if decision.state in ("error", "not_run")
@@ -137,9 +148,7 @@ def _gate_row(draft: Draft, index: int, decision: GateDecision) -> GateRow:
         else "gates",
         blocking=decision.blocking,
         reason=reason,
-        gain=gain_of(draft, decision.gain, decision.gain_low, decision.gain_high, decision.unit)
-        if decision.minimum is None and decision.maximum is None
-        else None,
+        gain=gain_of(draft, decision.gain, decision.gain_low, decision.gain_high, decision.unit) if of_change else None,
         since=since_baseline(draft, decision.metric, metric.where if metric else decision.where),
         explanation=_explanation(draft, decision.explanation),
         waiver_chip=chip,

@@ -33,10 +33,26 @@ def to_markdown(text: Text, longest: int = LONGEST) -> str:
     return _LIST.sub(_not_a_list, "".join(parts))
 
 
+def strong(text: Text) -> str:
+    """Text in bold."""
+    return _between("**", text)
+
+
+def emphasis(text: Text) -> str:
+    """Text in italics."""
+    return _between("*", text)
+
+
 def code(name: str, longest: int = LONGEST_NAME) -> str:
     """A name as a code span; the two characters that could end it or its cell of a table show as codes."""
     shown = safe_text(name, longest).replace("`", code_of("`")).replace("|", code_of("|"))
     return f"`{shown}`" if shown.strip() else shown
+
+
+def _between(mark: str, text: Text) -> str:
+    """Text between two marks, which would not act beside blanks or with nothing between them."""
+    shown = to_markdown(text).strip()
+    return f"{mark}{shown}{mark}" if shown else ""
 
 
 def _words(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from auditbench.results import AnalysisResult, Matrix
+from auditbench_html.view.block_findings import agreement_finding, confusion_finding
 from auditbench_html.view.captions import caption, metrics_caption, result_caption
 from auditbench_html.view.draft import TABLE_ROWS, Draft
 from auditbench_html.view.figures import Cell, Figure, Grid, Heading, Heat, HeatCell
@@ -17,13 +18,10 @@ NARROW = 5
 def matrix_figure(draft: Draft, result: AnalysisResult, block: Matrix) -> Figure:
     """A shaded table; shades go by rows for confusion, by size otherwise. One without numbers in its cells lists the largest."""
     say, title, shown = draft.say, draft.title(block.title), LARGEST_MATRIX
-    largest = _largest(block)
+    largest, names = _largest(block), tuple(_label(draft, block, name) for name in block.rows)
     rows = tuple(
-        (
-            _label(draft, block, name),
-            tuple(_heat_cell(block, values, value, largest) for value in values[:shown]),
-        )
-        for name, values in list(zip(block.rows, block.values, strict=True))[:shown]
+        (name, tuple(_heat_cell(block, values, value, largest) for value in values[:shown]))
+        for name, values in list(zip(names, block.values, strict=True))[:shown]
     )
     heat = Heat(
         caption=title,
@@ -36,7 +34,7 @@ def matrix_figure(draft: Draft, result: AnalysisResult, block: Matrix) -> Figure
     total = max(len(block.rows), len(block.columns))
     signed = block.kind != "confusion" and any((value or 0) < 0 for values in block.values for value in values)
     return draft.figure(
-        "heat", title, _subtitle(draft, block, heat), heat, result=result, wide=total > NARROW,
+        "heat", confusion_finding(draft, block) or agreement_finding(draft, block, names) or title, _subtitle(draft, block, heat), heat, result=result, wide=total > NARROW,
         how=draft.how(result, block.name, "matrix_signed" if signed and block.kind == "matrix" else block.kind),
         data=None if heat.numbered else _list(draft, block, heat),
         note=joined(_rows(draft, result, block), draft.more(shown, total)),

@@ -20,26 +20,28 @@ LONG_NAME = 18
 
 def measure_figures(draft: Draft, result: AnalysisResult) -> list[Figure]:
     """Metrics with an interval, in one figure a unit and range; many of them become a table."""
-    figures = []
+    figures: list[Figure] = []
+    told: set[str] = set()
     for metrics in _by_scale(_plain_metrics(result)):
         if _differs_by_feature(metrics):
             features = dict.fromkeys(metric.where["feature"] for metric in metrics)
             parts = [[m for m in metrics if m.where["feature"] == name] for name in features]
-            figures += [_rows(draft, result, part, most=PART_ROWS) for part in parts]
+            figures += [_rows(draft, result, part, told, most=PART_ROWS) for part in parts]
         elif len(metrics) > TABLE_ROWS:
             figures.append(_table(draft, result, metrics))
         elif len(metrics) > 1 or metrics[0].interval is not None:
-            figures.append(_rows(draft, result, metrics, most=MOST_ROWS))
+            figures.append(_rows(draft, result, metrics, told, most=MOST_ROWS))
     return figures
 
 
 def value_list(draft: Draft, result: AnalysisResult) -> FactList | None:
     """Metrics that stand alone: exact numbers, counts, and values without an interval in a unit of their own."""
-    facts = []
+    facts: list[Fact] = []
+    told: set[str] = set()
     for metric in _alone(result):
         title = draft.metric_title(f"{result.analyzer}.{metric.name}", metric.where)
         shown = _estimate(draft, metric)
-        help_text = draft.metric_help(f"{result.analyzer}.{metric.name}")
+        help_text = _help(draft, f"{result.analyzer}.{metric.name}", told)
         note = shown.reason or (shown.interval if shown.low is not None else help_text)
         facts.append(Fact(label=title, value=shown.text, note=note))
     if not facts:
@@ -95,12 +97,14 @@ def _first(draft: Draft, result: AnalysisResult, metrics: list[Metric], most: in
     return [metric for metric in metrics if metric in chosen]
 
 
-def _rows(draft: Draft, result: AnalysisResult, metrics: list[Metric], *, most: int) -> Figure:
+def _rows(draft: Draft, result: AnalysisResult, metrics: list[Metric], told: set[str], *, most: int) -> Figure:
+    """What a measure is stands at its first row; `told` are those whose help has been given."""
     say, total = draft.say, len(metrics)
     metrics = _first(draft, result, metrics, most)
     directions = {metric.higher_is_better for metric in metrics}
     one_feature = _one_feature(metrics)
-    rows = tuple(_row(draft, result, metric, mixed=len(directions) > 1, bare=bool(one_feature)) for metric in metrics)
+    mixed = len(directions) > 1
+    rows = tuple(_row(draft, result, metric, told, mixed=mixed, bare=bool(one_feature)) for metric in metrics)
     ends: list[float | None] = []
     for row in rows:
         ends += [row.estimate.value, row.estimate.low, row.estimate.high, *row.limits]
@@ -133,13 +137,15 @@ def _is_long(metric: Metric) -> bool:
     return len(" ".join((metric.name, *metric.where.values()))) > LONG_NAME
 
 
-def _row(draft: Draft, result: AnalysisResult, metric: Metric, *, mixed: bool, bare: bool) -> IntervalRow:
+def _row(
+    draft: Draft, result: AnalysisResult, metric: Metric, told: set[str], *, mixed: bool, bare: bool
+) -> IntervalRow:
     full_name = f"{result.analyzer}.{metric.name}"
     gate = next((g for g in draft.run.gates if g.metric == full_name and dict(g.where) == dict(metric.where)), None)
     row = next((row for row in draft.gates if gate is not None and row.gate == gate.id), None)
     limits = tuple(x for x in (gate.minimum, gate.maximum) if x is not None) if gate else ()
     shown = _estimate(draft, metric)
-    note = draft.metric_help(full_name)
+    note = _help(draft, full_name, told)
     if mixed and metric.higher_is_better is False:
         lower = draft.say.say("measures.lower_note")
         note = draft.say.say("series.sentences", first=note, second=lower) if note else lower
@@ -148,6 +154,13 @@ def _row(draft: Draft, result: AnalysisResult, metric: Metric, *, mixed: bool, b
     tone = row.tone if row is not None and row.tone in ("fail", "warn", "pass") else None
     label = draft.metric_name(full_name) if bare else draft.metric_title(full_name, metric.where)
     return IntervalRow(label=label, note=shown.reason or note, estimate=shown, tone=tone, limits=limits)
+
+
+def _help(draft: Draft, full_name: str, told: set[str]) -> Text:
+    """What a measure is, once on the page."""
+    known = full_name in told
+    told.add(full_name)
+    return EMPTY if known else draft.metric_help(full_name)
 
 
 def _title(draft: Draft, result: AnalysisResult, metrics: list[Metric], rows: tuple[IntervalRow, ...]) -> Text:

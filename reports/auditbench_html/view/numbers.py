@@ -50,9 +50,9 @@ def estimate(
         name, size = next((name, size) for name, size in _SIZES if abs(value) >= size)
         text = say.say("quantity", number=words(f"{value / size:,.3g}"), unit=say.say(f"unit.{name}"))
         return Estimate(value=value, text=text)
-    digits = decimals(value, low, high)
-    number, interval = short(value), EMPTY
+    number, interval = concise(value), EMPTY
     if low is not None and high is not None:
+        digits = decimals(value, low, high)
         number = fixed(value, digits)
         interval = spread(say, fixed(low, digits), fixed(high, digits))
     elif without_interval == "exact" and rows > 1:
@@ -111,6 +111,11 @@ def short(value: float) -> str:
     return text.rstrip("0").rstrip(".") if "." in text and "e" not in text else text
 
 
+def concise(value: float) -> str:
+    """A number without an interval: three significant digits, whole ones in full."""
+    return short(value if value == int(value) or abs(value) >= 1000 else float(f"{value:.3g}"))
+
+
 def spread(say: Words, low: str, high: str) -> Text:
     """`0.67 to 0.75`."""
     return say.say("range", low=words(low), high=words(high))
@@ -151,4 +156,5 @@ def limit_number(value: float, unit: str) -> str:
     """A limit as configured, with at least two digits where it is a share or a ratio."""
     text = short(value)
     whole, _, fraction = text.partition(".")
-    return f"{whole}.{fraction:0<2}" if unit in PLAIN_UNITS and "×" not in text else text
+    padded = unit in PLAIN_UNITS and abs(value) < 10 and "×" not in text
+    return f"{whole}.{fraction:0<2}" if padded else text

@@ -60,7 +60,8 @@ class GateRow:
         id: Id of the row on the page.
         code: Its number in the order of the configuration, `G09`.
         kind: Blocking or advisory, in words.
-        title: Of the metric, with its English term where the page has another language; `name` is for sentences.
+        title: Of the metric or of its change, with its English term where the page has another language.
+        name: The title as sentences give it; `metric` that of the metric alone.
         evidence: Where the evidence is.
         reason: Why there is no value, or why the value decides nothing.
         gain: How much better the metric is than in the baseline, where the gate limits that alone.
@@ -78,6 +79,7 @@ class GateRow:
     kind: Text
     title: Text
     name: Text
+    metric: Text
     help: Text
     estimate: Estimate
     limit: Text
@@ -94,9 +96,14 @@ class GateRow:
     waiver: Text = EMPTY
 
     @property
+    def decided_on(self) -> Estimate:
+        """The number that the limit bounds: the gain, where the gate limits that alone."""
+        return self.gain or self.estimate
+
+    @property
     def lacks_interval(self) -> bool:
         """Whether it is open for want of an interval, not because one crosses the limit."""
-        return self.tone == "warn" and (self.gain or self.estimate).low is None
+        return self.tone == "warn" and self.decided_on.low is None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,7 +28,7 @@ _MEMORY = (
     "core.memory_limit",
     "core.worker_out_of_memory",
 )
-_STAGES = ("start", "train", "load", "guard", "render")
+_STAGES = ("start", "train", "load", "guard", "compare", "render")
 
 
 def incomplete_section(draft: Draft) -> Section | None:
@@ -87,6 +87,11 @@ def signoff_section(draft: Draft) -> Section:
     return Section(
         id="signoff", group="record", title=say.say("section.signoff"), lead=say.say("signoff.lead"), lists=roles
     )
+
+
+def tool(draft: Draft) -> Text:
+    """The tool that made the run, with its version."""
+    return draft.say.say("provenance.tool_value", version=draft.run.provenance.product)
 
 
 def duration(draft: Draft, seconds: float) -> Text:
@@ -221,10 +226,10 @@ def _environment(draft: Draft) -> FactList:
     times = EMPTY
     if run.volatile.started:
         finished = run.volatile.finished or run.volatile.started
-        times = say.say("provenance.times", started=_moment(run.volatile.started), finished=_moment(finished))
+        times = say.say("provenance.times", **_ends(run.volatile.started, finished))
     facts = [
         Fact(label=say.say("provenance.run"), value=times or say.say("value.not_recorded"), missing=not times),
-        Fact(label=say.say("provenance.tool"), value=name_text(record.product)),
+        Fact(label=say.say("provenance.tool"), value=tool(draft)),
         Fact(label=say.say("provenance.exit_code"), value=_exit_code(draft)),
         Fact(label=say.say("provenance.python"), value=name_text(record.python)),
         Fact(
@@ -256,8 +261,8 @@ def _exit_code(draft: Draft) -> Text:
 def _inputs(draft: Draft) -> FactList:
     say, run = draft.say, draft.run
     entries = [(say.say("facts.digest_model"), run.model.digest)]
-    entries += [(say.say("facts.file", file=program.name), program.sha256) for program in run.model.programs]
-    entries += [(say.say("facts.file", file=path), digest) for path, digest in run.data.digests.items()]
+    entries += [(name_text(program.name), program.sha256) for program in run.model.programs]
+    entries += [(name_text(path), digest) for path, digest in run.data.digests.items()]
     entries.append((say.say("provenance.config"), run.provenance.config_sha256))
     facts = [
         Fact(
@@ -333,7 +338,8 @@ def _log(draft: Draft) -> Grid:
     return Grid(caption=say.say("provenance.log", n=len(rows)), columns=columns, rows=tuple(rows))
 
 
-def _moment(stamp: str) -> Text:
-    """`2026-11-20 09:14` of an ISO 8601 time."""
-    zone = " UTC" if stamp.endswith(("+00:00", "Z")) else ""
-    return name_text(stamp[:16].replace("T", " ") + zone)
+def _ends(started: str, finished: str) -> dict[str, Text]:
+    """`2026-11-20 09:14` and `09:16 UTC` of two ISO 8601 times; the day again where it is another."""
+    first, last = (stamp[:16].replace("T", " ") for stamp in (started, finished))
+    zone = " UTC" if finished.endswith(("+00:00", "Z")) else ""
+    return {"started": name_text(first), "finished": name_text(last.removeprefix(f"{first[:10]} ") + zone)}

@@ -18,13 +18,13 @@ from auditbench_html.view.figures import Figure
 from auditbench_html.view.findings import findings
 from auditbench_html.view.gates import gate_rows, gates_section
 from auditbench_html.view.page import Report, Requirement, SecondSummary, Section
-from auditbench_html.view.record import incomplete_section, provenance_section, signoff_section
+from auditbench_html.view.record import incomplete_section, provenance_section, signoff_section, tool
 from auditbench_html.view.sections import topic_sections
 from auditbench_html.view.summary import summary
-from auditbench_html.view.text import Text, Words, name_text, safe_templates
+from auditbench_html.view.text import Text, Words, safe_templates
 from auditbench_html.view.verdict import date_text, hero, model_name
 
-_SAFE = re.compile(r"^[0-9A-Za-z-]{1,20}$")
+_SAFE = re.compile(r"[0-9A-Za-z-]{1,20}")
 
 
 def build_report(
@@ -129,10 +129,10 @@ def _analyses(draft: Draft) -> list[Section]:
 def _foot(draft: Draft) -> Text:
     shown = any(result.image_overlays or result.token_attributions for result in draft.run.results)
     key = "foot.rendered_raw" if shown and draft.raw_inputs else "foot.rendered"
-    return draft.say.say(key, tool=name_text(draft.run.provenance.product))
+    return draft.say.say(key, tool=tool(draft))
 
 
 def _footing(run: AuditRun) -> tuple[str, ...]:
     """Digest of the model and date of the run: what a printed page needs to be told from another."""
     parts = (run.model.digest[:12], (run.volatile.finished or run.volatile.started)[:10])
-    return tuple(part for part in parts if _SAFE.match(part))
+    return tuple(part for part in parts if _SAFE.fullmatch(part))

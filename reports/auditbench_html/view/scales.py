@@ -37,7 +37,13 @@ class Scale:
 
 
 def scale_for(
-    values: Iterable[float | None], *, zero: bool = False, log: bool = False, percent: bool = False, most: int = 5
+    values: Iterable[float | None],
+    *,
+    zero: bool = False,
+    log: bool = False,
+    percent: bool = False,
+    whole: bool = False,
+    most: int = 5,
 ) -> Scale:
     """A scale that holds all values, with two to `most` + 1 round ticks; values that are all alike get room around them.
 
@@ -45,6 +51,7 @@ def scale_for(
         zero: Whether the scale must begin at zero (bars) or include it.
         log: A logarithmic scale, when all values are positive.
         percent: Ticks read as percentages.
+        whole: Ticks are whole numbers, where values count something.
     """
     known = [value for value in values if value is not None]
     if log and known and min(known) > 0 and max(known) / min(known) > 3:
@@ -54,7 +61,7 @@ def scale_for(
         low, high = min(low, 0.0), max(high, 0.0)
     if high - low <= max(abs(high) * 1e-9, NARROWEST):
         low, high = (low - 0.5, high + 0.5) if low else (0.0, 1.0)
-    step = round_step((high - low) / most)
+    step = max(round_step((high - low) / most), 1.0 if whole else 0.0)
     first = low if zero and low == 0 else low - (high - low) * 0.04
     last = 0.0 if zero and high == 0 else high + (high - low) * 0.04
     if known and min(known) >= 0 and max(known) <= 1:

@@ -95,10 +95,10 @@ def _about_gaps(draft: Draft) -> Text:
     say = draft.say
     unfinished = sum(result.status not in ("ok", "not_applicable") for result in draft.run.results)
     missing = sum(row.tone in ("error", "none") for row in draft.gates)
-    if missing and not unfinished:
-        return say.say("plain.gaps_gates", n=missing)
-    if unfinished:
-        return say.say("plain.gaps", n=unfinished, gates=missing)
+    if missing or unfinished:
+        gaps = (say.say("plain.gaps", n=unfinished) if unfinished else EMPTY,
+                say.say("plain.gaps_gates", n=missing) if missing else EMPTY)  # fmt: skip
+        return say.sentences(gaps)
     return say.say("plain.no_gaps", n=len(draft.run.results)) if draft.run.results else EMPTY
 
 

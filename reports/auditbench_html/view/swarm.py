@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 DOTS = 150
 ROWS = 15
+TITLED = 3
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
@@ -73,7 +74,7 @@ def _swarm(draft: Draft, result: AnalysisResult, block: Attribution, counted: li
     n = caption(draft, [len(counted)], drawn=True)
     return draft.figure(
         "swarm",
-        _title(draft, name_text(block.player_names[order[0]]), target, values[:, order[0]], ranks[:, order[0]]),
+        _title(draft, block, values, ranks, order),
         say.say("swarm.sub" if cut else "swarm.sub_all", shown=len(shown), total=len(counted)),
         Swarm(
             track=say.say("swarm.track", target=target, unit=unit), rows=tuple(rows), scale=scale_for([*ends, 0.0]),
@@ -96,20 +97,27 @@ def _order(draft: Draft, result: AnalysisResult, block: Attribution, values: npt
     return order[:ROWS]
 
 
-def _title(draft: Draft, name: Text, target: str, values: npt.NDArray[Any], ranks: npt.NDArray[Any]) -> Text:
-    """Which way the strongest input works, where its high and low values clearly push to different sides."""
+def _title(
+    draft: Draft, block: Attribution, values: npt.NDArray[Any], ranks: npt.NDArray[Any], order: list[int]
+) -> Text:
+    """Which way the strongest input works whose high and low values push to different sides; else what is drawn."""
+    for player in order[:TITLED]:
+        if way := _way(values[:, player], ranks[:, player]):
+            name = name_text(block.player_names[player])
+            return draft.say.say(f"swarm.title_{way}", name=name, target=block.target_names[0])
+    return draft.say.say("swarm.title", name=name_text(block.player_names[order[0]]), target=block.target_names[0])
+
+
+def _way(values: npt.NDArray[Any], ranks: npt.NDArray[Any]) -> str:
+    """Whether high values of an input `raises` or `lowers` the output while low ones do the other; empty if neither."""
     import numpy as np
 
     known = np.isfinite(ranks)
-    if known.sum() >= 10:
-        high, low = known & (ranks >= 0.75), known & (ranks <= 0.25)
-        if high.any() and low.any():
-            up, down = float(values[high].mean()), float(values[low].mean())
-            if up > 0 > down:
-                return draft.say.say("swarm.title_raises", name=name, target=target)
-            if up < 0 < down:
-                return draft.say.say("swarm.title_lowers", name=name, target=target)
-    return draft.say.say("swarm.title", name=name, target=target)
+    high, low = known & (ranks >= 0.75), known & (ranks <= 0.25)
+    if known.sum() < 10 or not high.any() or not low.any():
+        return ""
+    up, down = float(values[high].mean()), float(values[low].mean())
+    return "raises" if up > 0 > down else "lowers" if up < 0 < down else ""
 
 
 def _level(rank: float) -> int:

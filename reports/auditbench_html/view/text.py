@@ -122,8 +122,12 @@ class Words:
             parts.append(self.say("label.group", feature=feature, group=group))
         elif feature is not None or group is not None:
             parts.append(name_text(feature or group or ""))
-        parts += [self.say("label.entry", name=humanize(key), value=value) for key, value in sorted(rest.items())]
+        parts += [self._label(key, value) for key, value in sorted(rest.items())]
         return joined(*parts, mark=self.mark("comma"))
+
+    def _label(self, key: str, value: str) -> Text:
+        method = self.first((f"{value}.name", f"analyzer.{value}", f"method.{value}")) if key == "method" else None
+        return self.say("label.entry", name=self.first((f"where.{key}",)) or humanize(key), value=method or value)
 
     def _resolved(self, name: str, value: Scalar) -> Scalar | Text:
         return self.unit(value) if name == "unit" and isinstance(value, str) else value

@@ -73,18 +73,18 @@ def gate_sentence(draft: Draft, row: GateRow) -> Text:
     if row.estimate.value is None:
         return draft.say.say(f"sentence.{key}_bare", title=row.name)
     if row.reason:
-        return draft.say.say("sentence.undecided", title=row.name, value=row.estimate.text, reason=row.reason)
+        return draft.say.say("sentence.undecided", title=row.metric, value=row.estimate.text, reason=row.reason)
     if row.gain is not None:
         change = f"sentence.{key}_gain" if row.gain.interval else f"sentence.{key}_gain_exact"
         gain, bounds = row.gain.text, row.gain.interval
         return draft.say.say(
-            change, title=row.name, value=row.estimate.text, gain=gain, interval=bounds, limit=row.limit_words
+            change, title=row.metric, value=row.estimate.text, gain=gain, interval=bounds, limit=row.limit_words
         )
     if row.estimate.low is None:
-        return draft.say.say(f"sentence.{key}_exact", title=row.name, value=row.estimate.text, limit=row.limit_words)
+        return draft.say.say(f"sentence.{key}_exact", title=row.metric, value=row.estimate.text, limit=row.limit_words)
     return draft.say.say(
         f"sentence.{key}",
-        title=row.name,
+        title=row.metric,
         value=row.estimate.text,
         interval=row.estimate.interval,
         limit=row.limit_words,
@@ -107,13 +107,7 @@ def _reason(draft: Draft) -> Text:
     blocking = [row for row in draft.gates if row.blocking]
     tone = {"not_ready": "fail", "no_decision": "warn"}.get(run.verdict)
     if run.verdict == "evidence_incomplete":
-        missing = [row for row in blocking if row.tone in ("error", "none")]
-        titles = say.series(row.name for row in missing[:2])
-        return (
-            say.say("reason.evidence_incomplete", n=len(missing), titles=titles)
-            if missing
-            else say.say("reason.analyses")
-        )
+        return _gaps(draft, [row for row in blocking if row.tone in ("error", "none")])
     if tone is None:
         return say.say(f"reason.{run.verdict}", n=len(blocking))
     rows = [row for row in blocking if row.tone == tone]
@@ -121,6 +115,14 @@ def _reason(draft: Draft) -> Text:
         return say.say(f"reason.{run.verdict}_bare")
     count = say.say(f"reason.{run.verdict}", n=len(rows))
     return say.say("series.sentences", first=count, second=gate_sentence(draft, _furthest(rows)))
+
+
+def _gaps(draft: Draft, missing: list[GateRow]) -> Text:
+    """Which blocking gates have no result; where all have one, that an analysis is missing."""
+    if not missing:
+        return draft.say.say("reason.analyses")
+    key = "reason.evidence_incomplete" if len(missing) <= 2 else "reason.evidence_incomplete_many"
+    return draft.say.say(key, n=len(missing), titles=draft.say.series(row.name for row in missing[:2]))
 
 
 def _notice(draft: Draft) -> Text:
@@ -218,9 +220,9 @@ def _headlines(draft: Draft) -> tuple[Headline, ...]:
 
 def _gate_headline(draft: Draft, row: GateRow) -> Headline:
     say = draft.say
-    key = "headline.limit" if row.estimate.interval else "headline.limit_only"
-    note = say.say(key, interval=row.estimate.interval, limit=row.limit)
-    return Headline(label=row.name, estimate=row.estimate, note=note)
+    shown = row.decided_on
+    key = "headline.limit" if shown.interval else "headline.limit_only"
+    return Headline(label=row.name, estimate=shown, note=say.say(key, interval=shown.interval, limit=row.limit))
 
 
 def _metric_headlines(draft: Draft) -> list[Headline]:

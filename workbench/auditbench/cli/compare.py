@@ -6,25 +6,17 @@ from pathlib import Path
 
 import click
 
-from auditbench.cli.options import debug_option, example
+from auditbench.cli.options import debug_option, example, json_option
 
 
 @click.command(
     epilog=example(
         "auditbench compare runs/may runs/june",
-        "auditbench compare runs/may runs/june --format json | jq '.metrics[] | select(.verdict == \"worse\")'",
+        "auditbench compare runs/may runs/june --json | jq '.metrics[] | select(.verdict == \"worse\")'",
     )
 )
 @click.argument("baseline", type=click.Path(path_type=Path))
 @click.argument("candidate", type=click.Path(path_type=Path))
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="Tables for a person, or the whole comparison for a script.",
-)
 @click.option(
     "--level",
     type=click.FloatRange(0.5, 1.0, min_open=True, max_open=True),
@@ -33,8 +25,9 @@ from auditbench.cli.options import debug_option, example
     help="All verdicts together call a change that is none at most at the rate of 1 less this.",
 )
 @click.option("--all", "every", is_flag=True, help="Also list metrics within noise and those that were not tested.")
+@json_option
 @debug_option
-def compare(baseline: Path, candidate: Path, form: str, level: float, every: bool) -> None:
+def compare(baseline: Path, candidate: Path, level: float, every: bool, as_json: bool) -> None:
     """Say what changed from BASELINE to CANDIDATE, beyond noise.
 
     Both are run folders or their run.json. A metric that says what each row does to it is compared row by row where the
@@ -50,7 +43,7 @@ def compare(baseline: Path, candidate: Path, form: str, level: float, every: boo
 
     before, after = read_finished(baseline), read_finished(candidate)
     comparison = compare_runs(before, after, level=level)
-    if form == "json":
+    if as_json:
         say_json(plain(comparison))
     else:
         say_comparison(comparison, after, before, every=every)

@@ -33,7 +33,7 @@ FINDINGS: dict[str, tuple[str, Tone]] = {
     "not_compared": ("not compared", "quiet"),
 }
 _TOLD = ("worse", "better", "changed")
-_NAME = 56
+_NAME = 96
 _VALUE = 40
 
 

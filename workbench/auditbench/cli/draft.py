@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from auditbench.cli.data_profile import ColumnProfile
+from auditbench.cli.gates_draft import fitting_presets, own_gate
 from auditbench.cli.guesses import (
     Candidate,
     Task,
@@ -56,13 +57,19 @@ class Sources:
 
 
 def draft_config(
-    columns: tuple[ColumnProfile, ...], sources: Sources, *, target: str | None, analyzers: Sequence[tuple[str, str]]
+    columns: tuple[ColumnProfile, ...],
+    sources: Sources,
+    *,
+    target: str | None,
+    analyzers: Sequence[tuple[str, str]],
+    gates: str = "",
 ) -> Draft:
     """Write the configuration for a table.
 
     Args:
         target: Column to predict; None takes the best candidate.
         analyzers: Name and one line on each, in the order of their tables.
+        gates: File of gates to name; empty names none.
 
     Raises:
         DataError: The named target is no column, or no column could be a target.
@@ -81,13 +88,13 @@ def draft_config(
         "# read every line, then run `auditbench check audit.toml`. All keys: `auditbench schema config`.",
         *(f"# TO DO: {question}" for question in questions),
         "",
-        *_audit_table(sources),
+        *_audit_table(sources, gates),
         *_model_tables(sources, task),
         *_data_table(sources, chosen, candidates, task, split),
         *_column_lists(left_out, sensitive),
         *_columns_seen([column for column in inputs if column.name not in dropped]),
         *_analyzer_tables(analyzers),
-        *_closing(),
+        *_closing(task, sensitive=bool(sensitive), gates=gates),
     ]
     return Draft(
         text="\n".join(lines) + "\n",
@@ -141,7 +148,7 @@ def _questions(sources: Sources, split: str, sensitive: Sequence[ColumnProfile],
     yield "say in `intended_use` what the model is for"
 
 
-def _audit_table(sources: Sources) -> list[str]:
+def _audit_table(sources: Sources, gates: str) -> list[str]:
     return [
         "[audit]",
         f"name = {quoted(sources.name[:120] or 'audit')}",
@@ -149,6 +156,11 @@ def _audit_table(sources: Sources) -> list[str]:
         'intended_use = ""             # what the model decides or supports, and for whom',
         'not_for = ""                  # uses that this audit does not cover',
         'owner = ""                    # who answers for the model',
+        *(
+            [f"gates = {quoted(gates)}          # limits on metrics; the audit exits 1 when one is not met"]
+            if gates
+            else []
+        ),
         "",
     ]
 
@@ -238,14 +250,15 @@ def _analyzer_tables(analyzers: Sequence[tuple[str, str]]) -> list[str]:
     return [*lines, ""]
 
 
-def _closing() -> list[str]:
+def _closing(task: Task, *, sensitive: bool, gates: str) -> list[str]:
+    lines = [] if gates else [*_about_gates(task, sensitive=sensitive), ""]
+    return [*lines, "[report]", 'formats = ["html"]']
+
+
+def _about_gates(task: Task, *, sensitive: bool) -> list[str]:
+    presets = ", ".join(f"preset:{name}" for name in fitting_presets(task, sensitive=sensitive))
     return [
-        "# A gate is a limit on one metric; the audit exits 1 when a gate does not pass. Take the comment signs away,",
-        "# and find metrics with `auditbench plugins show NAME`.",
-        "# [[gates]]",
-        '# metric = "performance.accuracy"',
-        "# min = 0.8",
-        "",
-        "[report]",
-        'formats = ["html"]',
+        *own_gate(task),
+        '# Gates may stand in a file of their own, or come with Auditbench: in [audit], `gates = ["gates.toml", ...]` with',
+        f"# {presets}.",
     ]

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from auditbench.cli.options import debug_option, example, gates_option
+from auditbench.cli.options import debug_option, example, gates_option, json_option
 
 if TYPE_CHECKING:
+    from auditbench.findings import GateDecision
     from auditbench.gate_run import GatedRun
     from auditbench.messages import Catalogue
     from auditbench.run import AuditRun
@@ -19,16 +20,16 @@ if TYPE_CHECKING:
     epilog=example(
         "auditbench gate auditbench-demo/run --gates gates.toml",
         "auditbench gate auditbench-demo/run --gates preset:binary-basics",
-        "auditbench gate RUN --gates gates.toml --format json | jq .verdict",
+        "auditbench gate RUN --gates gates.toml --explain",
+        "auditbench gate RUN --gates gates.toml --json | jq .verdict",
     )
 )
 @click.argument("run", type=click.Path(path_type=Path))
 @gates_option("Decide these gates, from a file or `preset:NAME`, instead of the run's own; repeatable.")
-@click.option(
-    "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="What is printed."
-)
+@click.option("--explain", is_flag=True, help="Tell what the metric of each gate is, too; JSON always does.")
+@json_option
 @debug_option
-def gate(run: Path, gate_files: tuple[str, ...], form: str) -> int:
+def gate(run: Path, gate_files: tuple[str, ...], explain: bool, as_json: bool) -> int:
     """Decide gates again from a run, without running anything.
 
     RUN is a run folder or its run.json; nothing in it is changed. Without --gates the run's own gates are decided
@@ -59,10 +60,10 @@ def gate(run: Path, gate_files: tuple[str, ...], form: str) -> int:
         complain(f"The last audit in this folder has not come to its end ({process}).")
         complain("  fix: wait for it, or run the audit again; what follows is of the audit before it")
     catalogue = _catalogue(record)
-    if form == "json":
+    if as_json:
         say_json({**_document(record, gated, catalogue), "exit_code": int(code), "unfinished": process or None})
     else:
-        _say(record, gated, gate_files, catalogue)
+        _say(record, gated, gate_files, catalogue, explain=explain)
         _say_code(code)
     return code
 
@@ -80,6 +81,7 @@ def _document(run: AuditRun, gated: GatedRun, catalogue: Catalogue) -> dict[str,
                 **plain(decision),
                 "reason": catalogue.text(decision.reason) if decision.reason else why(decision) or None,
                 "explanation": catalogue.say(decision.explanation) or None,
+                **{part: text or None for part, text in _meaning(decision, catalogue).items()},
                 "stops_release": decision.stops_release,
             }
             for decision in sorted(gated.decisions, key=badness)
@@ -88,10 +90,10 @@ def _document(run: AuditRun, gated: GatedRun, catalogue: Catalogue) -> dict[str,
     }
 
 
-def _say(run: AuditRun, gated: GatedRun, files: tuple[str, ...], catalogue: Catalogue) -> None:
-    from auditbench.cli.gate_lines import badness, observed, state_tone, state_words, states_counted, why
+def _say(run: AuditRun, gated: GatedRun, files: tuple[str, ...], catalogue: Catalogue, *, explain: bool) -> None:
+    from auditbench.cli.gate_lines import badness, states_counted
     from auditbench.cli.terminal import say
-    from auditbench.cli.words import VERDICTS, counted, labels
+    from auditbench.cli.words import VERDICTS, counted
     from auditbench.safe_text import safe_text
 
     title, tone = VERDICTS[gated.verdict]
@@ -102,13 +104,33 @@ def _say(run: AuditRun, gated: GatedRun, files: tuple[str, ...], catalogue: Cata
     say(f"{states_counted(gated.decisions)} on {counted(run.data.rows, 'row')}, by {origin}.")
     for decision in sorted(gated.decisions, key=badness):
         say()
-        say(f"  {state_words(decision)}  {safe_text(decision.metric)}{labels(decision.where)}", state_tone(decision))
-        said = catalogue.text(decision.reason) if decision.reason else why(decision)
-        say(f"      {observed(decision, said)}")
-        if decision.explanation:
-            say(f"      {catalogue.say(decision.explanation)}", "quiet")
-        say(f"      id {safe_text(decision.id)}", "quiet")
+        _say_decision(decision, catalogue, explain=explain)
     say()
+
+
+def _say_decision(decision: GateDecision, catalogue: Catalogue, *, explain: bool) -> None:
+    from auditbench.cli.gate_lines import observed, state_tone, state_words, why
+    from auditbench.cli.terminal import say
+    from auditbench.cli.words import labels
+    from auditbench.safe_text import safe_text
+
+    say(f"  {state_words(decision)}  {safe_text(decision.metric)}{labels(decision.where)}", state_tone(decision))
+    said = catalogue.text(decision.reason) if decision.reason else why(decision)
+    say(f"      {observed(decision, said)}")
+    if decision.explanation:
+        say(f"      {catalogue.say(decision.explanation)}", "quiet")
+    if explain:
+        for part, text in _meaning(decision, catalogue).items():
+            if text:
+                say(f"      {part}: {text}", "quiet")
+    say(f"      id {safe_text(decision.id)}", "quiet")
+
+
+def _meaning(decision: GateDecision, catalogue: Catalogue) -> dict[str, str]:
+    """What the metric of a gate is, by the catalogue of its analyzer; what that does not say is empty."""
+    keys = {"title": "", "meaning": ".help", "formula": ".formula", "reading": ".how"}
+    named = {part: f"{decision.metric}{ending}" for part, ending in keys.items()}
+    return {part: catalogue.say(key) if catalogue.has(key) else "" for part, key in named.items()}
 
 
 def _say_code(code: int) -> None:

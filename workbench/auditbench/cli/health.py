@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from auditbench.descriptions import PluginDescription
+    from auditbench.descriptions import PluginDescription, Provision
 
 _GIB = 1024**3
 _LEAST_MEMORY = 2 * _GIB
@@ -172,10 +172,20 @@ def _plugin_check(plugin: PluginDescription) -> Check:
     absent = sorted({package for analyzer in plugin.analyzers for package in analyzer.missing_packages})
     if absent:
         return Check(name=name, ok=False, detail=f"needs {', '.join(absent)}", fix=f"pip install {' '.join(absent)}")
-    provided = [f"analyzer {item.name}" for item in plugin.analyzers]
-    provided += [f"{item.kind} {item.name}" for item in plugin.provides]
+    provided = [f"analyzer {item.name}{_without(', '.join(item.missing_programs))}" for item in plugin.analyzers]
+    provided += [f"{item.kind} {item.name}{_without(_lacking(item))}" for item in plugin.provides]
     source = f"{plugin.plugin.distribution} {plugin.plugin.version}"
     return Check(name=name, ok=True, detail=f"{source}: {', '.join(provided) or 'observes runs'}")
+
+
+def _lacking(provision: Provision) -> str:
+    """Why something that nobody has to use cannot be used here, and how it could; empty when it can."""
+    missing = provision.missing
+    return f"{missing.message}; {missing.fix}" if missing else ""
+
+
+def _without(missing: str) -> str:
+    return f" (not here: {missing})" if missing else ""
 
 
 def _run_apart(program: str) -> dict[str, Any]:

@@ -18,14 +18,16 @@ if TYPE_CHECKING:
     epilog=example(
         "auditbench init --data people.csv",
         "auditbench init audits/credit --data credit.parquet --target default --model model",
+        "auditbench init --data people.csv --with-gates",
     )
 )
 @click.argument("folder", metavar="[DIR]", default=".", type=click.Path(path_type=Path))
 @click.option("--data", required=True, type=click.Path(path_type=Path), help="Evaluated rows: a .parquet or .csv file.")
 @click.option("--model", type=click.Path(path_type=Path), help="Model to audit; without it, [train] makes one.")
 @click.option("--target", help="Column to predict; without it, the best candidate.")
+@click.option("--with-gates", is_flag=True, help="Write a gates.toml beside it, and name it in audit.toml.")
 @debug_option
-def init(folder: Path, data: Path, model: Path | None, target: str | None) -> None:
+def init(folder: Path, data: Path, model: Path | None, target: str | None, with_gates: bool) -> None:
     """Write a commented audit.toml from a data file.
 
     Types, candidates for the target, and columns that may hold sensitive features or row ids are guessed from the schema
@@ -34,13 +36,23 @@ def init(folder: Path, data: Path, model: Path | None, target: str | None) -> No
     """
     from auditbench.cli.data_profile import profile_table
     from auditbench.cli.draft import draft_config
+    from auditbench.cli.gates_draft import GATES_FILE, draft_gates
 
-    path = folder / "audit.toml"
-    _refuse_existing(path)
+    path, gates = folder / "audit.toml", folder / GATES_FILE if with_gates else None
+    for file in (path, *([gates] if gates else [])):
+        _refuse_existing(file)
     columns = profile_table(data)
-    draft = draft_config(columns, _sources(folder, data, model), target=target, analyzers=_installed_analyzers())
+    draft = draft_config(
+        columns,
+        _sources(folder, data, model),
+        target=target,
+        analyzers=_installed_analyzers(),
+        gates=GATES_FILE if gates else "",
+    )
     _write_new(path, draft.text)
-    _tell(path, draft)
+    if gates:
+        _write_new(gates, draft_gates(draft.task, sensitive=bool(draft.sensitive)))
+    _tell(path, draft, gates)
 
 
 def _refuse_existing(path: Path) -> None:
@@ -48,7 +60,7 @@ def _refuse_existing(path: Path) -> None:
 
     if path.exists() or path.is_symlink():
         raise ConfigError(
-            "there is a configuration already",
+            "this file is there already",
             where=str(path),
             fix="name another folder, or move the file away; it is not overwritten",
         )
@@ -102,11 +114,11 @@ def _write_new(path: Path, text: str) -> None:
         ) from error
 
 
-def _tell(path: Path, draft: Draft) -> None:
+def _tell(path: Path, draft: Draft, gates: Path | None) -> None:
     from auditbench.cli.terminal import say
     from auditbench.safe_text import safe_text
 
-    say(f"Wrote {path}", "good")
+    say(f"Wrote {path}" + (f" and {gates}" if gates else ""), "good")
     say(f"  target     {safe_text(draft.target)} ({draft.task})")
     for candidate in draft.candidates[:3]:
         mark = "*" if candidate.column.name == draft.target else " "
@@ -115,6 +127,7 @@ def _tell(path: Path, draft: Draft) -> None:
         )
     say(f"  sensitive  {', '.join(map(safe_text, draft.sensitive)) or 'none found by name'}")
     say(f"  excluded   {', '.join(map(safe_text, draft.excluded)) or 'none'}")
+    say(f"  gates      {gates.name if gates else 'none yet: see the end of the file, or give --with-gates'}")
     for question in draft.open_questions:
         say(f"  to do      {question}", "caution")
     say(f"next: auditbench check {path}")

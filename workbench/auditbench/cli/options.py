@@ -80,7 +80,7 @@ format_option = click.option(
     multiple=True,
     metavar="A,B",
     callback=split_names,
-    help="Formats of the report, instead of the configured ones.",
+    help="Formats of the report, such as html,markdown,csv, instead of the configured ones.",
 )
 
 

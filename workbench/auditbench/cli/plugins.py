@@ -78,6 +78,8 @@ def _say_plugin(plugin: PluginDescription) -> None:
     for item in plugin.provides:
         say()
         say(f"{item.kind} {safe_text(item.name)}: {item.summary}")
+        for line in item.missing.lines() if item.missing else ():
+            say(f"  {line}", "caution")
 
 
 def _say_analyzer(analyzer: AnalyzerDescription) -> None:
@@ -89,8 +91,8 @@ def _say_analyzer(analyzer: AnalyzerDescription) -> None:
     say(f"  topic       {safe_text(analyzer.topic)}")
     for label, text in _needed(analyzer):
         say(f"  {label:<10}  {text}")
-    if analyzer.missing_packages:
-        say(f"  missing     {', '.join(analyzer.missing_packages)}", "bad")
+    if missing := analyzer.missing_packages + analyzer.missing_programs:
+        say(f"  missing     {', '.join(missing)}", "bad")
     say(f"  parameters, in [analyzers.{safe_text(analyzer.name)}]" + ("" if _parameters(analyzer) else ": none"))
     for name, kind, help_text in _parameters(analyzer):
         say(f"    {safe_text(name)} = {kind}")
@@ -110,6 +112,7 @@ def _needed(analyzer: AnalyzerDescription) -> list[tuple[str, str]]:
         ("inputs", ", ".join(needs.modalities)),
         ("data with", "sensitive features" if needs.sensitive_features else ""),
         ("packages", ", ".join(needs.packages)),
+        ("programs", ", ".join(program.title for program in needs.programs)),
         ("after", ", ".join(analyzer.after)),
     ]
     return [(label, text) for label, text in parts if text]

@@ -11,10 +11,10 @@ from auditbench.comparison.differences import (
     Difference,
     exact_difference,
     independent_difference,
-    overlapping_difference,
     paired_difference,
+    unpaired_difference,
 )
-from auditbench.comparison.pairing import RowPairs
+from auditbench.comparison.pairing import Common
 from auditbench.comparison.record import ChangeVerdict, MetricChange
 from auditbench.findings import Message
 from auditbench.results import AnalysisResult, Interval, Metric
@@ -26,7 +26,11 @@ _LONGEST = 40
 
 
 def compare_metrics(
-    baseline: Iterable[AnalysisResult], candidate: Iterable[AnalysisResult], pairs: RowPairs, *, level: float
+    baseline: Iterable[AnalysisResult],
+    candidate: Iterable[AnalysisResult],
+    common: Common,
+    *,
+    level: float,
 ) -> tuple[MetricChange, ...]:
     """Every metric of two runs, in the order of the candidate, those of the baseline alone last.
 
@@ -36,7 +40,7 @@ def compare_metrics(
     before, after = dict(_by_key(baseline)), dict(_by_key(candidate))
     changes, differences = [], []
     for key in (*after, *(key for key in before if key not in after)):
-        change, difference = _compared(key, before.get(key, ()), after.get(key, ()), pairs)
+        change, difference = _compared(key, before.get(key, ()), after.get(key, ()), common)
         changes.append(change)
         differences.append(difference)
     return _judged(changes, differences, level)
@@ -78,7 +82,7 @@ def _by_key(results: Iterable[AnalysisResult]) -> Iterator[tuple[_Key, tuple[_Me
 
 
 def _compared(
-    key: _Key, before: Sequence[_Measured], after: Sequence[_Measured], pairs: RowPairs
+    key: _Key, before: Sequence[_Measured], after: Sequence[_Measured], common: Common
 ) -> tuple[MetricChange, Difference | None]:
     """One metric, not judged yet, and its difference where it can be tested or is exact."""
     shown = (after or before)[0].metric
@@ -95,7 +99,7 @@ def _compared(
     if (reason := _not_comparable(before, after)) is not None:
         return dataclasses.replace(change, reason=reason), None
     first, second = before[0].metric, after[0].metric
-    difference, why = _difference(first, second, pairs)
+    difference, why = _difference(first, second, common)
     if difference is not None:
         return change, difference
     simple = exact_difference(first, second)
@@ -130,19 +134,20 @@ def _not_comparable(before: Sequence[_Measured], after: Sequence[_Measured]) -> 
     return None
 
 
-def _difference(before: Metric, after: Metric, pairs: RowPairs) -> tuple[Difference | None, Message | None]:
+def _difference(before: Metric, after: Metric, common: Common) -> tuple[Difference | None, Message | None]:
     """The difference of two values with its uncertainty, or why it is not known."""
     if not (before.repeatable and after.repeatable):
         return None, Message(key="core.change_clocked")
     if all(metric.interval is None and metric.no_interval in _EXACT for metric in (before, after)):
-        of_rows = before.influence is not None or max(before.n, after.n) > 1
-        if pairs.are_same or not of_rows:
+        if common.is_exact(before, after):
             return exact_difference(before, after), None
         return None, Message(key="core.change_other_rows")
-    difference = paired_difference(before, after, pairs) if pairs.are_enough else None
-    if difference is None and pairs.n and not pairs.are_enough:
-        difference = overlapping_difference(before, after, pairs)
-    difference = difference or independent_difference(before, after)
+    if common.is_unchanged(before, after):
+        return exact_difference(before, after, design="paired"), None
+    pairs = common.rows
+    by_rows = paired_difference if pairs.are_enough else unpaired_difference
+    difference = by_rows(before, after, pairs) if pairs.n else None
+    difference = difference or independent_difference(before, after) or by_rows(before, after, pairs)
     return difference, Message(key="core.change_no_interval") if difference is None else None
 
 

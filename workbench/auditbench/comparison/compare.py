@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from auditbench.comparison.changes import compare_metrics
 from auditbench.comparison.findings import compare_findings
-from auditbench.comparison.pairing import RowPairs, pair_rows
+from auditbench.comparison.pairing import Common, RowPairs, pair_rows
 from auditbench.comparison.questions import refuse_incomparable
 from auditbench.comparison.record import LEVEL, BaselineFacts, Comparison, OtherChange, OtherKind
 from auditbench.errors import ComparisonError
@@ -39,7 +39,12 @@ def compare(baseline: AuditRun, candidate: AuditRun, *, level: float = LEVEL) ->
         baseline_rows=baseline.data.rows,
         candidate_rows=candidate.data.rows,
     )
-    metrics = compare_metrics(baseline.results, candidate.results, pairs, level=level)
+    common = Common(
+        rows=pairs,
+        model=_answering(baseline) == _answering(candidate),
+        seed=baseline.provenance.seed == candidate.provenance.seed,
+    )
+    metrics = compare_metrics(baseline.results, candidate.results, common, level=level)
     return Comparison(
         baseline=_facts(baseline),
         level=level,
@@ -53,6 +58,11 @@ def compare(baseline: AuditRun, candidate: AuditRun, *, level: float = LEVEL) ->
         findings=compare_findings(baseline.results, candidate.results, metrics),
         others=tuple(_others(baseline, candidate, pairs)),
     )
+
+
+def _answering(run: AuditRun) -> tuple[str, float | None]:
+    """What answers for a row: the model and its threshold."""
+    return run.model.digest, run.model.threshold
 
 
 def _facts(run: AuditRun) -> BaselineFacts:
@@ -115,8 +125,11 @@ def _gates(config: Mapping[str, Any]) -> dict[str, str]:
     for table in _tables(config.get("gates", ())):
         where = ", ".join(f"{key} = {value}" for key, value in dict(table.get("where") or {}).items())
         name = str(table.get("id") or table.get("metric", "")) + (f" ({where})" if where else "")
-        shown = {key: value for key, value in table.items() if key not in ("id", "where") and value is not None}
-        asked[name] = ", ".join(f"{key} = {value}" for key, value in shown.items() if value != "")
+        last = {"metric": table.get("metric")} if table.get("id") else {}
+        shown = {
+            key: value for key, value in table.items() if key not in ("id", "metric", "where") and value is not None
+        }
+        asked[name] = ", ".join(f"{key} = {value}" for key, value in {**shown, **last}.items() if value != "")
     return asked
 
 

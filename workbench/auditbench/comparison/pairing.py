@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from auditbench.arrays import IntegerArray
+    from auditbench.results import Metric
     from auditbench.run import DataFacts
 
 ENOUGH = 0.95
@@ -57,6 +58,30 @@ class RowPairs:
     def are_enough(self) -> bool:
         """Whether so many rows are common that the others may be left out."""
         return self.n > 0 and self.n >= ENOUGH * max(self.baseline_rows, self.candidate_rows)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Common:
+    """What two runs have in common.
+
+    Attributes:
+        model: Whether they audited one model at one threshold, so that equal values on the same rows are no chance.
+        seed: Whether they drew the same sample where an analyzer looks at some of the rows.
+    """
+
+    rows: RowPairs
+    model: bool
+    seed: bool
+
+    def is_exact(self, before: Metric, after: Metric) -> bool:
+        """Whether two values without sampling error are of the same rows, or of none."""
+        if before.influence is None and max(before.n, after.n) == 1:
+            return True
+        return self.rows.are_same and (self.seed or min(before.n, after.n) >= self.rows.candidate_rows)
+
+    def is_unchanged(self, before: Metric, after: Metric) -> bool:
+        """Whether one model gave one value on the same rows."""
+        return self.model and self.rows.are_same and before.value == after.value
 
 
 def row_keys(row_ids: Iterable[str], data: DataFacts, *, file: str = "") -> npt.NDArray[np.uint64]:

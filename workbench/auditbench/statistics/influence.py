@@ -6,8 +6,8 @@ jackknife). Estimates on the same rows vary together as their influences do, so 
 of the difference of influences. All arrays here have shape (rows,) over **all** evaluated rows, those that play no part
 too: these have influence 0.
 
-What it does not tell: near the edge of its range (a rate of 0 or 1, a perfect ranking) an influence is 0 everywhere, and
-the estimate still uncertain. Largest differences and smallest ratios take the pair of groups as given that is extreme on
+What it does not tell: at the edge of its range (a rate of 0 or 1, a perfect ranking) an influence is 0 everywhere, and the
+estimate still uncertain; comparisons then go by intervals. Largest differences and smallest ratios take the pair of groups as given that is extreme on
 these rows; how noise picks the pair is not in it.
 
 Source: Hampel (1974), J. American Statistical Association 69:383; Efron (1981), Biometrika 68:589 (infinitesimal

@@ -10,7 +10,7 @@ reports, which are then rendered once more.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -31,7 +31,7 @@ from auditbench.run_file import read_run
 from auditbench.store import LOGS, RunFolder
 from auditbench.supervisor.baseline import read_baseline
 from auditbench.supervisor.opening import lost_over
-from auditbench.supervisor.planning import Plan, make_plan
+from auditbench.supervisor.planning import Plan, format_group, make_plan
 from auditbench.supervisor.rendering import render_formats
 from auditbench.supervisor.session import AuditSession
 from auditbench.supervisor.worker_events import Progress, WorkerEvent
@@ -144,7 +144,8 @@ def render(
         ConfigError: No format is named but that of the record itself.
         RecordError: There is no readable run, its record or arrays are not those that its manifest lists, or a later
             audit in the folder did not come to its end.
-        PluginError: A renderer failed; the others have written their files.
+        PluginError: A format cannot be written here, and nothing was; or a renderer failed, and the others have written
+            their files.
     """
     check_platform()
     names = [name for name in dict.fromkeys(formats) if name != RECORD_FORMAT]
@@ -166,10 +167,12 @@ def render(
         )
     home = RunFolder(folder, way_on="copy the whole folder of the run, and render the copy")
     try:
-        groups = {name: group_of(find_entry(name, where="--format")) for name in names}
-        home.reopen()
-        content = (home.path / RECORD).read_bytes()
+        entries = list_entry_points()
+        groups = {name: format_group(name, entries=entries, where="--format") for name in names}
         with _short_lived_pool() as pool:
+            _require(pool, groups)
+            home.reopen()
+            content = (home.path / RECORD).read_bytes()
             rendered = render_formats(
                 pool,
                 home,
@@ -222,6 +225,21 @@ def describe(names: Sequence[str] | None = None) -> tuple[PluginDescription, ...
                     raise
                 described.append(_unusable(name, error.problems))
     return tuple(described)
+
+
+def _require(pool: WorkerPool, groups: Mapping[str, str]) -> None:
+    """Refuse formats that nothing installed can write, before one of them is written.
+
+    Raises:
+        PluginError: There is no such renderer, or it needs something that is not installed.
+    """
+    for name, group in groups.items():
+        try:
+            pool.worker(group).ask(
+                "require", seconds=_DESCRIBE_SECONDS, event=no_event, renderer=name, where="--format"
+            )
+        except WorkerFault as fault:
+            raise PluginError("the plugin was lost while it was loaded", where=name, found=fault.text()) from None
 
 
 def _unusable(name: str, problems: tuple[Problem, ...]) -> PluginDescription:

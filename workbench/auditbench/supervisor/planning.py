@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from auditbench.config import AuditConfig
@@ -11,7 +12,14 @@ from auditbench.config_checks import RECORD_FORMAT, file_problems, gate_problems
 from auditbench.config_file import LoadedConfig
 from auditbench.config_problems import nearest
 from auditbench.descriptions import AnalyzerDescription, CheckedPart
-from auditbench.errors import AuditbenchError, ConfigError, ModelError, Problem, UntrustedModelError
+from auditbench.errors import (
+    AuditbenchError,
+    ConfigError,
+    ModelError,
+    Problem,
+    UnknownPluginError,
+    UntrustedModelError,
+)
 from auditbench.findings import Message
 from auditbench.paths import is_there
 from auditbench.record import validate
@@ -84,10 +92,10 @@ def make_plan(
     problems = _selection_problems(config, only, skip)
     left_out = {name for name in config.analyzers if (only and name not in only) or name in skip}
     wanted = tuple(name for name in config.analyzers if name not in left_out)
-    groups = _groups(wanted, "analyzers.{}", entries, problems)
+    groups = _groups_of(wanted, lambda name: group_of(find_entry(name, entries, where=f"analyzers.{name}")), problems)
     names = tuple(dict.fromkeys(name for name in (config.report.formats if formats is None else formats)))
     rendered = tuple(name for name in names if name != RECORD_FORMAT)
-    renderers = _groups(rendered, "report.formats", entries, problems)
+    renderers = _groups_of(rendered, partial(format_group, entries=entries, where="report.formats"), problems)
     parts = _ask(loaded, pool, groups, renderers, problems)
     described = {item.name: item for part in parts for item in part.analyzers}
     parts_read = parts_of(config, loaded.gate_places)
@@ -109,6 +117,18 @@ def make_plan(
         plugins=tuple(sorted(plugins, key=lambda plugin: plugin.name)),
         programs=tuple(program for part in parts for program in part.programs),
     )
+
+
+def format_group(name: str, *, entries: Sequence[PluginEntry], where: str) -> str:
+    """The worker of a format. Where no plugin has its name the first-party one, which knows what formats there are.
+
+    Raises:
+        PluginConflictError: Two distributions claim the plugin's name.
+    """
+    try:
+        return group_of(find_entry(name, entries, where=where))
+    except UnknownPluginError:
+        return FIRST_PARTY
 
 
 def in_order(names: Sequence[str], after: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
@@ -171,8 +191,8 @@ def _foreseen(config: AuditConfig, description: AnalyzerDescription) -> Message 
         return Message(key="core.not_applicable_task", values=values)
     if needs.sensitive_features and not config.data.sensitive:
         return Message(key="core.not_applicable_sensitive")
-    if description.missing_packages:
-        values = {"package": ", ".join(description.missing_packages), "extra": needs.extra}
+    if missing := description.missing_packages + description.missing_programs:
+        values = {"package": ", ".join(missing), "extra": needs.extra}
         return Message(key="core.not_applicable_package", values=values)
     return None
 
@@ -192,13 +212,11 @@ def _selection_problems(config: AuditConfig, only: Sequence[str], skip: Sequence
     ]
 
 
-def _groups(
-    names: Iterable[str], where: str, entries: Sequence[PluginEntry], problems: list[Problem]
-) -> dict[str, str]:
+def _groups_of(names: Iterable[str], group: Callable[[str], str], problems: list[Problem]) -> dict[str, str]:
     groups: dict[str, str] = {}
     for name in names:
         try:
-            groups[name] = group_of(find_entry(name, entries, where=where.format(name)))
+            groups[name] = group(name)
         except AuditbenchError as error:
             problems += error.problems
     return groups

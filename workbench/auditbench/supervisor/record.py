@@ -14,11 +14,12 @@ from auditbench.arrays import IntegerArray
 from auditbench.comparison.record import Comparison
 from auditbench.config import AuditConfig, GateTable
 from auditbench.config_file import LoadedConfig
-from auditbench.errors import ExitCode
+from auditbench.errors import ExitCode, PluginError
 from auditbench.findings import Message, Waiver
-from auditbench.messages import load_messages
+from auditbench.messages import Templates, load_messages, shipped_messages
 from auditbench.presets import explanation_messages
 from auditbench.provenance import DISTRIBUTION, host_facts, provenance
+from auditbench.registry import find_entry
 from auditbench.results import AnalysisResult
 from auditbench.run import AuditFacts, AuditRun, Case, DataFacts, ModelFacts, Volatile
 from auditbench.supervisor.planning import Plan
@@ -198,10 +199,18 @@ def _audit_facts(config: AuditConfig) -> AuditFacts:
 
 
 def _messages(plan: Plan, asked: Sequence[GateTable]) -> dict[str, dict[str, Any]]:
-    """The host's templates, those of the gates of presets and of the analyzers that took part; the host's words win."""
+    """The host's templates, those of the gates of presets and of the analyzers of the config; the host's words win."""
     merged: dict[str, dict[str, Any]] = {}
-    described = [item.description.messages for item in plan.analyzers if item.description is not None]
+    described = [item.description.messages if item.description else _of_left_out(item.name) for item in plan.analyzers]
     for part in (*described, explanation_messages(asked), load_messages(DISTRIBUTION)):
         for language, templates in part.items():
             merged.setdefault(language, {}).update(templates)
     return {language: dict(sorted(merged[language].items())) for language in sorted(merged)}
+
+
+def _of_left_out(analyzer: str) -> Mapping[str, Templates]:
+    """Templates of an analyzer whose plugin was not loaded, so that a gate on it has its title; empty if none is there."""
+    try:
+        return shipped_messages(find_entry(analyzer).module)
+    except (PluginError, ImportError, ValueError):
+        return {}

@@ -22,6 +22,7 @@ _NAMES = frozenset(
         "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_RUNTIME_DIR", "XDG_STATE_HOME",
         "LD_LIBRARY_PATH", "LD_PRELOAD", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH",
         "VIRTUAL_ENV", "CONDA_PREFIX", "MPLCONFIGDIR", "MPLBACKEND",
+        "CHROMIUM",  # the browser that prints reports
         # Language and time, which decide how text is sorted, written and dated.
         "LANG", "LANGUAGE", "TZ", "__CF_USER_TEXT_ENCODING",
         # What the interpreter is told; nothing that runs a file at its start.

@@ -21,7 +21,7 @@ from auditbench.findings import Message
 from auditbench.machine_memory import GIB
 from auditbench.models.out_of_memory import bytes_needed, is_out_of_memory
 from auditbench.record import plain, validate
-from auditbench.registry import missing_packages
+from auditbench.registry import missing_packages, missing_programs
 from auditbench.results import AnalysisResult, Status
 from auditbench.safe_text import safe_text
 from auditbench.worker.array_store import checked, describe_array, read_only_array, with_stored
@@ -181,9 +181,9 @@ def unmet_need(needs: Needs, context: AuditContext) -> Message | None:
         return _not_for("modality", context.data.modality, needs.modalities)
     if needs.sensitive_features and not context.data.sensitive_features:
         return Message(key="core.not_applicable_sensitive")
-    packages = missing_packages(needs)
-    if packages:
-        return Message(key="core.not_applicable_package", values={"package": ", ".join(packages), "extra": needs.extra})
+    missing = missing_packages(needs) + missing_programs(needs)
+    if missing:
+        return Message(key="core.not_applicable_package", values={"package": ", ".join(missing), "extra": needs.extra})
     return None
 
 

@@ -10,8 +10,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from auditbench.config import AuditConfig
+from auditbench.config_checks import RECORD_FORMAT
 from auditbench.config_problems import nearest, problems_of, unknown_keys
-from auditbench.contracts import Analyzer
+from auditbench.contracts import Analyzer, Renderer
 from auditbench.data import BUILT_IN as DATA_SETS
 from auditbench.descriptions import AnalyzerDescription, CheckedPart, PluginDescription, Provision
 from auditbench.digests import digest_of
@@ -28,6 +29,7 @@ from auditbench.registry import (
     list_entry_points,
     missing_dependency,
     missing_packages,
+    missing_programs,
 )
 from auditbench.run import PluginFacts
 
@@ -48,11 +50,7 @@ def describe_plugin(registry: Registry, name: str) -> PluginDescription:
             plugin=entry.facts(),
             first_party=entry.first_party,
             analyzers=tuple(describe_analyzer(item) for item in records if isinstance(item.record, Analyzer)),
-            provides=tuple(
-                Provision(kind=_KINDS[type(item.record).__name__], name=item.record.name, summary=item.record.summary)
-                for item in records
-                if not isinstance(item.record, Analyzer)
-            ),
+            provides=tuple(_provision(item) for item in records if not isinstance(item.record, Analyzer)),
         )
     except AuditbenchError as error:
         known = next((entry for entry in list_entry_points() if entry.name == name), None)
@@ -90,7 +88,24 @@ def describe_analyzer(
         messages=record.messages,
         code=code,
         missing_packages=missing_packages(record.needs),
+        missing_programs=missing_programs(record.needs),
     )
+
+
+def require_renderer(registry: Registry, name: str, *, where: str) -> Provided[Renderer]:
+    """The renderer of this name, with all that it needs.
+
+    Raises:
+        PluginError: There is none, or a package or program that it needs is not installed.
+    """
+    try:
+        provided = registry.renderer(name, where=where)
+    except UnknownPluginError as error:
+        raise _unknown_format(registry, name, where) from error
+    missing = missing_dependency(provided.record.needs, provided.origin, f"{where}: {name}")
+    if missing is not None:
+        raise missing
+    return provided
 
 
 def check_part(
@@ -126,10 +141,7 @@ def check_part(
                 raise missing
     for name in formats:
         with _Collected(problems):
-            provided_renderer = registry.renderer(name, where="report.formats")
-            missing = missing_dependency(provided_renderer.record.needs, provided_renderer.origin, "report.formats")
-            if missing is not None:
-                raise missing
+            require_renderer(registry, name, where="report.formats")
     inspection = Inspection()
     if foundation is not None:
         _check_foundation(config, registry, problems)
@@ -173,6 +185,38 @@ def parameters_of(provided: Provided[Analyzer], parameters: Mapping[str, Any]) -
 def code_of_plugins(registry: Registry, plugins: Iterable[PluginEntry]) -> str:
     """Digest of the code of plugins and of the versions of what their distributions ask for."""
     return digest_of([[registry.code_of(entry), required_versions(entry.distribution)] for entry in plugins])
+
+
+def _unknown_format(registry: Registry, name: str, where: str) -> UnknownPluginError:
+    """The error that names the formats of ours, which are loaded for it, and other plugins by their entry points."""
+    entries = list_entry_points()
+    records = [item.record for entry in entries if entry.first_party for item in _provided(registry, entry)]
+    formats = sorted(record.name for record in records if isinstance(record, Renderer))
+    others = sorted({entry.name for entry in entries if not entry.first_party})
+    further = f"; or what these plugins provide: {', '.join(others)}" if others else ""
+    return UnknownPluginError(
+        f"nothing installed provides the format {name!r}",
+        where=where,
+        found=name,
+        allowed=", ".join([*formats, RECORD_FORMAT]) + further,
+        fix=nearest(name, [*formats, *others]) or "see `auditbench plugins list`",
+    )
+
+
+def _provided(registry: Registry, entry: PluginEntry) -> tuple[Provided[Any], ...]:
+    return registry.provided_by(registry.load(entry.name).name)
+
+
+def _provision(provided: Provided[Any]) -> Provision:
+    record = provided.record
+    needs = getattr(record, "needs", None)
+    missing = missing_dependency(needs, provided.origin, record.name) if needs else None
+    return Provision(
+        kind=_KINDS[type(record).__name__],
+        name=record.name,
+        summary=record.summary,
+        missing=missing.problems[0] if missing else None,
+    )
 
 
 def _validated(model: Any, parameters: Mapping[str, Any], where: str) -> tuple[Any, dict[str, Any]]:

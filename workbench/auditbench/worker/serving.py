@@ -24,12 +24,12 @@ from auditbench.descriptions import batch_use
 from auditbench.errors import AuditbenchError, PluginError, WorkerError
 from auditbench.models.out_of_memory import is_out_of_memory
 from auditbench.record import bind_arrays, plain, validate
-from auditbench.registry import Registry, missing_dependency
+from auditbench.registry import Registry
 from auditbench.results import AnalysisResult
 from auditbench.run_file import decode_run
 from auditbench.store import is_report_name
 from auditbench.wire import LINE_CLOSED, Channel, error_document
-from auditbench.worker.checking import check_part, code_of_plugins, describe_plugin, parameters_in
+from auditbench.worker.checking import check_part, code_of_plugins, describe_plugin, parameters_in, require_renderer
 from auditbench.worker.memory_limit import limited_memory
 from auditbench.worker.raised import text_of, trace_of
 
@@ -79,6 +79,7 @@ class Worker:
             "train": self._train,
             "analyze": self._analyze,
             "compare": self._compare,
+            "require": self._require,
             "render": self._render,
             "finished": self._finished,
         }
@@ -214,11 +215,13 @@ class Worker:
         run = decode_run(record.encode(), folder=Path(folder))
         return {"comparison": plain(compare(read_finished(Path(baseline)), run))}
 
+    def _require(self, renderer: str, where: str) -> dict[str, Any]:
+        require_renderer(self._registry, renderer, where=where)
+        return {}
+
     def _render(self, renderer: str, folder: str, language: str, record: str) -> dict[str, Any]:
         home = Path(folder)
-        provided = self._registry.renderer(renderer)
-        if (missing := missing_dependency(provided.record.needs, provided.origin, f"renderer {renderer}")) is not None:
-            raise missing
+        provided = require_renderer(self._registry, renderer, where="report.formats")
         run = decode_run(record.encode(), folder=home)
         files: Mapping[Any, Any] = provided.record.render(run, RenderOptions(folder=home, language=language))
         for name, content in files.items():

@@ -1,0 +1,44 @@
+"""The report on paper: how many pages, with tags for those who listen, without what only a screen needs."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser
+
+from tests.html_budget import usual_run
+from tests.html_fixture import render_to
+
+pytestmark = pytest.mark.browser
+MOST_PAGES = 20
+A4 = rb"/MediaBox\s*\[\s*0 0 59[456][\d.]* 84[123][\d.]*\s*\]"
+
+
+def test_paper_shows_the_report_and_not_the_controls(browser: Browser, tmp_path: Path) -> None:
+    page = browser.new_page()
+    page.goto(render_to(tmp_path, usual_run()).as_uri())
+    page.emulate_media(media="print")
+    for selector in (".toc", ".bar", ".tools", ".unfold"):
+        assert not page.locator(selector).is_visible()
+    for selector in ("#gate-table", "#fairness .fig", "#signoff"):
+        assert page.locator(selector).first.is_visible()
+    paper = page.pdf(prefer_css_page_size=True, print_background=True, tagged=True)
+    pages = len(re.findall(rb"/Type\s*/Page\b", paper))
+    assert 10 < pages <= MOST_PAGES
+    assert len(re.findall(A4, paper)) == pages
+    assert re.search(rb"/MarkInfo\s*<<[^>]*/Marked true", paper)
+    assert b"/StructTreeRoot" in paper
+    page.close()
+
+
+def test_a_phone_prints_what_a_desktop_prints(browser: Browser, tmp_path: Path) -> None:
+    file, rows = render_to(tmp_path, usual_run()), []
+    for width in (390, 1280):
+        page = browser.new_page(viewport={"width": width, "height": 800})
+        page.goto(file.as_uri())
+        rows.append(len(re.findall(rb"/S\s*/TR\b", page.pdf(prefer_css_page_size=True, tagged=True))))
+        page.close()
+    phone, desktop = rows
+    assert phone == desktop > 100
