@@ -14,8 +14,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-COMMAND = Path(__file__).parents[1] / "tests/browser/node_modules/lighthouse/cli/index.js"
-INSTALL = "npm install --prefix tests/browser --no-save lighthouse@12.8.2"
+COMMAND = Path(__file__).parent / "node/node_modules/lighthouse/cli/index.js"
+INSTALL = "npm ci --prefix benchmarks/node"
 CATEGORIES = ("performance", "accessibility", "best-practices")
 _FLAGS = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
 

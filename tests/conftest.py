@@ -1,14 +1,18 @@
-"""What every test shares: processes and threads, the options and markers of this suite, and the browser."""
+"""What every test shares: processes and threads, the options and markers of this suite, and the browsers."""
 
 from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import hypothesis
 import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 # Set before any test imports a numerical library. The processes of the suite fill the processors, and with one thread
 # a sum has the same bits in a suite of two processes and in one.
@@ -23,6 +27,10 @@ hypothesis.settings.load_profile("unhurried")
 PROCESSES = 2
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 FIREFOX = ("firefox-esr", "firefox")
+CHROMIUM_ARGUMENTS = (
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+)  # fmt: skip
 PACKAGES = Path(__file__).parent / "browser" / "node_modules"
 
 
@@ -67,6 +75,17 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 @pytest.fixture(scope="session")
 def chromium_path() -> str:
     return _browser("CHROMIUM", CHROMIUM)
+
+
+@pytest.fixture(scope="session")
+def browser(chromium_path: str) -> Iterator[Browser]:
+    """One Chromium for all tests of a process, since a second driver cannot be started beside it."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=chromium_path, args=list(CHROMIUM_ARGUMENTS))
+        yield started
+        started.close()
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from cmarkgfm.cmark import Options
 from tests.html_page import Element, parse
 
 # What GitHub or GitLab make of plain text after Markdown was read: mentions, references, emoji, formulas, addresses.
-ACTIVE = re.compile(r"[@#!$~%&^](\w|$)|\bGH-\d|://|\bwww\.|\b[0-9a-f]{7,40}\b|:\w+:")
+ACTIVE = re.compile(r"[@#!$~%&^](\w|$)|\bGH-\d|://|\bwww\.|(?<![0-9]\.)\b[0-9a-f]{7,40}\b|:\w+:")
 
 
 def rendered(text: str) -> Element:

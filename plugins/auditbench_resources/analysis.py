@@ -83,7 +83,7 @@ def _exact_metrics(context: AuditContext, compute: MultiplyAccumulates) -> tuple
     size = model_size(context.model.module)
     return (
         counted("parameters", size.parameters, "parameters"),
-        counted("macs", compute.total or None, "MAC/row", n=1, reason="nothing_counted"),
+        counted("macs", compute.total or None, "MAC/row", reason="nothing_counted"),
         counted("model_size", size.state_bytes or None, "bytes", reason="no_state"),
     )
 

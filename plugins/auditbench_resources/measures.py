@@ -15,18 +15,15 @@ def message(key: str, **values: bool | float | str | None) -> Message:
     return Message(key=f"{ANALYZER}.{key}", values=values)
 
 
-def counted(name: str, value: float | None, unit: str, *, n: int = 1, reason: str = "") -> Metric:
-    """A number that follows from the model alone and repeats exactly; undefined for `reason`.
-
-    It rests on `n` rows; a count that needs none of them rests on the one model.
-    """
+def counted(name: str, value: float | None, unit: str, *, reason: str = "") -> Metric:
+    """A number that follows from the model alone and repeats exactly; undefined for `reason`."""
     return Metric(
         name=name,
         value=value,
         unit=unit,
         higher_is_better=False,
-        no_interval="" if value is None else "exact",
-        n=n,
+        no_interval="" if value is None else "count",
+        n=1,
         method=f"{ANALYZER}.{name}.formula",
         reason=message(f"undefined.{reason}") if value is None else None,
     )

@@ -8,7 +8,6 @@ a result, and whether the audit came to its end.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -24,7 +23,6 @@ from auditbench_html.view.text import EMPTY
 Outcome: TypeAlias = Literal["passed", "failure", "error", "skipped"]
 AUDIT = "audit"
 NO_TOPIC = "other"
-_MOMENT = re.compile(r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}")
 _DECIDED = (ExitCode.PASSED, ExitCode.GATE_FAILED)
 
 
@@ -54,12 +52,11 @@ def render_junit(run: AuditRun, *, language: str = "en") -> bytes:
     suites = dict.fromkeys(case.suite for case in cases)
     title = one_line(told.say.say("junit.title", model=told.model))
     root = ET.Element("testsuites", {"name": title, **_counts(cases)})
-    moment = _MOMENT.match(run.volatile.finished or run.volatile.started)
     for name in suites:
         members = [case for case in cases if case.suite == name]
         attributes = {"name": name, **_counts(members), "skipped": _count(members, "skipped")}
-        if moment:
-            attributes["timestamp"] = moment[0]
+        if run.volatile.ended:
+            attributes["timestamp"] = run.volatile.ended
         suite = ET.SubElement(root, "testsuite", attributes)
         for case in members:
             _add(suite, case)
@@ -127,14 +124,13 @@ def _analysis(told: Outline, result: AnalysisResult) -> Case:
     name = safe_text(result.analyzer)
     if result.reason is None:
         return Case(name=name, suite=AUDIT, outcome="passed")
-    missing = result.required and result.status != "not_applicable"
     status = told.say.say(f"status.{result.status}")
     title = told.draft.analyzer_title(result.analyzer)
     text = told.say.say("junit.analysis", analyzer=title, status=status, reason=told.say.tell(result.reason))
     return Case(
         name=name,
         suite=AUDIT,
-        outcome="error" if missing else "skipped",
+        outcome="error" if result.is_missing else "skipped",
         kind=result.status,
         message=one_line(text),
     )

@@ -112,8 +112,8 @@ def _passed(told: Outline) -> Part:
     """A folded table of the gates that passed."""
     say = told.say
     lines = [
-        f"| {code(line.row.gate)} | {to_markdown(line.row.title)} | {to_markdown(line.row.estimate.text)} "
-        f"| {to_markdown(line.row.estimate.interval)} | {to_markdown(line.row.limit)} |"
+        f"| {code(line.row.gate)} | {to_markdown(line.row.title)} | {to_markdown(line.row.decided_on.text)} "
+        f"| {to_markdown(line.row.decided_on.interval)} | {to_markdown(line.row.limit)} |"
         for line in told.gates
         if line.row.tone == "pass"
     ]

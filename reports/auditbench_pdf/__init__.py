@@ -34,7 +34,7 @@ def _render(run: AuditRun, options: RenderOptions) -> Mapping[str, bytes]:
     from auditbench_pdf.printing import print_page
 
     printed = print_page(BROWSER.find() or BROWSER.names[0], render_report(run, language=options.language))
-    return {"report.pdf": with_date(printed, run.volatile.finished or run.volatile.started)}
+    return {"report.pdf": with_date(printed, run.volatile.ended)}
 
 
 @hookimpl

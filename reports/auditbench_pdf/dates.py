@@ -5,17 +5,15 @@ from __future__ import annotations
 import re
 
 _DATE = re.compile(rb"(/(?:CreationDate|ModDate) \(D:)\d{14}([^)]{0,7})\)")
-_MOMENT = re.compile(r"^(\d{4})-(\d{2})-(\d{2})T(\d{2}):(\d{2}):(\d{2})")
 _NOT_RECORDED = "20000101000000"
 
 
 def with_date(printed: bytes, moment: str) -> bytes:
-    """A PDF whose dates are `moment` (ISO 8601, taken for UTC), or the first of 2000 where none was recorded.
+    """A PDF whose dates are `moment` (as `utc_moment` writes it), or the first of 2000 where none was recorded.
 
     Every date keeps its length, so that no offset in the file moves.
     """
-    match = _MOMENT.match(moment)
-    digits = "".join(match.groups()) if match else _NOT_RECORDED
+    digits = re.sub(r"\D", "", moment) or _NOT_RECORDED
     return _DATE.sub(lambda date: date[1] + digits.encode("ascii") + _utc(date[2]) + b")", printed)
 
 

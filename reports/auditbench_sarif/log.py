@@ -10,7 +10,8 @@ import json
 import re
 from typing import Any
 
-from auditbench.run import AuditRun
+from auditbench.messages import LANGUAGES
+from auditbench.run import AuditRun, utc_moment
 from auditbench.safe_text import safe_text
 from auditbench_html.view.outline import Outline, outline
 from auditbench_sarif.message import to_message
@@ -19,7 +20,6 @@ from auditbench_sarif.rules import Rule, gate_rule
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 RECORD = "run.json"
-_MOMENT = re.compile(r"^(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2})(?:\.\d+)?(?:\+00:00|Z)$")
 
 
 def render_sarif(run: AuditRun, *, language: str = "en") -> bytes:
@@ -31,7 +31,7 @@ def render_sarif(run: AuditRun, *, language: str = "en") -> bytes:
     places = {rule.id: index for index, rule in enumerate(rules)}
     record: dict[str, Any] = {
         "tool": {"driver": _driver(told, rules)},
-        "language": language,
+        "language": language if language in LANGUAGES else "en",
         "columnKind": "unicodeCodePoints",
         "artifacts": [{"location": {"uri": RECORD}, "mimeType": "application/json", "roles": ["analysisTarget"]}],
         "invocations": [_invocation(told)],
@@ -92,7 +92,7 @@ def _invocation(told: Outline) -> dict[str, Any]:
         "exitCode": run.exit_code,
         "toolExecutionNotifications": [
             {
-                "level": "error" if result.required and result.status != "not_applicable" else "note",
+                "level": "error" if result.is_missing else "note",
                 "message": {"text": to_message(told.say.tell(result.reason))},
                 "descriptor": {"id": f"analysis/{safe_text(result.analyzer)}"},
                 "properties": {"status": result.status},
@@ -102,8 +102,8 @@ def _invocation(told: Outline) -> dict[str, Any]:
         ],
     }
     for key, stamp in (("startTimeUtc", volatile.started), ("endTimeUtc", volatile.finished)):
-        if moment := _MOMENT.match(stamp):
-            invocation[key] = f"{moment[1]}Z"
+        if moment := utc_moment(stamp):
+            invocation[key] = f"{moment}Z"
     return invocation
 
 

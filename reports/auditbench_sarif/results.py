@@ -13,7 +13,7 @@ from auditbench.safe_text import safe_text
 from auditbench_html.view.outline import GateLine, Outline
 from auditbench_html.view.text import EMPTY
 from auditbench_sarif.message import to_message
-from auditbench_sarif.rules import SEVERITIES, Level, Rule, finding_rule, gate_rule
+from auditbench_sarif.rules import SEVERITIES, Level, Rule, analysis_rule, finding_rule, gate_rule
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,9 +36,10 @@ class Result:
 
 
 def find_results(told: Outline) -> tuple[Result, ...]:
-    """All results, gates in the order of the config before findings in the order of the analyzers."""
+    """All results: gates in the order of the config, what is missing and findings in the order of the analyzers."""
     open_gates = [_gate(told, line) for line in told.gates if line.row.tone != "pass"]
-    return (*open_gates, *_findings(told))
+    missing = [_missing(told, result) for result in told.run.results if result.is_missing]
+    return (*open_gates, *missing, *_findings(told))
 
 
 def _gate(told: Outline, line: GateLine) -> Result:
@@ -67,6 +68,21 @@ def _joined(told: Outline, line: GateLine) -> str:
     """The gate's sentence, and what to do."""
     action = next((found.action for found in told.findings if line.row.gate in found.gates and found.action), None)
     return to_message(told.say.sentences([line.sentence, action or EMPTY]))
+
+
+def _missing(told: Outline, result: AnalysisResult) -> Result:
+    """A required analyzer without a result, and why."""
+    say, rule = told.say, analysis_rule(told, result)
+    status, title = say.say(f"status.{result.status}"), told.draft.analyzer_title(result.analyzer)
+    reason = say.tell(result.reason) if result.reason else EMPTY
+    return Result(
+        rule=rule,
+        level="error",
+        message=to_message(say.say("sarif.missing", analyzer=title, status=status, reason=reason)),
+        metrics=(safe_text(result.analyzer),),
+        fingerprint=_fingerprint(rule.id, {}),
+        properties={"status": result.status},
+    )
 
 
 def _findings(told: Outline) -> Iterator[Result]:

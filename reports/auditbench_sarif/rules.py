@@ -1,4 +1,4 @@
-"""Rules of a SARIF log: `gate/ID` for a gate of the config, the analyzer's own id for a finding."""
+"""Rules of a SARIF log: `gate/ID` for a gate, `analysis/NAME` for a required analyzer, its own id for a finding."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from auditbench.findings import Finding
+from auditbench.results import AnalysisResult
 from auditbench.safe_text import safe_text
 from auditbench_html.view.outline import GateLine, Outline
 from auditbench_sarif.message import to_message
@@ -52,6 +53,18 @@ def finding_rule(told: Outline, finding: Finding, topic: str) -> Rule:
         help=to_message(titled),
         level=SEVERITIES[finding.severity],
         tags=_tags(topic, "finding"),
+    )
+
+
+def analysis_rule(told: Outline, result: AnalysisResult) -> Rule:
+    """The rule that a required analyzer has a result."""
+    title = told.say.say("sarif.analysis", analyzer=told.draft.analyzer_title(result.analyzer))
+    return Rule(
+        id=f"analysis/{safe_text(result.analyzer)}",
+        title=to_message(title),
+        help=to_message(title),
+        level="error",
+        tags=_tags(result.topic, "analysis"),
     )
 
 

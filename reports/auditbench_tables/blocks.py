@@ -85,18 +85,18 @@ def _curve(told: Outline, result: AnalysisResult, block: Curve) -> Sheet:
     columns = (
         *heads(told, "series"), _axis(told, block.x), _axis(told, block.y), *heads(told, "low", "high", "n"),
     )  # fmt: skip
-    rows = tuple(_point(series, index) for series in block.series for index in range(len(series.x)))
+    rows = tuple(_point(told, series, index) for series in block.series for index in range(len(series.x)))
     return _sheet(result, block.name, columns, rows)
 
 
-def _point(series: Series, index: int) -> tuple[Value, ...]:
+def _point(told: Outline, series: Series, index: int) -> tuple[Value, ...]:
     return (
         safe_text(series.label),
         series.x[index],
         series.y[index],
         series.low[index] if series.low else None,
         series.high[index] if series.high else None,
-        series.n[index] if series.n else None,
+        group_size(told, series.n[index]) if series.n else None,
     )
 
 
@@ -108,7 +108,7 @@ def _scatter(told: Outline, result: AnalysisResult, block: Scatter) -> Sheet:
 
 def _percentiles(told: Outline, result: AnalysisResult, block: Percentiles) -> Sheet:
     unit = one_line(told.say.unit(block.unit))
-    columns = (*heads(told, "row"), *(f"{name} ({unit})" for name in ("p50", "p95", "p99")), *heads(told, "n"))
+    columns = (*heads(told, "row"), *(f"{name} ({unit})" for name in ("p50", "p95", "p99")), *heads(told, "calls"))
     rows = tuple((safe_text(row.label), row.p50, row.p95, row.p99, row.n) for row in block.rows)
     return _sheet(result, block.name, columns, rows)
 
@@ -116,7 +116,7 @@ def _percentiles(told: Outline, result: AnalysisResult, block: Percentiles) -> S
 def _changes(told: Outline, result: AnalysisResult, block: PairedChange) -> Sheet:
     columns = heads(told, "row", "before", "after", "change_low", "change_high", "unit", "n")
     rows = tuple(
-        (safe_text(row.label), row.before, row.after, row.low, row.high, safe_text(row.unit), row.n)
+        (safe_text(row.label), row.before, row.after, row.low, row.high, safe_text(row.unit), group_size(told, row.n))
         for row in block.rows
     )
     return _sheet(result, block.name, columns, rows)

@@ -7,10 +7,10 @@ import io
 import re
 from collections.abc import Iterable
 
-from auditbench_tables.sheet import Sheet, Value
+from auditbench_tables.sheet import FORMULA, Sheet, Value
 
 # Where a cell begins, in programs that part them at a semicolon, a bar or a tab too, and what begins a formula there.
-_FORMULA = re.compile(r"""(^|[,;|\t"])(\s*)(?=[=+\-@\uff1d\uff0b\uff0d\uff20])""")
+_BEGINNING = re.compile(rf"""(^|[,;|\t"])(\s*)(?=[{re.escape(FORMULA)}])""")
 
 
 def file_names(sheets: Iterable[Sheet]) -> tuple[str, ...]:
@@ -29,4 +29,4 @@ def write_csv(sheet: Sheet) -> bytes:
 
 def inert(value: Value) -> Value:
     """A number as it is; text with an apostrophe before everything that would begin a formula."""
-    return _FORMULA.sub(r"\1\2'", value) if isinstance(value, str) else value
+    return _BEGINNING.sub(r"\1\2'", value) if isinstance(value, str) else value

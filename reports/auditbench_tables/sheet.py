@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 Value: TypeAlias = int | float | str | None
+FORMULA = "=+-@\uff1d\uff0b\uff0d\uff20"
+"""What begins a formula in a spreadsheet."""
 LONGEST_NAME = 31
 """Most characters of a sheet's name in a workbook."""
 

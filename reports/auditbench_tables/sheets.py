@@ -13,6 +13,8 @@ from auditbench_tables.blocks import block_sheets, group_size, heads
 from auditbench_tables.sheet import Sheet, Value, uniquely_named
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from auditbench.comparison.record import Comparison, MetricChange
 
 
@@ -47,7 +49,8 @@ def _run(told: Outline) -> Sheet:
 def _gates(told: Outline) -> Sheet:
     columns = heads(
         told, "gate", "state", "kind", "stops", "metric", "title", "labels", "value", "low", "high", "minimum",
-        "maximum", "unit", "n", "sentence", "waiver",
+        "maximum", "max_drop", "min_gain", "gain", "gain_low", "gain_high", "unit", "n", "sentence", "waiver",
+        "waived_until", "waiver_holds",
     )  # fmt: skip
     return Sheet(name="gates", columns=columns, rows=tuple(_gate(told, line) for line in told.gates))
 
@@ -67,10 +70,17 @@ def _gate(told: Outline, line: GateLine) -> tuple[Value, ...]:
         decision.high,
         decision.minimum,
         decision.maximum,
+        decision.max_drop,
+        decision.min_gain,
+        decision.gain,
+        decision.gain_low,
+        decision.gain_high,
         safe_text(decision.unit) or None,
-        decision.n,
+        _size(told, decision.n, told.draft.gated_labels(decision)),
         one_line(line.sentence),
         one_line(row.waiver) or None,
+        safe_text(decision.waived_until) if decision.waived_until else None,
+        one_line(told.say.say("cell.yes" if decision.waiver_holds else "cell.no")) if decision.waived_until else None,
     )
 
 
@@ -85,7 +95,6 @@ def _metrics(told: Outline) -> Sheet:
 
 def _metric(told: Outline, result: AnalysisResult, metric: Metric) -> tuple[Value, ...]:
     name, bounds = f"{result.analyzer}.{metric.name}", metric.interval
-    of_group = "group" in metric.where
     return (
         safe_text(name, LONGEST_TEXT),
         one_line(told.draft.metric_title(name, metric.where)),
@@ -96,8 +105,8 @@ def _metric(told: Outline, result: AnalysisResult, metric: Metric) -> tuple[Valu
         bounds.level if bounds else None,
         safe_text(bounds.method if bounds else metric.no_interval) or None,
         safe_text(metric.unit) or None,
-        group_size(told, metric.n) if of_group else metric.n,
-        group_size(told, metric.denominator) if of_group else metric.denominator,
+        _size(told, metric.n, metric.where),
+        _size(told, metric.denominator, metric.where),
         one_line(told.say.tell(metric.reason)) if metric.reason else None,
     )
 
@@ -142,6 +151,11 @@ def _change(told: Outline, change: MetricChange) -> tuple[Value, ...]:
         bounds.high if bounds else None,
         one_line(told.say.say(f"change.{change.verdict}")),
         safe_text(change.unit) or None,
-        group_size(told, change.n) if "group" in change.where else change.n,
+        _size(told, change.n, change.where),
         one_line(told.say.tell(change.reason)) if change.reason else None,
     )
+
+
+def _size(told: Outline, size: int | None, where: Mapping[str, str]) -> Value:
+    """Rows that a metric rests on; those of one group alone are not counted out where they are few."""
+    return group_size(told, size) if "group" in where else size

@@ -10,12 +10,11 @@ from xlsxwriter import Workbook
 from xlsxwriter.format import Format
 from xlsxwriter.worksheet import Worksheet
 
-from auditbench_tables.sheet import Sheet, Value
+from auditbench_tables.sheet import FORMULA, Sheet, Value
 
-MOST_ROWS = 1_048_575
-"""Rows of a sheet below its heading."""
+MOST_ROWS, MOST_COLUMNS = 1_048_575, 16_384
+"""Rows of a sheet below its heading, and columns."""
 WIDEST, NARROWEST = 60, 8
-_FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 _MADE = datetime.datetime(2000, 1, 1, tzinfo=datetime.UTC)  # the same in every file: equal runs, equal bytes
 _OPTIONS = {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False}
 
@@ -24,7 +23,7 @@ def write_workbook(sheets: Sequence[Sheet]) -> bytes:
     """An .xlsx file of a sheet a table; the same tables give the same bytes.
 
     Raises:
-        ValueError: A table has more rows than a sheet may have.
+        ValueError: A table has more rows or columns than a sheet may have.
     """
     content = io.BytesIO()
     with Workbook(content, _OPTIONS) as book:
@@ -36,8 +35,9 @@ def write_workbook(sheets: Sequence[Sheet]) -> bytes:
 
 
 def _fill(page: Worksheet, sheet: Sheet, heading: Format, quoted: Format) -> None:
-    if len(sheet.rows) > MOST_ROWS:
-        raise ValueError(f"expected at most {MOST_ROWS} rows in {sheet.name}, got {len(sheet.rows)}; use `csv`")
+    for most, found, name in ((MOST_ROWS, sheet.rows, "rows"), (MOST_COLUMNS, sheet.columns, "columns")):
+        if len(found) > most:
+            raise ValueError(f"expected at most {most} {name} in {sheet.name}, got {len(found)}; use `csv`")
     for column, name in enumerate(sheet.columns):
         page.write_string(0, column, name, heading)
         page.set_column(column, column, _width(sheet, column))
@@ -50,7 +50,7 @@ def _fill(page: Worksheet, sheet: Sheet, heading: Format, quoted: Format) -> Non
 def _write(page: Worksheet, row: int, column: int, value: Value, quoted: Format) -> None:
     """A cell; one whose text looks like a formula stays text when somebody edits it."""
     if isinstance(value, str):
-        page.write_string(row, column, value, quoted if value.lstrip().startswith(_FORMULA) else None)
+        page.write_string(row, column, value, quoted if value.lstrip().startswith(tuple(FORMULA)) else None)
     elif value is not None:
         page.write_number(row, column, value)
 

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.browser
 ROWS = "#gate-table tbody tr:not(.axis)"
 PASSED = "#gate-table tbody tr[data-s=pass]"
 SEARCH = ".tools input"
-OBSERVED = f"[...document.querySelectorAll('{ROWS}')].map((row) => row.children[2].dataset.v)"
+NUMBERS = f"[...document.querySelectorAll('{ROWS}')].map((row) => row.children[%d].dataset.v)"
 
 
 def text_of(driven: Driven, selector: str) -> str:
@@ -73,12 +73,14 @@ def test_gates_are_filtered_by_state_and_by_text(driven: Driven, report: Path) -
     assert driven.seen(ROWS) == everything
 
 
-def test_gates_are_sorted_by_number_with_missing_values_last(driven: Driven, report: Path) -> None:
+@pytest.mark.parametrize("column", [3, 5], ids=["observed", "since-baseline"])
+def test_gates_are_sorted_by_number_with_missing_values_last(driven: Driven, report: Path, column: int) -> None:
     driven.open(report)
     for direction, reverse in (("ascending", False), ("descending", True)):
-        driven.click("#gate-table thead th:nth-child(3) button")
+        driven.click(f"#gate-table thead th:nth-child({column}) button")
         assert driven.ask("document.querySelector('#gate-table th[aria-sort]').ariaSort") == direction
-        shown = driven.ask(OBSERVED)
+        shown = driven.ask(NUMBERS % (column - 1))
+        assert "" in shown
         known = [float(value) for value in shown if value]
         assert known == sorted(known, reverse=reverse)
         assert shown[len(known) :] == [""] * (len(shown) - len(known))

@@ -11,7 +11,6 @@ from benchmarks.lighthouse import lighthouse_scores
 
 @pytest.mark.browser
 @pytest.mark.nightly
-@pytest.mark.usefixtures("browser_packages")
 def test_lighthouse_finds_nothing_in_accessibility_and_best_practices(chromium_path: str, report: Path) -> None:
     scores, short = lighthouse_scores(report.read_bytes(), chromium_path)
     assert (scores["accessibility"], scores["best-practices"]) == (100, 100), short

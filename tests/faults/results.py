@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any
@@ -229,6 +230,13 @@ def array_changed_after_return(context: Any, params: Any) -> AnalysisResult:
 @RESULTS("expected different names")
 def blocks_of_one_name(context: Any, params: Any) -> AnalysisResult:
     return AnalysisResult(attributions=(_block(), _block()))
+
+
+@RESULTS("expected different `where`")
+def findings_of_one_place(context: Any, params: Any) -> AnalysisResult:
+    title = Message(key="faults.title")
+    high, low = (Finding(rule="faults.gap", severity=severity, title=title) for severity in ("high", "low"))
+    return AnalysisResult(findings=(high, dataclasses.replace(high, where={"g": "a"}), low))
 
 
 @RESULTS("hostname")

@@ -104,14 +104,15 @@ def _roads(pretends: str, path: Path) -> Iterator[tuple[str, Callable[[], object
 
 
 def _tried(road: Callable[[], object]) -> dict[str, Any]:
-    from auditbench.cli.boundary import described
+    from auditbench.cli.terminal import safe_line
     from auditbench.errors import ModelError
 
     try:
         opened = road()
     except ModelError as error:
         problems = [{"found": problem.found, "fix": problem.fix} for problem in error.problems]
-        return {"outcome": "refused", "code": error.code, "problems": problems, "shown": described(error)}
+        shown = "\n".join(map(safe_line, error.describe().split("\n")))
+        return {"outcome": "refused", "code": error.code, "problems": problems, "shown": shown}
     except BaseException as error:  # noqa: BLE001 - whatever else comes is what the test is there to find
         return {"outcome": "raised", "shown": f"{type(error).__name__}: {error}"[:2000]}
     return {"outcome": "opened", "shown": f"{type(opened).__name__} {getattr(opened, 'kind', '')}".strip()}

@@ -102,6 +102,15 @@ def test_a_passing_audit_ends_with_0(shell: Shell, failed: Job) -> None:
     assert read_run(shell.workspace / "runs" / "today").baseline is not None
 
 
+@pytest.mark.parametrize("end", ["\n", "\r", "\r\n"])
+def test_a_folder_of_two_lines_writes_no_output_of_its_own(shell: Shell, failed: Job, end: str) -> None:
+    write_config(shell.workspace / "my models", TABLES.format(least=0.9999))
+    job = run_action(shell, config=CONFIG, out=f"run{end}exit-code=0")
+    assert job.code == 2
+    assert job.outputs == {"verdict": "none", "exit-code": "2", "folder": "", "sarif": "", "junit": ""}
+    assert "expected the input out in one line" in job.log
+
+
 @pytest.mark.parametrize(("version", "wanted"), [("", str(ROOT)), ("0.1.0", "auditbench==0.1.0")])
 def test_what_is_installed_keeps_to_the_constraints(tmp_path: Path, version: str, wanted: str) -> None:
     shell = Shell(workspace=tmp_path, home=tmp_path / "home")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,9 @@ import pytest
 import torch
 
 import auditbench
+from auditbench.arrays import StoredArray
 from auditbench.cli.boundary import guarded
+from auditbench.findings import Message
 from auditbench.run_file import read_run
 from tests.in_process_worker import workers_in_this_process
 from tests.integration.small_audit import write_config, write_rows
@@ -114,6 +118,64 @@ def test_baselines_that_do_not_fit_are_refused_first(home: Path, capsys: pytest.
     assert read_run(home / "before").status == "complete"
 
 
+def removed(folder: Path) -> None:
+    shutil.rmtree(folder)
+
+
+def replaced(folder: Path) -> None:
+    """By a run that is whole, too, and would fail no gate on the change."""
+    shutil.rmtree(folder)
+    shutil.copytree(folder.with_name("worse"), folder)
+
+
+def damaged(folder: Path) -> None:
+    for file in (folder / "arrays").rglob("*.gz"):
+        file.write_bytes(b"")
+
+
+@pytest.mark.parametrize("change", [removed, replaced, damaged])
+def test_a_baseline_that_is_another_at_the_end_leaves_its_gates_undecided(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], change: Callable[[Path], None]
+) -> None:
+    """All is evaluated and recorded, and what cannot be said is not said."""
+    write_config(home, ANALYZERS + GATES + "[[gates]]\nid = 'any'\nmetric = 'performance.auc'\nmin = 0\n")
+    kept = home / f"kept-{change.__name__}"
+    shutil.copytree(home / "before", kept)
+    if not (home / "worse").exists():
+        assert audit(home, "worse", "--set", "model.threshold=0.99") == 1
+
+    def changed_since(*arguments: Any) -> None:
+        change(kept)
+
+    monkeypatch.setattr("auditbench.supervisor.session.refuse_incomparable", changed_since)
+    out = f"beside-{change.__name__}"
+    assert audit(home, out, "--baseline", str(kept)) == 1
+    run = read_run(home / out)
+    assert (run.status, run.verdict, run.baseline) == ("complete", "evidence_incomplete", None)
+    (lost,) = run.warnings
+    assert lost.key == "core.baseline_lost"
+    drop, other = run.gates
+    assert (drop.state, drop.reason, drop.stops_release) == ("error", lost, True)
+    assert other.state == "pass"
+    assert "The run was not compared with its baseline: " in capsys.readouterr().out
+    assert guarded(["gate", str(home / out)]) == 1
+    assert "The run was not compared with its baseline: " in capsys.readouterr().out
+
+
+def test_an_audit_that_is_interrupted_before_the_comparison_says_so(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_config(home, ANALYZERS + GATES)
+
+    def interrupted(*arguments: Any, **options: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("auditbench.supervisor.session.compare_in", interrupted)
+    assert audit(home, "early", "--baseline", str(home / "before")) == 130
+    (gate,) = read_run(home / "early").gates
+    assert (gate.state, gate.reason) == ("not_run", Message(key="core.interrupted_before_comparison"))
+
+
 def test_a_live_model_is_compared_with_a_run_in_memory() -> None:
     rng = np.random.default_rng(0)
     features = rng.normal(size=(300, 2)).astype(np.float32)
@@ -144,3 +206,7 @@ def test_a_live_model_is_compared_with_a_run_in_memory() -> None:
     assert change is not None
     assert change.verdict == "worse"
     assert run(4.0, baseline=before, gates=[gate]).exit_code == 0
+    gone = StoredArray(path="arrays/row_keys.npy", shape=(300,), dtype="uint64", sha256="0" * 64, folder="/absent")
+    undecided = run(4.0, baseline=dataclasses.replace(before, row_keys=gone), gates=[gate])
+    assert [warning.key for warning in undecided.warnings] == ["core.baseline_lost"]
+    assert (undecided.gates[0].state, undecided.verdict) == ("error", "evidence_incomplete")

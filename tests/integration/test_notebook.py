@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Browser
 
 from auditbench.arrays import StoredArray
 from auditbench.run import AuditFacts
@@ -83,30 +83,26 @@ def test_the_value_of_a_cell_is_the_card(folder: Path, monkeypatch: pytest.Monke
 @pytest.mark.browser
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_the_exported_page_shows_the_card_and_nothing_of_the_data_acts(
-    folder: Path, chromium_path: str, theme: str
+    folder: Path, browser: Browser, theme: str
 ) -> None:
     export(folder, "--to", "html", "--theme", theme, "--output", theme, "ran.ipynb")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium_path)
-        page = browser.new_page(offline=True)
-        page.set_content((folder / f"{theme}.html").read_text(), wait_until="domcontentloaded")
-        card = page.locator(".auditbench-run")
-        assert card.count() == 1
-        assert card.locator("img, script, style").count() == 0
-        assert card.locator("a").get_attribute("href") == "./run/report.html"
-        contrasts = card.evaluate(CONTRASTS)
-        browser.close()
+    page = browser.new_page(offline=True)
+    page.set_content((folder / f"{theme}.html").read_text(), wait_until="domcontentloaded")
+    card = page.locator(".auditbench-run")
+    assert card.count() == 1
+    assert card.locator("img, script, style").count() == 0
+    assert card.locator("a").get_attribute("href") == "./run/report.html"
+    contrasts = card.evaluate(CONTRASTS)
+    page.close()
     assert len(contrasts) > 8
     assert [found for found in contrasts if found["contrast"] < 4.5] == []
 
 
 @pytest.mark.browser
-def test_a_page_without_a_document_type_shows_words_in_its_own_colour(folder: Path, chromium_path: str) -> None:
+def test_a_page_without_a_document_type_shows_words_in_its_own_colour(folder: Path, browser: Browser) -> None:
     run = read_run(folder / "run")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium_path)
-        page = browser.new_page()
-        page.set_content(f'<body style="background:#111;color:#eee">{run._repr_html_()}')
-        contrasts = page.locator(".auditbench-run").evaluate(CONTRASTS)
-        browser.close()
+    page = browser.new_page()
+    page.set_content(f'<body style="background:#111;color:#eee">{run._repr_html_()}')
+    contrasts = page.locator(".auditbench-run").evaluate(CONTRASTS)
+    page.close()
     assert [found for found in contrasts if found["contrast"] < 4.5] == []

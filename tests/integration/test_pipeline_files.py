@@ -131,7 +131,24 @@ def test_pre_commit_checks_changed_gates_with_the_audit_beside_them(hooked: Path
     assert done.returncode == 1
     assert "gates.toml: gates[0].metric: performance gives no metric of this name" in done.stdout
     assert "\nin gates.toml\n" in done.stdout
-    assert "others" not in done.stdout
+    assert "\nno audit.toml beside others/gates.toml, which is needed to check it\n" in done.stdout
+
+
+@pytest.mark.parametrize("named", ["", "gates = 'gates.toml'"])
+def test_pre_commit_looks_at_gates_that_no_audit_names(hooked: Path, named: str) -> None:
+    folder = hooked / "models" / "two words"
+    folder.mkdir()
+    write_config(folder, TABLES)
+    config = folder / "audit.toml"
+    config.write_text(config.read_text().replace("[audit]", f"[audit]\n{named}", 1))
+    (folder / "gates.toml").write_text("[[gates]]\nmetric = 'performance.auc'\nmin = 0\n")
+    done = tried(hooked, "two words/gates.toml")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "2 gates, with those of" in done.stdout
+    (folder / "gates.toml").write_text("gates = []\n")
+    done = tried(hooked, "two words/gates.toml")
+    assert done.returncode == 1
+    assert "the file holds no gates" in done.stdout
 
 
 def test_pre_commit_passes_over_other_files(hooked: Path) -> None:

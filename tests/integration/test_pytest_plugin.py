@@ -172,6 +172,24 @@ def test_an_incomplete_audit_is_red_though_its_gates_are_green(pytester: pytest.
     result.stdout.fnmatch_lines(["Evidence incomplete: Loan Model 2 (exit code 3)", "shap: failed. Because of lens."])
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        pytest.param((), id="all"),
+        pytest.param(("-k", "accuracy"), id="by-name"),
+        pytest.param(("audit.toml::gate[accuracy]",), id="by-node"),
+    ],
+)
+def test_an_interrupted_audit_interrupts_the_session(
+    pytester: pytest.Pytester, folder: Path, arguments: tuple[str, ...]
+) -> None:
+    """Its gates may be green by what had finished; no selection of tests makes the session so."""
+    give(pytester, gates=(gate("accuracy", PASSED),), status="interrupted", exit_code=130, config={})
+    result = ran(pytester, "--audit", "audit.toml", *arguments)
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    result.assert_outcomes()
+
+
 def test_a_refused_audit_is_red_in_every_test_and_runs_once(pytester: pytest.Pytester, folder: Path) -> None:
     pytester.makeconftest(f"REFUSED = True\n{CONFTEST}")
     result = ran(pytester, "--audit", "audit.toml", "--audit-baseline", "may")

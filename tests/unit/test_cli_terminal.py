@@ -29,7 +29,7 @@ from auditbench.cli.terminal import cells, complain, complain_lines, padded, saf
         pytest.param("\x9b2J", "⟨U+009B⟩2J", id="eight-bit-sequence"),
         pytest.param("::error::boo", "⟨U+003A⟩:error::boo", id="workflow-command"),
         pytest.param("  ::set-output x", "  ⟨U+003A⟩:set-output x", id="workflow-command-after-blanks"),
-        pytest.param("\u3000::debug::", "\u3000⟨U+003A⟩:debug::", id="workflow-command-after-wide-blank"),
+        pytest.param("\u3000::debug::", "⟨U+3000⟩::debug::", id="workflow-command-after-wide-blank"),
         pytest.param("a ::b", "a ::b", id="colons-inside-a-line"),
         pytest.param("##[error]x", "⟨U+0023⟩#[error]x", id="bracket-command"),
         pytest.param("x ##vso[task.setvariable]", "x ⟨U+0023⟩#vso[task.setvariable]", id="pipeline-command"),

@@ -167,8 +167,20 @@ def test_what_is_exact_for_its_rows_is_not_exact_for_others() -> None:
     other_seed = dataclasses.replace(run_of().provenance, seed=9)
     assert only(*sums, provenance=other_seed).verdict == "worse"
     some = (dataclasses.replace(metric, n=ROWS - 1) for metric in sums)
-    for change in (only(*sums, keys=range(1, ROWS + 1)), only(*some, provenance=other_seed)):
+    one = plain_metric(5.0, n=1), plain_metric(7.0, n=1)
+    for change in (
+        only(*sums, keys=range(1, ROWS + 1)),
+        only(*some, provenance=other_seed),
+        only(*one, keys=range(1, ROWS + 1)),
+    ):
         assert (change.verdict, change.reason) == ("not_tested", Message(key="core.change_other_rows"))
+
+
+def test_a_count_of_the_model_alone_is_compared_whatever_the_rows() -> None:
+    sizes = (plain_metric(value, no_interval="count") for value in (5.0, 7.0))
+    assert only(*sizes, keys=range(ROWS, 2 * ROWS)).verdict == "worse"
+    rows = (plain_metric(value, no_interval="count", n=ROWS) for value in (5.0, 7.0))
+    assert only(*rows, keys=range(ROWS, 2 * ROWS)).verdict == "not_tested"
 
 
 def test_one_model_on_the_same_rows_is_certainly_unchanged() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -170,6 +171,21 @@ def test_toml_errors_name_line_and_column(tmp_path: Path) -> None:
 def test_files_that_are_no_configuration(tmp_path: Path, content: bytes, words: str) -> None:
     (problem,) = problems(tmp_path, content)
     assert words in "\n".join(problem.lines())
+    assert problem.found
+    assert problem.fix
+
+
+def test_a_file_that_is_not_readable_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path, GOOD)
+
+    def refused(*arguments: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refused)
+    with pytest.raises(ConfigError, match="cannot be read") as caught:
+        load_config(tmp_path / "audit.toml")
+    (problem,) = caught.value.problems
+    assert (problem.found, bool(problem.fix)) == ("Permission denied", True)
 
 
 def test_a_byte_order_mark_does_no_harm(tmp_path: Path) -> None:

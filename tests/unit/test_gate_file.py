@@ -43,7 +43,7 @@ reason = "B"
 """
 BAD = {
     "key": ("[[gates]]\nmetric = 'a.b'\nmaxx = 1\n", "gates.toml: gates[0].maxx", "did you mean `max`?"),
-    "table": ("[audit]\nname = 'x'\n", "gates.toml: audit", "unknown table"),
+    "audit": ("[audit]\nname = 'x'\n", "gates.toml", "the configuration of an audit"),
     "top-level-key": ("presets = 'binary-basics'\n", "gates.toml: presets", "did you mean `preset`?"),
     "no-limit": ("[[gates]]\nmetric = 'a.b'\n", "gates.toml: gates[0]", "expected a limit"),
     "limits-crossed": ("[[gates]]\nmetric = 'a.b'\nmin = 2\nmax = 1\n", "gates.toml: gates[0]", "`min` <= `max`"),
@@ -64,6 +64,8 @@ BAD = {
     "id-twice": ("[[gates]]\nmetric = 'performance.auc'\nmin = 0\n[[gates]]\nmetric = 'performance.auc'\nmax = 1\n", "gates.toml: gates[1]", "the same id as gates.toml: gates[0]"),
     "id-of-a-preset": ("preset = 'binary-basics'\n[[gates]]\nid = 'binary-basics.auc'\nmetric = 'performance.auc'\nmin = 0\n", "gates.toml: gates[0]", "the same id as gates.toml: preset (binary-basics.auc)"),
     "empty": ("", "gates.toml", "the file holds no gates"),
+    "no-gates": ("gates = []\n", "gates.toml", "the file holds no gates"),
+    "no-presets": ("preset = []\nwaivers = []\n", "gates.toml", "the file holds no gates"),
     "comment-alone": ("# nothing\n", "gates.toml", "the file holds no gates"),
     "no-toml": ("[[gates]\n", "gates.toml", "not valid TOML"),
 }  # fmt: skip
@@ -193,6 +195,32 @@ def test_what_is_no_list_of_files_is_refused(tmp_path: Path, value: str) -> None
 def test_names_that_no_file_has(tmp_path: Path, name: str) -> None:
     given = alone(tmp_path, name)
     assert (len(given.problems), given.complete) == (1, False)
+
+
+@pytest.mark.parametrize(
+    ("text", "fix"),
+    [
+        ("gates = 3\n", "begin each table with `[[gates]]`"),
+        ("preset = 3\n", "put it in square brackets"),
+        ("[[gates]]\nmetric = 'a.b'\nmin = nan\n", "write a number, or remove the key"),
+        ("[[gates]]\nmetric = 'a.b'\nmin = '1'\n", "write the number, without quotes"),
+        ("[[gates]]\nmetric = 3\nmin = 1\n", "put it in quotes"),
+        ("[[gates]]\nmetric = 'a.b'\nmin = 1\nwhere = 3\n", "write it as `{ key = value }`"),
+    ],
+)
+def test_a_value_of_another_type_says_how_to_write_it(tmp_path: Path, text: str, fix: str) -> None:
+    (tmp_path / "gates.toml").write_text(text)
+    (problem,) = alone(tmp_path, "gates.toml").problems
+    assert (problem.fix, bool(problem.found)) == (fix, True)
+
+
+@pytest.mark.parametrize("names", [("preset:binary-basics", "gates.toml"), ("gates.toml", "preset:binary-basics")])
+def test_a_preset_by_its_name_and_in_a_file_counts_once(tmp_path: Path, names: tuple[str, ...]) -> None:
+    (tmp_path / "gates.toml").write_text("preset = ['binary-basics', 'binary-basics']\n")
+    loaded = audit(tmp_path, f"gates = {list(names)}")
+    assert [gate.id for gate in loaded.config.gates] == [
+        "own", "binary-basics.auc", "binary-basics.balanced-accuracy", "binary-basics.calibration",
+    ]  # fmt: skip
 
 
 def test_one_file_by_two_paths_counts_once(tmp_path: Path) -> None:

@@ -100,7 +100,7 @@ def test_the_language_is_that_of_the_report_and_english_fills_in() -> None:
 def test_gates_come_worst_first() -> None:
     warned = dataclasses.replace(FAILED, id="warned", blocking=False)
     run = english(gates=(PASSED, warned, dataclasses.replace(NO_VALUE, blocking=True), FAILED))
-    assert [gate.id for gate in worst_first(run)] == ["parity", "gap", "warned", "acc"]
+    assert [gate.id for gate in worst_first(run.gates)] == ["parity", "gap", "warned", "acc"]
 
 
 def test_no_sentence_is_longer_than_a_line_may_be() -> None:

@@ -9,12 +9,13 @@ import pytest
 from pydantic import ValidationError
 
 from auditbench.cli.words import limit
-from auditbench.comparison import Comparison, MetricChange
+from auditbench.comparison import Comparison, MetricChange, compare
 from auditbench.comparison.record import BaselineFacts
 from auditbench.config import GateTable
-from auditbench.findings import GateDecision, Message
+from auditbench.findings import Finding, GateDecision, Message
 from auditbench.gates import decide
 from auditbench.results import AnalysisResult, Interval, Metric
+from tests.finished_run import a_run
 
 TODAY = datetime.date(2026, 5, 1)
 WHERE = {"group": "a"}
@@ -80,6 +81,23 @@ def test_the_interval_of_the_difference_decides(
     assert decision.stops_release == (state != "pass")
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "limits", "state"),
+    [
+        pytest.param(0.86, 0.85, {"max_drop": 0.01}, "pass", id="drop-rounded-up"),
+        pytest.param(0.9, 0.8, {"max_drop": 0.1}, "pass", id="drop-rounded-down"),
+        pytest.param(0.8, 0.9, {"min_gain": 0.1}, "pass", id="gain-rounded-down"),
+        pytest.param(860.0, 850.0 - 1e-8, {"max_drop": 10.0}, "fail", id="more-than-rounding"),
+        pytest.param(0.86, 0.85, {"max_drop": 0.01 - 1e-9}, "fail", id="a-smaller-limit"),
+    ],
+)
+def test_rounding_does_not_decide_at_the_limit(
+    before: float, after: float, limits: dict[str, float], state: str
+) -> None:
+    known = comparison(change(after - before, 0.0, before=before, after=after))
+    assert decided(known, **limits).state == state
+
+
 def test_without_a_baseline_it_is_not_run_and_blocks() -> None:
     decision = decided(None, max_drop=0.1)
     assert (decision.state, decision.stops_release) == ("not_run", True)
@@ -124,6 +142,31 @@ def test_what_has_no_change_does_not_pass(known: tuple[MetricChange, ...], state
 def test_a_value_that_is_undefined_has_no_change() -> None:
     decision = decided(comparison(change(0.0, 0.0)), value=None, max_drop=0.1)
     assert (decision.state, decision.reason) == ("error", Message(key="toy.why"))
+
+
+@pytest.mark.parametrize("disowned", ["baseline", "candidate"])
+def test_what_a_run_disowns_is_not_compared_and_passes_no_gate(disowned: str) -> None:
+    """The warning of either run counts, and touches no other analyzer."""
+    size = Metric(name="size", value=3.0, n=1, no_interval="count", higher_is_better=False)
+    found = Finding(rule="toy.gap", severity="low", title=Message(key="toy.a"))
+    results = (
+        AnalysisResult(analyzer="toy", metrics=(size,), findings=(found,)),
+        AnalysisResult(analyzer="other", metrics=(size,)),
+    )
+    said = Message(key="core.model_changed", values={"analyzer": "toy", "what": "weights"})
+    before, after = (
+        a_run(results=results, gates=(), warnings=(said,) if name == disowned else ())
+        for name in ("baseline", "candidate")
+    )
+    known = compare(before, after)
+    first, second = known.metrics
+    reason = Message(key="core.change_of_another_model", values={"analyzer": "toy"})
+    assert (first.verdict, first.difference, first.reason) == ("not_compared", None, reason)
+    assert (second.verdict, second.difference) == ("within_noise", 0.0)
+    assert [change.state for change in known.findings] == ["not_compared"]
+    gates = [GateTable(metric=name, max_drop=1.0) for name in ("toy.size", "other.size")]
+    decisions = decide(gates, results, today=TODAY, comparison=known)
+    assert [(decision.state, decision.reason) for decision in decisions] == [("error", reason), ("pass", None)]
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,13 @@ from typing import get_args
 
 import pytest
 
-from auditbench.comparison.record import ChangeVerdict
+from auditbench.comparison.record import ChangeVerdict, MetricChange
 from auditbench.findings import GateDecision
 from auditbench.messages import load_messages
+from auditbench.results import AnalysisResult, Metric
 from auditbench.run import AuditRun
 from auditbench_html.render import render_page, render_report
+from auditbench_html.view.baseline import DRAWN
 from auditbench_html.view.crosswalk import crosswalk_section
 from auditbench_html.view.figures import Chip
 from auditbench_html.view.gates import track
@@ -41,6 +43,27 @@ def test_without_a_baseline_there_is_no_section_and_no_column() -> None:
     heads = tree.one("table", id="gate-table").every("th", lambda head: head.attributes["scope"] == "col")
     assert [head.text for head in heads][:4] == ["Result", "Gate", "Observed", "Limit"]
     assert len(heads) == 5
+
+
+@pytest.mark.parametrize("where", [{"fold": "99"}, {}], ids=str)
+def test_gated_measure_is_drawn_whichever_of_its_labels_the_gate_gives(run: AuditRun, where: dict[str, str]) -> None:
+    assert run.baseline is not None
+    others = tuple(
+        MetricChange(metric=f"performance.m{index}", before=0.5, after=0.5, difference=0.0, verdict="within_noise")
+        for index in range(DRAWN)
+    )
+    last = MetricChange(
+        metric="performance.last", where={"fold": "99"}, before=0.5, after=0.5, difference=0.0, verdict="within_noise"
+    )
+    metric = Metric(name="last", value=0.5, n=9, no_interval="exact", where=last.where)
+    changed = dataclasses.replace(
+        run,
+        results=(AnalysisResult(analyzer="performance", topic="performance", metrics=(metric,)),),
+        gates=(gate("last", "performance.last", "pass", where=where, minimum=0.4, value=0.5),),
+        cases=(),
+        baseline=dataclasses.replace(run.baseline, metrics=(*others, last)),
+    )
+    assert "Last, fold 99" in parse(render_report(changed)).one("section", id="baseline").text
 
 
 def test_changes_are_those_of_the_comparison(run: AuditRun, tree: Element) -> None:

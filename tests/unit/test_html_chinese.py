@@ -15,6 +15,7 @@ from auditbench.findings import Message
 from auditbench.messages import Catalogue
 from auditbench_html.render import render_report
 from auditbench_html.view.bands import input_value
+from auditbench_html.view.draft import Draft
 from auditbench_html.view.text import Text, Words, bare, name_text, words
 from tests.html_every_block import every_block_run
 from tests.html_page import Element, parse
@@ -146,7 +147,13 @@ def test_units_given_as_ids_are_said_in_words() -> None:
     ],
 )
 def test_bands_of_the_host_are_read_in_the_language_of_the_page(value: str, shown: str) -> None:
-    assert str(input_value(SAY, value)) == shown
+    run = every_block_run(raw_inputs=False)
+    assert str(input_value(Draft(run=run, say=SAY), value)) == shown
+
+
+@pytest.mark.parametrize("value", ["missing", "rare value", "18 to 25", "under 26"])
+def test_inputs_shown_as_they_are_are_not_translated(value: str) -> None:
+    assert input_value(Draft(run=every_block_run(), say=SAY), value) == name_text(value)
 
 
 def test_sentences_do_without_the_english_term_that_tables_give() -> None:

@@ -18,14 +18,16 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from auditbench.findings import Message
-from auditbench.results import AnalysisResult, ImageOverlay, Matrix
+from auditbench.results import AnalysisResult, ImageOverlay, Matrix, Metric
 from auditbench_html.draw import LABEL_HEIGHT, dots_path
 from auditbench_html.render import render_report
 from auditbench_html.shortening import short_script, short_style
 from auditbench_html.view.pictures import LARGEST_PICTURE, fitting_png, of_both, of_image, of_values, png, smaller
 from auditbench_html.view.tokens import shown
 from tests.html_every_block import every_block_run
+from tests.html_fixture import gate, income_run
 from tests.html_page import Element, parse
+from tests.html_results import interval
 
 FIELDS_WITHOUT_FIGURE = {
     "analyzer", "topic", "status", "reason", "required", "version", "parameters", "notes", "findings",
@@ -206,6 +208,39 @@ def test_percentiles_show_the_limit_on_the_row_that_it_is_about(tree: Element) -
     rows = figure(tree, "Time of a call").one("table").every("tr", lambda row: bool(row.every("svg")))
     limits = [len(row.every("use", lambda use: "ref-l" in use.classes)) for row in rows[:2]]
     assert limits == [0, 1]
+
+
+def test_limits_are_drawn_for_gates_that_give_fewer_labels_than_their_metric_has() -> None:
+    run = every_block_run()
+    latency = Metric(name="latency_p95", value=4.0, unit="ms", n=100, no_interval="exact", where={"batch": "32"})
+    results = tuple(
+        dataclasses.replace(result, metrics=(*result.metrics, latency)) if result.analyzer == "blocks" else result
+        for result in run.results
+    )
+    bare = tuple(
+        dataclasses.replace(gate, where={}) if gate.metric.startswith("blocks.") else gate for gate in run.gates
+    )
+    pages = [
+        parse(render_report(dataclasses.replace(run, results=results, gates=gates))) for gates in (run.gates, bare)
+    ]
+    for title, mark in (("Accuracy under noise", "line"), ("Time of a call", "use")):
+        found = [
+            [part.attributes for part in figure(page, title).every(mark, lambda part: "ref-l" in part.classes)]
+            for page in pages
+        ]
+        assert found[0] == found[1] != [], title
+
+
+def test_measures_carry_the_limit_of_a_gate_that_gives_fewer_labels() -> None:
+    metric = Metric(name="auc", value=0.9, n=50, interval=interval(0.86, 0.94), where={"fold": "3"})
+    result = AnalysisResult(analyzer="performance", topic="performance", metrics=(metric,))
+    drawn = []
+    for where in ({"fold": "3"}, {}):
+        decision = gate("auc", "performance.auc", "pass", where=where, minimum=0.85, value=0.9, low=0.86, high=0.94)
+        run = dataclasses.replace(income_run(), results=(result,), gates=(decision,), cases=(), waivers=())
+        drawn.append(figure(parse(render_report(run)), "Performance: the gated measure lies inside its limit"))
+    assert drawn[0] == drawn[1]
+    assert "G01 · limit ≥ 0.85" in drawn[1].text
 
 
 def test_learning_marks_the_epoch_that_was_kept(tree: Element) -> None:

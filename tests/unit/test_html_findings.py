@@ -16,7 +16,7 @@ from tests.html_fixture import gate, income_run
 from tests.html_page import Element, parse
 from tests.html_results import interval
 
-ROC = "In 90.7% of pairs of a positive and a negative row, the positive one scores higher"
+ROC = "In 90.7% of pairs of a positive and a negative row, the positive one scores higher (ties count half)"
 
 
 @pytest.fixture(scope="module")
@@ -149,6 +149,33 @@ def test_titles_that_no_catalogue_gives_begin_with_a_capital() -> None:
     run = income_run()
     page = parse(render_report(dataclasses.replace(run, messages={})))
     assert page.one("tr", id="gate-validity").every("a")[0].text == "Validity"
+
+
+def test_title_of_a_block_is_no_title_of_a_metric_of_its_name(run: AuditRun) -> None:
+    misspelt = gate("typo", "resources.latency", "error", topic="resources", reason=Message(key="core.metric_missing"))
+    row = parse(render_report(dataclasses.replace(run, gates=(misspelt,)))).one("tr", id="gate-typo")
+    assert row.every("a")[0].text == "Latency"
+    assert "{p95" not in row.text
+
+
+def test_finding_belongs_to_a_gate_that_gives_fewer_labels_than_its_metric_has() -> None:
+    run = income_run()
+    fairness = run.results[4]
+    (sex,) = (m for m in fairness.metrics if m.name == "demographic_parity_ratio" and m.where == {"feature": "sex"})
+    bare = dataclasses.replace(next(decision for decision in run.gates if decision.id == "parity-sex"), where={})
+    fairness = dataclasses.replace(fairness, metrics=(sex,))
+    page = parse(render_report(dataclasses.replace(run, results=(fairness,), gates=(bare,), cases=())))
+    (finding,) = page.one("section", id="summary").every("li", lambda li: li.attributes.get("id") == "finding-1")
+    assert "Women are predicted above the line far less often than men" in finding.text
+    assert "Gate G01" in finding.text
+
+
+def test_renewed_waiver_names_who_renewed_it(run: AuditRun) -> None:
+    ended = dataclasses.replace(run.waivers[0], until="2026-01-31", by="B. Before", reason="accepted last year")
+    page = parse(render_report(dataclasses.replace(run, waivers=(ended, *run.waivers))))
+    text = page.one("tr", id="gate-calibration").text
+    assert "Waived by A. Reviewer: accepted for the pilot" in text
+    assert "B. Before" not in text
 
 
 def test_tool_and_times_of_a_run_are_said_once() -> None:

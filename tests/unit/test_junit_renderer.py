@@ -49,7 +49,7 @@ def test_every_run_is_valid_and_says_the_same_twice(run: AuditRun, language: str
     written = render_junit(run, language=language)
     schema.validate(tree(written))
     assert written == render_junit(run, language=language)
-    assert b"junit." not in written.replace(b'"audit', b"")
+    assert b"junit." not in written
 
 
 @pytest.mark.parametrize("run", every_run(), ids=RUNS)

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from auditbench.findings import Message
@@ -129,6 +129,8 @@ def elements_of(text: str) -> Counter[tuple[str, ...]]:
 
 @settings(max_examples=300, deadline=None)
 @given(st.text(max_size=60) | st.text("`*_[]()<>|~$@#:/.w&;!^-+=\\{} a1", max_size=60))
+@example("0@.A")
+@example("`0``0`")
 def test_words_and_names_show_as_they_are(text: str) -> None:
     for shown in (words(text), name_text(text)):
         tree = rendered(f"x {to_markdown(shown)} x")
@@ -148,6 +150,21 @@ def test_a_name_that_could_end_its_code_or_cell_shows_codes() -> None:
 
 def test_a_text_is_cut_before_it_is_escaped() -> None:
     assert to_markdown(words("*" * 50), longest=10) == "\\*" * 9 + "…"
+
+
+@pytest.mark.parametrize(("longest", "shown"), [(12, "three and `12`"), (11, "three and `…`"), (10, "three and…")])
+def test_a_text_that_is_cut_between_two_runs_says_so(longest: int, shown: str) -> None:
+    assert to_markdown(words("three and ") + name_text("12"), longest=longest) == shown
+
+
+@pytest.mark.parametrize("text", ["is 0.0001234.", "0.1234567 to 0.2345678", "(12,345.00000001)"])
+def test_numbers_are_left_alone(text: str) -> None:
+    assert to_markdown(words(text)) == text
+
+
+@pytest.mark.parametrize("text", ["see 1234567", "v0.1234567.1", "x.1234567", "0.deadbeef"])
+def test_what_could_be_a_commit_is_parted(text: str) -> None:
+    assert "\N{WORD JOINER}" in to_markdown(words(text))
 
 
 def test_parts_keep_their_first_lines_and_their_count() -> None:

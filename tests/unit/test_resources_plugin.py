@@ -56,7 +56,7 @@ def test_exact_counts_of_a_small_network() -> None:
     assert metric_of(result, "parameters").value == WIDTH * 5 + 5 + 5 + 1
     assert metric_of(result, "macs").value == WIDTH * 5 + 5
     assert metric_of(result, "model_size").value == 4 * (WIDTH * 5 + 11)
-    assert {m.no_interval for m in result.metrics if m.name in EXACT and m.value is not None} == {"exact"}
+    assert {m.no_interval for m in result.metrics if m.name in EXACT and m.value is not None} == {"count"}
     (table,) = result.tables
     assert table.rows == (("layers.0", "Linear", WIDTH * 5 + 5, WIDTH * 5), ("layers.2", "Linear", 6, 5))
     check_result(auditbench_resources, result)
@@ -175,12 +175,12 @@ def test_calls_are_warmed_up_and_limited() -> None:
 
 
 def test_memory_of_a_call_that_holds_its_memory_is_seen() -> None:
-    kept: list[bytearray] = []
-    reading = measure_memory(lambda: kept.append(bytearray(b"x" * (24 << 20))) if not kept else None, "cpu")
+    kept: list[bytearray] = []  # above what the C library may have kept of what was freed before
+    reading = measure_memory(lambda: kept.append(bytearray(b"x" * (40 << 20))) if not kept else None, "cpu")
     assert reading.meter == "process"
     assert reading.before is not None
     assert reading.peak is not None
-    assert reading.peak - reading.before >= 20 << 20
+    assert reading.peak - reading.before >= 36 << 20
 
 
 def test_an_absent_meter_is_undefined_not_zero(monkeypatch: pytest.MonkeyPatch) -> None:

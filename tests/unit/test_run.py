@@ -15,7 +15,16 @@ from auditbench.arrays import StoredArray
 from auditbench.errors import RecordError, ResultError
 from auditbench.findings import GateDecision, Message
 from auditbench.results import AnalysisResult, Attribution, Metric, PercentileRow, Percentiles
-from auditbench.run import SCHEMA_VERSION, AuditFacts, AuditRun, DataFacts, ModelFacts, Provenance, Volatile
+from auditbench.run import (
+    SCHEMA_VERSION,
+    AuditFacts,
+    AuditRun,
+    DataFacts,
+    ModelFacts,
+    Provenance,
+    Volatile,
+    utc_moment,
+)
 from auditbench.run_file import decode_run, encode_run, is_repeatable, migrate, read_run, run_schema
 from auditbench.worker.array_store import write_array
 
@@ -119,6 +128,25 @@ def test_an_undefined_value_is_null_with_its_reason() -> None:
     metric = json.loads(encode_run(make_run()))["results"][0]["metrics"][1]
     assert metric["value"] is None
     assert metric["reason"] == {"key": "toy.one_class", "values": {"n": 1}}
+
+
+@pytest.mark.parametrize(
+    ("stamp", "moment"),
+    [
+        ("2026-11-20T09:15:52+00:00", "2026-11-20T09:15:52"),
+        ("2026-11-20T09:15:52.9Z", "2026-11-20T09:15:52"),
+        ("2026-11-20T23:15:52-05:30", "2026-11-21T04:45:52"),
+        ("2026-11-20", "2026-11-20T00:00:00"),
+        ("0001-01-01T00:00:00+01:00", ""),
+        ("2026-02-30T00:00:00Z", ""),
+        ("then", ""),
+        ("", ""),
+    ],
+)
+def test_moments_are_those_of_utc_and_none_where_none_was_recorded(stamp: str, moment: str) -> None:
+    assert utc_moment(stamp) == moment
+    assert Volatile(started=stamp).ended == moment
+    assert Volatile(started="2000-01-01", finished=stamp).ended == (moment if stamp else "2000-01-01T00:00:00")
 
 
 def test_arrays_are_read_when_they_are_used(tmp_path: Path) -> None:

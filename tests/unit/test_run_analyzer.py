@@ -17,6 +17,7 @@ import torch
 
 from auditbench.contracts import Analyzer, Needs, Program
 from auditbench.errors import AnalyzerNotPossible
+from auditbench.findings import Finding, Message, Severity
 from auditbench.messages import Catalogue, load_messages
 from auditbench.record import plain
 from auditbench.registry import PluginEntry, Provided, Registry
@@ -27,6 +28,7 @@ from auditbench.worker.array_store import with_stored, write_array
 from auditbench.worker.process_state import ProcessState
 from auditbench.worker.subject_opening import make_subject
 
+TITLE = Message(key="toy.title")
 ORIGIN = PluginEntry(name="toy", module="m", distribution="toys", version="2.5")
 
 
@@ -54,6 +56,10 @@ def attribution(**fields: Any) -> Attribution:
         "model_rows": 2,
     }  # fmt: skip
     return Attribution(**{**known, **fields})
+
+
+def finding(severity: Severity, **where: str) -> Finding:
+    return Finding(rule="toy.gap", severity=severity, title=TITLE, where=where)
 
 
 def test_the_host_fills_in_what_it_knows() -> None:
@@ -207,6 +213,7 @@ def test_an_analyzer_may_say_that_it_does_not_apply() -> None:
             AnalysisResult(metrics=(Metric(name="x", value=1.0, n=1, no_interval="exact", where={"a": Path("/x")}),)),  # type: ignore[dict-item]
             "PosixPath", id="path",
         ),
+        pytest.param(AnalysisResult(findings=(finding("high"), finding("low"))), "different `where`", id="same-finding"),
     ],
 )  # fmt: skip
 def test_what_is_no_result_fails(value: Any, words: str) -> None:
@@ -218,6 +225,10 @@ def test_what_is_no_result_fails(value: Any, words: str) -> None:
     json.dumps(plain(outcome.result))
 
 
+def test_findings_of_one_rule_may_be_of_different_places() -> None:
+    assert returning(AnalysisResult(findings=(finding("high"), finding("low", feature="sex")))).result.status == "ok"
+
+
 def test_ranks_may_be_undefined() -> None:
     assert (
         returning(AnalysisResult(attributions=(attribution(player_values=np.full((2, 3), np.nan)),))).result.status
@@ -227,7 +238,7 @@ def test_ranks_may_be_undefined() -> None:
 
 def test_arrays_go_to_files_and_the_rest_is_json(tmp_path: Path) -> None:
     image = ImageOverlay(
-        name="i", title=plain_message(), row_id="1", image=np.zeros((2, 2)), values=np.ones((2, 2)), unit="logit"
+        name="i", title=TITLE, row_id="1", image=np.zeros((2, 2)), values=np.ones((2, 2)), unit="logit"
     )
     outcome = run(
         lambda context, params: AnalysisResult(attributions=(attribution(name="../X"),), image_overlays=(image,)),
@@ -244,7 +255,7 @@ def test_arrays_go_to_files_and_the_rest_is_json(tmp_path: Path) -> None:
 def test_no_two_blocks_share_a_file(tmp_path: Path) -> None:
     """Names that were equal once their parts were joined by a hyphen, and the two kinds of block of one name."""
     image = ImageOverlay(
-        name="a", title=plain_message(), row_id="1", image=np.zeros((2, 2)), values=np.full((2, 2), 3.0), unit="logit"
+        name="a", title=TITLE, row_id="1", image=np.zeros((2, 2)), values=np.full((2, 2), 3.0), unit="logit"
     )
     parts = (attribution(name="a", values=np.full((2, 1, 3), 1.0)), attribution(name="a-values"))
     for name in ("toy", "toy-a"):
@@ -256,12 +267,6 @@ def test_no_two_blocks_share_a_file(tmp_path: Path) -> None:
         np.load(tmp_path / "arrays/toy/image_overlays/a/values.npy"),
     )
     assert [float(array.flat[0]) for array in values] == [1.0, 3.0]
-
-
-def plain_message() -> Any:
-    from auditbench.findings import Message
-
-    return Message(key="toy.title")
 
 
 @pytest.mark.parametrize(
@@ -293,7 +298,7 @@ def test_global_generators_do_not_depend_on_what_ran_before() -> None:
     def draw(context: Any, params: Any) -> AnalysisResult:
         values = (random.random(), np.random.random(), float(torch.rand(())))  # noqa: NPY002, S311 - their state is what is tested
         matrix = Matrix(
-            name="m", title=plain_message(), row_label=plain_message(), column_label=plain_message(), rows=("a",),
+            name="m", title=TITLE, row_label=TITLE, column_label=TITLE, rows=("a",),
             columns=("1", "2", "3"), values=(values,),
         )  # fmt: skip
         return AnalysisResult(matrices=(matrix,))

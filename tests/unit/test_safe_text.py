@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 import pytest
@@ -11,9 +12,18 @@ from hypothesis import strategies as st
 from auditbench.errors import ConfigError, Problem
 from auditbench.safe_text import LONGEST_NAME, LONGEST_TEXT, code_of, safe_text
 
-UNSEEN = {"Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp"}
+UNSEEN = {"Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp", "Zs"}
+# Those of Default_Ignorable_Code_Point that are letters or marks, and a pattern of Braille without a dot.
+BLANK = re.compile(r"[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
 ANY_TEXT = st.text(st.characters()) | st.text(st.characters(categories=["Cc", "Cf", "Co", "Cs", "Zl", "Zp"]))
-PLAIN_TEXT = st.text(st.characters(categories=["L", "M", "N", "P", "S", "Zs"], exclude_characters="\u115f\u1160\u2800\u3164\uffa0"))  # fmt: skip
+PLAIN_LETTERS = st.characters(categories=["L", "Mc", "N", "P", "S"], include_characters=" ")
+PLAIN_TEXT = st.lists(PLAIN_LETTERS | st.tuples(PLAIN_LETTERS, st.text(st.characters(categories=["Mn", "Me"]), max_size=4)).map("".join)).map("".join).filter(lambda text: not BLANK.search(text))  # fmt: skip
+PILES = st.text(st.sampled_from("a \n\u0301\u20dd\u034f\ufe0f"))
+
+
+def holds_pile(text: str) -> bool:
+    """Whether a letter has more than four marks."""
+    return "MMMMM" in "".join("M" if unicodedata.category(c) in {"Mn", "Me"} else "-" for c in text)
 
 
 @pytest.mark.parametrize(
@@ -22,7 +32,13 @@ PLAIN_TEXT = st.text(st.characters(categories=["L", "M", "N", "P", "S", "Zs"], e
         pytest.param("plain", "plain", id="plain"),
         pytest.param("", "", id="empty"),
         pytest.param("年龄 عمر e\u0301 😀 ½", "年龄 عمر e\u0301 😀 ½", id="other-scripts-stay"),
-        pytest.param("a\u00a0b\u3000c", "a\u00a0b\u3000c", id="wide-blanks-stay"),
+        pytest.param("a\u00a0b\u3000c\u2009", "a⟨U+00A0⟩b⟨U+3000⟩c⟨U+2009⟩", id="blanks-but-the-space"),
+        pytest.param("age\ufe0f\u034f", "age⟨U+FE0F⟩⟨U+034F⟩", id="marks-that-draw-nothing"),
+        pytest.param("\u180b\u180f\U000e0100", "⟨U+180B⟩⟨U+180F⟩⟨U+E0100⟩", id="selectors-of-variants"),
+        pytest.param("ag\u17b4e\u17b5", "ag⟨U+17B4⟩e⟨U+17B5⟩", id="vowels-that-draw-nothing"),
+        pytest.param("a" + 4 * "\u0301" + "b", "a" + 4 * "\u0301" + "b", id="four-marks-on-a-letter-stay"),
+        pytest.param("a" + 6 * "\u0301", "a" + 4 * "\u0301" + 2 * "⟨U+0301⟩", id="no-pile-of-marks"),
+        pytest.param("a" + 5 * "\u20dd", "a" + 4 * "\u20dd" + "⟨U+20DD⟩", id="no-pile-of-circles"),
         pytest.param("a\nb\rc\r\nd\te", "a↵b↵c↵d⇥e", id="line-ends-and-tabs"),
         pytest.param("\r\r\n\n", "↵↵↵", id="each-line-end-once"),
         pytest.param("\x00\x1b[31m\x7f\x9b", "⟨U+0000⟩⟨U+001B⟩[31m⟨U+007F⟩⟨U+009B⟩", id="control"),
@@ -67,10 +83,12 @@ def test_no_room_is_refused(longest: int) -> None:
         safe_text("", longest)
 
 
-@given(ANY_TEXT, st.integers(1, 200))
+@given(ANY_TEXT | PILES, st.integers(1, 200))
 def test_safe_text_is_visible_bounded_and_safe_itself(text: str, longest: int) -> None:
     safe = safe_text(text, longest)
-    assert not [character for character in safe if unicodedata.category(character) in UNSEEN]
+    assert not [character for character in safe.replace(" ", "") if unicodedata.category(character) in UNSEEN]
+    assert not BLANK.search(safe)
+    assert not holds_pile(safe)
     assert len(safe) <= longest
     assert safe_text(safe, longest) == safe
 
@@ -80,13 +98,12 @@ def test_plain_text_that_fits_is_unchanged(text: str) -> None:
     assert safe_text(text, max(1, len(text))) == text
 
 
-@given(ANY_TEXT)
+@given(ANY_TEXT.filter(lambda text: not holds_pile(text)))
 def test_every_character_is_itself_or_its_code(text: str) -> None:
     expected = text.replace("\r\n", "\n")
     signs = {"\n": "↵", "\r": "↵", "\t": "⇥"}
     shown = "".join(
-        signs.get(c)
-        or (code_of(c) if unicodedata.category(c) in UNSEEN or c in "\u115f\u1160\u2800\u3164\uffa0" else c)
+        signs.get(c) or (code_of(c) if c != " " and (unicodedata.category(c) in UNSEEN or BLANK.match(c)) else c)
         for c in expected
     )
     assert safe_text(text, LONGEST_TEXT) == shown

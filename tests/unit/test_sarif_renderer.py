@@ -16,7 +16,7 @@ from auditbench_html.view.outline import one_line, outline
 from auditbench_html.view.text import words
 from auditbench_sarif.log import render_sarif
 from auditbench_sarif.message import to_message
-from tests.format_runs import HOSTILE, RUNS, every_run, many_gates
+from tests.format_runs import HOSTILE, RUNS, every_run, many_gates, nothing_finished
 from tests.hostile_run import LANGUAGES, hostile_run
 from tests.hostile_texts import harmless
 from tests.html_fixture import income_run
@@ -65,6 +65,7 @@ def test_a_result_for_each_gate_that_did_not_pass_and_each_finding(run: AuditRun
     assert len(ids) == len(set(ids))
     assert {f"gate/{decision.id}" for decision in run.gates} <= set(ids)
     expected = [f"gate/{decision.id}" for decision in run.gates if decision.state != "pass"]
+    expected += [f"analysis/{result.analyzer}" for result in run.results if result.is_missing]
     expected += [finding.rule for result in run.results for finding in result.findings]
     assert [result["ruleId"] for result in found["results"]] == expected
     assert all(rules[result["ruleIndex"]]["id"] == result["ruleId"] for result in found["results"])
@@ -81,6 +82,8 @@ def test_levels_follow_what_stops_a_release() -> None:
         "gate/opportunity-sex": "warning",
         "gate/parity-race": "error",
         "gate/validity": "note",
+        "analysis/counterfactual": "error",
+        "analysis/lrp": "error",
         "fairness.ratio": "warning",
     }
 
@@ -138,6 +141,29 @@ def test_an_audit_that_failed_says_so() -> None:
         "analysis/lrp": "error",
     }
     assert log(many_gates(1))["invocations"][0]["executionSuccessful"] is True
+
+
+def test_missing_evidence_is_a_result_without_any_gate() -> None:
+    found = log(nothing_finished())
+    (result,) = found["results"]
+    assert (result["ruleId"], result["level"]) == ("analysis/shap", "error")
+    assert result["message"]["text"] == "SHAP, failed: RuntimeError: no room"
+    assert [rule["shortDescription"]["text"] for rule in found["tool"]["driver"]["rules"]] == ["SHAP has a result"]
+
+
+def test_a_log_names_the_language_that_it_is_in() -> None:
+    assert log(many_gates(1), "zh-CN")["language"] == "zh-CN"
+    assert {**log(many_gates(1), "tlh"), "language": ""} == {**log(many_gates(1)), "language": ""}
+    assert log(many_gates(1), "tlh")["language"] == "en"
+
+
+def test_a_renewed_waiver_is_justified_by_who_renewed_it() -> None:
+    run = income_run()
+    ended = dataclasses.replace(run.waivers[0], until="2026-01-31", by="B. Before", reason="accepted last year")
+    renewed = dataclasses.replace(run, waivers=(ended, *run.waivers))
+    results = {result["ruleId"]: result for result in log(renewed)["results"]}
+    told = results["gate/calibration"]["suppressions"][0]["justification"]
+    assert told == "Waived by A. Reviewer: accepted for the pilot"
 
 
 def test_a_message_has_no_link_and_no_placeholder() -> None:

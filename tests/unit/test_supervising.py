@@ -15,14 +15,14 @@ from auditbench.errors import AuditbenchError, ConfigError, DataError, ExitCode,
 from auditbench.findings import Message
 from auditbench.listener import SilentListener
 from auditbench.record import plain
-from auditbench.results import AnalysisResult
+from auditbench.results import AnalysisResult, Metric
 from auditbench.run import DataFacts, ModelFacts
 from auditbench.store import RunFolder
 from auditbench.supervisor import worker_pool, worker_process
 from auditbench.supervisor.analyzer_runs import AnalyzerRuns
 from auditbench.supervisor.opening import lost_over, refuse_another
-from auditbench.supervisor.planning import PlannedAnalyzer
-from auditbench.supervisor.record import OpenedSubject, _without_folders
+from auditbench.supervisor.planning import Plan, PlannedAnalyzer
+from auditbench.supervisor.record import OpenedSubject, Timing, _without_folders, build_run
 from auditbench.supervisor.worker_events import ChunkFinished, LimitChanged, Progress, read_event
 from auditbench.supervisor.worker_pool import MAX_STARTS, WorkerPool
 from auditbench.supervisor.worker_process import WorkerFault, WorkerProcess, no_event
@@ -196,6 +196,24 @@ def test_what_the_command_left_out_is_not_called_interrupted(tmp_path: Path) -> 
         ("skipped", "core.skipped_by_command"),
         ("not_applicable", "core.not_applicable_sensitive"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("value", "word"), [(0.95, "evidence_incomplete"), (0.5, "not_ready")], ids=["gate-passes", "gate-fails"]
+)
+def test_an_interrupted_run_is_never_ready_for_review(tmp_path: Path, value: float, word: str) -> None:
+    loaded = load_config(
+        write_config(tmp_path, '[[gates]]\nmetric = "probe-rows.rows"\nmin = 0.9\n[analyzers.probe-rows]\n')
+    )
+    plan = Plan(analyzers=(), formats=(), renderers={}, trains=False, plugins=())
+    metric = Metric(name="rows", value=value, n=3, no_interval="exact")
+    left = AnalysisResult(
+        analyzer="probe-clock", required=False, status="skipped", reason=Message(key="core.interrupted")
+    )
+    timing = Timing(started="", finished="", command="", seconds={}, details={})
+    results = (AnalysisResult(analyzer="probe-rows", metrics=(metric,)), left)
+    run = build_run(loaded, plan, a_subject(), results, timing, status="interrupted", stopped=ExitCode.INTERRUPTED)
+    assert (run.verdict, run.exit_code) == (word, 130)
 
 
 def test_files_outside_the_folder_stand_in_a_record_by_name() -> None:

@@ -13,17 +13,29 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from auditbench.contracts import RenderOptions
+from auditbench.findings import GateDecision, Message
+from auditbench.messages import load_messages
 from auditbench.registry import Registry
-from auditbench.results import Table
+from auditbench.results import (
+    AnalysisResult,
+    Axis,
+    Change,
+    Curve,
+    PairedChange,
+    PercentileRow,
+    Percentiles,
+    Series,
+    Table,
+)
 from auditbench.run import AuditRun
 from auditbench.store import is_report_name
 from auditbench_tables.comma_separated import file_names, inert, write_csv
 from auditbench_tables.sheet import LONGEST_NAME, Sheet, uniquely_named
 from auditbench_tables.sheets import sheets
-from auditbench_tables.workbook import write_workbook
+from auditbench_tables.workbook import MOST_COLUMNS, write_workbook
 from tests.format_runs import HOSTILE, RUNS, every_run, many_gates, with_baseline
 from tests.hostile_run import LANGUAGES, hostile_run
-from tests.html_fixture import income_run
+from tests.html_fixture import gate, income_run
 from tests.html_results import group_metric
 
 MAIN = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
@@ -94,6 +106,19 @@ def test_gates_and_metrics_hold_the_numbers_of_the_record() -> None:
     assert {block.name for block in tables} <= {name.partition(".")[2] for name in found}
 
 
+def test_gates_hold_limits_on_change_and_the_state_of_a_waiver() -> None:
+    decision = gate(
+        "g", "performance.auc", "fail", max_drop=0.01, min_gain=0.002, value=0.9, gain=-0.0129, gain_low=-0.017,
+        gain_high=-0.009, waived_until="2026-01-31",
+    )  # fmt: skip
+    names = ("max_drop", "min_gain", "gain", "gain_low", "gain_high", "waived_until", "waiver_holds")
+    for language, holds in (("en", "no"), ("zh-CN", "否")):
+        (gates,) = [s for s in sheets(gated(decision), language=language) if s.name == "gates"]
+        catalogue = load_messages("auditbench_tables")[language]
+        cells = [gates.rows[0][gates.columns.index(str(catalogue[f"tables.column_{name}"]))] for name in names]
+        assert cells == [0.01, 0.002, -0.0129, -0.017, -0.009, "2026-01-31", holds]
+
+
 def test_changes_since_the_baseline_have_a_sheet() -> None:
     (changes,) = [sheet for sheet in sheets(with_baseline()) if sheet.name == "changes"]
     assert [row[8] for row in changes.rows] == ["Worse", "Within noise", "Changed"]
@@ -107,6 +132,30 @@ def test_small_groups_are_not_counted() -> None:
     fairness = dataclasses.replace(run.results[4], metrics=(small,))
     (metrics,) = [s for s in sheets(dataclasses.replace(run, results=(fairness,))) if s.name == "metrics"]
     assert metrics.rows[0][metrics.columns.index("Rows")] == "< 10"
+    for where in (small.where, {"feature": "sex"}):  # labels that leave the group to be found
+        decision = gate("g", "fairness.selection_rate", "pass", where=where, minimum=0.1, value=0.4, n=7)
+        run = dataclasses.replace(gated(decision), results=(fairness,))
+        (gates,) = [s for s in sheets(run) if s.name == "gates"]
+        assert gates.rows[0][gates.columns.index("Rows")] == "< 10"
+
+
+def test_few_rows_are_not_counted_in_curves_and_changes() -> None:
+    label = Message(key="blocks.title")
+    axis = Axis(label=label)
+    line = Series(label="a", x=(0.1, 0.9), y=(0.2, 0.8), n=(7, 40))
+    change = Change(label="b", before=0.2, after=0.3, low=0.0, high=0.2, higher_is_better=True, n=9)
+    calls = PercentileRow(label="c", p50=1.0, p95=2.0, p99=3.0, n=8)
+    result = AnalysisResult(
+        analyzer="odd",
+        topic="odd",
+        curves=(Curve(name="curve", title=label, x=axis, y=axis, series=(line,)),),
+        paired_changes=(PairedChange(name="change", title=label, rows=(change,), method="bootstrap"),),
+        percentiles=(Percentiles(name="calls", title=label, unit="ms", rows=(calls,)),),
+    )
+    found = {sheet.name: sheet for sheet in sheets(dataclasses.replace(many_gates(0), results=(result,)))}
+    last = [[row[-1] for row in found[f"odd.{name}"].rows] for name in ("curve", "change", "calls")]
+    assert last == [["< 10", 40], ["< 10"], [8]]
+    assert found["odd.calls"].columns[-1] == "Calls"
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
@@ -182,6 +231,17 @@ def test_a_table_without_rows_keeps_its_heading() -> None:
     run = dataclasses.replace(run, results=(dataclasses.replace(performance, tables=empty), *others))
     (sheet,) = [sheet for sheet in sheets(run) if sheet.name == f"performance.{empty[0].name}"]
     assert read_csv(write_csv(sheet)) == [list(sheet.columns)]
+
+
+def test_a_table_too_large_for_a_workbook_is_refused() -> None:
+    columns = tuple(f"c{index}" for index in range(MOST_COLUMNS + 1))
+    assert write_workbook([Sheet(name="wide", columns=columns[:-1], rows=())])
+    with pytest.raises(ValueError, match=r"at most 16384 columns in wide, got 16385; use `csv`"):
+        write_workbook([Sheet(name="wide", columns=columns, rows=())])
+
+
+def gated(*gates: GateDecision) -> AuditRun:
+    return dataclasses.replace(income_run(), gates=gates, waivers=())
 
 
 def assert_same_cells(sheet: Sheet, page: list[list[object]]) -> None:

@@ -13,6 +13,7 @@ from auditbench.comparison.questions import refuse_incomparable
 from auditbench.config import AuditConfig, GateTable
 from auditbench.config_file import LoadedConfig, config_digest, config_from, load_config
 from auditbench.descriptions import batch_use
+from auditbench.errors import AuditbenchError
 from auditbench.findings import Message
 from auditbench.gate_file import GateSource, read_gates
 from auditbench.listener import Listener, SilentListener
@@ -20,7 +21,7 @@ from auditbench.provenance import check_platform
 from auditbench.record import plain
 from auditbench.run import ROW_KEYS, AuditRun
 from auditbench.run_file import decode_run, encode_run
-from auditbench.supervisor.baseline import read_baseline
+from auditbench.supervisor.baseline import lost, read_baseline
 from auditbench.supervisor.record import OpenedSubject, Timing, build_run, moment
 
 if TYPE_CHECKING:
@@ -297,7 +298,7 @@ class _LiveAudit:
     def record(
         self, threads: int, flags: Mapping[str, str], *, folder: RunFolder | None, baseline: AuditRun | None
     ) -> AuditRun:
-        """The finished run, compared with its baseline if there is one."""
+        """The finished run, compared with its baseline if there is one; where that fails, with a warning."""
         from auditbench.comparison import compare, row_keys
         from auditbench.worker.array_store import write_array
         from auditbench.worker.subject_opening import device_kind
@@ -327,7 +328,10 @@ class _LiveAudit:
         )
         run = build()
         if baseline is not None:
-            run = build(comparison=compare(baseline, run))
+            try:
+                run = build(comparison=compare(baseline, run))
+            except AuditbenchError as error:
+                run = build(uncompared=("error", lost(error)), warnings=(*self._warnings, lost(error)))
         return dataclasses.replace(run, config=_without_files(run.config))
 
     def tell(self, run: AuditRun) -> AuditRun:

@@ -45,7 +45,8 @@ class AuditTable(_Table):
     policy: str = Field("", description="Name of the policy the gates come from.")
     gates: TextOrList = Field(
         (),
-        description="Files of further gates and waivers, relative to this file, or `preset:NAME`; one or a list of them.",
+        description="Files of further gates and waivers, relative to this file, or `preset:NAME`; one or a list of "
+        "them.",
     )
     plugins: tuple[Slug, ...] = Field(
         (), description="Further plugins to load, by entry point: observers, and wrappers of analyzers.", strict=False
@@ -57,8 +58,8 @@ class ModelTable(_Table):
 
     format: Slug = Field(
         "bundle",
-        description="What the file is: `bundle`, `safetensors`, `state-dict`, `torchscript`, `exported`, `pickle`, or a "
-        "format that a plugin provides.",
+        description="What the file is: `bundle`, `safetensors`, `state-dict`, `torchscript`, `exported`, `pickle`, or "
+        "a format that a plugin provides.",
     )
     path: str = Field("model", description="File or folder of the model, relative to this file.")
     name: str = Field("", description="Name shown in the report; the audit's name when empty.")

@@ -1,7 +1,8 @@
-"""What no single key of an audit.toml can see: names of plugins, gates and waivers that must meet, keys that go together,
-files that must be there.
+"""What no single key of an audit.toml can see: names of plugins, gates and waivers that must meet, keys that go
+together, files that must be there.
 
-These checks work on the parts of a file that could be read, so that a mistake in one table does not hide those in others.
+These checks work on the parts of a file that could be read, so that a mistake in one table does not hide those in
+others.
 """
 
 from __future__ import annotations
@@ -124,7 +125,8 @@ def id_problems(parts: Parts) -> Iterator[Problem]:
 def model_problems(parts: Parts, base: Path | None = None) -> Iterator[Problem]:
     """Keys of the model's table that do not go together, and those that its format needs.
 
-    Where they do not fit and the model's file is of another format, that is said, and the keys are those of its content.
+    Where they do not fit and the model's file is of another format, that is said, and the keys are those of its
+    content.
 
     Args:
         base: Folder that paths start from; None when there are no files.
@@ -217,7 +219,7 @@ def _readable_list(kind: type[_Table], tables: Any, *, needed: str) -> dict[int,
 
 
 def _readable(kind: type[_Table], table: Any) -> _Table | None:
-    """A table with the keys that are valid by themselves; keys that are needed may be absent. None if it is no table."""
+    """A table with the keys that are valid by themselves; needed ones may be absent. None if it is no table."""
     if not isinstance(table, Mapping):
         return None
     try:

@@ -1,4 +1,4 @@
-"""From an audit.toml and `--set` overrides to an `AuditConfig`, or to one error that lists everything wrong with them."""
+"""From an audit.toml and `--set` overrides to an `AuditConfig`, or to one error that lists all that is wrong."""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ from pydantic import AliasChoices, AliasPath, BaseModel
 
 from auditbench.config import AuditConfig
 from auditbench.errors import Problem
+from auditbench.safe_text import shortened
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
@@ -39,6 +40,18 @@ _TYPES = {
     "mapping_type": "a table",
     "model_type": "a table",
     "model_attributes_type": "a table",
+}
+_FIXES = {
+    "bool_type": "write `true` or `false`, without quotes",
+    "float_type": "write the number, without quotes",
+    "finite_number": "write a number, or remove the key",
+    "int_type": "write the whole number, without quotes",
+    "int_from_float": "write a whole number",
+    "string_type": "put it in quotes",
+    "dict_type": "write it as `{ key = value }`",
+    "mapping_type": "write it as `{ key = value }`",
+    "model_type": "write it as `{ key = value }`",
+    "model_attributes_type": "write it as `{ key = value }`",
 }
 
 
@@ -94,7 +107,7 @@ def shown(value: Any) -> str:
         text = json.dumps(value, ensure_ascii=False)
     except (TypeError, ValueError):
         text = str(value)
-    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
+    return shortened(text, _SHOWN)
 
 
 def _problem(item: ErrorDetails, model: type[BaseModel], prefix: str) -> Problem:
@@ -121,8 +134,16 @@ def _problem(item: ErrorDetails, model: type[BaseModel], prefix: str) -> Problem
         where=where,
         found=shown(item["input"]),
         allowed=allowed,
-        fix=nearest(str(item["input"]), [str(choice) for choice in choices]),
+        fix=nearest(str(item["input"]), [str(choice) for choice in choices]) or _way_on(kind, where, field),
     )
+
+
+def _way_on(kind: str, where: str, field: FieldInfo | None) -> str:
+    """How to write a value of the type that a key takes."""
+    if kind in ("tuple_type", "list_type"):
+        tables = field is not None and _model_in(field.annotation) is not None
+        return f"begin each table with `[[{where}]]`" if tables else "put it in square brackets"
+    return _FIXES.get(kind, "")
 
 
 def _unknown_key(item: ErrorDetails, model: type[BaseModel], where: str) -> Problem:

@@ -1,4 +1,4 @@
-"""What a plugin provides: records that name a function, its parameters and its needs. Nothing heavy is imported here."""
+"""What a plugin provides: records that name a function, its parameters and its needs. Nothing heavy is imported."""
 
 from __future__ import annotations
 
@@ -102,7 +102,8 @@ class Analyzer:
         analyze: Called in a worker with the context and validated parameters.
         Params: pydantic model of the parameters; None when there are none.
         after: Names of analyzers whose results it reads, when they take part.
-        metrics: Names of the metrics it can give, without its own name; a gate on another name is refused. Empty: unknown.
+        metrics: Names of the metrics it can give, without its own name; a gate on another name is refused. Empty:
+            unknown.
         messages: Catalogue of its keys by language; see `auditbench.messages`.
     """
 

@@ -23,8 +23,8 @@ class AnalyzerDescription:
         schema: JSON Schema of its parameters; empty when it has none.
         parameters: As the config gives them, with defaults written out; empty when they were not checked or not valid.
         messages: Templates by language and key.
-        code: sha256 over all code of plugins that its result comes from, and the versions of what they ask for; empty when
-            it was only looked at.
+        code: sha256 over all code of plugins that its result comes from, and the versions of what they ask for; empty
+            when it was only looked at.
         missing_packages: Needed packages that are not installed.
         missing_programs: Titles of needed programs that are not on this machine.
     """

@@ -125,9 +125,9 @@ class ConfigError(AuditbenchError):
 class ComparisonError(AuditbenchError):
     """Two runs cannot be compared.
 
-    Their models answer different questions (another task, other classes), the baseline was interrupted, or not one metric
-    is measured in both runs in the same way. Audit the older model again with the configuration of today, and compare
-    with that run.
+    Their models answer different questions (another task, other classes), the baseline was interrupted, or not one
+    metric is measured in both runs in the same way. Audit the older model again with the configuration of today, and
+    compare with that run.
     """
 
     code = "AB110"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
@@ -25,6 +25,11 @@ class Message:
 
     key: str
     values: Mapping[str, Scalar] = field(default_factory=dict)
+
+
+def changed_their_subject(warnings: Iterable[Message]) -> frozenset[str]:
+    """The analyzers that left the model or the data other than they found them, by the warnings of a run."""
+    return frozenset(str(warning.values["analyzer"]) for warning in warnings if warning.key == "core.model_changed")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Gates apart from an audit: a gates.toml with `[[gates]]`, `[[waivers]]` and presets, or a preset by its name alone."""
+"""Gates apart from an audit: a gates.toml of `[[gates]]`, `[[waivers]]` and presets, or a preset by its name alone."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class GivenGates:
 
 
 def read_gates(sources: Sequence[GateSource], *, task: str, sensitive: Sequence[str]) -> GivenGates:
-    """Read files of gates; one that is named twice counts once.
+    """Read files of gates; a file or preset that is named twice counts once.
 
     Args:
         task: Of the model; a preset for other tasks is a problem. When it is no known task, presets are left out.
@@ -70,12 +70,13 @@ def read_gates(sources: Sequence[GateSource], *, task: str, sensitive: Sequence[
     """
     read: dict[str, GivenGates] = {}
     names: set[str] = set()
+    taken: set[str] = set()
     for source in sources:
         identity = _identity(source)
         if identity not in read:
             name = identity if source.text in names else source.text
             names.add(name)
-            read[identity] = _read_source(source, name, task, sensitive)
+            read[identity] = _read_source(source, name, task, sensitive, taken)
     return GivenGates(
         gates={place: gate for one in read.values() for place, gate in one.gates.items()},
         waivers={place: waiver for one in read.values() for place, waiver in one.waivers.items()},
@@ -98,15 +99,15 @@ def _identity(source: GateSource) -> str:
     return source.text if source.text.startswith(PREFIX) else os.path.normpath(source.base / source.text)
 
 
-def _read_source(source: GateSource, name: str, task: str, sensitive: Sequence[str]) -> GivenGates:
-    """What one source holds; `name` tells it apart from the others."""
+def _read_source(source: GateSource, name: str, task: str, sensitive: Sequence[str], taken: set[str]) -> GivenGates:
+    """What one source holds; `name` tells it apart from the others, and `taken` presets are left out."""
     if source.text.startswith(PREFIX):
-        return _from_presets([source.text.removeprefix(PREFIX)], name, task, sensitive)
+        return _from_presets([source.text.removeprefix(PREFIX)], name, task, sensitive, taken)
     try:
         document = read_toml(source.base / source.text, fix=_way_on(source))
     except ConfigError as error:
         return GivenGates(problems=error.problems, complete=False)
-    return _from_document(document, name, task, sensitive)
+    return _from_document(document, name, task, sensitive, taken)
 
 
 def _way_on(source: GateSource) -> str:
@@ -116,7 +117,9 @@ def _way_on(source: GateSource) -> str:
     return f"paths start from {source.base}; presets are `{PREFIX}NAME`"
 
 
-def _from_document(document: Mapping[str, Any], name: str, task: str, sensitive: Sequence[str]) -> GivenGates:
+def _from_document(
+    document: Mapping[str, Any], name: str, task: str, sensitive: Sequence[str], taken: set[str]
+) -> GivenGates:
     """The gates of a parsed file: those of its presets first, then its own."""
     if "audit" in document:
         return GivenGates(problems=(_is_config(name),), complete=False)
@@ -127,7 +130,7 @@ def _from_document(document: Mapping[str, Any], name: str, task: str, sensitive:
     except ValidationError as error:
         problems += [_placed(problem, name) for problem in problems_of(error, GateFile)]
         presets = tuple(_texts(document.get("preset")))
-    if not document:
+    if not (problems or presets or parts.gates or parts.waivers):
         problems.append(
             Problem(
                 message="the file holds no gates",
@@ -136,7 +139,7 @@ def _from_document(document: Mapping[str, Any], name: str, task: str, sensitive:
                 fix='name a preset, such as `preset = "binary-basics"`, or write the gates',
             )
         )
-    shipped = _from_presets(presets, f"{name}: preset", task, sensitive)
+    shipped = _from_presets(presets, f"{name}: preset", task, sensitive, taken)
     return GivenGates(
         gates={**shipped.gates, **{f"{name}: {place}": gate for place, gate in parts.gates.items()}},
         waivers={f"{name}: {place}": waiver for place, waiver in parts.waivers.items()},
@@ -145,10 +148,13 @@ def _from_document(document: Mapping[str, Any], name: str, task: str, sensitive:
     )
 
 
-def _from_presets(names: Sequence[str], where: str, task: str, sensitive: Sequence[str]) -> GivenGates:
+def _from_presets(names: Sequence[str], where: str, task: str, sensitive: Sequence[str], taken: set[str]) -> GivenGates:
+    """The gates of presets that are not taken yet; from here on they are."""
     gates: dict[str, GateTable] = {}
     problems: list[Problem] = []
     for name in dict.fromkeys(names):
+        if name in taken:
+            continue
         try:
             preset = load_preset(name)
         except ConfigError as error:
@@ -157,6 +163,7 @@ def _from_presets(names: Sequence[str], where: str, task: str, sensitive: Sequen
         misfits = list(_misfits(preset, where, task, sensitive)) if task in _TASKS else []
         problems += misfits
         if not misfits and task in _TASKS:
+            taken.add(name)
             gates |= {f"{where} ({table.id})": table for table in preset.tables(sensitive)}
     complete = not problems and (not names or task in _TASKS)
     return GivenGates(gates=gates, problems=tuple(problems), complete=complete)

@@ -14,7 +14,7 @@ from auditbench.config import GateTable, WaiverTable
 from auditbench.config_checks import Parts, id_problems
 from auditbench.config_problems import nearest
 from auditbench.errors import ConfigError, ExitCode, Problem, RecordError
-from auditbench.findings import GateDecision, Verdict
+from auditbench.findings import GateDecision, Verdict, changed_their_subject
 from auditbench.gate_file import GateFile, GateSource, GivenGates, read_gates, with_gates
 from auditbench.run import AuditRun
 
@@ -54,20 +54,28 @@ def decide_again(run: AuditRun, files: Sequence[str], *, base: Path, today: date
     """
     given = _given(run, files, base) if files else _own(run)
     asked, waivers = tuple(given.gates.values()), tuple(given.waivers.values())
-    changed = {str(warning.values["analyzer"]) for warning in run.warnings if warning.key == "core.model_changed"}
-    decisions = gates.decide(asked, run.results, waivers, today=today, changed=changed, comparison=run.baseline)
+    changed = changed_their_subject(run.warnings)
+    decisions = gates.decide(
+        asked,
+        run.results,
+        waivers,
+        today=today,
+        changed=changed,
+        comparison=run.baseline,
+        uncompared=_uncompared(run),
+    )
     word, code = gates.verdict(decisions, run.results, rows=run.data.rows)
     kept = _kept_code(run)
-    if kept is not ExitCode.PASSED and word not in ("not_ready", "nothing_evaluated"):
-        word = "evidence_incomplete"
+    if kept is not ExitCode.PASSED:
+        word = gates.at_best_incomplete(word)
     return GatedRun(decisions=decisions, waivers=waivers, verdict=word, exit_code=gates.worst_exit_code(code, kept))
 
 
 def metric_problems(run: AuditRun, asked: Mapping[str, GateTable]) -> Iterator[Problem]:
     """Gates on analyzers that took no part in a run, and on metrics that the run does not know.
 
-    A metric is known when an analyzer gave it, when the run has a sentence for its name, or when a gate of the run's own
-    is on it. An analyzer without a result is no problem here; its gate is decided as the audit would.
+    A metric is known when an analyzer gave it, when the run has a sentence for its name, or when a gate of the run's
+    own is on it. An analyzer without a result is no problem here; its gate is decided as the audit would.
 
     Args:
         asked: By place.
@@ -134,6 +142,12 @@ def _own(run: AuditRun) -> GivenGates:
         gates={f"gates[{index}]": gate for index, gate in enumerate(own.gates)},
         waivers={f"waivers[{index}]": waiver for index, waiver in enumerate(own.waivers)},
     )
+
+
+def _uncompared(run: AuditRun) -> gates.Judgement:
+    """What a limit on the change comes to where the run has no comparison."""
+    lost = next((warning for warning in run.warnings if warning.key == "core.baseline_lost"), None)
+    return gates.NO_BASELINE if lost is None else ("error", lost)
 
 
 def _kept_code(run: AuditRun) -> ExitCode:

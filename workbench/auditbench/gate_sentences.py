@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from auditbench.findings import GateDecision, GateState, Message, Verdict
@@ -54,15 +54,15 @@ def catalogue_of(run: AuditRun) -> Catalogue:
     return merge_catalogues(language, *parts)
 
 
-def worst_first(run: AuditRun) -> tuple[GateDecision, ...]:
+def worst_first(gates: Iterable[GateDecision]) -> tuple[GateDecision, ...]:
     """The gates, those first that stop a release, then by state."""
     order = list(STATES)
-    return tuple(sorted(run.gates, key=lambda gate: (not gate.stops_release, order.index(gate.state))))
+    return tuple(sorted(gates, key=lambda gate: (not gate.stops_release, order.index(gate.state))))
 
 
 def failure(run: AuditRun, *, gates: bool = True) -> str:
-    """Why a run may not be relied on, a line each: the verdict, the gates that stop it with the reason for each limit, and
-    analyzers without a result.
+    """Why a run may not be relied on, a line each: the verdict, the gates that stop it with the reason for each limit,
+    and analyzers without a result.
 
     Args:
         gates: Whether the gates are told.
@@ -72,7 +72,7 @@ def failure(run: AuditRun, *, gates: bool = True) -> str:
     lines = [say.say("core.test_verdict", verdict=word, name=name, code=run.exit_code)]
     if gates and not run.gates:
         lines.append(say.say("core.test_no_gates", name=name))
-    for gate in worst_first(run):
+    for gate in worst_first(run.gates):
         if gates and gate.stops_release:
             sentence, state = gate_sentence(say, gate), say.say(STATES[gate.state])
             lines.append(say.say("core.test_gate", state=state, gate=safe_text(gate.id), sentence=sentence))

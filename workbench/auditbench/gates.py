@@ -1,4 +1,4 @@
-"""From metrics and limits to decisions, and from decisions to a verdict and an exit code. What has no number never passes."""
+"""From metrics and limits to decisions, and from these to verdict and exit code. What has no number never passes."""
 
 from __future__ import annotations
 
@@ -9,13 +9,17 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TypeAlias
 
-from auditbench.comparison.record import Comparison, MetricChange
+from auditbench.comparison.record import ROUNDING, Comparison, MetricChange
 from auditbench.config import GateTable, WaiverTable
 from auditbench.errors import ExitCode
 from auditbench.findings import GateDecision, GateState, Message, Scalar, Verdict
 from auditbench.results import AnalysisResult, Metric
 
-_Judgement: TypeAlias = tuple[GateState, Message | None]
+Judgement: TypeAlias = tuple[GateState, Message | None]
+"""The state of a gate, and why where a number does not say it."""
+NO_BASELINE: Judgement = ("not_run", Message(key="core.no_baseline"))
+"""What a limit on the change comes to in a run without a baseline."""
+
 _PRECEDENCE = (
     ExitCode.INTERNAL_ERROR,
     ExitCode.REFUSED,
@@ -36,19 +40,21 @@ def decide(
     today: datetime.date,
     changed: Collection[str] = (),
     comparison: Comparison | None = None,
+    uncompared: Judgement = NO_BASELINE,
 ) -> tuple[GateDecision, ...]:
     """One decision a gate, in the order of the config.
 
     Args:
         changed: Analyzers that left the model or the data other than they found them: nothing of theirs passes a gate.
-        comparison: With the baseline of the run; without one a limit on the change since the baseline is `not_run`.
+        comparison: With the baseline of the run.
+        uncompared: What a limit on the change comes to without a comparison.
 
     Exactly one metric of the named analyzer must carry the name and all labels of the gate's `where`. None or several,
     an undefined one, and one of an analyzer that failed are `error`; an analyzer that did not run gives `not_run`.
     """
     by_name = {result.analyzer: result for result in results}
     return tuple(
-        _waived(_decide_one(gate, identity, by_name, changed, comparison), waivers, today)
+        _waived(_decide_one(gate, identity, by_name, changed, comparison, uncompared), waivers, today)
         for gate, identity in zip(gates, gate_ids(gates), strict=True)
     )
 
@@ -64,7 +70,7 @@ def verdict(
     Without a single result that is `ok`, a required analyzer that was tried in vain makes the run incomplete; otherwise
     nothing was evaluated.
     """
-    missing = any(is_missing(result) for result in results)
+    missing = any(result.is_missing for result in results)
     if rows == 0 or not _evaluated(results, missing=missing):
         return "nothing_evaluated", ExitCode.NOTHING_EVALUATED
     stopping = {decision.state for decision in decisions if decision.stops_release}
@@ -80,9 +86,9 @@ def verdict(
     return ("ready_for_review" if decisions else "no_gates"), code
 
 
-def is_missing(result: AnalysisResult) -> bool:
-    """Whether a required analyzer has no result. One that does not apply is not missing."""
-    return result.required and result.status in ("failed", "timed_out", "skipped")
+def at_best_incomplete(word: Verdict) -> Verdict:
+    """The verdict of a run that did not come to its end, or whose reports were not all written."""
+    return word if word in ("not_ready", "nothing_evaluated") else "evidence_incomplete"
 
 
 def worst_exit_code(*codes: ExitCode) -> ExitCode:
@@ -119,13 +125,14 @@ def _decide_one(
     results: Mapping[str, AnalysisResult],
     changed: Collection[str],
     comparison: Comparison | None,
+    uncompared: Judgement,
 ) -> GateDecision:
     analyzer, _, name = gate.metric.partition(".")
     result = results.get(analyzer)
     metric, found = _find(gate, name, result)
     change = comparison.change(gate.metric, metric.where) if comparison and metric and _is_relative(gate) else None
     gain = _gain(change)
-    state, reason = found if metric is None else _judge(gate, metric, change, compared=comparison is not None)
+    state, reason = found if metric is None else _judge(gate, metric, change, None if comparison else uncompared)
     if state == "pass" and analyzer in changed:
         state, reason = "error", Message(key="core.measured_after_change", values={"analyzer": analyzer})
     interval = metric.interval if metric else None
@@ -164,7 +171,7 @@ def _waived(decision: GateDecision, waivers: Sequence[WaiverTable], today: datet
     return dataclasses.replace(decision, waived_until=until.isoformat(), waiver_holds=today <= until)
 
 
-def _find(gate: GateTable, name: str, result: AnalysisResult | None) -> tuple[Metric | None, _Judgement]:
+def _find(gate: GateTable, name: str, result: AnalysisResult | None) -> tuple[Metric | None, Judgement]:
     """The one metric that a gate means, or the state and reason of having none."""
     if result is None:
         return None, (
@@ -191,22 +198,27 @@ def _find(gate: GateTable, name: str, result: AnalysisResult | None) -> tuple[Me
     return None, ("error", Message(key="core.metric_no_label" if named else "core.metric_missing", values=values))
 
 
-def _judge(gate: GateTable, metric: Metric, change: MetricChange | None, *, compared: bool) -> _Judgement:
-    """The state of a gate whose metric was found: the worst of what its limits on value and on change come to."""
-    judgements: list[_Judgement] = []
+def _judge(gate: GateTable, metric: Metric, change: MetricChange | None, uncompared: Judgement | None) -> Judgement:
+    """The state of a gate whose metric was found: the worst of what its limits on value and on change come to.
+
+    Args:
+        uncompared: What the latter comes to where runs were not compared; else None.
+    """
+    judgements: list[Judgement] = []
     if gate.min is not None or gate.max is not None:
         judgements.append(_judge_value(gate, metric))
     if _is_relative(gate):
-        judgements.append(_judge_change(gate, metric, change, compared=compared))
+        judgements.append(uncompared or _judge_change(gate, metric, change))
     return min(judgements, key=lambda judgement: _WORST_FIRST.index(judgement[0]))
 
 
-def _judge_value(gate: GateTable, metric: Metric) -> _Judgement:
+def _judge_value(gate: GateTable, metric: Metric) -> Judgement:
     """The state by the limits on the value.
 
     The judged range is the value alone, or the interval widened to contain it: an interval may lie beside its own
     estimate. A metric checks its numbers when it is made; they are looked at again here, since what is not finite
-    compares as if it were inside. An estimate without an interval can fail, but not pass, a gate that is decided by the interval.
+    compares as if it were inside. An estimate without an interval can fail, but not pass, a gate that is decided by the
+    interval.
     """
     if metric.value is None:
         return "error", metric.reason
@@ -221,10 +233,11 @@ def _judge_value(gate: GateTable, metric: Metric) -> _Judgement:
     return state, None
 
 
-def _judge_change(gate: GateTable, metric: Metric, change: MetricChange | None, *, compared: bool) -> _Judgement:
-    """The state by the limit on the change since the baseline, by the same rule as a limit on the value."""
-    if not compared:
-        return "not_run", Message(key="core.no_baseline", values={"metric": gate.metric})
+def _judge_change(gate: GateTable, metric: Metric, change: MetricChange | None) -> Judgement:
+    """The state by the limit on the change since the baseline, by the same rule as a limit on the value.
+
+    A change that is at its limit up to the rounding of a difference is within it.
+    """
     if metric.value is None:
         return "error", metric.reason
     if change is None or change.difference is None:
@@ -236,7 +249,8 @@ def _judge_change(gate: GateTable, metric: Metric, change: MetricChange | None, 
     if not all(_is_number(value) for value in judged):
         return "error", Message(key="core.no_number", values={"metric": gate.metric})
     least = gate.min_gain if gate.min_gain is not None else -(gate.max_drop or 0.0)
-    state = _side(judged, least, None)
+    slack = ROUNDING * max(abs(change.before or 0.0), abs(change.after or 0.0))
+    state = _side(judged, least - slack, None)
     if state == "pass" and gate.decide == "interval" and low is None:
         return "inconclusive", change.reason
     return state, None

@@ -1,12 +1,14 @@
 """Message catalogues: from a key and its values to a sentence in one language.
 
-A catalogue is a TOML file a language, `messages/en.toml` beside the code that uses the keys. A template is a string, or a
-table with `one` and `other`, chosen by the value `n`. Placeholders are `{name}`, `{name:percent}`, `{name:signed}`,
-`{name:count}`, `{name:.3g}`; nothing else of Python's format language is allowed, so that a template cannot reach into objects.
+A catalogue is a TOML file a language, `messages/en.toml` beside the code that uses the keys. A template is a string, or
+a table with `one` and `other`, chosen by the value `n`. Placeholders are `{name}`, `{name:percent}`, `{name:signed}`,
+`{name:count}`, `{name:.3g}`; nothing else of Python's format language is allowed, so that a template cannot reach into
+objects.
 """
 
 from __future__ import annotations
 
+import functools
 import re
 import tomllib
 from collections.abc import Mapping
@@ -64,8 +66,12 @@ def merge_catalogues(language: str, *parts: Templates) -> Catalogue:
     return Catalogue(language=language, templates=templates)
 
 
-def load_messages(package: str) -> dict[str, Templates]:
-    """The catalogues in `messages/` of an import package, by language; a language without a file is left out."""
+@functools.cache
+def load_messages(package: str) -> Mapping[str, Templates]:
+    """The catalogues in `messages/` of an import package, by language; a language without a file is left out.
+
+    They are read once in a process.
+    """
     folder = resources.files(package) / "messages"
     files = {language: folder / f"{language}.toml" for language in LANGUAGES}
     return {language: tomllib.loads(file.read_text("utf-8")) for language, file in files.items() if file.is_file()}

@@ -1,8 +1,8 @@
 """Audits as tests: an audit.toml that `--audit` or the ini option `audit_configs` names is a file of tests.
 
-It holds one test for the audit itself, which fails when the audit does not come to its end, and one for each gate, whose
-failure message is the gate's sentence. Together they are red exactly where the exit code of `auditbench audit` is not 0.
-The audit runs once, in worker processes, when the first of its tests does.
+It holds one test for the audit itself, which fails when the audit does not come to its end, and one for each gate,
+whose failure message is the gate's sentence. Together they are red exactly where the exit code of `auditbench audit` is
+not 0. The audit runs once, in worker processes, when the first of its tests does.
 """
 
 from __future__ import annotations
@@ -89,6 +89,7 @@ class AuditFile(pytest.File):
 
         Raises:
             AuditbenchError: The audit was refused, each time that it is asked for.
+            KeyboardInterrupt: The audit was interrupted, and so is the session: what it has not measured is not green.
         """
         from auditbench.errors import AuditbenchError
 
@@ -99,6 +100,8 @@ class AuditFile(pytest.File):
                 self._outcome = error
         if isinstance(self._outcome, AuditbenchError):
             raise self._outcome
+        if self._outcome.status != "complete":
+            raise KeyboardInterrupt
         return self._outcome
 
     def _audit(self) -> AuditRun:

@@ -1,7 +1,8 @@
 """Finding, loading and judging plugins.
 
 A plugin is an entry point of group `auditbench.plugins`. Listing them reads metadata only. One is loaded only when the
-config or the command names it: by its own name, or by a name that begins with it and a hyphen; it may provide no other names.
+config or the command names it: by its own name, or by a name that begins with it and a hyphen; it may provide no other
+names.
 """
 
 from __future__ import annotations
@@ -131,7 +132,7 @@ def missing_programs(needs: Needs) -> tuple[str, ...]:
 
 
 def missing_dependency(needs: Needs, origin: PluginEntry, where: str) -> PluginError | None:
-    """The error for the first needed package or program that is not there, naming what to install; None when all are."""
+    """The error for the first package or program that is not there, naming what to install; None when all are."""
     package = next(iter(missing_packages(needs)), None)
     if package is not None and needs.extra and not origin.first_party:
         return MissingDependencyError(f"{origin.distribution}[{needs.extra}]", where=where)

@@ -42,17 +42,18 @@ class Metric:
         name: Without the analyzer's name; a gate writes `analyzer.name`.
         value: Absent exactly when `reason` says why it is undefined.
         unit: `1` for a ratio or share, else a unit such as `ms`, `MiB`, `logit`.
-        interval: Absent when `no_interval` says why: `exact`, `count`, `not_estimated`.
+        interval: Absent when `no_interval` says why: `exact` for its rows, `count`, `not_estimated`. A count with an
+            `n` of 1 is of the model and rests on no row, such as the number of its parameters.
         n: Rows the value rests on; `denominator` the rows it is a share of, where that is fewer. Neither is 0 unless
             the value is undefined.
         where: Labels that tell apart the metrics of one name: `{"feature": "sex", "group": "Female"}`.
         method: How the value was computed, as a catalogue key; renderers and `explain` resolve it.
         repeatable: False when a clock or a meter produced it.
-        influence: Shape `(evaluated rows,)`, finite, float32: how far each evaluated row moves the value, in its unit (the
-            empirical influence function, of mean 0; 0 for rows that play no part). The standard error of the value is
-            `std(influence, ddof=1) / sqrt(rows)`; that of the difference of two values on the same rows is that of the
-            difference of their influences. See `auditbench.statistics.influence`. Not part of what makes two metrics
-            equal.
+        influence: Shape `(evaluated rows,)`, finite, float32: how far each evaluated row moves the value, in its unit
+            (the empirical influence function, of mean 0; 0 for rows that play no part). The standard error of the value
+            is `std(influence, ddof=1) / sqrt(rows)`; that of the difference of two values on the same rows is that of
+            the difference of their influences. See `auditbench.statistics.influence`. Not part of what makes two
+            metrics equal.
 
     References: Hampel (1974), J. American Statistical Association 69:383.
     """
@@ -385,6 +386,11 @@ class AnalysisResult:
     def __post_init__(self) -> None:
         if (self.status == "ok") != (self.reason is None):
             raise ResultError("expected a reason exactly when the status is not ok", where=self.analyzer)
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether it is required and there is none. One that does not apply is not missing."""
+        return self.required and self.status in ("failed", "timed_out", "skipped")
 
 
 def require_finite(where: str, *values: float | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
@@ -210,14 +211,19 @@ class Volatile:
     changes: tuple[MetricChange, ...] = ()
     details: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def ended(self) -> str:
+        """When the run ended, or else began, as `utc_moment` writes it."""
+        return utc_moment(self.finished or self.started)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditRun:
     """One audit: all that a renderer, a gate or a comparison ever sees.
 
     Attributes:
-        row_keys: Shape `(rows,)`, unsigned 64-bit integers: what the evaluated rows are found by in another run; the order
-            is that of every `influence`. See `auditbench.comparison.row_keys`.
+        row_keys: Shape `(rows,)`, unsigned 64-bit integers: what the evaluated rows are found by in another run; the
+            order is that of every `influence`. See `auditbench.comparison.row_keys`.
         gates: Every decision, those on clocked metrics too; the file keeps the latter under `volatile`.
         baseline: What is other than in the baseline; None where the audit was run without one.
         messages: Templates of the analyzers that took part, by language and key, so that the record reads by itself.
@@ -264,3 +270,13 @@ class AuditRun:
         from auditbench.run_card import run_card
 
         return run_card(self)
+
+
+def utc_moment(stamp: str) -> str:
+    """A recorded moment (ISO 8601; without a zone, in UTC) as `2026-11-20T09:15:52` in UTC; empty for none."""
+    try:
+        moment = datetime.datetime.fromisoformat(stamp)
+        moment = moment.astimezone(datetime.UTC) if moment.tzinfo else moment
+    except (ValueError, OverflowError):
+        return ""
+    return moment.replace(tzinfo=None).isoformat(timespec="seconds")

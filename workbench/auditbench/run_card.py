@@ -1,7 +1,7 @@
-"""A run as a small card of HTML, which a notebook shows in the place of its text: verdict, gates, and where the report is.
+"""A run as a small card of HTML, which a notebook shows in place of its text: verdict, gates, where the report is.
 
-Whatever comes from data, models or plugins passes `safe_text` and is escaped. There is no script and no style sheet, and
-words have the colour of the page around them.
+Whatever comes from data, models or plugins passes `safe_text` and is escaped. There is no script and no style sheet,
+and words have the colour of the page around them.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def run_card(run: AuditRun) -> str:
         f'<div style="{_TITLE}{tone}">{escape(title)}</div>',
         _line(about),
         _line(say.say("core.card_interrupted")) if run.status != "complete" else "",
-        _gates(say, worst_first(run)),
+        _gates(say, worst_first(run.gates)),
         *(_line(analysis_sentence(say, result)) for result in run.results if result.reason is not None),
         _foot(say, run),
     ]

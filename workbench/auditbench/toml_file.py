@@ -34,9 +34,20 @@ def _read(path: Path, fix: str) -> str:
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
     except OSError as error:
-        raise ConfigError("the file cannot be read", where=where, found=str(error.strerror)) from error
+        raise ConfigError(
+            "the file cannot be read",
+            where=where,
+            found=str(error.strerror),
+            fix="let the user who runs this read it, or name another file",
+        ) from error
     if len(content) > MAX_BYTES:
-        raise ConfigError("the file is too long for a configuration", where=where, allowed=f"{MAX_BYTES:,} bytes")
+        raise ConfigError(
+            "the file is too long for a configuration",
+            where=where,
+            found=f"more than {MAX_BYTES:,} bytes",
+            allowed=f"at most {MAX_BYTES:,} bytes",
+            fix="name the configuration, and keep data in files of their own",
+        )
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -57,4 +68,9 @@ def _parse(text: str, path: Path) -> dict[str, Any]:
             "the file is not valid TOML", where=str(path), found=str(error), fix="correct it at that line and column"
         ) from error
     except RecursionError as error:
-        raise ConfigError("the file is nested too deeply", where=str(path)) from error
+        raise ConfigError(
+            "the file is nested too deeply",
+            where=str(path),
+            found="more tables or lists within each other than can be read",
+            fix="write tables under headings of their own, such as `[audit]`",
+        ) from error

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from auditbench_html.view.text import Text, Words, name_text, words
+from auditbench_html.view.draft import Draft
+from auditbench_html.view.text import Text, name_text, words
 
 _NUMBER = r"(-?[0-9][0-9,.]*(?:e[+-]?[0-9]+)?)"
 _FORMS = (
@@ -17,15 +18,17 @@ _FORMS = (
 _VALUES = {"rare value": "band.rare", "missing": "band.missing"}
 
 
-def input_value(say: Words, value: str) -> Text:
-    """A value of an input: a band or a stand-in of the host in words, any other as it is."""
+def input_value(draft: Draft, value: str) -> Text:
+    """A value of an input: a band or a stand-in of the host in words, any other as it is, and so all raw ones."""
+    if draft.raw_inputs:
+        return name_text(value)
     if value in _VALUES:
-        return say.say(_VALUES[value])
+        return draft.say.say(_VALUES[value])
     for key, form in _FORMS:
         match = form.fullmatch(value)
         if match is not None:
             low, high = match[1], match[match.lastindex or 1]
-            return say.say(key, low=_number(low), high=_number(high))
+            return draft.say.say(key, low=_number(low), high=_number(high))
     return name_text(value)
 
 

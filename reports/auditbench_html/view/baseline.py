@@ -6,7 +6,7 @@ from auditbench.comparison.record import Comparison, MetricChange
 from auditbench_html.view.changes import VERDICTS, change_row
 from auditbench_html.view.draft import TABLE_ROWS, Draft
 from auditbench_html.view.figures import Cell, ChangeRows, Chip, Figure, Grid, Heading, Tone
-from auditbench_html.view.numbers import DASH
+from auditbench_html.view.numbers import DASH, percentage
 from auditbench_html.view.page import Section
 from auditbench_html.view.text import EMPTY, Text, joined, name_text, words
 
@@ -77,7 +77,7 @@ def _meta(draft: Draft, comparison: Comparison) -> Text:
 
 def _limits(draft: Draft, comparison: Comparison) -> list[Text]:
     say = draft.say
-    limits = [say.say("baseline.limit_noise"), say.say("baseline.limit_level", level=round(100 * comparison.level))]
+    limits = [say.say("baseline.limit_noise"), say.say("baseline.limit_level", level=percentage(comparison.level))]
     left_out = comparison.baseline_only + comparison.candidate_only
     if comparison.paired and left_out:
         limits.append(say.say("baseline.limit_rows", n=left_out))
@@ -89,10 +89,9 @@ def _limits(draft: Draft, comparison: Comparison) -> list[Text]:
 def _measures(draft: Draft, comparison: Comparison) -> Figure | None:
     """Gated measures and those that moved; those within noise fill what is left."""
     say = draft.say
-    gated = {(decision.metric, tuple(sorted(decision.where.items()))) for decision in draft.run.gates}
 
     def rank(change: MetricChange) -> tuple[bool, bool, int]:
-        own = (change.metric, tuple(sorted(change.where.items()))) in gated
+        own = draft.gate_on(change.metric, change.where) is not None
         moved = VERDICTS[change.verdict] != "none"
         return (not (own or moved), not own, _ORDER.index(change.verdict))
 

@@ -84,7 +84,7 @@ def _inputs(draft: Draft, case: Case) -> Grid | None:
         return None
     say = draft.say
     columns = (Heading(label=say.say("column.input")), Heading(label=say.say("column.shown_value")))
-    rows = tuple((Cell(text=name_text(name)), Cell(text=input_value(say, value))) for name, value in case.inputs[:50])
+    rows = tuple((Cell(text=name_text(name)), Cell(text=input_value(draft, value))) for name, value in case.inputs[:50])
     return Grid(
         caption=say.say("cases.inputs_caption"), columns=columns, rows=rows, more=draft.more(50, len(case.inputs))
     )

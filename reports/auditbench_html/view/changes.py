@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from auditbench.comparison.record import MetricChange
 from auditbench_html.view.draft import Draft
 from auditbench_html.view.figures import ChangeRow, Chip, Tone
-from auditbench_html.view.numbers import DASH, Estimate, concise, decimals, estimate, fixed, signed, spread, with_unit
+from auditbench_html.view.numbers import (
+    DASH,
+    Bound,
+    Estimate,
+    concise,
+    decimals,
+    digits_for,
+    estimate,
+    fixed,
+    signed,
+    spread,
+    with_unit,
+)
 from auditbench_html.view.text import EMPTY, Text, words
 
 VERDICTS: dict[str, Tone] = {
@@ -55,11 +67,18 @@ def since_baseline(draft: Draft, metric: str, where: Mapping[str, str]) -> Estim
     return dataclasses.replace(shown, low=low, high=high, reason=verdict)
 
 
-def gain_of(draft: Draft, gain: float | None, low: float | None, high: float | None, unit: str) -> Estimate | None:
-    """How much better a metric is than in the baseline, with its sign; None where that is not known."""
+def gain_of(
+    draft: Draft, gain: float | None, low: float | None, high: float | None, *, unit: str, bounds: Iterable[Bound]
+) -> Estimate | None:
+    """How much better a metric is than in the baseline, with its sign; None where that is not known.
+
+    Args:
+        bounds: Limits that the gain is read against.
+    """
     if gain is None:
         return None
-    digits = decimals(gain, low, high)
+    known = [number for number in (gain, low, high) if number is not None]
+    digits = digits_for(known, decimals(gain, low, high), bounds)
     text = with_unit(draft.say, signed(gain, digits), unit)
     if low is None or high is None:
         return Estimate(value=gain, text=text)

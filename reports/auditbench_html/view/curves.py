@@ -9,7 +9,7 @@ from auditbench_html.view.captions import caption, result_caption
 from auditbench_html.view.draft import TABLE_ROWS, Draft
 from auditbench_html.view.figures import Cell, Chart, Figure, Grid, Heading, Key, Line
 from auditbench_html.view.gated import curve_limits
-from auditbench_html.view.numbers import DASH, count, decimals, fixed, share, short, spread
+from auditbench_html.view.numbers import DASH, count, percentage, share, short
 from auditbench_html.view.scales import scale_for, unit_scale
 from auditbench_html.view.text import EMPTY, Text, humanize, name_text, words
 
@@ -69,7 +69,7 @@ def curve_figure(
         result=result,
         keys=_keys(draft, curve, chart),
         how=how,
-        data=_table(draft, curve, title),
+        data=_table(draft, result, curve, title),
         note=note,
         wide=False,
     )
@@ -125,11 +125,11 @@ def _summary(draft: Draft, curve: Curve, title: Text, lines: tuple[Line, ...]) -
     return text
 
 
-def _table(draft: Draft, curve: Curve, title: Text) -> Grid:
+def _table(draft: Draft, result: AnalysisResult | None, curve: Curve, title: Text) -> Grid:
     """One column a line, rows by x; reliability shows counts and intervals."""
     say = draft.say
     if curve.kind == "reliability" and curve.series:
-        return _reliability_table(draft, curve, title)
+        return _reliability_table(draft, result, curve, title)
     columns = [Heading(label=axis_label(draft, curve.x))]
     columns += [Heading(label=_label(draft, s.label) or axis_label(draft, curve.y), number=True) for s in curve.series]
     values = [dict(zip(series.x, series.y, strict=True)) for series in curve.series]
@@ -146,32 +146,37 @@ def _table(draft: Draft, curve: Curve, title: Text) -> Grid:
     return Grid(caption=title, columns=tuple(columns), rows=tuple(rows), more=more)
 
 
-def _reliability_table(draft: Draft, curve: Curve, title: Text) -> Grid:
+def _reliability_table(draft: Draft, result: AnalysisResult | None, curve: Curve, title: Text) -> Grid:
     say = draft.say
     several = len(curve.series) > 1
     columns = [Heading(label=say.say("column.series"))] if several else []
-    names = ("column.predicted", "column.rows", "column.observed", "column.interval")
-    columns += [Heading(label=say.say(name), number=bool(index) or several) for index, name in enumerate(names)]
+    labels = [say.say(f"column.{name}") for name in ("predicted", "rows", "observed")]
+    labels.append(_interval_label(draft, result))
+    columns += [Heading(label=label, number=bool(index) or several) for index, label in enumerate(labels)]
     rows = []
     for series in curve.series:
         for index, x in enumerate(series.x):
             y = series.y[index]
             low = series.low[index] if series.low else None
             high = series.high[index] if series.high else None
-            predicted, observed = share(say, x), share(say, y)
-            bounds = EMPTY
-            if low is not None and high is not None:
-                digits = min(1, decimals(100 * low, 100 * low, 100 * high))
-                bounds = spread(say, fixed(100 * low, digits), fixed(100 * high, digits) + "%")
+            predicted, observed = share(say, x), share(say, y, low=low, high=high)
             size = count(say, series.n[index]) if series.n else None
             row = [Cell(text=name_text(series.label))] if several else []
             row += [
                 Cell(text=predicted.text, value=x),
                 Cell(text=size.text if size else DASH, value=size.value if size else None),
                 Cell(text=observed.text, value=y),
-                Cell(text=bounds or DASH),
+                Cell(text=observed.interval + words("%") if observed.interval else DASH),
             ]
             rows.append(tuple(row))
     return Grid(
         caption=title, columns=tuple(columns), rows=tuple(rows[:TABLE_ROWS]), more=draft.more(TABLE_ROWS, len(rows))
     )
+
+
+def _interval_label(draft: Draft, result: AnalysisResult | None) -> Text:
+    """With the level of the intervals of the analyzer, where it has one level; a curve does not say its own."""
+    levels = {metric.interval.level for metric in result.metrics if metric.interval is not None} if result else set()
+    if len(levels) != 1:
+        return draft.say.say("column.interval_bare")
+    return draft.say.say("column.interval", level=percentage(levels.pop()))

@@ -42,6 +42,14 @@ class Draft:
     slugs: Slugs = field(default_factory=lambda: Slugs(taken={name: f"\0{name}" for name in _TAKEN_IDS}))
     gates: tuple[GateRow, ...] = ()
     section_ids: dict[str, str] = field(default_factory=dict)
+    _deciding: dict[tuple[str, frozenset[tuple[str, str]]], GateDecision] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Find the metric of each gate, once for the page."""
+        self._deciding = {}
+        for decision in self.run.gates:
+            if metric := self.gated_metric(decision):
+                self._deciding.setdefault((decision.metric, frozenset(metric.where.items())), decision)
 
     def figure(
         self, kind: str, title: Text, subtitle: Text, body: Body, *, result: AnalysisResult | None = None, **rest: Any
@@ -93,11 +101,21 @@ class Draft:
         return self.say.first(f"method.{name}" for name in methods) or self.analyzer_title(result.analyzer)
 
     def gated_metric(self, decision: GateDecision) -> Metric | None:
-        """The metric that a gate decided on: the one with all its labels; None where it has no result."""
+        """The metric that a gate decided on: the only one with all its labels; None where there is no such one."""
         analyzer, _, name = decision.metric.partition(".")
         result = self.run.result(analyzer)
         named = [metric for metric in result.metrics if metric.name == name] if result else []
-        return next((metric for metric in named if decision.where.items() <= metric.where.items()), None)
+        fitting = [metric for metric in named if decision.where.items() <= metric.where.items()]
+        return fitting[0] if len(fitting) == 1 else None
+
+    def gated_labels(self, decision: GateDecision) -> Mapping[str, str]:
+        """All labels of the metric that a gate decided on; those of the gate itself where it has none."""
+        metric = self.gated_metric(decision)
+        return metric.where if metric else decision.where
+
+    def gate_on(self, full_name: str, where: Mapping[str, str]) -> GateDecision | None:
+        """The first gate that decided on the metric of these labels; None without one."""
+        return self._deciding.get((full_name, frozenset(where.items())))
 
     def metric_title(self, full_name: str, where: Mapping[str, str]) -> Text:
         """Title of a metric with its labels: `Demographic parity ratio by sex`."""
@@ -110,8 +128,10 @@ class Draft:
         return self.say.say("label.other", title=title, labels=rest) if rest else title
 
     def metric_name(self, full_name: str) -> Text:
-        """Title of a metric without its labels."""
-        return self.say.first((full_name, f"{full_name}.title")) or _capital(full_name.partition(".")[2] or full_name)
+        """Title of a metric without its labels; a sentence to be filled in is the title of a block of this name."""
+        titles = (self.say.first((key,)) for key in (full_name, f"{full_name}.title"))
+        whole = next((title for title in titles if title and "{" not in str(title)), None)
+        return whole or _capital(full_name.partition(".")[2] or full_name)
 
     def metric_help(self, full_name: str) -> Text:
         """What a metric is, in one plain sentence; empty when its plugin does not say."""

@@ -29,7 +29,7 @@ def findings(draft: Draft) -> tuple[FindingRow, ...]:
     covered: set[str] = set()
     for result in draft.run.results:
         for finding in result.findings:
-            gates = tuple(row for row in draft.gates if _rests_on(finding, decisions[row.gate]))
+            gates = tuple(row for row in draft.gates if _rests_on(draft, finding, decisions[row.gate]))
             covered.update(row.gate for row in gates)
             found.append((_rank(finding, gates), _from_analyzer(draft, result, finding, gates)))
     for row in draft.gates:
@@ -158,8 +158,8 @@ def _evidence(draft: Draft, result: AnalysisResult, finding: Finding) -> Text:
     return EMPTY
 
 
-def _rests_on(finding: Finding, decision: GateDecision) -> bool:
-    return decision.metric in finding.metrics and _matches(finding.where, decision.where)
+def _rests_on(draft: Draft, finding: Finding, decision: GateDecision) -> bool:
+    return decision.metric in finding.metrics and _matches(finding.where, draft.gated_labels(decision))
 
 
 def _matches(wanted: Mapping[str, str], where: Mapping[str, str]) -> bool:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+import re
+from collections.abc import Iterator, Mapping
 
 from auditbench.findings import GateDecision
 from auditbench.results import AnalysisResult, Curve, PercentileRow, Percentiles
 from auditbench_html.view.draft import Draft
 from auditbench_html.view.figures import ChartLimit
+
+_NUMBER = re.compile(r"[-+]?[0-9]+(\.[0-9]+)?(e[-+]?[0-9]+)?", re.IGNORECASE)
 
 
 def curve_limits(draft: Draft, result: AnalysisResult, curve: Curve) -> tuple[ChartLimit, ...]:
@@ -15,7 +19,7 @@ def curve_limits(draft: Draft, result: AnalysisResult, curve: Curve) -> tuple[Ch
     found: dict[tuple[float, float | None], ChartLimit] = {}
     for decision in draft.run.gates:
         if decision.metric == f"{result.analyzer}.{curve.name}" and decision.unit in ("", curve.y.unit):
-            x = _place(decision)
+            x = _place(draft.gated_labels(decision))
             for limit in _limits(decision):
                 found[limit, x] = ChartLimit(value=limit, x=x)
     return tuple(found.values())
@@ -29,7 +33,9 @@ def percentile_limits(
     limits = [
         limit
         for decision in draft.run.gates
-        if decision.metric in names and decision.unit == block.unit and row.label in decision.where.values()
+        if decision.metric in names
+        and decision.unit == block.unit
+        and row.label in draft.gated_labels(decision).values()
         for limit in _limits(decision)
     ]
     return tuple(dict.fromkeys(limits))
@@ -39,12 +45,7 @@ def _limits(decision: GateDecision) -> Iterator[float]:
     yield from (limit for limit in (decision.minimum, decision.maximum) if limit is not None)
 
 
-def _place(decision: GateDecision) -> float | None:
-    """The one label that is a number; None where none or several are."""
-    numbers = []
-    for value in decision.where.values():
-        try:
-            numbers.append(float(value))
-        except ValueError:
-            continue
-    return numbers[0] if len(numbers) == 1 else None
+def _place(where: Mapping[str, str]) -> float | None:
+    """The one label that is a plain finite number; None where none or several are."""
+    numbers = [float(value) for value in where.values() if _NUMBER.fullmatch(value)]
+    return numbers[0] if len(numbers) == 1 and math.isfinite(numbers[0]) else None

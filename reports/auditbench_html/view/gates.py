@@ -8,9 +8,9 @@ from auditbench.findings import GateDecision
 from auditbench_html.view.changes import gain_of, since_baseline
 from auditbench_html.view.draft import Draft, topics_in_order
 from auditbench_html.view.figures import Chip, Tone
-from auditbench_html.view.numbers import Estimate, estimate, limit_text, limit_words
+from auditbench_html.view.numbers import Estimate, estimate, gain_bounds, limit_text, limit_words, value_bounds
 from auditbench_html.view.page import GateRow, Section, StateCount, Track, WallRow
-from auditbench_html.view.text import EMPTY, Text, bare, name_text, text_of
+from auditbench_html.view.text import EMPTY, Text, bare, joined, name_text, text_of
 
 TONES: dict[str, Tone] = {"pass": "pass", "inconclusive": "warn", "fail": "fail", "error": "error", "not_run": "none"}
 STATES = {tone: state for state, tone in TONES.items()}
@@ -113,7 +113,8 @@ def _gate_row(draft: Draft, index: int, decision: GateDecision) -> GateRow:
     say = draft.say
     topic = decision.topic or _topic_of(draft, decision)
     reason = say.tell(decision.reason) if decision.reason else EMPTY
-    waiver = next((waiver for waiver in draft.run.waivers if waiver.gate == decision.id), None)
+    waivers = [waiver for waiver in draft.run.waivers if waiver.gate == decision.id]
+    waiver = next((waiver for waiver in waivers if waiver.until == decision.waived_until), None)
     chip = None
     if decision.waived_until:
         key = "gate.waived" if decision.waiver_holds else "gate.waiver_expired"
@@ -121,7 +122,7 @@ def _gate_row(draft: Draft, index: int, decision: GateDecision) -> GateRow:
     tone = TONES[decision.state]
     advisory = tone == "fail" and not decision.blocking
     limits = [x for x in (decision.minimum, decision.maximum, decision.max_drop, decision.min_gain) if x is not None]
-    metric, name = draft.gated_metric(decision), draft.metric_title(decision.metric, decision.where)
+    name = draft.metric_title(decision.metric, decision.where)
     of_change = decision.minimum is None and decision.maximum is None and limits != []
     title = say.say("gate.of_change", title=name) if of_change else name
     return GateRow(
@@ -131,7 +132,7 @@ def _gate_row(draft: Draft, index: int, decision: GateDecision) -> GateRow:
         topic=topic,
         tone=tone,
         state=say.say("state_label.fail_advisory" if advisory else f"state_label.{decision.state}"),
-        kind=say.say("gate.blocking" if decision.blocking else "gate.advisory"),
+        kind=_kind(draft, decision),
         title=title,
         name=bare(title),
         metric=bare(name),
@@ -148,12 +149,24 @@ def _gate_row(draft: Draft, index: int, decision: GateDecision) -> GateRow:
         else "gates",
         blocking=decision.blocking,
         reason=reason,
-        gain=gain_of(draft, decision.gain, decision.gain_low, decision.gain_high, decision.unit) if of_change else None,
-        since=since_baseline(draft, decision.metric, metric.where if metric else decision.where),
+        gain=_gain(draft, decision) if of_change else None,
+        since=since_baseline(draft, decision.metric, draft.gated_labels(decision)),
         explanation=_explanation(draft, decision.explanation),
         waiver_chip=chip,
         waiver=say.say("gate.waived_by", by=waiver.by, reason=name_text(waiver.reason)) if waiver else EMPTY,
     )
+
+
+def _kind(draft: Draft, decision: GateDecision) -> Text:
+    """Whether a gate blocks, and that its interval takes no part where the estimate alone decides."""
+    kind = draft.say.say("gate.blocking" if decision.blocking else "gate.advisory")
+    alone = draft.say.say("gate.by_estimate") if decision.decide == "estimate" else EMPTY
+    return joined(kind, alone)
+
+
+def _gain(draft: Draft, decision: GateDecision) -> Estimate | None:
+    ends = decision.gain_low, decision.gain_high
+    return gain_of(draft, decision.gain, *ends, unit=decision.unit, bounds=gain_bounds(decision))
 
 
 def _observed(draft: Draft, decision: GateDecision, reason: Text) -> Estimate:
@@ -167,6 +180,7 @@ def _observed(draft: Draft, decision: GateDecision, reason: Text) -> Estimate:
         reason=reason,
         without_interval=metric.no_interval if metric else "",
         rows=decision.n or 0,
+        bounds=value_bounds(decision),
     )
 
 

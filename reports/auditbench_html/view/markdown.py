@@ -17,20 +17,24 @@ _CODE = re.compile(r"`([^`]+)`")
 _ESCAPED = re.compile(r"[\\*_{}\[\]#!~^$=]")
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "&#124;"}
 # What begins a mention, a reference (of GitLab too), a picture by name or an address.
-_REFERENCE = re.compile(r"[@#$!%~^&](?=\w|$)|:(?=\w|/)|\bGH-(?=\d)|\bwww(?=\.)|[0-9a-f]{6}(?=[0-9a-f])", re.IGNORECASE)
+_REFERENCE = re.compile(r"@|[#$!%~^&](?=\w|$)|:(?=\w|/)|\bGH-(?=\d)|\bwww(?=\.)|[0-9a-f]{6}(?=[0-9a-f])", re.IGNORECASE)
+_DECIMAL = re.compile(r"((?<![\w.])[0-9][0-9,]*\.[0-9]+(?!\w|\.\w))")
 _LIST = re.compile(r"^(\s*)([-+]|\d+(?=[.)](?:\s|$)))")
 
 
 def to_markdown(text: Text, longest: int = LONGEST) -> str:
     """Text as one line of Markdown; from `longest` characters on, before escaping, it is cut."""
     parts: list[str] = []
-    for run in text.runs:
-        if longest < 1:
-            break
+    for index, run in enumerate(text.runs):
         shown = safe_text(run.text, longest)
         longest -= len(shown)
+        if longest < 1 and any(later.text for later in text.runs[index + 1 :]):
+            shown = f"{shown[:-1]}…"
         parts.append(code(shown, LONGEST) if run.kind == "name" else _words(shown))
-    return _LIST.sub(_not_a_list, "".join(parts))
+        if longest < 1:
+            break
+    parted = "".join(parts).replace("``", f"`{_JOINER}`")  # spans of code side by side would be one
+    return _LIST.sub(_not_a_list, parted)
 
 
 def strong(text: Text) -> str:
@@ -64,7 +68,9 @@ def _words(text: str) -> str:
 
 
 def _escaped(text: str) -> str:
-    parted = _REFERENCE.sub(lambda match: match[0] + _JOINER, text)
+    parts = _DECIMAL.split(text)
+    parts[::2] = [_REFERENCE.sub(lambda match: match[0] + _JOINER, part) for part in parts[::2]]
+    parted = "".join(parts)
     marked = _ESCAPED.sub(lambda match: f"\\{match[0]}", parted)
     return "".join(_ENTITIES.get(character, character) for character in marked)
 

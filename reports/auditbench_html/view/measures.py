@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from auditbench.results import AnalysisResult, Metric
 from auditbench_html.view.captions import metrics_caption, rows_behind
 from auditbench_html.view.draft import TABLE_ROWS, Draft
 from auditbench_html.view.figures import Cell, Figure, Grid, Heading, IntervalRow, IntervalRows, Key
 from auditbench_html.view.groups import group_metrics
 from auditbench_html.view.importance import METRIC
-from auditbench_html.view.numbers import Estimate, estimate
+from auditbench_html.view.numbers import Bound, Estimate, estimate, percentage, value_bounds
 from auditbench_html.view.page import Fact, FactList
 from auditbench_html.view.scales import scale_for
 from auditbench_html.view.text import EMPTY, Text, bare, words
@@ -88,10 +90,9 @@ def _differs_by_feature(metrics: list[Metric]) -> bool:
 
 def _first(draft: Draft, result: AnalysisResult, metrics: list[Metric], most: int) -> list[Metric]:
     """At most so many, gated ones before others, each part in its order."""
-    gated = {(gate.metric, tuple(sorted(gate.where.items()))) for gate in draft.run.gates}
 
     def rank(metric: Metric) -> bool:
-        return (f"{result.analyzer}.{metric.name}", tuple(sorted(metric.where.items()))) not in gated
+        return draft.gate_on(f"{result.analyzer}.{metric.name}", metric.where) is None
 
     chosen = sorted(metrics, key=rank)[:most]
     return [metric for metric in metrics if metric in chosen]
@@ -112,7 +113,7 @@ def _rows(draft: Draft, result: AnalysisResult, metrics: list[Metric], told: set
         "measures.higher" if directions == {True} else "measures.lower" if directions == {False} else "measures.scale"
     )
     level = next((metric.interval.level for metric in metrics if metric.interval is not None), None)
-    sub = say.say("measures.sub_interval", level=round(100 * level)) if level else say.say("measures.sub")
+    sub = say.say("measures.sub_interval", level=percentage(level)) if level else say.say("measures.sub")
     if total > len(metrics):
         cut = say.say("measures.cut", shown=len(metrics), total=total)
         sub = say.say("series.sentences", first=sub + words(say.mark("stop")), second=cut)
@@ -141,10 +142,10 @@ def _row(
     draft: Draft, result: AnalysisResult, metric: Metric, told: set[str], *, mixed: bool, bare: bool
 ) -> IntervalRow:
     full_name = f"{result.analyzer}.{metric.name}"
-    gate = next((g for g in draft.run.gates if g.metric == full_name and dict(g.where) == dict(metric.where)), None)
+    gate = draft.gate_on(full_name, metric.where)
     row = next((row for row in draft.gates if gate is not None and row.gate == gate.id), None)
-    limits = tuple(x for x in (gate.minimum, gate.maximum) if x is not None) if gate else ()
-    shown = _estimate(draft, metric)
+    bounds = value_bounds(gate) if gate else ()
+    shown, limits = _estimate(draft, metric, bounds), tuple(limit for limit, _ in bounds)
     note = _help(draft, full_name, told)
     if mixed and metric.higher_is_better is False:
         lower = draft.say.say("measures.lower_note")
@@ -225,15 +226,16 @@ def _table(draft: Draft, result: AnalysisResult, metrics: list[Metric]) -> Figur
     )  # fmt: skip
 
 
-def _estimate(draft: Draft, metric: Metric) -> Estimate:
-    bounds = metric.interval
+def _estimate(draft: Draft, metric: Metric, bounds: Iterable[Bound] = ()) -> Estimate:
+    interval = metric.interval
     return estimate(
         draft.say,
         metric.value,
-        low=bounds.low if bounds else None,
-        high=bounds.high if bounds else None,
+        low=interval.low if interval else None,
+        high=interval.high if interval else None,
         unit=metric.unit,
         reason=draft.say.tell(metric.reason) if metric.reason else EMPTY,
         without_interval=metric.no_interval,
         rows=metric.n,
+        bounds=bounds,
     )

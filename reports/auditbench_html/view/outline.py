@@ -91,7 +91,7 @@ def outline(run: AuditRun, package: str, language: str) -> Outline:
         run=run,
         draft=draft,
         model=model_name(draft),
-        date=date_text(draft, run.volatile.finished or run.volatile.started),
+        date=date_text(draft),
         screen=hero(draft, found),
         gates=lines,
         findings=found,

@@ -31,7 +31,8 @@ def overlay_figure(draft: Draft, result: AnalysisResult, block: ImageOverlay) ->
     title, grid = draft.title(block.title), _numbers(draft, block, values)
     fits = values.ndim == 2 and values.size and image.shape[:2] == values.shape and image.shape[2:] in ((), (3,))
     pictures = _pictures(draft, image, values, reach or 1.0) if fits else ()
-    sub = say.say("overlay.sub", height=values.shape[0], width=values.shape[-1], reach=words(short(reach)))
+    size, beyond = {"height": values.shape[0], "width": values.shape[-1]}, int(np.sum(np.abs(values) > reach))
+    sub = say.say("overlay.sub" if reach else "overlay.sub_bare", **size, reach=words(short(reach)), n=beyond)
     smallest = max((picture.factor for picture in pictures), default=1)
     parts = [sub, say.say("overlay.smaller", n=smallest) if smallest > 1 else EMPTY]
     parts.append(EMPTY if draft.raw_inputs else say.say("overlay.hidden"))

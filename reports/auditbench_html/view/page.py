@@ -30,10 +30,11 @@ class Fact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FactList:
-    """Facts under one heading."""
+    """Facts under one heading; `more` says what was left out."""
 
     title: Text
     facts: tuple[Fact, ...]
+    more: Text = EMPTY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,7 +19,8 @@ TONES: dict[str, Tone] = {
     "skipped": "none",
     "not_applicable": "none",
 }
-MOST_PACKAGES = 40
+MOST_PACKAGES = 200
+MOST_STAGES = 20
 _LONGEST_COMMAND = 400
 _MEMORY = (
     "core.out_of_memory",
@@ -286,12 +287,16 @@ def _packages(draft: Draft, record: Provenance) -> FactList:
     facts += [
         Fact(label=name_text(name), value=name_text(version)) for name, version in sorted(record.packages.items())
     ]
-    return FactList(title=say.say("provenance.packages", n=len(facts)), facts=tuple(facts[: 2 * MOST_PACKAGES]))
+    return FactList(
+        title=say.say("provenance.packages", n=len(facts)),
+        facts=tuple(facts[:MOST_PACKAGES]),
+        more=draft.more(MOST_PACKAGES, len(facts)),
+    )
 
 
 def _time(draft: Draft) -> tuple[tuple[Figure, ...], ...]:
     say, seconds = draft.say, draft.run.volatile.seconds
-    stages = sorted(seconds.items(), key=lambda pair: (-pair[1], pair[0]))[:20]
+    stages = sorted(seconds.items(), key=lambda pair: (-pair[1], pair[0]))[:MOST_STAGES]
     if not stages:
         return ()
     rows = tuple(
@@ -310,7 +315,8 @@ def _time(draft: Draft) -> tuple[tuple[Figure, ...], ...]:
         "time.title", stage=rows[0].label, part=words(f"{100 * stages[0][1] / total:.0f}%" if total else "0%")
     )
     subtitle = say.say("time.sub", total=duration(draft, total))
-    return ((draft.figure("bars", title, subtitle, body, how=EMPTY, note=say.say("time.runs")),),)
+    note = joined(say.say("time.runs"), draft.more(len(stages), len(seconds)))
+    return ((draft.figure("bars", title, subtitle, body, how=EMPTY, note=note),),)
 
 
 def _stage(draft: Draft, name: str) -> Text:

@@ -52,7 +52,7 @@ def build_report(
     second = str(draft.report_setting("second_language"))
     if second in (others or {}) and second != language:
         overview = dataclasses.replace(overview, second=_second(run, (others or {})[second], second))
-    name, date = model_name(draft), date_text(draft, run.volatile.finished or run.volatile.started)
+    name, date = model_name(draft), date_text(draft)
     counter, told = itertools.count(1), dict[str, int]()
     if overview.people is not None:
         people = dataclasses.replace(overview.people, number=next(counter))

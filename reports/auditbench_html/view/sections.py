@@ -25,8 +25,6 @@ from auditbench_html.view.text import EMPTY, Text, joined, name_text, words
 from auditbench_html.view.tokens import tokens_figure
 from auditbench_html.view.verdict import gate_sentence
 
-MOST_LIMITS = 6
-
 
 def topic_sections(draft: Draft) -> dict[str, Section]:
     """A section for each topic with a result, by topic, in the order of the page."""
@@ -65,7 +63,7 @@ def _section(draft: Draft, topic: str, results: list[AnalysisResult]) -> Section
         states=tuple(_state(draft, result) for result in results if result.status != "ok"),
         figures=arranged(figures),
         lists=tuple(lists),
-        limits=_notes(draft, finished, ("limit",))[:MOST_LIMITS] or (say.say("limits.none"),),
+        limits=_notes(draft, finished, ("limit",)) or (say.say("limits.none"),),
         method=tuple(_method(draft, result) for result in finished),
         method_notes=_notes(draft, finished, ("method", "assumption", "how_to_read")),
     )

@@ -10,7 +10,7 @@ from auditbench_html.view.page import FindingRow, GateRow, Summary
 from auditbench_html.view.people import people_figure
 from auditbench_html.view.scores import positive_class
 from auditbench_html.view.text import EMPTY, Text, name_text, words
-from auditbench_html.view.verdict import gate_sentence
+from auditbench_html.view.verdict import gate_sentence, standing
 
 
 def summary(draft: Draft, findings: tuple[FindingRow, ...]) -> Summary:
@@ -26,7 +26,7 @@ def summary(draft: Draft, findings: tuple[FindingRow, ...]) -> Summary:
 
 def _lead(draft: Draft) -> Text:
     say = draft.say
-    verdict = say.say(f"summary.{draft.run.verdict}")
+    verdict = say.say(f"summary.{draft.run.verdict}", standing=standing(draft))
     failing = [row for row in draft.gates if row.tone == "fail" and row.blocking]
     good = _passing_topics(draft)
     if failing and good:
@@ -99,7 +99,17 @@ def _about_gaps(draft: Draft) -> Text:
         gaps = (say.say("plain.gaps", n=unfinished) if unfinished else EMPTY,
                 say.say("plain.gaps_gates", n=missing) if missing else EMPTY)  # fmt: skip
         return say.sentences(gaps)
-    return say.say("plain.no_gaps", n=len(draft.run.results)) if draft.run.results else EMPTY
+    return say.sentences((_finished(draft), say.say("plain.no_gaps_gates") if draft.gates else EMPTY))
+
+
+def _finished(draft: Draft) -> Text:
+    """How many analyses finished where none is missing; those that do not apply are told apart."""
+    results = draft.run.results
+    finished = sum(result.status == "ok" for result in results)
+    if not results or finished == len(results):
+        return draft.say.say("plain.no_gaps", n=finished) if results else EMPTY
+    rest = len(results) - finished
+    return draft.say.say("plain.no_gaps_but", n=rest, finished=finished, total=len(results))
 
 
 def _sentences(draft: Draft, rows: list[GateRow]) -> Text:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from auditbench_html.view.draft import TOPIC_ORDER, Draft
 from auditbench_html.view.figures import Tone
 from auditbench_html.view.gates import WORST_FIRST, counts, wall
@@ -23,7 +21,6 @@ SEALS: dict[str, Tone] = {
 CLOSE = 0.05
 MOST_STEPS = 3
 TELLING = ("performance", "fairness", "resources", "robustness", "privacy")  # for headlines, among equal states
-_DATE = re.compile(r"^(\d{4})-(\d{2})-(\d{2})")
 
 
 def hero(draft: Draft, findings: tuple[FindingRow, ...]) -> Hero:
@@ -56,14 +53,12 @@ def model_name(draft: Draft) -> Text:
     return name + words(" ") + name_text(facts.version) if facts.version else name
 
 
-def date_text(draft: Draft, moment: str) -> Text:
-    """A recorded moment as a date in the language of the page; empty when none was recorded."""
-    match = _DATE.match(moment)
-    if match is None:
+def date_text(draft: Draft) -> Text:
+    """The day on which the audit ended, in the language of the page; empty when none was recorded."""
+    moment = draft.run.volatile.ended
+    if not moment:
         return EMPTY
-    year, month, day = (int(part) for part in match.groups())
-    if not 1 <= month <= 12:
-        return EMPTY
+    year, month, day = (int(part) for part in moment[:10].split("-"))
     return draft.say.say("date.long", year=words(str(year)), month=draft.say.say(f"month.{month}"), day=day)
 
 
@@ -91,10 +86,24 @@ def gate_sentence(draft: Draft, row: GateRow) -> Text:
     )
 
 
+def standing(draft: Draft) -> Text:
+    """How the blocking gates stand in a run that none of them stops: all pass, or what keeps the others from stopping it."""
+    say, blocking = draft.say, [decision for decision in draft.run.gates if decision.blocking]
+    if not blocking:
+        return say.say("standing.none")
+    passed = sum(decision.state == "pass" for decision in blocking)
+    if passed == len(blocking):
+        return say.say("standing.all", n=passed)
+    waived = sum(decision.state != "pass" and decision.waiver_holds for decision in blocking)
+    counts = {"pass": passed, "waived": waived, "warn": len(blocking) - passed - waived}
+    told = say.series(say.say(f"standing.{name}", n=n) for name, n in counts.items() if n)
+    return say.say("standing.some", counts=told)
+
+
 def _eyebrow(draft: Draft) -> Text:
     say, run = draft.say, draft.run
     parts = [say.say("report.kind")]
-    parts.append(date_text(draft, run.volatile.finished or run.volatile.started) or say.say("date.unknown"))
+    parts.append(date_text(draft) or say.say("date.unknown"))
     if run.audit.policy:
         parts.append(say.say("report.policy", policy=run.audit.policy))
     return joined(*parts)
@@ -109,7 +118,7 @@ def _reason(draft: Draft) -> Text:
     if run.verdict == "evidence_incomplete":
         return _gaps(draft, [row for row in blocking if row.tone in ("error", "none")])
     if tone is None:
-        return say.say(f"reason.{run.verdict}", n=len(blocking))
+        return say.say(f"reason.{run.verdict}", standing=standing(draft))
     rows = [row for row in blocking if row.tone == tone]
     if not rows:
         return say.say(f"reason.{run.verdict}_bare")
@@ -140,7 +149,8 @@ def _furthest(rows: list[GateRow]) -> GateRow:
 def _steps(draft: Draft, findings: tuple[FindingRow, ...]) -> tuple[Step, ...]:
     """At most three things to do: decide on differences, correct what fails, settle what is open, finish the rest."""
     say = draft.say
-    blocking = [row for row in draft.gates if row.blocking and row.tone != "pass"]
+    stopping = {decision.id for decision in draft.run.gates if decision.stops_release}
+    blocking = [row for row in draft.gates if row.gate in stopping]
     failing = [row for row in blocking if row.tone == "fail"]
     todo = {
         "step.decide": [row for row in failing if row.topic == "fairness"],
@@ -194,6 +204,9 @@ def _lies_clear(row: GateRow) -> bool:
 
 
 def _gap(row: GateRow) -> float:
+    """Distance from the limit of what lies closest to it; 0 for an interval that crosses the limit."""
+    if row.track.low is not None and not _lies_clear(row):
+        return 0.0
     ends = [end for end in (row.track.low, row.track.high, row.track.position) if end is not None]
     return min(abs(end) for end in ends)
 

@@ -118,7 +118,7 @@ def _steps(draft: Draft, first: Explained, inputs: dict[str, str], others: list[
     rows = [_base_row(draft, first, others)]
     place = first.base
     for name in shown:
-        note = input_value(say, inputs[name]) if name in inputs else EMPTY
+        note = input_value(draft, inputs[name]) if name in inputs else EMPTY
         cells = tuple(_effect_cell(other.values.get(name)) for other in others)
         rows.append(_step_row("step", name_text(name), note, place, values[name], cells))
         place += values[name]
@@ -240,7 +240,7 @@ def _inputs_table(
     columns += [Heading(label=title, number=True) for title, _ in methods]
     rows = []
     for name in names[:50]:
-        shown = input_value(say, inputs[name]) if name in inputs else DASH
+        shown = input_value(draft, inputs[name]) if name in inputs else DASH
         effects = [_effect_cell(values.get(name)) for _, values in methods]
         rows.append((Cell(text=name_text(name)), Cell(text=shown), *effects))
     caption = say.say("cases.inputs_caption")

@@ -69,8 +69,8 @@ def audit(
     """Audit the model that CONFIG describes.
 
     A model that is not there yet is trained first, if CONFIG has a [train] table. The exit code is the verdict.
-    0: every gate passed. 1: a gate did not. 2: refused, nothing was evaluated. 3: a required analyzer has no result.
-    4: nothing to evaluate. 5: a fault of ours.
+    0: no gate stops the release. 1: a gate does. 2: refused, nothing was evaluated. 3: a required analyzer has no
+    result. 4: nothing to evaluate. 5: a fault of ours.
     """
     from auditbench import supervisor
     from auditbench.cli.progress import progress_listener

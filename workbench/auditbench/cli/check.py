@@ -50,9 +50,9 @@ def check(
 ) -> int:
     """Validate CONFIG and print the plan; nothing is computed.
 
-    Looks at every key, the plugins and files it names, their parameters and the metrics of the gates, and lists everything
-    that is wrong at once. Prints which analyzers would run, in which order, and which would not and why. Exits 0 when
-    an audit can start, 2 when it would be refused, 4 when no analyzer would run.
+    Looks at every key, the plugins and files it names, their parameters and the metrics of the gates, and lists
+    everything that is wrong at once. Prints which analyzers would run, in which order, and which would not and why.
+    Exits 0 when an audit can start, 2 when it would be refused, 4 when no analyzer would run.
     """
     from auditbench import supervisor
     from auditbench.cli.terminal import say_json

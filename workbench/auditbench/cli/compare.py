@@ -31,9 +31,9 @@ def compare(baseline: Path, candidate: Path, level: float, every: bool, as_json:
     """Say what changed from BASELINE to CANDIDATE, beyond noise.
 
     Both are run folders or their run.json. A metric that says what each row does to it is compared row by row where the
-    two runs have the same rows, others by their intervals; Holm's method keeps the rate over all of them. Model and data
-    are not opened. The exit code is 0 whatever changed: to stop a pipeline, use gates with `max_drop` or `min_gain` and
-    `auditbench audit --baseline`. 2: a run cannot be read, or the two answer different questions.
+    two runs have the same rows, others by their intervals; Holm's method keeps the rate over all of them. Model and
+    data are not opened. The exit code is 0 whatever changed: to stop a pipeline, use gates with `max_drop` or
+    `min_gain` and `auditbench audit --baseline`. 2: a run cannot be read, or the two answer different questions.
     """
     from auditbench.cli.comparison_tables import say_comparison
     from auditbench.cli.terminal import say_json

@@ -81,8 +81,11 @@ def _say_metrics(changes: Sequence[MetricChange], run: AuditRun) -> None:
     heads = ("", "metric", "before", "after", "difference", "interval of it", "rows compared")
     rows = [_metric_row(change) for change in changes]
     _say_table("Metrics", heads, rows, [CHANGES[change.verdict][1] for change in changes])
-    for reason in dict.fromkeys(spoken(run, change.reason) for change in changes if change.reason is not None):
-        names = [change.metric for change in changes if spoken(run, change.reason) == reason]
+    named: dict[str, list[str]] = {}
+    for change in changes:
+        if change.reason is not None:
+            named.setdefault(spoken(run, change.reason), []).append(change.metric)
+    for reason, names in named.items():
         say(f"  {safe_text(names[0])}{f' and {len(names) - 1:,} more' if len(names) > 1 else ''}: {reason}", "quiet")
 
 

@@ -23,9 +23,9 @@ from auditbench.cli.options import Session, debug_option, example
 def demo(session: Session, out: Path, open_report: bool) -> int:
     """Audit the embedded example, end to end.
 
-    Trains a small network on the Adult census data, audits it, and writes the report. Nothing is downloaded. Exits 0 when
-    the audit is complete, whatever its verdict; the example's model is meant to fail a gate. A run that an earlier demo left
-    in the folder is gone on with, or replaced when it was made otherwise.
+    Trains a small network on the Adult census data, audits it, and writes the report. Nothing is downloaded. Exits 0
+    when the audit is complete, whatever its verdict; the example's model is meant to fail a gate. A run that an earlier
+    demo left in the folder is gone on with, or replaced when it was made otherwise.
     """
     from auditbench import supervisor
     from auditbench.cli.progress import progress_listener

@@ -83,8 +83,9 @@ def draft_config(
     dropped = {column.name for column, _ in left_out}
     sensitive = [c for c in inputs if sensitive_reason(c) and c.name not in dropped]
     questions = tuple(_questions(sources, split, sensitive, ranked=target is None))
+    test = safe_text(sources.test, LONGEST_TEXT)
     lines = [
-        f"# A first configuration for {safe_text(sources.test, LONGEST_TEXT)}. What stands here was guessed from a sample of its rows:",
+        f"# A first configuration for {test}. What stands here was guessed from a sample of its rows:",
         "# read every line, then run `auditbench check audit.toml`. All keys: `auditbench schema config`.",
         *(f"# TO DO: {question}" for question in questions),
         "",

@@ -34,8 +34,8 @@ def gate(run: Path, gate_files: tuple[str, ...], explain: bool, as_json: bool) -
 
     RUN is a run folder or its run.json; nothing in it is changed. Without --gates the run's own gates are decided
     again, as of today: a waiver may have expired. The gates are listed worst first. The exit code is the verdict, as
-    with an audit. 0: every gate passed. 1: a gate did not. 2: refused: the gates do not go with the run, or its files
-    are not those that the audit wrote. 3: a required analyzer has no result, or the run did not come to its end.
+    with an audit. 0: no gate stops the release. 1: a gate does. 2: refused: the gates do not go with the run, or its
+    files are not those that the audit wrote. 3: a required analyzer has no result, or the run did not come to its end.
     4: nothing was evaluated. 5: the run met a fault of ours.
     """
     import datetime
@@ -69,7 +69,8 @@ def gate(run: Path, gate_files: tuple[str, ...], explain: bool, as_json: bool) -
 
 
 def _document(run: AuditRun, gated: GatedRun, catalogue: Catalogue) -> dict[str, Any]:
-    from auditbench.cli.gate_lines import badness, why
+    from auditbench.cli.gate_lines import why
+    from auditbench.gate_sentences import worst_first
     from auditbench.record import plain
 
     return {
@@ -84,16 +85,17 @@ def _document(run: AuditRun, gated: GatedRun, catalogue: Catalogue) -> dict[str,
                 **{part: text or None for part, text in _meaning(decision, catalogue).items()},
                 "stops_release": decision.stops_release,
             }
-            for decision in sorted(gated.decisions, key=badness)
+            for decision in worst_first(gated.decisions)
         ],
         "waivers": [waiver.model_dump() for waiver in gated.waivers],
     }
 
 
 def _say(run: AuditRun, gated: GatedRun, files: tuple[str, ...], catalogue: Catalogue, *, explain: bool) -> None:
-    from auditbench.cli.gate_lines import badness, states_counted
+    from auditbench.cli.gate_lines import states_counted
     from auditbench.cli.terminal import say
     from auditbench.cli.words import VERDICTS, counted
+    from auditbench.gate_sentences import worst_first
     from auditbench.safe_text import safe_text
 
     title, tone = VERDICTS[gated.verdict]
@@ -102,7 +104,7 @@ def _say(run: AuditRun, gated: GatedRun, files: tuple[str, ...], catalogue: Cata
     if run.status != "complete":
         say("This run is interrupted; what had finished is kept.", "caution")
     say(f"{states_counted(gated.decisions)} on {counted(run.data.rows, 'row')}, by {origin}.")
-    for decision in sorted(gated.decisions, key=badness):
+    for decision in worst_first(gated.decisions):
         say()
         _say_decision(decision, catalogue, explain=explain)
     say()

@@ -11,18 +11,11 @@ from auditbench.cli.words import GATE_STATES, counted, limit, number
 if TYPE_CHECKING:
     from auditbench.findings import GateDecision
 
-_ORDER = list(GATE_STATES)
-
-
-def badness(gate: GateDecision) -> tuple[bool, int]:
-    """Sorts gates, the worst first: what stops a release, then by state."""
-    return not gate.stops_release, _ORDER.index(gate.state)
-
 
 def states_counted(gates: Sequence[GateDecision]) -> str:
     """How many blocking gates there are, by state."""
     states = [gate.state for gate in gates if gate.blocking]
-    counts = [f"{states.count(state)} {GATE_STATES[state][0]}" for state in _ORDER if state in states]
+    counts = [f"{states.count(state)} {GATE_STATES[state][0]}" for state in GATE_STATES if state in states]
     return f"{counted(len(states), 'blocking gate')}: {', '.join(counts)}" if states else "no blocking gates"
 
 

@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 def init(folder: Path, data: Path, model: Path | None, target: str | None, with_gates: bool) -> None:
     """Write a commented audit.toml from a data file.
 
-    Types, candidates for the target, and columns that may hold sensitive features or row ids are guessed from the schema
-    and a sample of the rows; each guess stands with its reason. DIR is the current folder unless given. A file that is
-    already there is never overwritten.
+    Types, candidates for the target, and columns that may hold sensitive features or row ids are guessed from the
+    schema and a sample of the rows; each guess stands with its reason. DIR is the current folder unless given. A file
+    that is already there is never overwritten.
     """
     from auditbench.cli.data_profile import profile_table
     from auditbench.cli.draft import draft_config

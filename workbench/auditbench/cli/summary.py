@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from auditbench.cli.gate_lines import badness, observed, state_tone, state_words, states_counted
+from auditbench.cli.gate_lines import observed, state_tone, state_words, states_counted
 from auditbench.cli.terminal import cells, padded, say
 from auditbench.cli.words import VERDICTS, counted, duration, labels
 from auditbench.safe_text import safe_text
@@ -107,7 +107,9 @@ def _sentence(run: AuditRun) -> str:
 
 
 def _say_gates(run: AuditRun) -> None:
-    gates = sorted((gate for gate in run.gates if gate.state != "pass"), key=badness)
+    from auditbench.gate_sentences import worst_first
+
+    gates = [gate for gate in worst_first(run.gates) if gate.state != "pass"]
     if not gates:
         return
     say()
@@ -125,7 +127,7 @@ def _say_incomplete(run: AuditRun, *, debug: bool) -> None:
     say("Analyzers without a result", "strong")
     width = max(cells(safe_text(result.analyzer)) for result in without)
     for result in without:
-        say(_line(run, result, width), "bad" if _blocks(result) else "caution")
+        say(_line(run, result, width), "bad" if result.is_missing else "caution")
         if debug and (trace := run.volatile.details.get(result.analyzer)):
             _say_indented(trace.rstrip().split("\n"))
 
@@ -140,13 +142,9 @@ def _say_change(run: AuditRun) -> None:
 
 
 def _line(run: AuditRun, result: AnalysisResult, width: int) -> str:
-    required = " (required)" if _blocks(result) else ""
+    required = " (required)" if result.is_missing else ""
     state = result.status.replace("_", " ")
     return f"  {padded(safe_text(result.analyzer), width)}  {state}{required}: {spoken(run, result.reason)}"
-
-
-def _blocks(result: AnalysisResult) -> bool:
-    return result.required and result.status != "not_applicable"
 
 
 def _say_indented(lines: Iterable[str]) -> None:

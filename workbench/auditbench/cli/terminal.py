@@ -55,7 +55,7 @@ def complain_lines(text: str) -> None:
 
 
 def say_json(document: Any) -> None:
-    """Write JSON to stdout: printable ASCII without NaN, whole, and without a command in it; read back, it is the same."""
+    """Write JSON to stdout: printable ASCII without NaN, whole, and without a command; read back, it is the same."""
     import json
 
     text = json.dumps(document, indent=2, allow_nan=False)

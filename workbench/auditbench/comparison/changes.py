@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -18,6 +18,7 @@ from auditbench.comparison.pairing import Common
 from auditbench.comparison.record import ChangeVerdict, MetricChange
 from auditbench.findings import Message
 from auditbench.results import AnalysisResult, Interval, Metric
+from auditbench.safe_text import shortened
 from auditbench.statistics.multiplicity import holm, holm_levels
 
 Labels: TypeAlias = tuple[tuple[str, str], ...]
@@ -31,16 +32,18 @@ def compare_metrics(
     common: Common,
     *,
     level: float,
+    changed: Collection[str] = (),
 ) -> tuple[MetricChange, ...]:
     """Every metric of two runs, in the order of the candidate, those of the baseline alone last.
 
     Args:
         level: One less the rate at which the verdicts of all tested metrics together may find a change that is none.
+        changed: Analyzers that left the model or the data of a run other than they found them.
     """
     before, after = dict(_by_key(baseline)), dict(_by_key(candidate))
     changes, differences = [], []
     for key in (*after, *(key for key in before if key not in after)):
-        change, difference = _compared(key, before.get(key, ()), after.get(key, ()), common)
+        change, difference = _compared(key, before.get(key, ()), after.get(key, ()), common, changed)
         changes.append(change)
         differences.append(difference)
     return _judged(changes, differences, level)
@@ -82,7 +85,11 @@ def _by_key(results: Iterable[AnalysisResult]) -> Iterator[tuple[_Key, tuple[_Me
 
 
 def _compared(
-    key: _Key, before: Sequence[_Measured], after: Sequence[_Measured], common: Common
+    key: _Key,
+    before: Sequence[_Measured],
+    after: Sequence[_Measured],
+    common: Common,
+    changed: Collection[str],
 ) -> tuple[MetricChange, Difference | None]:
     """One metric, not judged yet, and its difference where it can be tested or is exact."""
     shown = (after or before)[0].metric
@@ -96,7 +103,7 @@ def _compared(
         repeatable=all(item.metric.repeatable for item in (*before, *after)),
         verdict="not_compared",
     )
-    if (reason := _not_comparable(before, after)) is not None:
+    if (reason := _not_comparable(before, after, changed)) is not None:
         return dataclasses.replace(change, reason=reason), None
     first, second = before[0].metric, after[0].metric
     difference, why = _difference(first, second, common)
@@ -106,12 +113,16 @@ def _compared(
     return dataclasses.replace(change, difference=simple.estimate, n=simple.n, verdict="not_tested", reason=why), None
 
 
-def _not_comparable(before: Sequence[_Measured], after: Sequence[_Measured]) -> Message | None:
+def _not_comparable(
+    before: Sequence[_Measured], after: Sequence[_Measured], changed: Collection[str]
+) -> Message | None:
     """Why two metrics of one name have no difference; None where they have one."""
     if not before or not after:
         return Message(key="core.change_only_before" if before else "core.change_only_after")
     if len(before) > 1 or len(after) > 1:
         return Message(key="core.change_ambiguous", values={"n": max(len(before), len(after))})
+    if (analyzer := after[0].result.analyzer) in changed:
+        return Message(key="core.change_of_another_model", values={"analyzer": analyzer})
     first, second = before[0].metric, after[0].metric
     what = "; ".join(
         [
@@ -193,5 +204,4 @@ def _interval(difference: Difference, level: float) -> Interval:
 
 
 def _short(value: object) -> str:
-    text = "—" if value is None or value == "" else str(value)
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+    return shortened("—" if value is None or value == "" else str(value), _LONGEST)

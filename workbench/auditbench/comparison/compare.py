@@ -11,11 +11,12 @@ from auditbench.comparison.pairing import Common, RowPairs, pair_rows
 from auditbench.comparison.questions import refuse_incomparable
 from auditbench.comparison.record import LEVEL, BaselineFacts, Comparison, OtherChange, OtherKind
 from auditbench.errors import ComparisonError
+from auditbench.findings import changed_their_subject
+from auditbench.safe_text import LONGEST_NAME, shortened
 
 if TYPE_CHECKING:
     from auditbench.run import AuditRun
 
-_LONGEST = 120
 _ELSEWHERE = ("gates", "waivers")
 
 
@@ -24,7 +25,8 @@ def compare(baseline: AuditRun, candidate: AuditRun, *, level: float = LEVEL) ->
 
     Verdicts of metrics hold together: where nothing changed, the chance that any is called better, worse or changed is
     at most 1 - `level`. Metrics that say what each row does to them are compared row by row where the two runs have at
-    least 95 % of their rows in common.
+    least 95 % of their rows in common. What an analyzer measured that left the model or the data of a run other than it
+    found them is not compared.
 
     Raises:
         ComparisonError: The two answer different questions; see `refuse_incomparable`. Or `level` is not in (0, 1).
@@ -44,7 +46,8 @@ def compare(baseline: AuditRun, candidate: AuditRun, *, level: float = LEVEL) ->
         model=_answering(baseline) == _answering(candidate),
         seed=baseline.provenance.seed == candidate.provenance.seed,
     )
-    metrics = compare_metrics(baseline.results, candidate.results, common, level=level)
+    changed = changed_their_subject((*baseline.warnings, *candidate.warnings))
+    metrics = compare_metrics(baseline.results, candidate.results, common, level=level, changed=changed)
     return Comparison(
         baseline=_facts(baseline),
         level=level,
@@ -55,7 +58,7 @@ def compare(baseline: AuditRun, candidate: AuditRun, *, level: float = LEVEL) ->
         paired=pairs.are_enough,
         tested=sum(change.p_value is not None for change in metrics),
         metrics=metrics,
-        findings=compare_findings(baseline.results, candidate.results, metrics),
+        findings=compare_findings(baseline.results, candidate.results, metrics, changed=changed),
         others=tuple(_others(baseline, candidate, pairs)),
     )
 
@@ -90,9 +93,8 @@ def _others(baseline: AuditRun, candidate: AuditRun, pairs: RowPairs) -> Iterato
 def _differing(kind: OtherKind, before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[OtherChange]:
     for name in dict.fromkeys([*after, *before]):
         if before.get(name, "") != after.get(name, ""):
-            yield OtherChange(
-                kind=kind, name=name, before=_shown(before.get(name, "")), after=_shown(after.get(name, ""))
-            )
+            was, now = (shortened(side.get(name, ""), LONGEST_NAME) for side in (before, after))
+            yield OtherChange(kind=kind, name=name, before=was, after=now)
 
 
 def _model(run: AuditRun) -> dict[str, str]:
@@ -157,7 +159,3 @@ def _packages(run: AuditRun) -> dict[str, str]:
 
 def _tables(value: Any) -> Iterable[Mapping[str, Any]]:
     return [table for table in value if isinstance(table, Mapping)] if isinstance(value, (list, tuple)) else []
-
-
-def _shown(text: str) -> str:
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"

@@ -15,7 +15,7 @@ from auditbench.comparison.reach import (
     student_reach,
     unseen_reach,
 )
-from auditbench.comparison.record import Design
+from auditbench.comparison.record import ROUNDING, Design
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
     from auditbench.comparison.pairing import RowPairs
     from auditbench.results import Metric
-
-_ROUNDING = 1e-12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,10 +44,10 @@ class Difference:
 
     @property
     def estimate(self) -> float:
-        """After less before; 0 where the two are equal up to rounding, which of exact values is that of numbers near 1."""
+        """After less before; 0 where they are equal up to rounding, which of exact values is that of numbers near 1."""
         difference = self.after - self.before
         scale = max(abs(self.before), abs(self.after), 1.0 if self.design == "exact" else 0.0)
-        return 0.0 if abs(difference) <= _ROUNDING * scale else difference
+        return 0.0 if abs(difference) <= ROUNDING * scale else difference
 
     def bounds(self, level: float) -> tuple[float, float]:
         """Interval of the difference at a level in (0, 1)."""
@@ -73,7 +71,8 @@ def paired_difference(before: Metric, after: Metric, pairs: RowPairs) -> Differe
     Returns:
         None with fewer than 2 pairs, and where the influence on a value is not known or 0 everywhere.
 
-    Source: Hampel (1974), JASA 69:383 (influence); O'Neill (2014), The American Statistician 68:282 (degrees of freedom).
+    Source: Hampel (1974), JASA 69:383 (influence); O'Neill (2014), The American Statistician 68:282 (degrees of
+    freedom).
     """
     rows = _influences(before, after, pairs)
     if rows is None or pairs.n < 2:
@@ -82,7 +81,7 @@ def paired_difference(before: Metric, after: Metric, pairs: RowPairs) -> Differe
     spread, freedom = _spread(second - first)
     error = spread / math.sqrt(pairs.n)
     most = max(float(part.max() - part.min()) for part in rows)
-    some_differ = error > _ROUNDING * most
+    some_differ = error > ROUNDING * most
     return Difference(
         before=_number(before) + (float(first.mean()) if pairs.baseline_only else 0.0),
         after=_number(after) + (float(second.mean()) if pairs.candidate_only else 0.0),
@@ -110,7 +109,7 @@ def unpaired_difference(before: Metric, after: Metric, pairs: RowPairs) -> Diffe
     parts = [spread**2 / size for (spread, _), size in zip(spreads, sizes, strict=True)]
     common = float(np.cov(rows[0][pairs.baseline], rows[1][pairs.candidate])[0, 1]) if pairs.n > 1 else 0.0
     variance = sum(parts) - 2.0 * pairs.n * common / (sizes[0] * sizes[1])
-    if variance <= _ROUNDING * sum(parts):
+    if variance <= ROUNDING * sum(parts):
         return None
     slack = sum(part**2 / freedom for part, (_, freedom) in zip(parts, spreads, strict=True))
     return Difference(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TypeAlias
 
 from auditbench.comparison.changes import Labels, measured_otherwise
@@ -14,18 +14,26 @@ _WORST_FIRST: tuple[ChangeVerdict, ...] = ("worse", "better", "changed", "within
 
 
 def compare_findings(
-    baseline: Sequence[AnalysisResult], candidate: Sequence[AnalysisResult], changes: Iterable[MetricChange]
+    baseline: Sequence[AnalysisResult],
+    candidate: Sequence[AnalysisResult],
+    changes: Iterable[MetricChange],
+    *,
+    changed: Collection[str] = (),
 ) -> tuple[FindingChange, ...]:
     """Every finding of two runs, in the order of the candidate, those of the baseline alone last.
 
     Args:
         changes: Of all metrics of the two runs.
+        changed: Analyzers that left the model or the data of a run other than they found them.
     """
     known = tuple(changes)
     before, after = _by_key(baseline), _by_key(candidate)
-    runs = ({result.analyzer: result for result in baseline}, {result.analyzer: result for result in candidate})
+    first, second = (
+        {result.analyzer: result for result in results if result.analyzer not in changed}
+        for results in (baseline, candidate)
+    )
     return tuple(
-        _compared(before.get(key), after.get(key), known, runs)
+        _compared(before.get(key), after.get(key), known, (first, second))
         for key in (*after, *(k for k in before if k not in after))
     )
 
@@ -34,10 +42,10 @@ _Found: TypeAlias = tuple[str, Finding]
 _Runs: TypeAlias = tuple[Mapping[str, AnalysisResult], Mapping[str, AnalysisResult]]
 
 
-def _by_key(results: Iterable[AnalysisResult]) -> dict[tuple[str, Labels], _Found]:
-    """Findings with their analyzer, by rule and labels."""
+def _by_key(results: Iterable[AnalysisResult]) -> dict[tuple[str, str, Labels], _Found]:
+    """Findings with their analyzer, by that, rule and labels."""
     return {
-        (finding.rule, tuple(sorted(finding.where.items()))): (result.analyzer, finding)
+        (result.analyzer, finding.rule, tuple(sorted(finding.where.items()))): (result.analyzer, finding)
         for result in results
         for finding in result.findings
     }

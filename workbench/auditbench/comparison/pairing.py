@@ -75,7 +75,7 @@ class Common:
 
     def is_exact(self, before: Metric, after: Metric) -> bool:
         """Whether two values without sampling error are of the same rows, or of none."""
-        if before.influence is None and max(before.n, after.n) == 1:
+        if all(metric.no_interval == "count" and metric.n == 1 for metric in (before, after)):
             return True
         return self.rows.are_same and (self.seed or min(before.n, after.n) >= self.rows.candidate_rows)
 

@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING
 
 from auditbench.comparison.record import Comparison, MetricChange
 from auditbench.errors import ComparisonError
+from auditbench.safe_text import LONGEST_NAME, shortened
 
 if TYPE_CHECKING:
     from auditbench.run import AuditRun, ModelFacts
-
-_LONGEST = 120
 
 
 def refuse_incomparable(baseline: AuditRun, model: ModelFacts) -> None:
@@ -34,7 +33,8 @@ def refuse_incomparable(baseline: AuditRun, model: ModelFacts) -> None:
     for message, where, before, after in questions:
         if before != after:
             fix = "name a baseline that audited a model of the same question"
-            raise ComparisonError(message, where=where, found=_shown(before), allowed=_shown(after), fix=fix)
+            found, allowed = (shortened(text, LONGEST_NAME) for text in (before, after))
+            raise ComparisonError(message, where=where, found=found, allowed=allowed, fix=fix)
     if baseline.status != "complete":
         raise ComparisonError(
             "the baseline is an audit that was interrupted",
@@ -58,7 +58,7 @@ def refuse_without_common_metric(comparison: Comparison) -> None:
     raise ComparisonError(
         "the two runs measure every metric otherwise" if otherwise else "the two runs have no metric in common",
         where="metrics",
-        found=shown or f"{len(comparison.metrics):,} metrics of one run alone, or undefined",
+        found=shown or f"{len(comparison.metrics):,} metrics, each of one run alone, undefined, or of a changed model",
         allowed="analyzers with the same parameters in both runs" if otherwise else "an analyzer with a result in both",
         fix="audit the baseline's model again with the configuration of the candidate",
     )
@@ -66,7 +66,3 @@ def refuse_without_common_metric(comparison: Comparison) -> None:
 
 def _is_measured_otherwise(change: MetricChange) -> bool:
     return change.reason is not None and change.reason.key == "core.change_measured_otherwise"
-
-
-def _shown(text: str) -> str:
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"

@@ -1,7 +1,7 @@
 """How far the interval of a value or of a difference reaches below and above it, at any level.
 
-A `Reach` takes the chance of lying outside, in (0, 1], half of it on either side, and gives both distances, in the unit of
-the value; neither shrinks as the chance does. Intervals of a few levels and the p-value both follow from it.
+A `Reach` takes the chance of lying outside, in (0, 1], half of it on either side, and gives both distances, in the unit
+of the value; neither shrinks as the chance does. Intervals of a few levels and the p-value both follow from it.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ def student_reach(error: float, freedom: float) -> Reach:
 def unseen_reach(most: float, rows: int) -> Reach:
     """Of a mean over rows that all agree, where rows that were not seen may be off, each by `most` at most.
 
-    Their share is taken to be Wilson's upper limit for none of so many rows. For two rates of the same rows without a row
-    that differs, this is the score interval of their difference.
+    Their share is taken to be Wilson's upper limit for none of so many rows. For two rates of the same rows without a
+    row that differs, this is the score interval of their difference.
 
     Source: Wilson (1927), J. American Statistical Association 22:209; Tango (1998), Statistics in Medicine 17:891.
     """
@@ -54,8 +54,9 @@ def unseen_reach(most: float, rows: int) -> Reach:
 def interval_reach(value: float, interval: Interval, freedom: float) -> Reach:
     """Of a value with its interval at one level; half its width both ways where it lies beside its value.
 
-    At other levels both sides grow as Student's quantile. The longer side grows faster, for skewness adds to a quantile in
-    proportion to its square: where there is no shorter side, as at a rate of 0 or 1, like the square, as Wilson's limits.
+    At other levels both sides grow as Student's quantile. The longer side grows faster, for skewness adds to a quantile
+    in proportion to its square: where there is no shorter side, as at a rate of 0 or 1, like the square, as Wilson's
+    limits.
 
     Args:
         freedom: Degrees of freedom; infinite for the normal distribution.

@@ -10,6 +10,8 @@ from auditbench.findings import GateState, Message, Severity, Verdict
 from auditbench.results import Interval
 
 LEVEL = 0.95
+ROUNDING = 1e-12
+"""Share of the larger of two values that their difference may be and still come of rounding."""
 ChangeVerdict: TypeAlias = Literal["better", "worse", "changed", "within_noise", "not_tested", "not_compared"]
 FindingState: TypeAlias = Literal["new", "fixed", "worse", "better", "changed", "within_noise", "not_compared"]
 Design: TypeAlias = Literal["paired", "overlapping", "independent", "exact"]
@@ -65,7 +67,8 @@ class FindingChange:
         before: Severity in the baseline, `after` in the candidate; None where it was not found.
         state: `new` and `fixed` say that a rule fired in one run alone. Of a finding in both: what its metrics did, the
             worst first; of one that rests on no metric that was tested, `within_noise` where both runs say the same.
-            `not_compared`: its analyzer has no result in a run or measured otherwise there, or nothing else applies.
+            `not_compared`: its analyzer has no result in a run, measured otherwise there or changed the model, or
+            nothing else applies.
         metrics: What the metrics that it rests on did, the worst first; None where none was tested. A finding can be
             `new` although its metrics moved within noise: its value crossed a line that it was close to.
     """

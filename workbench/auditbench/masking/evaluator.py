@@ -322,8 +322,7 @@ def _gathered(parts: Iterator[torch.Tensor], rows: int) -> torch.Tensor:
     """Parts of so many rows in all, shape `(halves, rows, ...)`, as they come.
 
     For models that make their activations anew: what is kept goes to one place, since small tensors among freed
-        activations
-    leave gaps that are too small for the next ones, and memory would grow by the activations of each block.
+    activations leave gaps that are too small for the next ones, and memory would grow by the activations of each block.
     """
     first = next(parts)
     whole = first.new_empty((first.shape[0], rows, *first.shape[2:]))

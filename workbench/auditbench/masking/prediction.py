@@ -146,8 +146,8 @@ class Prediction:
         if given.dtype.kind not in "biuf":
             found = f"{given.ravel()[:1].tolist()[0]!r} ({given.dtype})" if given.size else given.dtype
             raise ValueError(
-                f"expected numbers from the predict function, got {found}; of a classifier pass predict_proba, which gives"
-                " one number a class"
+                f"expected numbers from the predict function, got {found}; of a classifier pass predict_proba, which "
+                "gives one number a class"
             )
         return torch.from_numpy(given.astype(np.float64))
 
@@ -177,8 +177,8 @@ def check_finite(tensor: torch.Tensor, name: str, columns: tuple[str, ...] = ())
     row, *place = (~torch.isfinite(tensor)).nonzero()[0].tolist()
     entry = repr(columns[place[0]]) if columns else str(place[0] if len(place) == 1 else tuple(place))
     raise ValueError(
-        f"expected finite numbers in `{name}`, got {float(tensor[(row, *place)])} in row {row}, feature {entry}; fill missing"
-        " numbers first"
+        f"expected finite numbers in `{name}`, got {float(tensor[(row, *place)])} in row {row}, feature {entry}; "
+        "fill missing numbers first"
     )
 
 
@@ -205,7 +205,7 @@ def _copied(rows: Any, name: str) -> torch.Tensor:
 
 
 def _in_training(module: nn.Module) -> bool:
-    """Whether a layer is in training mode; an exported program keeps the mode that it was exported in, whatever it says."""
+    """Whether a layer is in training mode; an exported program keeps that of its export, whatever it says."""
     layers = list(module.modules())
     return any(layer.training for layer in layers) and not any("eval" in vars(layer) for layer in layers)
 

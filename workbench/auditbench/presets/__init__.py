@@ -93,7 +93,7 @@ def load_preset(name: str) -> Preset:
     return Preset(name=name, tasks=tuple(document["tasks"]), gates=gates)
 
 
-def preset_messages() -> dict[str, Templates]:
+def preset_messages() -> Mapping[str, Templates]:
     """The sentences of presets and their gates, by language."""
     return load_messages("auditbench.presets")
 

@@ -1,14 +1,14 @@
 """How far each row moves an estimate: empirical influence functions, and how they combine.
 
-The influence of row i on an estimate T of n rows is n times the derivative of T by the weight of that row. It has mean 0,
-and `std(influence, ddof=1) / sqrt(n)` is the standard error of T where T is smooth in the weights (the infinitesimal
-jackknife). Estimates on the same rows vary together as their influences do, so the standard error of a difference is that
-of the difference of influences. All arrays here have shape (rows,) over **all** evaluated rows, those that play no part
-too: these have influence 0.
+The influence of row i on an estimate T of n rows is n times the derivative of T by the weight of that row. It has mean
+0, and `std(influence, ddof=1) / sqrt(n)` is the standard error of T where T is smooth in the weights (the infinitesimal
+jackknife). Estimates on the same rows vary together as their influences do, so the standard error of a difference is
+that of the difference of influences. All arrays here have shape (rows,) over **all** evaluated rows, those that play no
+part too: these have influence 0.
 
-What it does not tell: at the edge of its range (a rate of 0 or 1, a perfect ranking) an influence is 0 everywhere, and the
-estimate still uncertain; comparisons then go by intervals. Largest differences and smallest ratios take the pair of groups as given that is extreme on
-these rows; how noise picks the pair is not in it.
+What it does not tell: at the edge of its range (a rate of 0 or 1, a perfect ranking) an influence is 0 everywhere, and
+the estimate still uncertain; comparisons then go by intervals. Largest differences and smallest ratios take the pair of
+groups as given that is extreme on these rows; how noise picks the pair is not in it.
 
 Source: Hampel (1974), J. American Statistical Association 69:383; Efron (1981), Biometrika 68:589 (infinitesimal
 jackknife).
@@ -39,8 +39,8 @@ _STORED_RANGE = (1e-30, 1e38)
 def mean_influence(values: npt.ArrayLike, subset: npt.ArrayLike | None = None) -> Numbers:
     """Influence on the mean of `values`, or on the mean over the rows of `subset` alone.
 
-    A share of rows is the mean of 0 and 1; log loss, the Brier score and the mean absolute error are means of one number
-    a row.
+    A share of rows is the mean of 0 and 1; log loss, the Brier score and the mean absolute error are means of one
+    number a row.
 
     Args:
         values: Shape (rows,), in any unit, which is that of the influence.
@@ -86,7 +86,8 @@ def combined_influence(derivatives: npt.ArrayLike, influences: Sequence[npt.Arra
         influences: On each estimate, each of shape (rows,).
 
     Raises:
-        ValueError: No estimate, more or fewer derivatives than influences, other shapes, or numbers that are not finite.
+        ValueError: No estimate, more or fewer derivatives than influences, other shapes, or numbers that are not
+            finite.
 
     Source: van der Vaart (1998), Asymptotic Statistics, theorem 20.8.
     """
@@ -162,7 +163,7 @@ def largest_difference_to_derivatives(values: npt.ArrayLike, other: float) -> Nu
 
 
 def auc_influence(scores: npt.ArrayLike, labels: npt.ArrayLike) -> Numbers | None:
-    """Influence on the area under the ROC curve, from DeLong's structural components; arguments and errors as for `auc`.
+    """Influence on the area under the ROC curve, from DeLong's structural components; see `auc` for the arguments.
 
     A positive's component is the share of negatives below it (half of those equal), a negative's the share of positives
     above it. `None` unless both classes have two rows, as for `delong_interval`.
@@ -187,10 +188,10 @@ def auc_influence(scores: npt.ArrayLike, labels: npt.ArrayLike) -> Numbers | Non
 def average_precision_influence(scores: npt.ArrayLike, labels: npt.ArrayLike) -> Numbers | None:
     """Influence on the average precision; arguments and errors as for `average_precision`, `None` without positives.
 
-    With weights w, AP = sum over positives i of w_i P(s_i) / sum of w_i, where P(s) is the precision among the rows that
-    score at least s, and R(s) how many these are. Its derivative by the weight of row k has three parts: k's own
-    precision and share of the positives, if it is one; and, for each positive i that scores at most s_k,
-    (y_k - P(s_i)) / R(s_i), for k takes part in its precision.
+    With weights w, AP = sum over positives i of w_i P(s_i) / sum of w_i, where P(s) is the precision among the rows
+    that score at least s, and R(s) how many these are. Its derivative by the weight of row k has three parts: k's own
+    precision and share of the positives, if it is one; and, for each positive i that scores at most s_k, (y_k - P(s_i))
+    / R(s_i), for k takes part in its precision.
     """
     import numpy as np
 
@@ -216,8 +217,8 @@ def calibration_error_influence(
     """Influence on the expected calibration error over equal-width bins, where it has one; arguments as for the error.
 
     The error is a sum of distances |gap of a bin|, smooth only away from 0. Bins whose gap noise could turn add a bias
-    that no influence shows: `None` where that bias, estimated bin by bin from the mean of a folded normal distribution, is
-    above `NEGLIGIBLE_BIAS` standard errors, as it is for a model that is calibrated as far as the rows tell; and
+    that no influence shows: `None` where that bias, estimated bin by bin from the mean of a folded normal distribution,
+    is above `NEGLIGIBLE_BIAS` standard errors, as it is for a model that is calibrated as far as the rows tell; and
     `None` without rows.
 
     Raises:

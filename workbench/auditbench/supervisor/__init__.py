@@ -1,10 +1,10 @@
 """The supervising process: plans, starts workers, limits and restarts them, collects what they say, decides, writes.
 
-It imports neither torch nor numpy nor a plugin's code. First-party analyzers share one worker; every other plugin has its
-own. With a baseline, a worker compares the results with it before gates are decided. A format that cannot be rendered makes
-the evidence incomplete: the exit code is 5 when its renderer is ours, else 3, and the other reports are made from the record
-that says so. Observers are told when the reports are written; what they raise is a warning in the record, and in the
-reports, which are then rendered once more.
+It imports neither torch nor numpy nor a plugin's code. First-party analyzers share one worker; every other plugin has
+its own. With a baseline, a worker compares the results with it before gates are decided. A format that cannot be
+rendered makes the evidence incomplete: the exit code is 5 when its renderer is ours, else 3, and the other reports are
+made from the record that says so. Observers are told when the reports are written; what they raise is a warning in the
+record, and in the reports, which are then rendered once more.
 """
 
 from __future__ import annotations
@@ -69,7 +69,8 @@ def audit(
         formats: Instead of `report.formats`.
         resume: Whether to go on with an unfinished or finished run of the same key in `out`; otherwise it is replaced.
         replace: Whether a run of another key in `out` is replaced; otherwise it is refused.
-        baseline: Run that this one is compared with; results do not depend on it, gates may.
+        baseline: Run that this one is compared with; results do not depend on it, gates may. Where it is another at the
+            end, or cannot be read, the run says so in a warning, and gates on the change are undecided.
 
     Raises:
         RunWriteError: The run had begun and its folder cannot be written any more; what had finished is kept.

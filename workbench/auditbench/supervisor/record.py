@@ -15,7 +15,7 @@ from auditbench.comparison.record import Comparison
 from auditbench.config import AuditConfig, GateTable
 from auditbench.config_file import LoadedConfig
 from auditbench.errors import ExitCode, PluginError
-from auditbench.findings import Message, Waiver
+from auditbench.findings import Message, Waiver, changed_their_subject
 from auditbench.messages import Templates, load_messages, shipped_messages
 from auditbench.presets import explanation_messages
 from auditbench.provenance import DISTRIBUTION, host_facts, provenance
@@ -74,23 +74,32 @@ def build_run(
     status: Literal["complete", "interrupted"] = "complete",
     row_keys: IntegerArray | None = None,
     comparison: Comparison | None = None,
+    uncompared: gates.Judgement = gates.NO_BASELINE,
     stopped: ExitCode | None = None,
     warnings: tuple[Message, ...] = (),
 ) -> AuditRun:
     """Decide the gates and put the record together.
 
     Args:
-        comparison: With the baseline; a gate on the change since it is decided by this.
+        comparison: With the baseline; a gate on the change since it is decided by this, without one by `uncompared`.
         stopped: Exit code of the signal that ended the run early.
     """
     config = loaded.config
     today = datetime.datetime.now(datetime.UTC).date()
-    changed = {str(warning.values["analyzer"]) for warning in warnings if warning.key == "core.model_changed"}
-    decisions = gates.decide(config.gates, results, config.waivers, today=today, changed=changed, comparison=comparison)
+    changed = changed_their_subject(warnings)
+    decisions = gates.decide(
+        config.gates,
+        results,
+        config.waivers,
+        today=today,
+        changed=changed,
+        comparison=comparison,
+        uncompared=uncompared,
+    )
     word, code = gates.verdict(decisions, results, rows=subject.data.rows)
     return AuditRun(
         status=status,
-        verdict=word,
+        verdict=word if stopped is None else gates.at_best_incomplete(word),
         exit_code=int(code if stopped is None else stopped),
         audit=_audit_facts(config),
         config=echo(config, results),
@@ -143,7 +152,7 @@ def with_failed_formats(
     traces = {**run.volatile.details, **{f"render:{name}": text for name, text in details.items()}}
     run = dataclasses.replace(
         run,
-        verdict=run.verdict if run.verdict in ("not_ready", "nothing_evaluated") else "evidence_incomplete",
+        verdict=gates.at_best_incomplete(run.verdict),
         warnings=run.warnings + tuple(failures.values()),
         volatile=dataclasses.replace(run.volatile, details=traces),
     )

@@ -172,7 +172,10 @@ def _contents(files: object) -> dict[str, bytes]:
 
 
 def _refuse_taken(names: Iterable[str], renderer: str, rendered: Mapping[str, str]) -> None:
-    """Refuse names that no report may have, that differ in case alone, or that another renderer has used; a file whose renderer is not known may be replaced."""
+    """Refuse names that no report may have, that differ in case alone, or that another renderer has used.
+
+    A file whose renderer is not known may be replaced.
+    """
     taken = {file.casefold(): owner for file, owner in rendered.items() if owner not in ("", renderer)}
     for name in names:
         if not is_report_name(name):

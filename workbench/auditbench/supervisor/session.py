@@ -18,6 +18,7 @@ from auditbench.config_file import LoadedConfig
 from auditbench.digests import digest_of
 from auditbench.errors import AuditbenchError, EmptyDataError, ExitCode, RunWriteError
 from auditbench.findings import Message
+from auditbench.gates import NO_BASELINE, Judgement
 from auditbench.interruption import Terminated
 from auditbench.listener import Listener
 from auditbench.manifest import RECORD
@@ -27,7 +28,7 @@ from auditbench.run import ROW_KEYS, AuditRun
 from auditbench.run_file import decode_run, encode_run
 from auditbench.store import RunFolder
 from auditbench.supervisor.analyzer_runs import AnalyzerRuns
-from auditbench.supervisor.baseline import Baseline, compare_in
+from auditbench.supervisor.baseline import Baseline, compare_in, lost
 from auditbench.supervisor.opening import lost_over, open_in
 from auditbench.supervisor.planning import Plan, make_plan
 from auditbench.supervisor.record import OpenedSubject, Timing, build_run, empty_subject, moment
@@ -175,7 +176,7 @@ class AuditSession:
         config = self._loaded.config
         record = self._record(begun)
         if self._baseline is not None:
-            record = self._record(begun, comparison=self._compared(record, self._baseline))
+            record = self._compared(begun, record, self._baseline)
         writer = ReportWriter(
             self._pool,
             self._folder,
@@ -196,10 +197,15 @@ class AuditSession:
         self._folder.remove_empty_logs()
         return run
 
-    def _compared(self, record: AuditRun, baseline: Baseline) -> Comparison:
+    def _compared(self, begun: _BegunRun, record: AuditRun, baseline: Baseline) -> AuditRun:
+        """The record with its comparison; where that fails, with a warning instead, and no gate passes by it."""
         seconds = self._loaded.config.limits.analyzer_seconds
-        with self._stage("compare", baseline.run.audit.name, key="compare"):
-            return compare_in(self._pool, baseline, self._folder.path, encode_run(record), seconds=seconds)
+        try:
+            with self._stage("compare", baseline.run.audit.name, key="compare"):
+                found = compare_in(self._pool, baseline, self._folder.path, encode_run(record), seconds=seconds)
+        except AuditbenchError as error:
+            return self._record(begun, uncompared=("error", lost(error)), warnings=(lost(error),))
+        return self._record(begun, comparison=found)
 
     def _completed(self, run: AuditRun, *, resume: bool) -> AuditRun:
         """Make the run complete; an interrupt from here on leaves it so."""
@@ -214,7 +220,9 @@ class AuditSession:
         """Write what had finished; reports that were rendered meanwhile are removed."""
         stopped = ExitCode.TERMINATED if isinstance(interrupt, Terminated) else ExitCode.INTERRUPTED
         begun.runs.fill(begun.plan.analyzers, Message(key="core.interrupted"))
-        run = self._record(begun, status="interrupted", stopped=stopped)
+        early: Judgement = ("not_run", Message(key="core.interrupted_before_comparison"))
+        uncompared = NO_BASELINE if self._baseline is None else early
+        run = self._record(begun, status="interrupted", stopped=stopped, uncompared=uncompared)
         self._folder.withdraw()
         self._folder.remove_empty_logs()
         self._folder.write(RECORD, encode_run(run))
@@ -227,6 +235,8 @@ class AuditSession:
         status: Literal["complete", "interrupted"] = "complete",
         stopped: ExitCode | None = None,
         comparison: Comparison | None = None,
+        uncompared: Judgement = NO_BASELINE,
+        warnings: tuple[Message, ...] = (),
     ) -> AuditRun:
         return build_run(
             self._loaded,
@@ -238,7 +248,8 @@ class AuditSession:
             stopped=stopped,
             row_keys=begun.row_keys,
             comparison=comparison,
-            warnings=begun.runs.warnings,
+            uncompared=uncompared,
+            warnings=begun.runs.warnings + warnings,
         )
 
     def _record_nothing(self, plan: Plan, error: EmptyDataError, *, resume: bool) -> None:

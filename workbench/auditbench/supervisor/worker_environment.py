@@ -1,8 +1,8 @@
-"""What a worker sees of the environment: an allowlist, so that the secrets of whoever runs an audit do not reach a plugin.
+"""What a worker sees of the environment: an allowlist, so that secrets of whoever runs an audit reach no plugin.
 
-Passed on is what programs, libraries and devices need to work as they do for the user; `[limits] environment` names more.
-Tokens, keys, addresses of proxies and whatever else has no entry here stay with the supervisor. A plugin still has the
-user's rights: it can read files, also those that hold secrets.
+Passed on is what programs, libraries and devices need to work as they do for the user; `[limits] environment` names
+more. Tokens, keys, addresses of proxies and whatever else has no entry here stay with the supervisor. A plugin still
+has the user's rights: it can read files, also those that hold secrets.
 """
 
 from __future__ import annotations
@@ -45,7 +45,8 @@ _DEFAULTS = {
     "MPLBACKEND": "Agg",
     "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
     "TORCHINDUCTOR_DETERMINISTIC": "1",  # for models that are compiled; the flags of a worker leave the compiler alone
-    # The C library keeps what models free between batches, instead of having it again page by page: up to half of their time.
+    # The C library keeps what models free between batches, instead of having it again page by page: up to half of their
+    # time.
     "MALLOC_MMAP_THRESHOLD_": str(32 << 20),
     "MALLOC_TRIM_THRESHOLD_": str(256 << 20),
     "NUMBA_DISABLE_JIT": "1",  # compiling shap's helpers takes longer than all that they do in an audit

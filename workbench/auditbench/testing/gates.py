@@ -20,8 +20,8 @@ def assert_gates(run: AuditRun) -> None:
     ```
 
     Raises:
-        AssertionError: The exit code of the run is not 0, or it has no gates. The message is the verdict, the sentence of
-            each gate that stops the release, and why an analyzer has no result, in the language of the run's report.
+        AssertionError: The exit code of the run is not 0, or it has no gates. The message is the verdict, the sentence
+            of each gate that stops the release, and why an analyzer has no result, in the language of the run's report.
     """
     __tracebackhide__ = True
     if run.exit_code != ExitCode.PASSED or not run.gates:

@@ -9,7 +9,7 @@ import gc
 import importlib
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from time import perf_counter
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from auditbench.contracts import Analyzer, Needs
 from auditbench.errors import AnalyzerNotPossible, ResultError
-from auditbench.findings import Message
+from auditbench.findings import Finding, Message
 from auditbench.machine_memory import GIB
 from auditbench.models.out_of_memory import bytes_needed, is_out_of_memory
 from auditbench.record import plain, validate
@@ -222,8 +222,8 @@ class _Call:
 
 
 def _import_packages(needs: Needs) -> None:
-    """Import what an analyzer says it needs: libraries set up the process when they come in, and that is no fault of it.
-    What cannot be imported it will find out itself.
+    """Import what an analyzer says it needs: libraries set up the process when they come in, and that is no fault of
+    it. What cannot be imported it will find out itself.
     """
     for package in needs.packages:
         with contextlib.suppress(Exception, SystemExit):
@@ -284,7 +284,7 @@ def _subject_changes(look: Callable[[], tuple[str, ...]] | None, stuck: list[str
         return () if look is None else look()
     except KeyboardInterrupt:
         raise
-    except BaseException as error:  # noqa: BLE001 - a model that was changed may raise anything, and a result must not be lost
+    except BaseException as error:  # noqa: BLE001 - a model that was changed may raise anything; results are kept
         stuck.append(f"the model (looking raised {type(error).__name__})")
         return ()
 
@@ -295,7 +295,22 @@ def _completed(returned: Any, base: AnalysisResult, store: Callable[[str, Any], 
     own = {name: getattr(base, name) for name in ("analyzer", "topic", "required", "version", "parameters")}
     result = checked(dataclasses.replace(returned, **own))
     _check_form(with_stored(result, describe_array))
+    _refuse_equal_findings(result.findings)
     return with_stored(result, store or read_only_array)
+
+
+def _refuse_equal_findings(findings: Iterable[Finding]) -> None:
+    """Refuse two findings that a later run could not tell apart.
+
+    Raises:
+        ResultError: Two findings of one rule have the same `where`.
+    """
+    seen = set()
+    for finding in findings:
+        key = finding.rule, frozenset(finding.where.items())
+        if key in seen:
+            raise ResultError("expected different `where` for findings of one rule", found=str(key[0]))
+        seen.add(key)
 
 
 def _check_form(result: AnalysisResult) -> None:

@@ -1,7 +1,7 @@
 """Serving one supervisor from a worker process.
 
-It reads commands from the socket FD and answers each. Whatever the supervisor does not hear as an answer did not happen.
-When the other end closes, the worker ends with everything it started.
+It reads commands from the socket FD and answers each. Whatever the supervisor does not hear as an answer did not
+happen. When the other end closes, the worker ends with everything it started.
 """
 
 from __future__ import annotations
