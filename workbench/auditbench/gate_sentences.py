@@ -11,7 +11,7 @@ from auditbench.safe_text import LONGEST_TEXT, safe_text
 
 if TYPE_CHECKING:
     from auditbench.results import AnalysisResult
-    from auditbench.run import AuditRun
+    from auditbench.told_run import ToldRun
 
 VERDICTS: Mapping[Verdict, str] = {
     "not_ready": "core.verdict_not_ready",
@@ -44,7 +44,7 @@ _SENTENCES: Mapping[GateState, str] = {
 _LONGEST_WHOLE = 1e15
 
 
-def catalogue_of(run: AuditRun) -> Catalogue:
+def catalogue_of(run: ToldRun) -> Catalogue:
     """The sentences of the host and of the analyzers of a run, in its language; what that lacks is in English."""
     report = run.config.get("report", {})
     asked = report.get("language") if isinstance(report, Mapping) else None
@@ -60,7 +60,7 @@ def worst_first(gates: Iterable[GateDecision]) -> tuple[GateDecision, ...]:
     return tuple(sorted(gates, key=lambda gate: (not gate.stops_release, order.index(gate.state))))
 
 
-def failure(run: AuditRun, *, gates: bool = True) -> str:
+def failure(run: ToldRun, *, gates: bool = True) -> str:
     """Why a run may not be relied on, a line each: the verdict, the gates that stop it with the reason for each limit,
     and analyzers without a result.
 

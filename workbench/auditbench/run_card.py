@@ -28,7 +28,7 @@ from auditbench.messages import Catalogue
 from auditbench.safe_text import safe_text
 
 if TYPE_CHECKING:
-    from auditbench.run import AuditRun
+    from auditbench.told_run import ToldRun
 
 MOST_GATES = 10
 _PAGE = "report.html"
@@ -44,7 +44,7 @@ _LINK = 'target="_blank" rel="noopener" style="color:inherit;text-decoration:und
 _CELL = "text-align:start;padding:3px 12px 3px 0;vertical-align:top;white-space:normal;overflow-wrap:anywhere"
 
 
-def run_card(run: AuditRun) -> str:
+def run_card(run: ToldRun) -> str:
     """The card of a run in the language of its report; gates beyond the worst `MOST_GATES` are counted."""
     say = catalogue_of(run)
     title = say.say("core.card_title", verdict=say.say(VERDICTS[run.verdict]), name=safe_text(run.audit.name))
@@ -98,7 +98,7 @@ def _kinds(say: Catalogue, gate: GateDecision) -> list[str]:
     return kinds
 
 
-def _foot(say: Catalogue, run: AuditRun) -> str:
+def _foot(say: Catalogue, run: ToldRun) -> str:
     """A link to the report where there is one, and the exit code."""
     code = escape(say.say("core.card_exit", code=run.exit_code))
     page = _report(run)
@@ -111,7 +111,7 @@ def _foot(say: Catalogue, run: AuditRun) -> str:
     return f'<div style="margin-top:8px;overflow-wrap:anywhere">{link} <code>{path}</code> · {code}</div>'
 
 
-def _report(run: AuditRun) -> Path | None:
+def _report(run: ToldRun) -> Path | None:
     """The report beside the arrays of a run that was read from a folder, or written to one."""
     if not isinstance(run.row_keys, StoredArray) or not run.row_keys.folder:
         return None

@@ -6,9 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from auditbench.cli.summary import spoken
 from auditbench.cli.terminal import Tone, cells, padded, say
-from auditbench.cli.words import counted, labels, number
+from auditbench.cli.words import counted, labels, number, spoken
 from auditbench.safe_text import safe_text
 
 if TYPE_CHECKING:

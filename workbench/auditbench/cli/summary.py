@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from auditbench.cli.gate_lines import observed, state_tone, state_words, states_counted
 from auditbench.cli.terminal import cells, padded, say
-from auditbench.cli.words import VERDICTS, counted, duration, labels
+from auditbench.cli.words import VERDICTS, counted, duration, labels, spoken
 from auditbench.safe_text import safe_text
 
 if TYPE_CHECKING:
-    from auditbench.findings import Message
-    from auditbench.messages import Catalogue
     from auditbench.results import AnalysisResult
     from auditbench.run import AuditRun
 
@@ -87,17 +85,6 @@ def say_times(run: AuditRun) -> None:
     total = sum(seconds.values())
     parts = [f"{safe_text(name)} {duration(took)}" for name, took in sorted(seconds.items(), key=lambda item: -item[1])]
     say(f"time     {duration(total)}: {', '.join(parts)}")
-
-
-def spoken(run: AuditRun, message: Message | None) -> str:
-    """A message of the record as an English sentence."""
-    return _catalogue(run).text(message) if message is not None else ""
-
-
-def _catalogue(run: AuditRun) -> Catalogue:
-    from auditbench.messages import load_messages, merge_catalogues
-
-    return merge_catalogues("en", load_messages("auditbench").get("en", {}), run.messages.get("en", {}))
 
 
 def _sentence(run: AuditRun) -> str:

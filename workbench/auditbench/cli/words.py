@@ -9,7 +9,8 @@ from auditbench.cli.terminal import Tone, safe_line
 from auditbench.safe_text import LONGEST_NAME, safe_text
 
 if TYPE_CHECKING:
-    from auditbench.findings import GateDecision
+    from auditbench.findings import GateDecision, Message
+    from auditbench.run import AuditRun
 
 VERDICTS: dict[str, tuple[str, Tone]] = {
     "not_ready": ("Not ready for release", "bad"),
@@ -78,3 +79,12 @@ def stage_words(state: str) -> str:
 def counted(count: int, singular: str, plural: str = "") -> str:
     """A number and its noun."""
     return f"{count:,} {singular if count == 1 else plural or singular + 's'}"
+
+
+def spoken(run: AuditRun, message: Message | None) -> str:
+    """A message of the record as an English sentence; empty for none."""
+    from auditbench.messages import load_messages, merge_catalogues
+
+    if message is None:
+        return ""
+    return merge_catalogues("en", load_messages("auditbench").get("en", {}), run.messages.get("en", {})).text(message)
