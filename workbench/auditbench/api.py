@@ -330,7 +330,7 @@ class _LiveAudit:
         if baseline is not None:
             try:
                 run = build(comparison=compare(baseline, run))
-            except AuditbenchError as error:
+            except (AuditbenchError, OSError) as error:
                 run = build(uncompared=("error", lost(error)), warnings=(*self._warnings, lost(error)))
         return dataclasses.replace(run, config=_without_files(run.config))
 

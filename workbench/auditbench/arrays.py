@@ -38,13 +38,10 @@ class StoredArray:
     folder: str = ""
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
-        """Read the file; raises ResultError when it is gone, its digest is not the recorded one, or it holds more."""
+        """Read the file; raises ResultError when its digest is not the recorded one, or it holds more than recorded."""
         import numpy as np
 
-        try:
-            content = (Path(self.folder) / self.path).read_bytes()
-        except OSError as error:
-            raise ResultError(f"{self.path} cannot be read", where=self.folder, found=str(error.strerror)) from error
+        content = (Path(self.folder) / self.path).read_bytes()
         if hashlib.sha256(content).hexdigest() != self.sha256:
             raise ResultError(f"{self.path} is not the file that was recorded", found="another sha256")
         if self.path.endswith(".gz"):

@@ -83,9 +83,10 @@ def compare_in(pool: WorkerPool, baseline: Baseline, folder: Path, record: bytes
     return validate(Comparison, answer["comparison"], where="comparison")
 
 
-def lost(error: AuditbenchError) -> Message:
+def lost(error: AuditbenchError | OSError) -> Message:
     """What a record says of a comparison that could not be made."""
-    return Message(key="core.baseline_lost", values={"error": sentence(error)})
+    said = sentence(error) if isinstance(error, AuditbenchError) else str(error)
+    return Message(key="core.baseline_lost", values={"error": said})
 
 
 def _digest_of_record(path: Path) -> str:
