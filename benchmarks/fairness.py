@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from auditbench_fairness import group_metrics
+from auditbench_fairness import GroupCounts, count_groups, group_metrics, metrics_of_counts
 
 METRICS = ("selection_rate", "true_positive_rate", "false_positive_rate", "accuracy")
 Kind: TypeAlias = Literal["integers", "text", "categories"]
@@ -69,6 +69,16 @@ def ours(workload: FairnessWorkload, *, n_boot: int = 0, seed: int = 0) -> Rates
         n_boot=n_boot,
         rng=np.random.default_rng(seed),
     ).values
+
+
+def ours_from_counts(counts: GroupCounts, *, n_boot: int, seed: int = 0) -> Rates:
+    """Auditbench again, from rows that are counted already."""
+    return metrics_of_counts(counts, metrics=METRICS, n_boot=n_boot, rng=np.random.default_rng(seed)).values
+
+
+def counted(workload: FairnessWorkload) -> GroupCounts:
+    """The rows of each cell, counted."""
+    return count_groups(y_true=workload.y_true, y_pred=workload.y_pred, groups=workload.groups)
 
 
 def fairlearn(workload: FairnessWorkload) -> Rates:

@@ -196,6 +196,7 @@ def test_a_refused_audit_is_red_in_every_test_and_runs_once(pytester: pytest.Pyt
     result.assert_outcomes(failed=4)
     result.stdout.fnmatch_lines(["AB200 rows.csv: a column is⟨U+001B⟩?31m absent", "  fix: name another"])
     assert "\x1b[31m absent" not in result.stdout.str()
+    assert "During handling of the above exception" not in result.stdout.str()
     assert (folder / "calls").read_text().splitlines() == [
         f"audit.toml {folder / '.pytest_cache' / 'd' / 'auditbench' / 'small'} {folder / 'may'}"
     ]

@@ -11,10 +11,11 @@ import pytest
 
 from auditbench.cli.audit import default_folder
 from auditbench.cli.boundary import guarded
+from auditbench.cli.summary import run_document, say_run
 from auditbench.config_file import LoadedConfig
 from auditbench.descriptions import AnalyzerDescription
 from auditbench.errors import EmptyDataError
-from auditbench.findings import Message
+from auditbench.findings import Finding, Message
 from auditbench.journal import Journal
 from auditbench.run import AuditRun, PluginFacts, Volatile
 from auditbench.run_file import encode_run
@@ -122,6 +123,16 @@ def test_audit_tells_verdict_gates_gaps_files_and_times(
         "exit code 1",
     ]
     assert err == "shap: started\n"
+
+
+def test_findings_are_counted_by_severity(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = [Finding(rule="a.b", severity=kind, title=Message(key="a.b")) for kind in ("low", "high", "low")]
+    run = a_run()
+    results = (dataclasses.replace(run.results[0], findings=tuple(found)), *run.results[1:])
+    told = dataclasses.replace(run, results=results)
+    say_run(told, tmp_path)
+    assert "3 findings: 1 high, 2 low." in capsys.readouterr().out.splitlines()
+    assert list(run_document(told, tmp_path)["findings"].items()) == [("high", 1), ("low", 2)]
 
 
 def test_audit_hands_on_its_options(calls: dict[str, Any], config: Path, tmp_path: Path) -> None:

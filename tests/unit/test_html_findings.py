@@ -70,6 +70,12 @@ def test_title_of_an_agreement_names_the_two_that_agree_least(run: AuditRun, met
     assert title in titles(page)
 
 
+def test_title_of_an_agreement_does_not_rank_what_is_equal_as_shown(run: AuditRun) -> None:
+    values = ((1.0, 0.998, 0.996), (0.998, 1.0, 1.0), (0.996, 1.0, 1.0))
+    page = shown(run, matrix("agreement", ("m0", "m1", "m2"), values))
+    assert "The orders of the inputs by any two of the methods correlate at 1.00" in titles(page)
+
+
 def test_title_of_a_swarm_names_the_first_input_with_a_clear_direction(run: AuditRun) -> None:
     shap = run.results[1]
     (block,) = shap.attributions

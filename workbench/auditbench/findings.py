@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 Scalar: TypeAlias = bool | int | float | str | None
 Severity: TypeAlias = Literal["high", "medium", "low", "info"]
+SEVERITIES: tuple[Severity, ...] = get_args(Severity)
+"""The gravest first."""
 GateState: TypeAlias = Literal["pass", "inconclusive", "fail", "error", "not_run"]
 Verdict: TypeAlias = Literal[
     "not_ready", "evidence_incomplete", "no_decision", "ready_for_review", "no_gates", "nothing_evaluated"

@@ -163,7 +163,7 @@ class _Item(pytest.Item):
 
         if run is not None:
             text += "\n" + catalogue_of(run).say("core.test_report", folder=str(self.audit.folder))
-        raise pytest.fail.Exception(_safe(text), pytrace=False)
+        raise pytest.fail.Exception(_safe(text), pytrace=False) from None
 
 
 class AuditItem(_Item):

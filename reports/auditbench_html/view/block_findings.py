@@ -36,7 +36,7 @@ def confusion_finding(draft: Draft, block: Matrix) -> Text:
 
 
 def agreement_finding(draft: Draft, block: Matrix, labels: tuple[Text, ...]) -> Text:
-    """Which two of the methods agree least; empty for other matrices and where nothing can be compared."""
+    """Which two of the methods agree least, or that all agree alike; empty for other matrices and without two methods."""
     if block.kind != "agreement":
         return EMPTY
     pairs = [
@@ -45,5 +45,8 @@ def agreement_finding(draft: Draft, block: Matrix, labels: tuple[Text, ...]) -> 
     if not pairs:
         return EMPTY
     value, i, j = min(pairs)
+    shown = fixed(value, 2)
+    if len(pairs) > 1 and shown == fixed(max(pairs)[0], 2):
+        return draft.say.say("found.agreement_same", value=words(shown))
     key = "found.agreement" if len(pairs) == 1 else "found.agreement_least"
-    return draft.say.say(key, first=labels[i], second=labels[j], value=words(fixed(value, 2)))
+    return draft.say.say(key, first=labels[i], second=labels[j], value=words(shown))

@@ -6,7 +6,7 @@ import dataclasses
 import math
 from collections.abc import Mapping
 
-from auditbench.findings import Finding, GateDecision
+from auditbench.findings import SEVERITIES, Finding, GateDecision
 from auditbench.results import AnalysisResult
 from auditbench_html.view.draft import Draft
 from auditbench_html.view.figures import Chip, Tone
@@ -171,7 +171,7 @@ def _rank(finding: Finding, gates: tuple[GateRow, ...]) -> tuple[int, int]:
     if open_gates:
         worst = min(open_gates, key=lambda row: (not row.blocking, _RANK[row.tone]))
         return (0 if worst.blocking else 1, _RANK[worst.tone])
-    return (2, ("high", "medium", "low", "info").index(finding.severity))
+    return (2, SEVERITIES.index(finding.severity))
 
 
 def _has_gate(draft: Draft, result: AnalysisResult) -> bool:

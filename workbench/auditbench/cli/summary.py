@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,9 @@ def say_run(run: AuditRun, folder: Path, *, debug: bool = False) -> None:
     if run.status != "complete":
         say("This run is interrupted; what had finished is kept.", "caution")
     say(_sentence(run))
+    if found := findings_by_severity(run):
+        parts = ", ".join(f"{count:,} {severity}" for severity, count in found.items())
+        say(f"{counted(sum(found.values()), 'finding')}: {parts}.")
     for program in run.model.programs:
         text = f"Opening the model ran code from {safe_text(program.name)} ({program.kind})"
         say(f"{text}, trusted by its sha256 {program.sha256}", "caution")
@@ -71,10 +75,19 @@ def run_document(run: AuditRun, folder: Path) -> dict[str, Any]:
             }
             for result in run.results
         ],
+        "findings": findings_by_severity(run),
         "warnings": [spoken(run, warning) for warning in run.warnings],
         "baseline": None if run.baseline is None else plain(run.baseline),
         "seconds": dict(run.volatile.seconds),
     }
+
+
+def findings_by_severity(run: AuditRun) -> dict[str, int]:
+    """How many findings each severity has, the gravest first; without those that have none."""
+    from auditbench.findings import SEVERITIES
+
+    found = Counter(finding.severity for result in run.results for finding in result.findings)
+    return {severity: found[severity] for severity in SEVERITIES if found[severity]}
 
 
 def say_times(run: AuditRun) -> None:

@@ -10,13 +10,14 @@ import base64
 import functools
 import os
 import queue
+import signal
 import socket
 import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from auditbench.config import AuditConfig
 from auditbench.contracts import RenderOptions
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     from auditbench.worker.subject_opening import Subject
 
 _EVENT_SECONDS = 0.1
+_LOOKED_BEHIND = ("analyze", "render", "finished")
+"""Commands after which the supervisor ends what is left running, and says so."""
 
 
 def main(descriptor: int) -> None:
@@ -53,7 +56,7 @@ def main(descriptor: int) -> None:
             return
         answer = worker.answer(message)
         if os.getpid() != own:
-            os._exit(0)  # a copy that an analyzer forked and let return
+            _end_copy(message["command"])
         _send_answer(channel, answer)
 
 
@@ -256,6 +259,13 @@ class Worker:
     def _stage(self, state: str, name: str, **content: Any) -> None:
         """Tell the supervisor that a stage of opening starts, goes on or ends."""
         self._send({"kind": "event", "event": state, "name": name, **content})
+
+
+def _end_copy(command: str) -> NoReturn:
+    """End as a copy that a plugin forked and let return; first be found, where the supervisor looks for what was left."""
+    while command in _LOOKED_BEHIND:
+        signal.pause()
+    os._exit(0)
 
 
 def _unforeseen(error: BaseException) -> AuditbenchError:
