@@ -29,7 +29,7 @@ def train(folder: Path, document: dict[str, Any]) -> tuple[ModelUnderTest, Evalu
     train_bundle(config, source, folder / "model", device="cpu", architectures=ARCHITECTURES, progress=lambda *_: None)
     model = load_bundle(folder / "model", config.model, "cpu", ARCHITECTURES)
     data = build_evaluation(
-        source, model.features, task=config.model.task, classes=model.facts.classes, seed=config.audit.seed
+        source, model.inputs, task=config.model.task, classes=model.facts.classes, seed=config.audit.seed
     )
     outputs = np.concatenate([model.predict(rows.inputs) for rows in data.batches(model.batch_rows)])
     return model, data, outputs

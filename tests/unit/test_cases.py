@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from auditbench.data import TABULAR_INPUT, EvaluationData, FeatureSpec, Rows, TabularEncoder
+from auditbench.data import TABULAR_INPUT, EvaluationData, FeatureSpec, Rows, TableInput, TabularEncoder
 from auditbench.findings import Message
 from auditbench.messages import load_messages
 from auditbench.models import ModelUnderTest
@@ -42,7 +42,7 @@ def subject(task: Task, classes: tuple[str, ...], output: OutputScale) -> ModelU
         ),
         module=nn.Identity(),
         encoder=TabularEncoder(FEATURES),
-        features=FEATURES,
+        inputs={TABULAR_INPUT: TableInput(features=FEATURES)},
         target_names=classes or ("y",),
     )
 
@@ -62,7 +62,7 @@ def evaluation(
         facts=DataFacts(name="d", digests={}, rows=rows, train_rows=0, target="label"),
         task=task,
         classes=classes,
-        features=FEATURES,
+        inputs={TABULAR_INPUT: TableInput(features=FEATURES)},
         _evaluated=part,
         _background=part,
     )

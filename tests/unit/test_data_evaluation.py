@@ -14,11 +14,13 @@ from hypothesis import strategies as st
 from auditbench.config import DataTable
 from auditbench.data import (
     BUILT_IN,
+    TABULAR_INPUT,
     EvaluationData,
     FeatureSpec,
+    TableInput,
     build_evaluation,
     class_names,
-    fit_features,
+    fit_inputs,
     open_source,
 )
 from auditbench.data.coding import bin_labels
@@ -43,6 +45,10 @@ TEST = pd.DataFrame(
 )
 
 
+def table(features: tuple[FeatureSpec, ...]) -> dict[str, TableInput]:
+    return {TABULAR_INPUT: TableInput(features=features)}
+
+
 def evaluation(
     folder: Path,
     test: pd.DataFrame = TEST,
@@ -58,7 +64,7 @@ def evaluation(
     if task == "binary-classification":
         keys = {"positive": "yes", **keys}
     source = open_source(DataTable(**{"test": "test.parquet", "target": "label", **keys}), folder, {})
-    return build_evaluation(source, fit_features(source), task=task, classes=class_names(source, task), seed=seed)
+    return build_evaluation(source, fit_inputs(source), task=task, classes=class_names(source, task), seed=seed)
 
 
 def refused(folder: Path, **keys: Any) -> str:
@@ -289,7 +295,7 @@ def test_features_of_the_model_must_be_in_the_data(tmp_path: Path) -> None:
         FeatureSpec(name="income", kind="number", start=1, stop=2),
     )
     with pytest.raises(ModelError) as caught:
-        build_evaluation(source, features, task="binary-classification", classes=("no", "yes"), seed=0)
+        build_evaluation(source, table(features), task="binary-classification", classes=("no", "yes"), seed=0)
     text = caught.value.describe()
     assert "AB300 feature 'income': test.parquet does not have the features that the model was made for" in text
     assert "found: 'age', 'city', 'label'" in text
@@ -297,7 +303,7 @@ def test_features_of_the_model_must_be_in_the_data(tmp_path: Path) -> None:
     assert "first difference: 'income'" in text
     other = (FeatureSpec(name="age", kind="category", categories=("a",), start=0, stop=2),)
     with pytest.raises(ModelError) as caught:
-        build_evaluation(source, other, task="binary-classification", classes=("no", "yes"), seed=0)
+        build_evaluation(source, table(other), task="binary-classification", classes=("no", "yes"), seed=0)
     assert "data.types.age: feature 'age' is of another kind" in caught.value.describe()
     assert 'declare data.types.age = "category"' in caught.value.describe()
 
@@ -306,15 +312,13 @@ def test_positive_class_of_the_model_must_be_that_of_the_config(tmp_path: Path) 
     TEST.to_parquet(tmp_path / "test.parquet")
     source = open_source(DataTable(test="test.parquet", target="label", positive="no"), tmp_path, {})
     with pytest.raises(DataError, match="the positive class of the model is not 'no'"):
-        build_evaluation(source, fit_features(source), task="binary-classification", classes=("no", "yes"), seed=0)
+        build_evaluation(source, fit_inputs(source), task="binary-classification", classes=("no", "yes"), seed=0)
 
 
 def test_adult_matches_its_documentation() -> None:
     table = DataTable(dataset="adult", target="income", positive=">50K", exclude=("fnlwgt",), sensitive=("sex", "race"))
     source = open_source(table, Path(), {item.name: item for item in BUILT_IN})
-    data = build_evaluation(
-        source, fit_features(source), task="binary-classification", classes=("<=50K", ">50K"), seed=0
-    )
+    data = build_evaluation(source, fit_inputs(source), task="binary-classification", classes=("<=50K", ">50K"), seed=0)
     facts = data.facts
     assert (facts.rows, facts.train_rows) == (16_281, 32_561)
     assert facts.outcomes == {"<=50K": 12_435, ">50K": 3_846}

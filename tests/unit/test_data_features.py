@@ -18,7 +18,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from auditbench.config import DataTable
 from auditbench.data import FeatureSpec, TabularEncoder, encoded_width, fit_features, open_source
-from auditbench.data.coding import code_inputs
+from auditbench.data.coding import code_columns
 from auditbench.errors import DataError
 
 NUMBERS = st.one_of(st.none(), st.floats(-1e6, 1e6, width=32), st.integers(-100, 100).map(float))
@@ -61,7 +61,7 @@ def test_encoder_equals_pandas_and_sklearn(
     table = DataTable(test="test.parquet", train="train.parquet", target="y", types=types, features=tuple(types))
     source = open_source(table, folder, {})
     features = fit_features(source)
-    encoded = encode(features, code_inputs(source.test, features, table)).numpy()
+    encoded = encode(features, code_columns(source.test, features, table)).numpy()
     np.testing.assert_allclose(encoded, naive(train, test, features), atol=1e-5, rtol=1e-5)
 
 

@@ -15,7 +15,7 @@ import safetensors.torch
 import torch
 
 from auditbench.config import ModelTable
-from auditbench.data import FeatureSpec, TabularEncoder
+from auditbench.data import TABULAR_INPUT, FeatureSpec, TableInput, TabularEncoder
 from auditbench.errors import ModelError
 from auditbench.models import Architecture, ModelUnderTest, load_bundle, save_bundle
 from auditbench.models.architectures import BUILT_IN
@@ -38,7 +38,7 @@ DESCRIPTION = BundleDescription(
     classes=("no", "yes"),
     target="label",
     output="logit",
-    features=FEATURES,
+    inputs={TABULAR_INPUT: TableInput(features=FEATURES)},
     training=TrainingFacts(
         architecture="mlp",
         parameters={},
@@ -56,7 +56,7 @@ DESCRIPTION = BundleDescription(
 def network() -> torch.nn.Module:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(5)
-        return build_mlp(MlpParams(hidden=(3,), activation="tanh"), 4, 1)
+        return build_mlp(MlpParams(hidden=(3,), activation="tanh"), DESCRIPTION.inputs, 1)
 
 
 def saved(folder: Path, description: BundleDescription = DESCRIPTION, **cost: Any) -> Path:
@@ -256,10 +256,10 @@ def test_a_description_of_another_depth_names_the_tensors(tmp_path: Path) -> Non
             ("parameters.hidden.0", "less than or equal to 16384"),
         ),
         (
-            lambda document: document.update(schema=2),
-            ("of a schema that this version does not read", "found: schema 2", "allowed: schema 1"),
+            lambda document: document.update(schema=3),
+            ("of a schema that this version does not read", "found: schema 3", "allowed: schema 2"),
         ),
-        (lambda document: document.pop("features"), ("model.json.features", "Field required")),
+        (lambda document: document.pop("inputs"), ("model.json.inputs", "Field required")),
         (lambda document: document.update(output="odds"), ("model.json.output", "found: 'odds'")),
         (
             lambda document: document.update(output="value"),
@@ -267,16 +267,22 @@ def test_a_description_of_another_depth_names_the_tensors(tmp_path: Path) -> Non
         ),
         (lambda document: document.update(classes=["yes"]), ("the classes do not fit", "model.json.classes")),
         (
-            lambda document: document["features"][1].update(start=2, stop=5),
+            lambda document: document["inputs"]["features"]["features"][1].update(start=2, stop=5),
             ("encoded columns have a gap or overlap", "found: 2", "allowed: 1"),
         ),
         (
-            lambda document: document["features"][1].update(stop=9),
+            lambda document: document["inputs"]["features"]["features"][1].update(stop=9),
             ("another number of encoded columns", "found: 8", "allowed: 3"),
         ),
-        (lambda document: document["features"][0].update(scale=0.0), ("expected a positive scale",)),
-        (lambda document: document["features"][0].update(name="city"), ("each name once",)),
-        (lambda document: document["features"][1].update(categories=["a", "a"]), ("expected each category once",)),
+        (
+            lambda document: document["inputs"]["features"]["features"][0].update(scale=0.0),
+            ("expected a positive scale",),
+        ),
+        (lambda document: document["inputs"]["features"]["features"][0].update(name="city"), ("each name once",)),
+        (
+            lambda document: document["inputs"]["features"]["features"][1].update(categories=["a", "a"]),
+            ("expected each category once",),
+        ),
         (lambda document: document["scaling"].update(scale=-1.0), ("expected a positive scale", "scaling.scale")),
     ],
 )

@@ -12,13 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from auditbench.data import FeatureSpec
+from auditbench.data import FeatureSpec, TableInput
 from auditbench.errors import ModelError
 from auditbench.models import ModelUnderTest, wrap_module
 from auditbench.models.batching import batch_rows, memory_bytes
 from auditbench.run import OutputScale, Task
 
 FEATURES = tuple(FeatureSpec(name=f"x{i}", kind="number", start=i, stop=i + 1) for i in range(3))
+INPUTS = {"features": TableInput(features=FEATURES)}
 ROWS = {"features": np.array([[1.0, 2.0, 3.0], [-1.0, 0.5, 0.0]])}
 
 
@@ -37,7 +38,7 @@ def wrap(
     classes: tuple[str, ...] = ("no", "yes"),
     output: OutputScale = "logit",
 ) -> ModelUnderTest:
-    return wrap_module(module, task=task, classes=classes, output=output, features=FEATURES, device="cpu")
+    return wrap_module(module, task=task, classes=classes, output=output, inputs=INPUTS, device="cpu")
 
 
 def state(module: nn.Module) -> str:

@@ -18,7 +18,7 @@ from torch import nn
 
 from auditbench.config import DataTable, ModelTable
 from auditbench.data import build_evaluation, open_source
-from auditbench.data.fitting import fit_features
+from auditbench.data.modalities import fit_inputs
 from auditbench.errors import AuditbenchError, ModelError, UntrustedModelError
 from auditbench.models import ModelUnderTest, load_bundle, save_bundle
 from auditbench.models.architectures import BUILT_IN
@@ -86,7 +86,7 @@ def refused(folder: Path, **keys: Any) -> str:
 
 def outputs(model: ModelUnderTest, folder: Path) -> np.ndarray[Any, Any]:
     source = open_source(DATA, folder, {})
-    data = build_evaluation(source, model.features, task="binary-classification", classes=model.facts.classes, seed=0)
+    data = build_evaluation(source, model.inputs, task="binary-classification", classes=model.facts.classes, seed=0)
     (rows,) = data.batches(100)
     return model.predict(rows.inputs)
 
@@ -124,7 +124,7 @@ def test_every_format_is_the_bundle_of_the_same_weights(
     source = open_source(DATA, folder, {})
     description = BundleDescription(
         architecture="mlp", parameters={"hidden": [4]}, task="binary-classification", classes=("no", "yes"),
-        target="bought", output="logit", features=fit_features(source),
+        target="bought", output="logit", inputs=fit_inputs(source),
     )  # fmt: skip
     save_bundle(folder / "model", description, network().state_dict())
     bundle = load_bundle(folder / "model", ModelTable(task="binary-classification"), "cpu", ARCHITECTURES)
@@ -392,7 +392,7 @@ def test_declared_probabilities_must_be_some(folder: Path) -> None:
     save_file(tensors, folder / "weights")
     model = opened(folder, **MLP, output="probability")
     source = open_source(DATA, folder, {})
-    data = build_evaluation(source, model.features, task="binary-classification", classes=("no", "yes"), seed=0)
+    data = build_evaluation(source, model.inputs, task="binary-classification", classes=("no", "yes"), seed=0)
     with pytest.raises(ModelError, match="declared to give probabilities") as caught:
         make_subject(model, data, seed=0, cases=1, raw=False)
     assert "model.output" in caught.value.describe()

@@ -16,7 +16,7 @@ from torch import nn
 
 from auditbench.config import AuditConfig, TrainTable
 from auditbench.data import BUILT_IN as DATASETS
-from auditbench.data import TableSource, build_evaluation, open_source
+from auditbench.data import TableSource, build_evaluation, encoded_size, open_source
 from auditbench.errors import ModelError, StaleModelError, TrainingError
 from auditbench.models import Architecture, load_bundle
 from auditbench.models.architectures import BUILT_IN
@@ -114,7 +114,7 @@ def test_a_trained_bundle_predicts_in_the_declared_scale(folder: Path, task: str
     path = train(settings, folder)
     model = load_bundle(path, settings.model, "cpu", ARCHITECTURES)
     data = build_evaluation(
-        source_of(settings, folder), model.features, task=settings.model.task, classes=model.facts.classes, seed=0
+        source_of(settings, folder), model.inputs, task=settings.model.task, classes=model.facts.classes, seed=0
     )
     outputs = np.concatenate([model.predict(rows.inputs) for rows in data.batches(model.batch_rows)])
     if task == "regression":
@@ -282,7 +282,10 @@ def test_an_architecture_of_a_plugin_is_trained_and_reopened(folder: Path) -> No
             return self.factor * self.layer(rows)
 
     mine = Architecture(
-        name="double", summary="", build=lambda params, i, o: Double(params.factor, i, o), Params=DoubleParams
+        name="double",
+        summary="",
+        build=lambda params, i, o: Double(params.factor, encoded_size(i), o),
+        Params=DoubleParams,
     )
     architectures = {**ARCHITECTURES, "double": mine}
     settings = config("regression", architecture="double", parameters={"factor": 3.0}, epochs=80, patience=80)

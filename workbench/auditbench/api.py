@@ -236,7 +236,7 @@ class _LiveAudit:
                 task=config.model.task,
                 classes=data.classes,
                 output=output,
-                features=data.features,
+                inputs=data.inputs,
                 device=resolve_device(device),
                 name=config.audit.name,
                 threshold=config.model.threshold,

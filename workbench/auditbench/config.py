@@ -91,14 +91,43 @@ class ModelTable(_Table):
     )
 
 
+class InputTable(_Table):
+    """`[data.inputs.NAME]`: one input of the model, where that is no table."""
+
+    modality: Literal["image", "text", "series", "tabular"] = Field(
+        description="What it is; `tabular` stands for the columns of `features`, beside other inputs."
+    )
+    column: str = Field("", description="Column or array that holds it; the name of the input when empty.")
+    size: Annotated[tuple[int, int], Field(strict=False)] | None = Field(
+        None, description="Height and width that images are brought to; needed where files differ."
+    )
+    unit: Literal["words", "characters"] = Field("words", description="What a token of a text is.")
+    vocabulary: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
+        20_000, description="Most different tokens, the most frequent of the training rows."
+    )
+    length: Annotated[int, Field(ge=1, le=65_536)] | None = Field(
+        None,
+        description="Tokens of a text, or steps of a series, that the model sees; when absent the longest of the training "
+        "rows, of texts at most 512.",
+    )
+    kept: Literal["first", "last"] = Field("first", description="Which end of a longer text is kept.")
+
+
 class DataTable(_Table):
     """`[data]`: the rows, the target, and who the sensitive features are."""
 
     dataset: Slug | None = Field(None, description="Embedded data set, instead of files: `adult`.")
-    test: str | None = Field(None, description="Evaluated rows: a .parquet or .csv file, relative to this file.")
+    test: str | None = Field(
+        None,
+        description="Evaluated rows: a .parquet, .csv, .npz or .ts file, or a folder with a folder of images for each class; "
+        "relative to this file.",
+    )
     train: str | None = Field(None, description="Training rows, for the background and for `[train]`.")
     split: str | None = Field(
         None, description="Column that says `train` or `test`, when both are in the file named by `test`."
+    )
+    inputs: Mapping[Slug, InputTable] = Field(
+        default_factory=dict, description="Images, texts or series that the model takes, by name; else a table."
     )
     target: str = Field(description="Column to predict.")
     positive: str | None = Field(None, description="Class that counts as positive, in binary classification.")

@@ -17,7 +17,7 @@ SCHEMA_VERSION = 1
 ROW_KEYS = "row_keys"
 Task: TypeAlias = Literal["binary-classification", "multiclass-classification", "regression"]
 Capability: TypeAlias = Literal["gradients", "hooks", "layers", "embeddings", "black_box", "channels_last"]
-Modality: TypeAlias = Literal["tabular", "image", "text", "series"]
+Modality: TypeAlias = Literal["tabular", "image", "text", "series", "mixed"]
 OutputScale: TypeAlias = Literal["logit", "probability", "value"]
 
 

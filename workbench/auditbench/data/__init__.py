@@ -8,13 +8,23 @@ from typing import TYPE_CHECKING, Any
 from auditbench.data.adult import ADULT
 from auditbench.data.evaluation import TABULAR_INPUT, EvaluationData, Rows
 from auditbench.data.features import FeatureSpec, encoded_width
+from auditbench.data.inputs import (
+    ImageInput,
+    ModelInput,
+    SeriesInput,
+    TableInput,
+    TextInput,
+    encoded_size,
+)
 from auditbench.data.loading import DatasetLoader, DatasetSource
 
 if TYPE_CHECKING:
     from auditbench.data.arrays import from_arrays
     from auditbench.data.building import build_evaluation, class_names
     from auditbench.data.encoder import TabularEncoder
+    from auditbench.data.encoding import make_encoder
     from auditbench.data.fitting import fit_features
+    from auditbench.data.modalities import fit_inputs
     from auditbench.data.reading import check_columns, open_source
     from auditbench.data.table import TableSource
 
@@ -27,7 +37,9 @@ _HOMES = {
     "build_evaluation": "building",
     "class_names": "building",
     "fit_features": "fitting",
+    "fit_inputs": "modalities",
     "from_arrays": "arrays",
+    "make_encoder": "encoding",
     "check_columns": "reading",
     "open_source": "reading",
 }
@@ -39,15 +51,23 @@ __all__ = [
     "DatasetSource",
     "EvaluationData",
     "FeatureSpec",
+    "ImageInput",
+    "ModelInput",
     "Rows",
+    "SeriesInput",
+    "TableInput",
     "TableSource",
     "TabularEncoder",
+    "TextInput",
     "build_evaluation",
     "check_columns",
     "class_names",
+    "encoded_size",
     "encoded_width",
     "fit_features",
+    "fit_inputs",
     "from_arrays",
+    "make_encoder",
     "open_source",
 ]
 

@@ -12,6 +12,7 @@ from auditbench.data.coding import MISSING_GROUP
 from auditbench.data.evaluation import TABULAR_INPUT, EvaluationData, Rows
 from auditbench.data.features import FeatureSpec
 from auditbench.data.fitting import LARGEST_NUMBER
+from auditbench.data.inputs import TableInput
 from auditbench.data.table import named_rows
 from auditbench.errors import DataError, EmptyDataError
 from auditbench.run import DataFacts, FeatureFacts, Task
@@ -78,7 +79,7 @@ def from_arrays(
         facts=facts,
         task=task,
         classes=class_list,
-        features=specs,
+        inputs={TABULAR_INPUT: TableInput(features=specs)},
         background_source="test" if background is None else "train",
         _evaluated=rows,
         _background=rows if background is None else _background(background, names),

@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from auditbench.data.coding import code_groups, code_inputs, code_labels, count_unseen
-from auditbench.data.evaluation import TABULAR_INPUT, EvaluationData, Rows
+from auditbench.data.coding import code_groups, code_labels, count_unseen
+from auditbench.data.evaluation import EvaluationData, Rows
 from auditbench.data.features import FeatureSpec
+from auditbench.data.inputs import ModelInput, features_of
+from auditbench.data.modalities import code_inputs, texts_of
+from auditbench.data.stored import some_rows
 from auditbench.data.table import TablePart, TableSource, named_rows, text_of
 from auditbench.errors import DataError, EmptyDataError
 from auditbench.run import DataFacts, FeatureFacts, Task
@@ -18,27 +21,29 @@ from auditbench.run import DataFacts, FeatureFacts, Task
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from auditbench.data.modalities import RawInputs
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelledRows:
     """Coded rows with a label each.
 
     Attributes:
-        inputs: Shape `(rows, features)`, coded as `FeatureSpec` says.
+        inputs: By name, coded as `ModelInput` says.
         y_true: Shape `(rows,)`: class index as int64, or the value as float64.
         dropped: Rows left out by rule.
     """
 
     part: TablePart
-    inputs: npt.NDArray[np.float64]
+    inputs: RawInputs
     y_true: npt.NDArray[Any]
     dropped: Mapping[str, int]
 
 
 def build_evaluation(
-    source: TableSource, features: tuple[FeatureSpec, ...], *, task: Task, classes: tuple[str, ...], seed: int
+    source: TableSource, inputs: Mapping[str, ModelInput], *, task: Task, classes: tuple[str, ...], seed: int
 ) -> EvaluationData:
-    """Code the evaluated rows and the background by a model's features and classes.
+    """Code the evaluated rows and the background by a model's inputs and classes.
 
     Args:
         classes: By index, the negative class first in binary classification; empty for regression.
@@ -48,11 +53,11 @@ def build_evaluation(
         DataError: A label is missing without a rule or none of the classes, a sensitive column holds numbers without
             bins, or a cell is infinite.
         EmptyDataError: There is no row to evaluate.
-        ModelError: The data lack a feature of the model.
+        ModelError: The data lack a feature or an input of the model.
     """
     table = source.table
     _check_classes(source, task, classes)
-    test = labelled_rows(source, source.test, features, classes)
+    test = labelled_rows(source, source.test, inputs, classes)
     if not len(test.part):
         raise EmptyDataError(
             f"{source.test.file} has no row to evaluate",
@@ -65,15 +70,15 @@ def build_evaluation(
     if len(kept) < len(test.part):
         dropped["max_rows"] = len(test.part) - len(kept)
     train = source.train if source.train is not None and len(source.train) else None
-    evaluated = _rows(test.part.take(kept), test.inputs[kept], test.y_true[kept], source)
+    evaluated = _rows(test, kept, inputs, source)
     return EvaluationData(
-        facts=_facts(source, features, test.part.take(kept), evaluated, classes, dropped),
+        facts=_facts(source, features_of(inputs), test.part.take(kept), evaluated, classes, dropped),
         task=task,
         classes=classes,
-        features=features,
+        inputs=inputs,
         background_source="test" if train is None else "train",
         _evaluated=evaluated,
-        _background=evaluated if train is None else _background(source, train, features, classes),
+        _background=evaluated if train is None else _background(source, train, inputs, classes),
     )
 
 
@@ -96,7 +101,7 @@ def class_names(source: TableSource, task: Task) -> tuple[str, ...]:
 
 
 def labelled_rows(
-    source: TableSource, part: TablePart, features: tuple[FeatureSpec, ...], classes: tuple[str, ...]
+    source: TableSource, part: TablePart, inputs: Mapping[str, ModelInput], classes: tuple[str, ...]
 ) -> LabelledRows:
     """Code the rows of one part; rows without a label are refused, or dropped where the config says so.
 
@@ -118,8 +123,7 @@ def labelled_rows(
         dropped["missing_label"] = int(missing.sum())
         kept = np.flatnonzero(~missing)
         part, y_true = part.take(kept), y_true[kept]
-    inputs = code_inputs(part, features, table)
-    return LabelledRows(part=part, inputs=inputs, y_true=y_true, dropped=dropped)
+    return LabelledRows(part=part, inputs=code_inputs(part, inputs, table), y_true=y_true, dropped=dropped)
 
 
 def _binary(names: tuple[str, ...], source: TableSource) -> tuple[str, str]:
@@ -175,19 +179,23 @@ def _sample(total: int, most: int | None, seed: int) -> npt.NDArray[np.intp]:
 
 
 def _background(
-    source: TableSource, train: TablePart, features: tuple[FeatureSpec, ...], classes: tuple[str, ...]
+    source: TableSource, train: TablePart, inputs: Mapping[str, ModelInput], classes: tuple[str, ...]
 ) -> Rows:
-    rows = labelled_rows(source, train, features, classes)
-    return _rows(rows.part, rows.inputs, rows.y_true, source)
+    rows = labelled_rows(source, train, inputs, classes)
+    return _rows(rows, np.arange(len(rows.part)), inputs, source)
 
 
-def _rows(part: TablePart, inputs: npt.NDArray[np.float64], y_true: npt.NDArray[Any], source: TableSource) -> Rows:
+def _rows(
+    rows: LabelledRows, kept: npt.NDArray[np.intp], inputs: Mapping[str, ModelInput], source: TableSource
+) -> Rows:
+    part = rows.part.take(kept)
     ids = part.row_numbers if part.ids is None else part.ids
     return Rows(
-        inputs={TABULAR_INPUT: inputs},
-        y_true=y_true,
+        inputs=some_rows(rows.inputs, kept),
+        y_true=rows.y_true[kept],
         sensitive_features=code_groups(part, source.table),
         row_ids=tuple(str(name) for name in ids.tolist()),
+        texts=texts_of(part, inputs),
     )
 
 

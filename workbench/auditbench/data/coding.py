@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 MISSING_GROUP = "missing"
 
 
-def code_inputs(part: TablePart, features: tuple[FeatureSpec, ...], table: DataTable) -> npt.NDArray[np.float64]:
+def code_columns(part: TablePart, features: tuple[FeatureSpec, ...], table: DataTable) -> npt.NDArray[np.float64]:
     """Raw rows as `FeatureSpec` says, shape `(rows, features)`: numbers with NaN, indices of categories.
 
     Raises:

@@ -20,8 +20,9 @@ class TabularEncoder(nn.Module):
     not pass through: a network's own input begins behind the encoder.
     """
 
-    def __init__(self, features: tuple[FeatureSpec, ...]) -> None:
+    def __init__(self, features: tuple[FeatureSpec, ...], *, name: str = TABULAR_INPUT) -> None:
         super().__init__()
+        self.name = name
         self.width = encoded_width(features)
         self.count = len(features)
         numbers = [(index, feature) for index, feature in enumerate(features) if feature.kind == "number"]
@@ -47,7 +48,7 @@ class TabularEncoder(nn.Module):
         Raises:
             DataError: The rows have another number of features.
         """
-        rows = inputs[TABULAR_INPUT]
+        rows = inputs[self.name]
         if rows.ndim != 2 or rows.shape[1] != self.count:
             raise DataError(f"expected rows of shape (rows, {self.count}), got {tuple(rows.shape)}")
         rows = rows.detach()

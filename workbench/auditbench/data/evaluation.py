@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from auditbench.data.features import FeatureSpec
+from auditbench.data.inputs import ModelInput, features_of, modality_of
 from auditbench.run import DataFacts, Modality, Task
 
 if TYPE_CHECKING:
@@ -23,9 +25,10 @@ class Rows:
     """Some rows of the data.
 
     Attributes:
-        inputs: Arrays whose first size is the number of rows, by input name. A table has one, `features`, of shape
-            `(rows, features)` and float64, coded as `FeatureSpec` says; images, token ids, series and several inputs
-            differ in names and trailing shape only.
+        inputs: Raw arrays whose first size is the number of rows, by input name, as `ModelInput` says. A table has one,
+            `features`, of shape `(rows, features)` and float64. Those of `EvaluationData` itself may be stored in
+            files; `take` gives arrays.
+        texts: The texts behind token ids, shape `(rows,)`, by input name.
         y_true: Shape `(rows,)`: class index as int64, or the value as float64.
         sensitive_features: Shape `(rows,)` of text, by column.
         row_ids: One id a row.
@@ -35,17 +38,28 @@ class Rows:
     y_true: npt.NDArray[Any]
     sensitive_features: Mapping[str, npt.NDArray[np.str_]]
     row_ids: tuple[str, ...]
+    texts: Mapping[str, npt.NDArray[np.object_]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.row_ids)
 
     def take(self, indices: npt.NDArray[np.intp]) -> Rows:
-        """The rows at these positions, in this order."""
+        """The rows at these positions, in this order, in memory."""
+        return self._with({name: array[indices] for name, array in self.inputs.items()}, indices)
+
+    def subset(self, indices: npt.NDArray[np.intp]) -> Rows:
+        """The rows at these positions, in this order, stored where they were."""
+        from auditbench.data.stored import some_rows
+
+        return self._with(some_rows(self.inputs, indices), indices)
+
+    def _with(self, inputs: Inputs, indices: npt.NDArray[np.intp]) -> Rows:
         return Rows(
-            inputs={name: array[indices] for name, array in self.inputs.items()},
+            inputs=inputs,
             y_true=self.y_true[indices],
             sensitive_features={name: array[indices] for name, array in self.sensitive_features.items()},
             row_ids=tuple(self.row_ids[int(i)] for i in indices),
+            texts={name: texts[indices] for name, texts in self.texts.items()},
         )
 
 
@@ -54,23 +68,31 @@ class EvaluationData:
     """The data of an audit. Inputs are reached through `batches`, `take`, `sample` and `background` only.
 
     Attributes:
-        features: Features of a table, in the order of the raw columns; empty for other inputs.
+        inputs: What the rows hold, by name of the input, as the model takes it.
         classes: Class names by index; empty for regression.
-        modality: `tabular`, `image`, `text` or `series`.
         background_source: `train`, or `test` when there are no training rows.
     """
 
     facts: DataFacts
     task: Task
     classes: tuple[str, ...]
-    features: tuple[FeatureSpec, ...]
-    modality: Modality = "tabular"
+    inputs: Mapping[str, ModelInput]
     background_source: str = "train"
     _evaluated: Rows = field(repr=False)
     _background: Rows = field(repr=False)
 
     def __len__(self) -> int:
         return len(self._evaluated)
+
+    @property
+    def features(self) -> tuple[FeatureSpec, ...]:
+        """Features of a table, in the order of the raw columns; empty for other inputs."""
+        return features_of(self.inputs)
+
+    @property
+    def modality(self) -> Modality:
+        """That of the only input, or `mixed`."""
+        return modality_of(self.inputs)
 
     @property
     def y_true(self) -> npt.NDArray[Any]:
@@ -106,11 +128,13 @@ class EvaluationData:
         """At most `count` background rows, drawn without replacement, in the order of the data."""
         return self._background.take(_sorted_choice(len(self._background), count, rng))
 
+    def with_rows(self, function: Callable[[Rows], Rows]) -> EvaluationData:
+        """The same data with what a function makes of its evaluated rows, and of its background."""
+        return dataclasses.replace(self, _evaluated=function(self._evaluated), _background=function(self._background))
+
     def subset(self, indices: npt.NDArray[np.intp]) -> EvaluationData:
         """The same data with only these evaluated rows; the background stays."""
-        import dataclasses
-
-        return dataclasses.replace(self, _evaluated=self._evaluated.take(indices))
+        return dataclasses.replace(self, _evaluated=self._evaluated.subset(indices))
 
 
 def _sorted_choice(total: int, count: int, rng: np.random.Generator) -> npt.NDArray[np.intp]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from auditbench.config import DataTable
+    from auditbench.data.stored import StoredArray
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,12 +67,14 @@ class TablePart:
     Attributes:
         file: The file as the config names it, for messages.
         row_numbers: Position of each row in its file, from 1, shape `(rows,)`.
+        inputs: Images, texts and series as read, by name of the input.
     """
 
     file: str
     columns: Mapping[str, Column]
     row_numbers: npt.NDArray[np.intp]
     ids: npt.NDArray[Any] | None = None
+    inputs: Mapping[str, StoredArray] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.row_numbers)
@@ -83,6 +86,7 @@ class TablePart:
             columns={name: column.take(indices) for name, column in self.columns.items()},
             row_numbers=self.row_numbers[indices],
             ids=None if self.ids is None else self.ids[indices],
+            inputs={name: stored.take(indices) for name, stored in self.inputs.items()},
         )
 
 

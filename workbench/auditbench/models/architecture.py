@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from auditbench.run import Modality
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
     from torch import nn
+
+    from auditbench.data.inputs import ModelInput
+
+
+Build: TypeAlias = "Callable[[Any, Mapping[str, ModelInput], int], nn.Module]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,12 +23,15 @@ class Architecture:
     """A network that `train` can build; `name` is `train.architecture` in audit.toml.
 
     Attributes:
-        build: From parameters, number of encoded inputs and number of outputs to a module that maps `(rows, inputs)` to
-            `(rows, outputs)`. Outputs are logits, or values for regression.
+        build: From parameters, inputs by name and number of outputs to a module that maps encoded rows, of shape
+            `(rows, *input shape)`, to `(rows, outputs)`; of several inputs, a mapping of such tensors by name. Outputs
+            are logits, or values for regression.
         Params: pydantic model of the parameters; None when there are none.
+        modalities: Of the inputs that it takes.
     """
 
     name: str
     summary: str
-    build: Callable[[Any, int, int], nn.Module]
+    build: Build
     Params: type[BaseModel] | None = None
+    modalities: tuple[Modality, ...] = ("tabular",)

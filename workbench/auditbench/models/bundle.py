@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from auditbench.data.features import encoded_width
+from auditbench.data.inputs import encoded_size
 from auditbench.errors import ModelError
 from auditbench.models.architecture import Architecture
 from auditbench.models.batching import batch_rows
@@ -92,7 +92,7 @@ def load_bundle(
         ModelError: A file is missing, damaged or of a later schema, the weights do not have the size and the shapes of
             the architecture, or the task is another one.
     """
-    from auditbench.data.encoder import TabularEncoder
+    from auditbench.data.encoding import make_encoder
 
     description = _description(path)
     if description.task != table.task:
@@ -111,7 +111,7 @@ def load_bundle(
         raise ModelError(f"{path} has weights that do not fit its description", problems=tuple(problems))
     module = _restore(description, architecture, params, tensors)
     parameters = sum(tensor.numel() for tensor in module.parameters())
-    width = encoded_width(description.features)
+    width = encoded_size(description.inputs)
     classes = description.classes
     names = {"binary-classification": classes[1:], "multiclass-classification": classes}
     return ModelUnderTest(
@@ -129,8 +129,8 @@ def load_bundle(
             training=description.training,
         ),
         module=module.to(device),
-        encoder=TabularEncoder(description.features).to(device).eval(),
-        features=description.features,
+        encoder=make_encoder(description.inputs).to(device).eval(),
+        inputs=description.inputs,
         target_names=names.get(description.task, (description.target,)),
         device=device,
         batch_rows=batch_rows(width, parameters, device),
@@ -197,9 +197,9 @@ def _expected(
     where = f"{path / DESCRIPTION}: architecture"
     architecture = find_architecture(description.architecture, architectures, where=where)
     params = check_parameters(architecture, description.parameters, where=f"{path / DESCRIPTION}: parameters")
-    inputs = encoded_width(description.features)
     outputs = output_count(description.task, description.classes)
-    return architecture, params, expected_tensors(architecture, params, inputs=inputs, outputs=outputs)
+    expected = expected_tensors(architecture, params, inputs=description.inputs, outputs=outputs)
+    return architecture, params, expected
 
 
 def _most_bytes(expected: Mapping[str, torch.Tensor]) -> int:
@@ -214,9 +214,8 @@ def _restore(
 ) -> nn.Module:
     from auditbench.models.network import ScaledOutput, build_network
 
-    inputs = encoded_width(description.features)
     outputs = output_count(description.task, description.classes)
-    module = build_network(architecture, params, inputs=inputs, outputs=outputs)
+    module = build_network(architecture, params, inputs=description.inputs, outputs=outputs)
     module.load_state_dict(tensors)
     if description.scaling != OutputScaling():
         module = ScaledOutput(module, description.scaling)

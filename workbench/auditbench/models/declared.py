@@ -6,12 +6,13 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from auditbench.data.building import class_names
-from auditbench.data.fitting import fit_features
+from auditbench.data.inputs import ImageInput, SeriesInput, TableInput
+from auditbench.data.modalities import fit_inputs
 from auditbench.errors import ModelError
 from auditbench.models.wrapping import Interface, check_output
 
 if TYPE_CHECKING:
-    from auditbench.data.features import FeatureSpec
+    from auditbench.data.inputs import ModelInput
     from auditbench.models.formats import ModelRequest
 
 
@@ -35,16 +36,22 @@ def declared_interface(request: ModelRequest) -> Interface:
             fix="say what the model gives; it is never guessed",
         )
     check_output(table.task, table.output, where="model.output")
-    features = fit_features(source)
+    fitted = fit_inputs(source)
     return Interface(
         task=table.task,
         classes=class_names(source, table.task),
         output=table.output,
-        features=features if table.inputs == "standardized" else tuple(map(_as_it_is, features)),
+        inputs=fitted if table.inputs == "standardized" else {name: _as_it_is(item) for name, item in fitted.items()},
         threshold=table.threshold,
         target=source.table.target,
     )
 
 
-def _as_it_is(feature: FeatureSpec) -> FeatureSpec:
-    return dataclasses.replace(feature, mean=0.0, scale=1.0)
+def _as_it_is(item: ModelInput) -> ModelInput:
+    """The same input without a mean and a scale; images still run from 0 to 1."""
+    if isinstance(item, TableInput):
+        return TableInput(features=tuple(dataclasses.replace(one, mean=0.0, scale=1.0) for one in item.features))
+    if isinstance(item, (ImageInput, SeriesInput)):
+        channels = item.shape[0]
+        return dataclasses.replace(item, mean=(0.0,) * channels, scale=(1.0,) * channels)
+    return item

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from auditbench.data.features import FeatureSpec
+from auditbench.data.inputs import ImageInput, ModelInput, SeriesInput, TableInput, TextInput
 from auditbench.errors import ModelError, Problem
 from auditbench.record import plain
 from auditbench.run import OutputScale, Task, TrainingFacts
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from pydantic import TypeAdapter
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _AGAIN = "train the model again: auditbench train CONFIG"
 
 
@@ -40,6 +41,7 @@ class BundleDescription:
         parameters: Of the architecture.
         classes: By index, the negative class first in binary classification; empty for regression.
         output: Declared scale of the outputs.
+        inputs: What the network takes, by name.
         training: How the weights came about; None when another program made them.
     """
 
@@ -51,7 +53,7 @@ class BundleDescription:
     target: str
     output: OutputScale
     scaling: OutputScaling = field(default_factory=OutputScaling)
-    features: tuple[FeatureSpec, ...]
+    inputs: Mapping[str, ModelInput]
     training: TrainingFacts | None = None
 
 
@@ -120,14 +122,30 @@ def _adapter() -> TypeAdapter[BundleDescription]:
 
 
 def _contradictions(description: BundleDescription, file: str) -> tuple[Problem, ...]:
-    problems = [problem for feature in description.features for problem in _feature_problems(feature, file)]
-    names = [feature.name for feature in description.features]
+    problems = (
+        [] if description.inputs else [Problem(message="expected an input", where=f"{file}.inputs", found="none")]
+    )
+    for name, item in description.inputs.items():
+        where = f"{file}.inputs.{name}"
+        problems += _table_problems(item, where) if isinstance(item, TableInput) else _array_problems(item, where)
+    problems += _class_problems(description, file)
+    scaling = description.scaling
+    if not (math.isfinite(scaling.mean) and 0 < scaling.scale < math.inf):
+        problems.append(
+            Problem(message="expected a positive scale", where=f"{file}.scaling.scale", found=str(scaling.scale))
+        )
+    return tuple(problems)
+
+
+def _table_problems(table: TableInput, file: str) -> list[Problem]:
+    problems = [problem for feature in table.features for problem in _feature_problems(feature, file)]
+    names = [feature.name for feature in table.features]
     if not names or len(set(names)) != len(names):
         problems.append(
             Problem(message="expected features, each name once", where=f"{file}.features", found=f"{names[:8]}")
         )
     start = 0
-    for feature in description.features:
+    for feature in table.features:
         if feature.start != start:
             problems.append(
                 Problem(
@@ -139,13 +157,29 @@ def _contradictions(description: BundleDescription, file: str) -> tuple[Problem,
             )
             break
         start = feature.stop
-    problems += _class_problems(description, file)
-    scaling = description.scaling
-    if not (math.isfinite(scaling.mean) and 0 < scaling.scale < math.inf):
+    return problems
+
+
+def _array_problems(item: ImageInput | TextInput | SeriesInput, where: str) -> list[Problem]:
+    """Sizes that are none, and means and scales that are not one a channel."""
+    problems = []
+    if min(item.shape, default=0) < 1:
+        problems.append(Problem(message="expected sizes of at least 1", where=where, found=str(item.shape)))
+    if isinstance(item, TextInput):
+        if len(set(item.vocabulary)) != len(item.vocabulary):
+            problems.append(Problem(message="expected each token once", where=f"{where}.vocabulary"))
+        return problems
+    finite = all(math.isfinite(mean) for mean in item.mean) and all(0 < scale < math.inf for scale in item.scale)
+    if not finite or not len(item.mean) == len(item.scale) == item.shape[0]:
         problems.append(
-            Problem(message="expected a positive scale", where=f"{file}.scaling.scale", found=str(scaling.scale))
+            Problem(
+                message="expected a finite mean and a positive scale for each channel",
+                where=where,
+                found=f"{item.mean} and {item.scale}"[:80],
+                allowed=f"{item.shape[0]} of each",
+            )
         )
-    return tuple(problems)
+    return problems
 
 
 def _feature_problems(feature: FeatureSpec, file: str) -> list[Problem]:

@@ -15,7 +15,9 @@ from auditbench.models.wrapping import Interface, Origin, check_output, wrap_net
 from auditbench.run import OutputScale, Task
 
 if TYPE_CHECKING:
-    from auditbench.data.features import FeatureSpec
+    from collections.abc import Mapping
+
+    from auditbench.data.inputs import ModelInput
 
 
 def wrap_module(
@@ -24,7 +26,7 @@ def wrap_module(
     task: Task,
     classes: tuple[str, ...],
     output: OutputScale,
-    features: tuple[FeatureSpec, ...],
+    inputs: Mapping[str, ModelInput],
     device: str,
     name: str = "",
     threshold: float = 0.5,
@@ -38,7 +40,7 @@ def wrap_module(
     Args:
         classes: By index, the negative class first; empty for regression.
         output: Declared scale of what the module gives.
-        features: One number a column of the matrix that the module takes.
+        inputs: What the module takes, by name; of several inputs it takes a mapping of tensors.
 
     Raises:
         ModelError: The module cannot be copied, does not take rows of this width, or gives another number of outputs.
@@ -64,7 +66,7 @@ def wrap_module(
         ) from error
     return wrap_network(
         copied,
-        Interface(task=task, classes=classes, output=output, features=features, threshold=threshold, target=target),
+        Interface(task=task, classes=classes, output=output, inputs=inputs, threshold=threshold, target=target),
         Origin(
             name=name or type(module).__name__,
             format="module",

@@ -13,6 +13,7 @@ from auditbench.errors import ModelError, Problem
 from auditbench.models.architecture import Architecture
 
 if TYPE_CHECKING:
+    from auditbench.data.inputs import ModelInput
     from auditbench.models.description import OutputScaling
 
 
@@ -77,14 +78,18 @@ def check_parameters(architecture: Architecture, parameters: Mapping[str, Any], 
         raise ModelError(f"parameters that {architecture.name!r} does not take", problems=problems) from error
 
 
-def build_network(architecture: Architecture, params: Any, *, inputs: int, outputs: int, seed: int = 0) -> nn.Module:
+def build_network(
+    architecture: Architecture, params: Any, *, inputs: Mapping[str, ModelInput], outputs: int, seed: int = 0
+) -> nn.Module:
     """A network in float32 on the CPU, initialised from the seed; torch's own generator is left as found."""
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         return architecture.build(params, inputs, outputs).to(torch.float32)
 
 
-def expected_tensors(architecture: Architecture, params: Any, *, inputs: int, outputs: int) -> dict[str, torch.Tensor]:
+def expected_tensors(
+    architecture: Architecture, params: Any, *, inputs: Mapping[str, ModelInput], outputs: int
+) -> dict[str, torch.Tensor]:
     """The state of a network in float32, by name and on a device without memory."""
     with torch.device("meta"):
         return architecture.build(params, inputs, outputs).to(torch.float32).state_dict()

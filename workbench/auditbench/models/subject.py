@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from auditbench.data import FeatureSpec
+from auditbench.data.features import FeatureSpec
+from auditbench.data.inputs import ModelInput, features_of
 from auditbench.errors import ModelError
 from auditbench.models.batching import BatchSize, Part, in_batches
 from auditbench.run import ModelFacts
@@ -31,7 +32,7 @@ class ModelUnderTest:
         module: Maps encoded inputs to outputs of shape `(rows, outputs)`: one for binary classification and
             regression, one a class otherwise. In evaluation mode, parameters frozen.
         encoder: Maps the arrays of `Rows.inputs`, as tensors by name, to the tensor that `module` takes.
-        features: Features of a table with their encoded columns; empty for other inputs.
+        inputs: What the encoder takes, by name of the input.
         target_names: One name an output: the positive class, the classes, or the target's name.
         batch_rows: Rows that evaluation begins with; from shapes and memory, never from the clock. It stays when memory
             runs out, so that results may depend on it.
@@ -42,12 +43,17 @@ class ModelUnderTest:
     facts: ModelFacts
     module: nn.Module
     encoder: nn.Module
-    features: tuple[FeatureSpec, ...]
+    inputs: Mapping[str, ModelInput]
     target_names: tuple[str, ...]
     device: str = "cpu"
     batch_rows: int = 1024
     batch: BatchSize = field(default_factory=lambda: BatchSize(1024), repr=False, compare=False)
     training_cost: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def features(self) -> tuple[FeatureSpec, ...]:
+        """Features of a table with their encoded columns; empty for other inputs."""
+        return features_of(self.inputs)
 
     def __post_init__(self) -> None:
         if self.batch.began_with != self.batch_rows:

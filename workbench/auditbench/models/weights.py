@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from auditbench.data.features import encoded_width
+from auditbench.data.inputs import encoded_size
 from auditbench.digests import digest_of
 from auditbench.errors import ModelError, Problem
 from auditbench.models.declared import declared_interface
@@ -18,7 +18,7 @@ from auditbench.models.network import build_network, check_parameters, expected_
 from auditbench.models.opening import load_factory, read_weights
 from auditbench.models.opening.content import refuse_other_kind
 from auditbench.models.tensors import tensor_problems
-from auditbench.models.wrapping import Interface, Origin, columns_in_words, wrap_network
+from auditbench.models.wrapping import Interface, Origin, inputs_in_words, wrap_network
 from auditbench.record import plain
 from auditbench.run import ProgramFacts
 
@@ -90,12 +90,12 @@ def _from_architecture(request: ModelRequest, interface: Interface) -> _Network:
     name = table.architecture or ""
     architecture = find_architecture(name, request.architectures, where="model.architecture")
     params = check_parameters(architecture, table.parameters, where="model.parameters")
-    sizes = {
-        "inputs": encoded_width(interface.features),
-        "outputs": output_count(interface.task, interface.classes),
-    }
-    expected = expected_tensors(architecture, params, **sizes)
-    return _Network(name=name, expected=expected, build=lambda: build_network(architecture, params, **sizes))
+    inputs, outputs = interface.inputs, output_count(interface.task, interface.classes)
+    return _Network(
+        name=name,
+        expected=expected_tensors(architecture, params, inputs=inputs, outputs=outputs),
+        build=lambda: build_network(architecture, params, inputs=inputs, outputs=outputs),
+    )
 
 
 def _from_factory(request: ModelRequest) -> _Network:
@@ -146,7 +146,7 @@ def _refuse_misfit(
     problems = tensor_problems(network.expected, tensors, where=str(request.path), cast=True, fix=fix)
     if not problems:
         return
-    width = encoded_width(interface.features)
+    width = encoded_size(interface.inputs)
     shapes = [(one.shape, tensors[name].shape) for name, one in network.expected.items() if name in tensors]
     other = [there[-1] for here, there in shapes if len(here) == len(there) == 2 and here[-1] == width != there[-1]]
     if other and not network.programs:
@@ -155,7 +155,7 @@ def _refuse_misfit(
             Problem(
                 message="the weights take rows of another width than the data have",
                 where=str(request.path),
-                found=columns_in_words(interface.features),
+                found=inputs_in_words(interface.inputs),
                 allowed=f"{other[0]} columns, by the first weights that take them",
                 fix="name the columns of the model in data.features or data.exclude, and their kinds in data.types",
             ),

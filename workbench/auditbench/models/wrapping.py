@@ -9,16 +9,20 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from auditbench.data.encoder import TabularEncoder
-from auditbench.data.features import encoded_width
+from auditbench.data.encoding import encoded_zeros, make_encoder
+from auditbench.data.inputs import TableInput, encoded_size
 from auditbench.errors import ModelError
 from auditbench.models.batching import batch_rows
 from auditbench.models.description import output_count
+from auditbench.models.packing import UnpackedNetwork
 from auditbench.models.subject import ModelUnderTest
 from auditbench.run import Capability, ModelFacts, OutputScale, ProgramFacts, Task
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from auditbench.data.features import FeatureSpec
+    from auditbench.data.inputs import ModelInput
 
 _TRIED_ROWS = (2, 1, 3)
 _SHOWN_FEATURES = 20
@@ -33,14 +37,14 @@ class Interface:
     Attributes:
         classes: By index, the negative class first; empty for regression.
         output: Declared scale of what the network gives.
-        features: Encoded columns of its input.
+        inputs: What it takes, by name of the input.
         target: Name of what is predicted.
     """
 
     task: Task
     classes: tuple[str, ...]
     output: OutputScale
-    features: tuple[FeatureSpec, ...]
+    inputs: Mapping[str, ModelInput]
     threshold: float = 0.5
     target: str = "target"
 
@@ -108,8 +112,9 @@ def wrap_network(
     Raises:
         ModelError: The network does not take rows of this width, or gives another number of outputs.
     """
-    width = encoded_width(interface.features)
-    if not _gives_gradients(network, width, device):
+    if len(interface.inputs) > 1:
+        network = UnpackedNetwork(network, interface.inputs)
+    if not _gives_gradients(network, interface.inputs, device):
         capabilities = tuple(name for name in capabilities if name != "gradients")
     network = _fit_outputs(network, interface, device)
     parameters = sum(tensor.numel() for tensor in network.parameters())
@@ -130,16 +135,26 @@ def wrap_network(
             programs=origin.programs,
         ),
         module=network,
-        encoder=TabularEncoder(interface.features).to(device).eval(),
-        features=interface.features,
+        encoder=make_encoder(interface.inputs).to(device).eval(),
+        inputs=interface.inputs,
         target_names=names.get(interface.task, (interface.target,)),
         device=device,
-        batch_rows=batch_rows(width, parameters, device),
+        batch_rows=batch_rows(encoded_size(interface.inputs), parameters, device),
     )
 
 
-def columns_in_words(features: tuple[FeatureSpec, ...]) -> str:
-    """The encoded columns by feature: `4 columns in the data: age, sex (2 categories, 1 for missing or unseen)`."""
+def inputs_in_words(inputs: Mapping[str, ModelInput]) -> str:
+    """The encoded inputs: `image of shape 1 x 28 x 28`, and of a table the columns by feature."""
+    return "; ".join(
+        _columns_in_words(item.features)
+        if isinstance(item, TableInput)
+        else f"{name} of shape {' x '.join(map(str, item.shape))}"
+        for name, item in inputs.items()
+    )
+
+
+def _columns_in_words(features: tuple[FeatureSpec, ...]) -> str:
+    """`4 columns in the data: age, sex (2 categories, 1 for missing or unseen)`."""
     parts = [
         feature.name
         if feature.kind == "number"
@@ -148,7 +163,7 @@ def columns_in_words(features: tuple[FeatureSpec, ...]) -> str:
     ]
     more = len(features) - len(parts)
     listed = ", ".join(parts) + (f" and {more} features more" if more else "")
-    return f"{encoded_width(features)} columns in the data: {listed}"
+    return f"{TableInput(features=features).shape[0]} columns in the data: {listed}"
 
 
 def _fit_outputs(network: nn.Module, interface: Interface, device: str) -> nn.Module:
@@ -181,17 +196,16 @@ def _fit_outputs(network: nn.Module, interface: Interface, device: str) -> nn.Mo
 
 def _shape_given(network: nn.Module, rows: int, interface: Interface, device: str) -> tuple[int, ...] | str:
     """The shape of what the network gives for rows of zeros, or the name of its type when that is no tensor."""
-    width = encoded_width(interface.features)
     try:
         with torch.inference_mode():
-            given = network(torch.zeros((rows, width), dtype=torch.float32, device=device))
+            given = network(encoded_zeros(interface.inputs, rows, device))
     except (Exception, SystemExit) as error:  # whatever the code of a network raises
         raise _refused_rows(network, rows, interface, error) from error
     return tuple(given.shape) if isinstance(given, torch.Tensor) else type(given).__name__
 
 
 def _refused_rows(network: nn.Module, rows: int, interface: Interface, error: BaseException) -> ModelError:
-    width = encoded_width(interface.features)
+    width = encoded_size(interface.inputs)
     expected = next((layer.in_features for layer in network.modules() if isinstance(layer, nn.Linear)), None)
     said = next((line.strip() for line in str(error).splitlines() if line.strip()), "") or type(error).__name__
     guard = _GUARD.search(said)
@@ -220,15 +234,21 @@ def _refused_rows(network: nn.Module, rows: int, interface: Interface, error: Ba
     return ModelError(
         "the module takes rows of another width than the data have",
         where=type(network).__name__,
-        found=columns_in_words(interface.features),
+        found=inputs_in_words(interface.inputs),
         allowed=f"{expected} columns, by {by}",
         fix="pass the columns that the module was trained on",
     )
 
 
-def _gives_gradients(network: nn.Module, width: int, device: str) -> bool:
-    """Whether a gradient of the outputs reaches the input; a network that does not run at all gives none."""
-    rows = torch.zeros((2, width), dtype=torch.float32, device=device, requires_grad=True)
+def _gives_gradients(network: nn.Module, inputs: Mapping[str, ModelInput], device: str) -> bool:
+    """Whether a gradient of the outputs reaches the input; a network that does not run at all gives none.
+
+    Token ids have no gradient, whatever the network.
+    """
+    rows = encoded_zeros(inputs, 2, device)
+    if not rows.is_floating_point():
+        return False
+    rows.requires_grad_()
     try:
         with torch.enable_grad():
             outputs = network(rows)

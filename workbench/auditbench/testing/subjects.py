@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from auditbench.data import TABULAR_INPUT, EvaluationData, FeatureSpec, Rows
+from auditbench.data import TABULAR_INPUT, EvaluationData, FeatureSpec, Rows, TableInput
 from auditbench.models import ModelUnderTest
 from auditbench.run import DataFacts, FeatureFacts, ModelFacts, OutputScale, Task
 
@@ -196,7 +196,7 @@ def _linear_model(
         facts=facts,
         module=Linear64(weights, bias),
         encoder=TabularEncoder(features).eval(),
-        features=features,
+        inputs={TABULAR_INPUT: TableInput(features=features)},
         target_names=("target",) if regression else classes[1:] if binary else classes,
     )
 
@@ -266,7 +266,7 @@ def _data(model: ModelUnderTest, evaluated: Rows, background: Rows) -> Evaluatio
         facts=facts,
         task=model.facts.task,
         classes=classes,
-        features=model.features,
+        inputs=model.inputs,
         _evaluated=evaluated,
         _background=background,
     )

@@ -18,10 +18,9 @@ from torch import nn
 
 from auditbench.config import AuditConfig, TrainTable
 from auditbench.data.building import LabelledRows, class_names, labelled_rows
-from auditbench.data.encoder import TabularEncoder
-from auditbench.data.evaluation import TABULAR_INPUT
-from auditbench.data.features import FeatureSpec
-from auditbench.data.fitting import fit_features
+from auditbench.data.encoding import encoded_zeros, make_encoder
+from auditbench.data.inputs import ModelInput
+from auditbench.data.modalities import fit_inputs
 from auditbench.errors import ModelError, StaleModelError, TrainingError
 from auditbench.models.architecture import Architecture
 from auditbench.models.bundle import bundle_exists, read_cost, read_training_key, save_bundle
@@ -129,6 +128,7 @@ def training_key(config: AuditConfig, source: TableSource) -> str:
         "seed": config.audit.seed,
         "data": source.train_digest,
         "features": source.feature_names,
+        "inputs": {name: item.model_dump(mode="json") for name, item in sorted(table.inputs.items())},
         "types": {name: table.types[name] for name in sorted(table.types)},
         "target": table.target,
         "positive": table.positive,
@@ -162,14 +162,14 @@ def train_bundle(
     loss = _loss(table, task)
     architecture = find_architecture(table.architecture, architectures, where="train.architecture")
     params = check_parameters(architecture, table.parameters, where="train.parameters")
-    features, classes = fit_features(source), class_names(source, task)
-    rows = _training_rows(source, features, classes)
+    inputs, classes = fit_inputs(source), class_names(source, task)
+    rows = _training_rows(source, inputs, classes)
     outputs = output_count(task, classes)
     scaling = _scaling(rows.y_true, task)
     labels = None if task == "regression" else rows.y_true
     train, validation = held_out(labels, len(rows.y_true), table.validation, seed)
-    examples = _examples(rows, features, task, scaling, device)
-    network = build_network(architecture, params, inputs=examples.inputs.shape[1], outputs=outputs, seed=seed)
+    examples = _examples(rows, inputs, task, scaling, device)
+    network = build_network(architecture, params, inputs=inputs, outputs=outputs, seed=seed)
     with computing_threads(sum(tensor.numel() for tensor in network.parameters())):
         fitted = fit(
             network.to(device),
@@ -189,7 +189,7 @@ def train_bundle(
         target=source.table.target,
         output="value" if task == "regression" else "logit",
         scaling=scaling,
-        features=features,
+        inputs=inputs,
         training=TrainingFacts(
             architecture=architecture.name,
             parameters={} if params is None else params.model_dump(mode="json"),
@@ -239,7 +239,7 @@ def _loss(table: TrainTable, task: Task) -> Loss:
     return losses[task]
 
 
-def _training_rows(source: TableSource, features: tuple[FeatureSpec, ...], classes: tuple[str, ...]) -> LabelledRows:
+def _training_rows(source: TableSource, inputs: Mapping[str, ModelInput], classes: tuple[str, ...]) -> LabelledRows:
     if source.train is None:
         raise TrainingError(
             "there are no training rows",
@@ -247,7 +247,7 @@ def _training_rows(source: TableSource, features: tuple[FeatureSpec, ...], class
             found="neither data.train nor a split column with `train`",
             fix="name a file in data.train; a model is never trained on the rows it is evaluated on",
         )
-    return labelled_rows(source, source.train, features, classes)
+    return labelled_rows(source, source.train, inputs, classes)
 
 
 def _scaling(y_true: npt.NDArray[Any], task: Task) -> OutputScaling:
@@ -259,18 +259,19 @@ def _scaling(y_true: npt.NDArray[Any], task: Task) -> OutputScaling:
 
 
 def _examples(
-    rows: LabelledRows, features: tuple[FeatureSpec, ...], task: Task, scaling: OutputScaling, device: str
+    rows: LabelledRows, inputs: Mapping[str, ModelInput], task: Task, scaling: OutputScaling, device: str
 ) -> Examples:
     """All rows encoded once, so that an epoch only picks them; encoded in parts, so that float64 stays small."""
-    encoder = TabularEncoder(features).to(device)
-    parts = [
-        encoder({TABULAR_INPUT: torch.from_numpy(rows.inputs[start : start + _ENCODED_AT_ONCE]).to(device)})
-        for start in range(0, len(rows.inputs), _ENCODED_AT_ONCE)
+    encoder = make_encoder(inputs).to(device)
+    starts = range(0, len(rows.y_true), _ENCODED_AT_ONCE)
+    blocks = [
+        {name: array[start : start + _ENCODED_AT_ONCE] for name, array in rows.inputs.items()} for start in starts
     ]
+    parts = [encoder({name: torch.from_numpy(array).to(device) for name, array in block.items()}) for block in blocks]
     targets = (rows.y_true - scaling.mean) / scaling.scale if task == "regression" else rows.y_true
     dtype = torch.int64 if task == "multiclass-classification" else torch.float32
-    inputs = torch.cat(parts) if parts else torch.zeros((0, encoder.width), device=device)
-    return Examples(inputs=inputs, targets=torch.from_numpy(np.asarray(targets)).to(device=device, dtype=dtype))
+    encoded = torch.cat(parts) if parts else encoded_zeros(inputs, 0, device)
+    return Examples(inputs=encoded, targets=torch.from_numpy(np.asarray(targets)).to(device=device, dtype=dtype))
 
 
 def _fold(network: nn.Module, weights: dict[str, torch.Tensor], scaling: OutputScaling) -> OutputScaling:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from auditbench.data.stored import StoredArray
+
 if TYPE_CHECKING:
     import numpy.typing as npt
 
@@ -16,9 +18,7 @@ if TYPE_CHECKING:
 
 def read_only_data(data: EvaluationData) -> EvaluationData:
     """The same data in arrays of its own that nobody can write to; `take` and `batches` go on giving copies."""
-    evaluated = data.take(np.arange(len(data)))
-    background = data.background(np.iinfo(np.intp).max, np.random.default_rng(0))
-    return dataclasses.replace(data, _evaluated=_read_only_rows(evaluated), _background=_read_only_rows(background))
+    return data.with_rows(_read_only_rows)
 
 
 def read_only(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -28,11 +28,17 @@ def read_only(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 def _read_only_rows(rows: Rows) -> Rows:
+    """A copy; what is stored in a file cannot be written to and stays there."""
+    rows = rows.subset(np.arange(len(rows)))
     return dataclasses.replace(
         rows,
-        inputs=MappingProxyType({name: read_only(array) for name, array in rows.inputs.items()}),
+        inputs=MappingProxyType({name: _read_only_input(array) for name, array in rows.inputs.items()}),
         y_true=read_only(rows.y_true),
         sensitive_features=MappingProxyType(
             {name: read_only(array) for name, array in rows.sensitive_features.items()}
         ),
     )
+
+
+def _read_only_input(array: Any) -> Any:
+    return array if isinstance(array, StoredArray) else read_only(array)

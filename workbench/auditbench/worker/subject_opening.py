@@ -142,7 +142,7 @@ def open_subject(
         )
     model = _load(config, base, registry, place, architectures, source)
     data = build_evaluation(
-        source, model.features, task=config.model.task, classes=model.facts.classes, seed=config.audit.seed
+        source, model.inputs, task=config.model.task, classes=model.facts.classes, seed=config.audit.seed
     )
     subject = make_subject(model, data, seed=config.audit.seed, cases=config.report.cases, raw=config.report.raw_inputs)
     seconds["load"] = time.monotonic() - started - seconds.get("train", 0.0)

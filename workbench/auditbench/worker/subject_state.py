@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from auditbench.data.stored import StoredArray
 from auditbench.worker.state_guard import ModelState, model_state
 
 if TYPE_CHECKING:
@@ -74,8 +75,8 @@ def _probe(model: ModelUnderTest, data: EvaluationData) -> bytes:
 
 
 def _digest(model: ModelUnderTest, data: EvaluationData, outputs: npt.NDArray[Any]) -> str:
-    known = (model.facts, model.features, model.target_names, model.device, data.facts, data.task, data.classes)
-    digest = hashlib.sha256(repr((known, data.features, data.modality)).encode())
+    known = (model.facts, model.inputs, model.target_names, model.device, data.facts, data.task, data.classes)
+    digest = hashlib.sha256(repr((known, data.inputs)).encode())
     for name, array in _arrays(data):
         _add(digest, name, array)
     _add(digest, "outputs", outputs)
@@ -83,10 +84,12 @@ def _digest(model: ModelUnderTest, data: EvaluationData, outputs: npt.NDArray[An
 
 
 def _arrays(data: EvaluationData) -> Iterator[tuple[str, npt.NDArray[Any]]]:
+    """What is in memory; an array that is stored in a file gives new rows each time, which nobody can change."""
     rows: Rows
     for part in ("_evaluated", "_background"):
         rows = getattr(data, part)
-        yield from ((f"{part} {name}", array) for name, array in rows.inputs.items())
+        inputs: Mapping[str, Any] = rows.inputs
+        yield from ((f"{part} {name}", array) for name, array in inputs.items() if not isinstance(array, StoredArray))
         yield f"{part} y_true", rows.y_true
         yield from ((f"{part} groups {name}", array) for name, array in rows.sensitive_features.items())
 

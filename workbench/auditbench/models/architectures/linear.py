@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from auditbench.data.inputs import ModelInput, encoded_size
 from auditbench.models.architecture import Architecture
 
 if TYPE_CHECKING:
     from torch import nn
 
 
-def build_linear(_params: Any, inputs: int, outputs: int) -> nn.Module:
+def build_linear(_params: Any, inputs: Mapping[str, ModelInput], outputs: int) -> nn.Module:
     """One weight per encoded input and output, and a bias per output; starts at zero."""
     from torch import nn
 
-    layer = nn.Linear(inputs, outputs)
+    layer = nn.Linear(encoded_size(inputs), outputs)
     nn.init.zeros_(layer.weight)
     nn.init.zeros_(layer.bias)
     return nn.Sequential(layer)

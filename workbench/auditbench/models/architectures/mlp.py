@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from auditbench.data.inputs import ModelInput, encoded_size
 from auditbench.models.architecture import Architecture
 
 if TYPE_CHECKING:
@@ -28,13 +30,13 @@ class MlpParams(BaseModel):
     )
 
 
-def build_mlp(params: MlpParams, inputs: int, outputs: int) -> nn.Module:
+def build_mlp(params: MlpParams, inputs: Mapping[str, ModelInput], outputs: int) -> nn.Module:
     """Hidden layers, each followed by the activation and, in training, dropout; then one linear layer."""
     from torch import nn
 
     activation = {"relu": nn.ReLU, "gelu": nn.GELU, "tanh": nn.Tanh}[params.activation]
     layers: list[nn.Module] = []
-    width = inputs
+    width = encoded_size(inputs)
     for units in params.hidden:
         layers += [nn.Linear(width, units), activation()]
         if params.dropout:
