@@ -33,7 +33,8 @@ INVENTORY = """() => {
   const ids = new Set();
   const ours = /^(#|$|data:image\\/png;base64,[A-Za-z0-9+\\/=]+$)/;
   for (const node of document.querySelectorAll('*')) {
-    const kind = `${node.namespaceURI} ${node.localName} ${node.getAttributeNames().sort().join(' ')}`;
+    const names = node.getAttributeNames().filter((name) => name !== 'aria-current');  // follows the place on the page
+    const kind = `${node.namespaceURI} ${node.localName} ${names.sort().join(' ')}`;
     found.elements[kind] = (found.elements[kind] ?? 0) + 1;
     if (node.id && ids.has(node.id)) found.twice.push(node.id);
     ids.add(node.id);
