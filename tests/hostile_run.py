@@ -218,9 +218,10 @@ def _completed(record: Any, other: Any) -> Any:
 
 
 def _told(model: ModelFacts, other: ModelFacts) -> TrainingFacts | None:
-    """The training of one model, with the parameters of the other's, which are texts."""
-    parameters = other.training and other.training.parameters
-    return model.training and dataclasses.replace(model.training, parameters=parameters or {})
+    """The training of one model, with the parameters and first weights of the other's, which are texts."""
+    if model.training is None or other.training is None:
+        return model.training
+    return dataclasses.replace(model.training, parameters=other.training.parameters, initial=other.training.initial)
 
 
 def _without_arrays(run: AuditRun) -> AuditRun:

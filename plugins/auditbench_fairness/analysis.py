@@ -10,6 +10,7 @@ from auditbench.findings import Message
 from auditbench.results import AnalysisResult, Note
 from auditbench_fairness.classification import Rows, measure_classifier
 from auditbench_fairness.comparisons import comparison_table
+from auditbench_fairness.few_classes import few_classes
 from auditbench_fairness.group_codes import code_groups
 from auditbench_fairness.group_counts import count_groups
 from auditbench_fairness.groups import Grouping, groupings_of
@@ -37,12 +38,10 @@ def analyze(context: AuditContext, params: Params) -> AnalysisResult:
         groupings = groupings_of(cells, params.intersections)
         measured = measure_regression(context, params, row_cells, groupings, y_pred)
     else:
-        counts = count_groups(
-            y_true=data.y_true, y_pred=y_pred, groups=data.sensitive_features, classes=len(data.classes)
-        )
+        few = few_classes(data.y_true, y_pred, data.classes, params.most_classes)
+        counts = count_groups(y_true=few.y_true, y_pred=few.y_pred, groups=data.sensitive_features, classes=few.size)
         groupings = groupings_of(counts.cells, params.intersections)
-        rows = Rows(cells=row_cells, y_true=data.y_true, y_pred=y_pred)
-        measured = measure_classifier(context, params, counts.table, groupings, rows)
+        measured = measure_classifier(params, counts.table, groupings, Rows(cells=row_cells, classes=few))
     tables = [group_table(measured.group_metrics), disparity_table(measured.summaries)]
     if measured.comparisons:
         tables.append(comparison_table(measured.comparisons))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from auditbench.results import Metric
 from auditbench.statistics import MOST_INFLUENCES, newcombe_difference, wilson_intervals
 from auditbench_fairness.comparisons import Comparison, fisher_exact
 from auditbench_fairness.disparities import Disparity, disparities, measure_disparity
+from auditbench_fairness.few_classes import FewClasses
 from auditbench_fairness.groups import Grouping
 from auditbench_fairness.influences import Places, disparity_influence, group_rate_influence, row_places
 from auditbench_fairness.measures import disparity_metric, few_outcomes, group_metric, small_group
@@ -28,19 +29,15 @@ from auditbench_fairness.rates import (
 from auditbench_fairness.summary import GroupLine, Measured, Summary
 
 if TYPE_CHECKING:
-    import numpy.typing as npt
-
-    from auditbench.context import AuditContext
     from auditbench_fairness import Params
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Rows:
-    """The evaluated rows: the cell, label and decision of each, all of shape `(rows,)`."""
+    """The evaluated rows: the cell of each, shape `(rows,)`, and its label and decision."""
 
     cells: Places
-    y_true: npt.NDArray[Any]
-    y_pred: npt.NDArray[Any]
+    classes: FewClasses
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -60,23 +57,18 @@ class Question:
     where: Mapping[str, str] = field(default_factory=dict)
 
 
-def measure_classifier(
-    context: AuditContext, params: Params, by_cell: Counts, groupings: tuple[Grouping, ...], rows: Rows
-) -> Measured:
+def measure_classifier(params: Params, by_cell: Counts, groupings: tuple[Grouping, ...], rows: Rows) -> Measured:
     """Rates, differences and comparisons of a binary or multiclass classifier.
 
     Metrics say what each row does to them as long as `MOST_INFLUENCES` numbers are enough for that: features before their
     combinations, and what differs between groups before the groups.
 
     Args:
-        by_cell: Rows by cell, label and decision, shape `(cells, classes, classes)`.
+        by_cell: Rows by cell, label and decision, shape `(cells, classes, classes)`, as the rows number the classes.
     """
-    classes = context.data.classes
-    chosen = _compared_classes(by_cell, params.most_classes)
     measured, room = Measured(), MOST_INFLUENCES
     for grouping in groupings:
-        counts = grouping.totals(by_cell)
-        for question in _questions(grouping, counts, classes, chosen, rows):
+        for question in _questions(grouping, grouping.totals(by_cell), rows):
             answer = _answer(question, params, room)
             room -= len(question.places) * answer.with_influence
             measured.add(answer)
@@ -90,33 +82,24 @@ def estimable(counts: Counts, minimum_group: int, minimum_outcomes: int) -> Mask
     return np.asarray((sizes >= minimum_group)[:, np.newaxis] & (trials >= minimum_outcomes), dtype=np.bool_)
 
 
-def _compared_classes(by_cell: Counts, most: int) -> tuple[int, ...]:
-    """The positive class of two; of several, the most frequent ones in the order of the classes."""
-    labels = by_cell.sum(axis=(0, 2))
-    if len(labels) == 2:
-        return (1,)
-    return tuple(sorted(np.argsort(-labels, kind="stable")[:most].tolist()))
-
-
-def _questions(
-    grouping: Grouping, counts: Counts, classes: tuple[str, ...], chosen: tuple[int, ...], rows: Rows
-) -> Iterator[Question]:
-    row_groups = grouping.cell_groups[rows.cells]
-    if len(classes) > 2:
-        right = rows.y_true == rows.y_pred
+def _questions(grouping: Grouping, counts: Counts, rows: Rows) -> Iterator[Question]:
+    row_groups, classes = grouping.cell_groups[rows.cells], rows.classes
+    binary = classes.size == 2
+    if not binary:
+        right = classes.y_true == classes.y_pred
         yield Question(
             grouping=grouping,
             counts=right_and_wrong(counts),
             places=row_places(row_groups, right, np.ones_like(right)),
             rates=("accuracy",),
         )
-    for index in chosen:
+    for index, name in classes.compared:
         yield Question(
             grouping=grouping,
             counts=one_against_rest(counts, index),
-            places=row_places(row_groups, rows.y_true == index, rows.y_pred == index),
-            rates=RATES if len(classes) == 2 else CLASS_RATES,
-            where={} if len(classes) == 2 else {"class": classes[index]},
+            places=row_places(row_groups, classes.y_true == index, classes.y_pred == index),
+            rates=RATES if binary else CLASS_RATES,
+            where={} if binary else {"class": name},
         )
 
 

@@ -33,6 +33,9 @@ METRICS = (
     "base_rate",
     "positive_rate",
     "top_k_accuracy",
+    "perplexity",
+    "bigram_log_loss",
+    "gain_over_bigram",
     "mse",
     "rmse",
     "mae",
@@ -59,6 +62,9 @@ class Params(BaseModel):
     )
     top_k: Annotated[int, Field(ge=2)] = Field(
         3, description="Classes counted by top-k accuracy, where there are more classes than that."
+    )
+    most_classes: Annotated[int, Field(ge=2, le=200)] = Field(
+        50, description="Classes with metrics of their own, the most frequent first, and of the confusion matrix."
     )
 
 

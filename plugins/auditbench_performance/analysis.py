@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 from auditbench.errors import ModelError
 from auditbench.results import AnalysisResult, Matrix, Note
 from auditbench_performance.binary import binary_curves, binary_metrics
-from auditbench_performance.confusion import confusion_matrix
+from auditbench_performance.confusion import class_counts, confusion_matrix
 from auditbench_performance.measures import message
 from auditbench_performance.multiclass import multiclass_metrics, top_class_reliability
+from auditbench_performance.next_token import next_token_metrics
 from auditbench_performance.regression import regression_metrics
 from auditbench_performance.rules import findings
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from auditbench.context import AuditContext
     from auditbench_performance import Params
 
-    Counts = npt.NDArray[np.int64]
+    Labels = npt.NDArray[np.int64]
     Numbers = npt.NDArray[np.float64]
 
 ROUNDING = 1e-6
@@ -54,24 +55,30 @@ def _classification(context: AuditContext, params: Params, outputs: npt.NDArray[
     y_true = data.y_true.astype("int64")
     probabilities = _within_unit_interval(model.probabilities(outputs))
     y_pred = model.decisions(outputs).astype("int64")
-    counts = confusion_matrix(y_true, y_pred, len(data.classes))
+    counts = class_counts(y_true, y_pred, len(data.classes))
     if data.task == "binary-classification":
         metrics = binary_metrics(context, params, probabilities[:, 1], y_true, y_pred)
         curves = binary_curves(params, probabilities[:, 1], y_true, data.classes[1])
+    elif data.task == "next-token":
+        metrics = next_token_metrics(context, params, probabilities, y_true, y_pred)
+        curves = top_class_reliability(params, probabilities, y_true, data.facts.target)
     else:
         metrics = multiclass_metrics(context, params, probabilities, y_true, y_pred)
         curves = top_class_reliability(params, probabilities, y_true, data.facts.target)
     return AnalysisResult(
         metrics=metrics,
         curves=curves,
-        matrices=(_confusion_block(counts, data.classes),),
+        matrices=_confusion(params, y_true, y_pred, data.classes),
         notes=_notes(context, params),
         findings=findings(metrics, params, counts),
     )
 
 
-def _confusion_block(counts: Counts, classes: tuple[str, ...]) -> Matrix:
-    return Matrix(
+def _confusion(params: Params, y_true: Labels, y_pred: Labels, classes: tuple[str, ...]) -> tuple[Matrix, ...]:
+    """The confusion matrix, where there are not too many classes for one."""
+    if len(classes) > params.most_classes:
+        return ()
+    matrix = Matrix(
         name="confusion",
         title=message("confusion"),
         kind="confusion",
@@ -79,9 +86,10 @@ def _confusion_block(counts: Counts, classes: tuple[str, ...]) -> Matrix:
         column_label=message("axis.predicted_class"),
         rows=classes,
         columns=classes,
-        values=tuple(tuple(float(cell) for cell in row) for row in counts.tolist()),
+        values=tuple(tuple(map(float, row)) for row in confusion_matrix(y_true, y_pred, len(classes)).tolist()),
         unit="rows",
     )
+    return (matrix,)
 
 
 def _notes(context: AuditContext, params: Params) -> tuple[Note, ...]:
@@ -100,6 +108,9 @@ def _notes(context: AuditContext, params: Params) -> tuple[Note, ...]:
     ]
     if binary:
         notes.append(Note(kind="limit", text=message("limit.threshold")))
+    left_out = len(context.data.classes) - params.most_classes
+    if left_out > 0 and context.data.task != "next-token":
+        notes.append(Note(kind="limit", text=message("limit.most_classes", n=left_out, most=params.most_classes)))
     return (
         *notes,
         Note(kind="limit", text=message("limit.one_sample")),

@@ -12,14 +12,13 @@ from auditbench.statistics import (
     calibration_error_influence,
     delong_interval,
     mean_influence,
-    multinomial_replicates,
     percentile_intervals,
     ratio_of_means_influence,
 )
 from auditbench_performance.confusion import (
     balanced_accuracy,
     balanced_accuracy_influence,
-    confusion_matrix,
+    drawn_counts,
     f1_scores,
 )
 from auditbench_performance.curves import precision_recall_curve, reliability_curve, roc_curve
@@ -93,15 +92,15 @@ def _proportions(positive: npt.NDArray[np.bool_], selected: npt.NDArray[np.bool_
 def _count_metrics(y_true: Labels, y_pred: Labels, replicates: int, rng: np.random.Generator) -> tuple[Metric, ...]:
     import numpy as np
 
-    counts = confusion_matrix(y_true, y_pred, 2)
-    n, occurring = len(y_true), counts.sum(axis=1) > 0
-    drawn = np.concatenate([counts[np.newaxis], multinomial_replicates(counts, replicates, rng)])
+    drawn = drawn_counts(y_true, y_pred, 2, replicates, rng)
+    counts = drawn[0]
+    n, occurring = len(y_true), counts.labelled > 0
     values = np.stack([balanced_accuracy(drawn, occurring), f1_scores(drawn)[:, 1]], axis=1)
     estimates = percentile_intervals(values[0], values[1:])
     balanced, f1 = Measured(name="balanced_accuracy", n=n), Measured(name="f1", n=n)
 
     def of_balanced() -> Numbers:
-        return np.asarray(balanced_accuracy_influence(counts, occurring)[y_true, y_pred])
+        return balanced_accuracy_influence(counts, occurring, y_true, y_pred)
 
     def of_f1() -> Numbers:
         return ratio_of_means_influence(2 * y_true * y_pred, y_true + y_pred)

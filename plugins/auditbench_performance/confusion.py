@@ -1,19 +1,44 @@
-"""Metrics that follow from a confusion matrix alone, for one matrix or for many replicates of it.
+"""Metrics that follow from how often each class was right, labelled and decided, for one count or for many replicates.
 
-What a row does to such a metric follows from its cell: its influence is the number of rows times the derivative of the
-metric by the count of the cell, see `auditbench.statistics.influence`.
+They need no table of all pairs of classes: a language model has as many classes as its vocabulary. What a row does to such a
+metric is the number of rows times the derivative of the metric by the count of the row's pair of label and decision, see
+`auditbench.statistics.influence`.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from auditbench.statistics import multinomial_replicates
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
     Counts = npt.NDArray[np.int64]
+    Labels = npt.NDArray[np.int64]
     Numbers = npt.NDArray[np.float64]
+    Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ClassCounts:
+    """Rows of each class, shape `(..., classes)` each.
+
+    Attributes:
+        hits: Labelled and decided as the class.
+        labelled: Labelled as it.
+        predicted: Decided as it.
+    """
+
+    hits: Counts
+    labelled: Counts
+    predicted: Counts
+
+    def __getitem__(self, place: Any) -> ClassCounts:
+        """Some of the replicates."""
+        return ClassCounts(hits=self.hits[place], labelled=self.labelled[place], predicted=self.predicted[place])
 
 
 def confusion_matrix(y_true: npt.NDArray[Any], y_pred: npt.NDArray[Any], classes: int) -> Counts:
@@ -24,69 +49,104 @@ def confusion_matrix(y_true: npt.NDArray[Any], y_pred: npt.NDArray[Any], classes
     return np.asarray(cells.reshape(classes, classes), dtype=np.int64)
 
 
-def balanced_accuracy(counts: Counts, occurring: npt.NDArray[np.bool_]) -> Numbers:
-    """Mean recall of the classes that occur among the labels.
+def class_counts(y_true: Labels, y_pred: Labels, classes: int) -> ClassCounts:
+    """The counts of these rows, shape `(classes,)` each."""
+    return _margins(y_true, y_pred, None, classes)
+
+
+def drawn_counts(
+    y_true: Labels, y_pred: Labels, classes: int, replicates: int, rng: np.random.Generator
+) -> ClassCounts:
+    """Counts of the rows, then of bootstrap replicates of them, shape `(1 + replicates, classes)` each.
+
+    Time and memory follow from the pairs of label and decision that occur, not from all there could be.
+    """
+    import numpy as np
+
+    pairs, counts = np.unique(y_true * classes + y_pred, return_counts=True)
+    drawn = np.zeros((1 + replicates, len(pairs)), dtype=np.int64)
+    if len(pairs):
+        drawn[0], drawn[1:] = counts, multinomial_replicates(counts, replicates, rng)
+    labels, decisions = np.divmod(pairs, classes)
+    parts = [_margins(labels, decisions, weights, classes) for weights in drawn]
+    return ClassCounts(
+        hits=np.stack([part.hits for part in parts]),
+        labelled=np.stack([part.labelled for part in parts]),
+        predicted=np.stack([part.predicted for part in parts]),
+    )
+
+
+def balanced_accuracy(counts: ClassCounts, occurring: Mask) -> Numbers:
+    """Mean recall of the classes that occur among the labels, shape `(...)`.
 
     Args:
-        counts: Shape `(..., classes, classes)`.
         occurring: Shape `(classes,)`: the classes to average over. NaN where one of them has no row in a replicate, and
             where fewer than two occur.
     """
     import numpy as np
 
     if occurring.sum() < 2:
-        return np.full(counts.shape[:-2], np.nan)
-    recall = _divided(_diagonal(counts), counts.sum(axis=-1))
+        return np.full(counts.hits.shape[:-1], np.nan)
+    recall = _divided(counts.hits, counts.labelled)
     return np.asarray(recall[..., occurring].mean(axis=-1), dtype=np.float64)
 
 
-def f1_scores(counts: Counts) -> Numbers:
+def f1_scores(counts: ClassCounts) -> Numbers:
     """Harmonic mean of precision and recall of each class, shape `(..., classes)`.
 
     Computed as 2 TP / (2 TP + FP + FN); NaN for a class that neither occurs nor is predicted.
     """
-    hits = _diagonal(counts)
-    return _divided(2 * hits, counts.sum(axis=-1) + counts.sum(axis=-2))
+    return _divided(2 * counts.hits, counts.labelled + counts.predicted)
 
 
-def macro_f1(counts: Counts, involved: npt.NDArray[np.bool_]) -> Numbers:
+def macro_f1(counts: ClassCounts, involved: Mask) -> Numbers:
     """Mean F1 of the `involved` classes, shape `(...)`: those that occur or are predicted in the data."""
     import numpy as np
 
     if not involved.any():
-        return np.full(counts.shape[:-2], np.nan)
+        return np.full(counts.hits.shape[:-1], np.nan)
     return np.asarray(f1_scores(counts)[..., involved].mean(axis=-1), dtype=np.float64)
 
 
-def balanced_accuracy_influence(counts: Counts, occurring: npt.NDArray[np.bool_]) -> Numbers:
-    """Influence of a row of each cell on the balanced accuracy, shape `(classes, classes)`; 0 where no row can be."""
+def balanced_accuracy_influence(counts: ClassCounts, occurring: Mask, y_true: Labels, y_pred: Labels) -> Numbers:
+    """Influence of each row on the balanced accuracy, shape `(rows,)`."""
     import numpy as np
 
-    sizes = counts.sum(axis=1)
-    each = np.divide(counts.sum() / occurring.sum(), sizes, out=np.zeros(len(sizes)), where=sizes > 0)
-    recall = np.nan_to_num(_divided(_diagonal(counts), sizes))
-    return np.asarray((np.eye(len(sizes)) - recall[:, np.newaxis]) * each[:, np.newaxis], dtype=np.float64)
+    sizes = counts.labelled
+    each = np.divide(sizes.sum() / occurring.sum(), sizes, out=np.zeros(len(sizes)), where=sizes > 0)
+    recall = np.nan_to_num(_divided(counts.hits, sizes))
+    return np.asarray(((y_true == y_pred) - recall[y_true]) * each[y_true], dtype=np.float64)
 
 
-def macro_f1_influence(counts: Counts, involved: npt.NDArray[np.bool_]) -> Numbers:
-    """Influence of a row of each cell on the mean F1 of the `involved` classes, shape `(classes, classes)`.
+def macro_f1_influence(counts: ClassCounts, involved: Mask, y_true: Labels, y_pred: Labels) -> Numbers:
+    """Influence of each row on the mean F1 of the `involved` classes, shape `(rows,)`.
 
     A row adds 1 to the denominators 2 TP + FP + FN of its true and of its predicted class, and 2 to the numerator when
     they are one.
     """
     import numpy as np
 
-    sizes = counts.sum(axis=1) + counts.sum(axis=0)
+    sizes = counts.labelled + counts.predicted
     each = np.divide(involved, sizes, out=np.zeros(len(sizes)), where=sizes > 0)
     lost = np.nan_to_num(f1_scores(counts)) * each
-    table = np.diag(2 * each) - lost[:, np.newaxis] - lost
-    return np.asarray(table * (counts.sum() / involved.sum()), dtype=np.float64)
+    moved = 2 * each[y_true] * (y_true == y_pred) - lost[y_true] - lost[y_pred]
+    return np.asarray(moved * (counts.labelled.sum() / involved.sum()), dtype=np.float64)
 
 
-def _diagonal(counts: Counts) -> Counts:
+def _margins(labels: Labels, decisions: Labels, weights: Counts | None, classes: int) -> ClassCounts:
+    """Counts of pairs of label and decision, each counted as often as its weight says, or once."""
     import numpy as np
 
-    return np.asarray(np.diagonal(counts, axis1=-2, axis2=-1), dtype=np.int64)
+    right = labels == decisions
+
+    def counted(values: Labels, kept: Counts | None) -> Counts:
+        return np.bincount(values, kept, minlength=classes).astype(np.int64)
+
+    return ClassCounts(
+        hits=counted(labels[right], None if weights is None else weights[right]),
+        labelled=counted(labels, weights),
+        predicted=counted(decisions, weights),
+    )
 
 
 def _divided(part: Counts, whole: Counts) -> Numbers:

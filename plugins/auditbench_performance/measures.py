@@ -25,13 +25,14 @@ if TYPE_CHECKING:
     RowInfluence: TypeAlias = Callable[[], npt.NDArray[Any] | None]
 
 ANALYZER = "performance"
-LOWER_IS_BETTER = frozenset({"log_loss", "brier", "expected_calibration_error", "mse", "rmse", "mae"})
+LOWER_IS_BETTER = frozenset({"log_loss", "brier", "expected_calibration_error", "perplexity", "mse", "rmse", "mae"})
 RAISED_BY_NOISE = frozenset({"expected_calibration_error"})
 WITHOUT_DIRECTION = frozenset(
     {
         "base_rate",
         "positive_rate",
         "majority_class_accuracy",
+        "bigram_log_loss",
         "mean_error",
         "residual_percentile",
         "calibration_error_by_chance",

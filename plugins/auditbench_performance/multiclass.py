@@ -10,13 +10,14 @@ from auditbench.statistics import (
     MOST_INFLUENCES,
     calibration_error_influence,
     mean_influence,
-    multinomial_replicates,
     percentile_intervals,
 )
 from auditbench_performance.confusion import (
+    ClassCounts,
     balanced_accuracy,
     balanced_accuracy_influence,
-    confusion_matrix,
+    class_counts,
+    drawn_counts,
     macro_f1,
     macro_f1_influence,
 )
@@ -53,7 +54,8 @@ def multiclass_metrics(
         y_true: Class indices, shape `(rows,)`; `y_pred`, the decisions, alike.
     """
     n, classes = probabilities.shape
-    frequent = confusion_matrix(y_true, y_pred, classes).sum(axis=1).argmax()
+    counts = class_counts(y_true, y_pred, classes)
+    frequent = counts.labelled.argmax()
     chance = calibration_error_by_chance(
         probabilities.max(axis=1), params.bins, params.replicates, context.rng("calibrated")
     )
@@ -61,10 +63,10 @@ def multiclass_metrics(
         proportion("accuracy", y_pred == y_true, reason="no_rows"),
         proportion("majority_class_accuracy", y_true == frequent, reason="no_rows"),
         *_count_metrics(y_true, y_pred, classes, params.replicates, context.rng("confusion")),
-        *_top_k(probabilities, y_true, params.top_k),
-        *_probability_metrics(params, probabilities, y_true, context.rng("rows")),
+        *top_k_accuracy(probabilities, y_true, params.top_k),
+        *probability_metrics(params, probabilities, y_true, context.rng("rows")),
         chance_calibration_error(chance, n),
-        *_class_metrics(y_true, y_pred, context.data.classes),
+        *_class_metrics(y_true, y_pred, context.data.classes, _listed(counts, params.most_classes)),
     )
 
 
@@ -78,32 +80,7 @@ def top_class_reliability(
     return (reliability_curve(probabilities.max(axis=1), right, params.bins, label),)
 
 
-def _count_metrics(
-    y_true: Labels, y_pred: Labels, classes: int, replicates: int, rng: np.random.Generator
-) -> tuple[Metric, ...]:
-    import numpy as np
-
-    counts = confusion_matrix(y_true, y_pred, classes)
-    n, occurring = len(y_true), counts.sum(axis=1) > 0
-    involved = occurring | (counts.sum(axis=0) > 0)
-    drawn = np.concatenate([counts[np.newaxis], multinomial_replicates(counts, replicates, rng)])
-    values = np.stack([balanced_accuracy(drawn, occurring), macro_f1(drawn, involved)], axis=1)
-    estimates = percentile_intervals(values[0], values[1:])
-    balanced, f1 = Measured(name="balanced_accuracy", n=n), Measured(name="macro_f1", n=n)
-
-    def of_balanced() -> Numbers:
-        return np.asarray(balanced_accuracy_influence(counts, occurring)[y_true, y_pred])
-
-    def of_f1() -> Numbers:
-        return np.asarray(macro_f1_influence(counts, involved)[y_true, y_pred])
-
-    return (
-        bootstrapped(balanced, estimates, 0, reason="one_class", influence=of_balanced),
-        bootstrapped(f1, estimates, 1, reason="no_rows", influence=of_f1),
-    )
-
-
-def _top_k(probabilities: Numbers, y_true: Labels, k: int) -> tuple[Metric, ...]:
+def top_k_accuracy(probabilities: Numbers, y_true: Labels, k: int) -> tuple[Metric, ...]:
     """Top-k accuracy where there are more than `k` classes; a tie with the true class counts against the model."""
     import numpy as np
 
@@ -115,17 +92,22 @@ def _top_k(probabilities: Numbers, y_true: Labels, k: int) -> tuple[Metric, ...]
     return (proportion("top_k_accuracy", rivals < k, reason="no_rows", where={"k": str(k)}),)
 
 
-def _probability_metrics(
+def probability_metrics(
     params: Params, probabilities: Numbers, y_true: Labels, rng: np.random.Generator
 ) -> tuple[Metric, ...]:
+    """Log loss, Brier score and calibration error with bootstrap intervals.
+
+    Args:
+        probabilities: Shape `(rows, classes)`.
+        y_true: Class indices, shape `(rows,)`.
+    """
     import numpy as np
 
     n = len(y_true)
     smallest = np.finfo(np.float64).eps
     own = np.clip(probabilities[np.arange(n), y_true], smallest, 1.0)
-    observed = np.eye(probabilities.shape[1])[y_true]
     top, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == y_true
-    losses, squares = -np.log(own), ((probabilities - observed) ** 2).sum(axis=1)
+    losses, squares = -np.log(own), _squared_errors(probabilities, y_true)
     statistics = {
         "log_loss": weighted_mean(losses),
         "brier": weighted_mean(squares),
@@ -143,12 +125,54 @@ def _probability_metrics(
     )
 
 
-def _class_metrics(y_true: Labels, y_pred: Labels, classes: tuple[str, ...]) -> tuple[Metric, ...]:
-    """Metrics of each class; with very many classes and rows they do not say what each row does to them."""
-    by_row = _CLASS_METRICS * len(classes) * len(y_true) <= MOST_INFLUENCES
+def _count_metrics(
+    y_true: Labels, y_pred: Labels, classes: int, replicates: int, rng: np.random.Generator
+) -> tuple[Metric, ...]:
+    import numpy as np
+
+    drawn = drawn_counts(y_true, y_pred, classes, replicates, rng)
+    counts = drawn[0]
+    n, occurring = len(y_true), counts.labelled > 0
+    involved = occurring | (counts.predicted > 0)
+    values = np.stack([balanced_accuracy(drawn, occurring), macro_f1(drawn, involved)], axis=1)
+    estimates = percentile_intervals(values[0], values[1:])
+    balanced, f1 = Measured(name="balanced_accuracy", n=n), Measured(name="macro_f1", n=n)
+
+    def of_balanced() -> Numbers:
+        return balanced_accuracy_influence(counts, occurring, y_true, y_pred)
+
+    def of_f1() -> Numbers:
+        return macro_f1_influence(counts, involved, y_true, y_pred)
+
+    return (
+        bootstrapped(balanced, estimates, 0, reason="one_class", influence=of_balanced),
+        bootstrapped(f1, estimates, 1, reason="no_rows", influence=of_f1),
+    )
+
+
+def _squared_errors(probabilities: Numbers, y_true: Labels) -> Numbers:
+    """Sum over classes of (probability - 1 for the true class, else 0) squared, shape `(rows,)`."""
+    import numpy as np
+
+    own = probabilities[np.arange(len(y_true)), y_true]
+    return np.asarray(np.square(probabilities).sum(axis=1) - own**2 + (1 - own) ** 2)
+
+
+def _listed(counts: ClassCounts, most: int) -> tuple[int, ...]:
+    """The classes that have metrics of their own: the most frequent ones, in the order of the classes."""
+    import numpy as np
+
+    return tuple(sorted(np.argsort(-counts.labelled, kind="stable")[:most].tolist()))
+
+
+def _class_metrics(
+    y_true: Labels, y_pred: Labels, classes: tuple[str, ...], listed: tuple[int, ...]
+) -> tuple[Metric, ...]:
+    """Metrics of each listed class; with very many classes and rows they do not say what each row does to them."""
+    by_row = _CLASS_METRICS * len(listed) * len(y_true) <= MOST_INFLUENCES
     metrics = []
-    for index, name in enumerate(classes):
-        own, found, where = y_true == index, y_pred == index, {"class": name}
+    for index in listed:
+        own, found, where = y_true == index, y_pred == index, {"class": classes[index]}
         metrics += [
             proportion("recall", found, own, reason="no_rows_of_class", where=where, by_row=by_row),
             proportion("precision", own, found, reason="class_never_predicted", where=where, by_row=by_row),

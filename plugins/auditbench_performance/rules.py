@@ -8,18 +8,14 @@ from auditbench.findings import Finding, Severity
 from auditbench_performance.measures import ANALYZER, message
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
     from auditbench.results import Metric
     from auditbench_performance import Params
+    from auditbench_performance.confusion import ClassCounts
 
 FEW_ROWS = 10
 
 
-def findings(
-    metrics: tuple[Metric, ...], params: Params, counts: npt.NDArray[np.int64] | None = None
-) -> tuple[Finding, ...]:
+def findings(metrics: tuple[Metric, ...], params: Params, counts: ClassCounts | None = None) -> tuple[Finding, ...]:
     """Findings by fixed rules on the intervals of the metrics.
 
     `at_baseline`: accuracy's interval does not lie above the share of the most frequent class.
@@ -31,7 +27,7 @@ def findings(
     `one_decision`: every row gets the same class.
 
     Args:
-        counts: Confusion matrix of a classifier.
+        counts: Of a classifier.
     """
     overall = {metric.name: metric for metric in metrics if not metric.where}
     found = [*_labels(counts), *_decisions(counts)] if counts is not None else []
@@ -84,18 +80,19 @@ def _mean(metrics: dict[str, Metric]) -> list[Finding]:
     return [_finding("no_better_than_mean", "high", ("r2",), low=low, high=high)]
 
 
-def _labels(counts: npt.NDArray[np.int64]) -> list[Finding]:
-    rows = counts.sum(axis=1)
+def _labels(counts: ClassCounts) -> list[Finding]:
+    rows = counts.labelled
     if (rows > 0).sum() == 1:
         return [_finding("one_class", "high", ("base_rate", "balanced_accuracy"), n=int(rows.sum()))]
     few = int(((rows > 0) & (rows < FEW_ROWS)).sum())
     return [_finding("few_rows", "low", ("balanced_accuracy",), n=few, fewest=FEW_ROWS)] if few else []
 
 
-def _decisions(counts: npt.NDArray[np.int64]) -> list[Finding]:
-    if counts.sum() == 0 or (counts.sum(axis=0) > 0).sum() > 1:
+def _decisions(counts: ClassCounts) -> list[Finding]:
+    rows = int(counts.predicted.sum())
+    if rows == 0 or (counts.predicted > 0).sum() > 1:
         return []
-    return [_finding("one_decision", "high", ("accuracy",), n=int(counts.sum()))]
+    return [_finding("one_decision", "high", ("accuracy",), n=rows)]
 
 
 def _finding(rule: str, severity: Severity, metrics: tuple[str, ...], **values: float) -> Finding:

@@ -10,25 +10,26 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from auditbench.results import AnalysisResult, Cell, Column, Metric, Note, Table
+from auditbench.results import AnalysisResult, Metric, Note
 from auditbench_resources.compute import MultiplyAccumulates, multiply_accumulates
+from auditbench_resources.inputs import input_notes, longest_row
 from auditbench_resources.latency import Timing, latency_block, latency_metrics, time_calls
 from auditbench_resources.measures import counted, message, metered
 from auditbench_resources.memory import MEBIBYTE, MemoryReading, measure_memory
-from auditbench_resources.size import model_size, parameters_by_module
+from auditbench_resources.size import model_size
+from auditbench_resources.summary import layer_table
 
 if TYPE_CHECKING:
     from auditbench.context import AuditContext
     from auditbench.data.evaluation import Inputs
     from auditbench_resources import Params
 
-MOST_MODULES = 50
-
 
 def analyze(context: AuditContext, params: Params) -> AnalysisResult:
     """Measure the model's size, compute, memory and speed; the model, its flags and random state stay as they are."""
     with _random_state_kept(context.device):
-        compute = multiply_accumulates(context.model.module, context.model.encode(_inputs(context, 1)))
+        row = longest_row(_inputs(context, 1), context.data.inputs)
+        compute = multiply_accumulates(context.model.module, context.model.encode(row))
         timings = _timings(context, params)
         memory = _memory(context, params)
     latency = latency_block(timings)
@@ -39,7 +40,7 @@ def analyze(context: AuditContext, params: Params) -> AnalysisResult:
             *_memory_metrics(memory, params.memory_rows),
             _training_time(context),
         ),
-        tables=(_module_table(context, compute),),
+        tables=(layer_table(context.model.module, compute),),
         percentiles=() if latency is None else (latency,),
         notes=_notes(context, params, memory.meter),
     )
@@ -124,28 +125,9 @@ def _memory_metrics(memory: MemoryReading, rows: int) -> tuple[Metric, ...]:
     )
 
 
-def _module_table(context: AuditContext, compute: MultiplyAccumulates) -> Table:
-    """Parameters and multiply-accumulates of each part that has parameters of its own, in the model's order."""
-    parts = list(parameters_by_module(context.model.module).items())[:MOST_MODULES]
-    rows: tuple[tuple[Cell, ...], ...] = tuple(
-        (path, kind, parameters, compute.by_module.get(path) if path != "." else None)
-        for path, (kind, parameters) in parts
-    )
-    return Table(
-        name="modules",
-        title=message("modules", n=len(rows)),
-        columns=(
-            Column(name="path", label=message("column.path")),
-            Column(name="kind", label=message("column.kind")),
-            Column(name="parameters", label=message("parameters"), kind="count"),
-            Column(name="macs", label=message("macs"), kind="count"),
-        ),
-        rows=rows,
-    )
-
-
 def _notes(context: AuditContext, params: Params, meter: str) -> tuple[Note, ...]:
     return (
+        *input_notes(context.data.inputs),
         Note(kind="method", text=message("note.macs")),
         Note(
             kind="method",

@@ -62,6 +62,16 @@ def line_path(x: Scale, y: Scale, points: Iterable[tuple[float, float]]) -> str:
     return f"M{'L'.join(places)}" if places else ""
 
 
+def spark_path(points: Iterable[tuple[int, int] | None]) -> str:
+    """Path of a small line with gaps; a point alone is a dot, as ends are round."""
+    pieces, drawing = [], False
+    for point in points:
+        if point is not None:
+            pieces.append(f"{'L' if drawing else 'M'}{point[0]} {point[1]}{'' if drawing else 'h0'}")
+        drawing = point is not None
+    return "".join(pieces)
+
+
 def band_path(x: Scale, y: Scale, band: tuple[tuple[float, float, float], ...]) -> str:
     """Path of a band: along its lower edge and back along the upper one."""
     lower = [(place, low) for place, low, _ in band]

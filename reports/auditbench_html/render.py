@@ -94,6 +94,7 @@ def _environment() -> Environment:
         "x_of",
         "y_of",
         "line_path",
+        "spark_path",
         "band_path",
         "bin_width",
         "end_labels",

@@ -16,10 +16,12 @@ from auditbench_html.view.outline import Outline, one_line
 
 # What the hub calls metrics that go by another name here.
 _METRICS = {"auc": "roc_auc", "brier": "brier_score", "r2": "r_squared", "macro_f1": "f1_macro"}
+# The hub's names of tasks by what the model takes and whether it tells classes apart.
 _TASKS = {
-    "binary-classification": "tabular-classification",
-    "multiclass-classification": "tabular-classification",
-    "regression": "tabular-regression",
+    ("tabular", True): "tabular-classification",
+    ("tabular", False): "tabular-regression",
+    ("image", True): "image-classification",
+    ("text", True): "text-classification",
 }
 PERFORMANCE = "performance"
 
@@ -29,8 +31,8 @@ def metadata(told: Outline) -> str:
     run, open_fields = told.run, ("license", "language", "datasets", "base_model")
     hint = one_line(told.say.say("model_card.to_fill_bare"))
     lines = ["---", *(f"# {name}: {hint}" for name in open_fields), "library_name: pytorch"]
-    if run.data.features:
-        lines.append(f"pipeline_tag: {_TASKS[run.model.task]}")
+    if (tag := _hub_task(run)) is not None:
+        lines.append(f"pipeline_tag: {tag}")
     lines += ['tags: ["auditbench", "model-audit"]', *_index(told), "---"]
     return "\n".join(lines) + "\n"
 
@@ -46,12 +48,20 @@ def headline_metrics(run: AuditRun) -> tuple[tuple[str, Metric], ...]:
     )
 
 
+def _hub_task(run: AuditRun) -> str | None:
+    """What the hub calls such a model; None where it has no name for it."""
+    if run.model.task == "next-token":
+        return "text-generation"
+    inputs = [item.modality for item in run.data.inputs] or (["tabular"] if run.data.features else [])
+    return _TASKS.get((inputs[0], run.model.task != "regression")) if len(inputs) == 1 else None
+
+
 def _index(told: Outline) -> Iterator[str]:
     """The `model-index`: one result, of the evaluated rows."""
     run, metrics = told.run, headline_metrics(told.run)
     if not metrics:
         return
-    task = _TASKS[run.model.task] if run.data.features else run.model.task
+    task = _hub_task(run) or run.model.task
     yield "model-index:"
     yield f"- name: {_text(one_line(told.model))}"
     yield "  results:"

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import get_args
 
 from auditbench.messages import load_messages
+from auditbench.run import Modality
 
 HOST = Path(__file__).parents[2] / "workbench" / "auditbench"
-MADE = {"core.not_applicable_task", "core.not_applicable_modality"}
+MADE = {f"core.not_applicable_modality_{modality}" for modality in get_args(Modality)}
 """Keys that the code puts together from parts."""
 
 

@@ -9,16 +9,22 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from sklearn.datasets import load_diabetes
 from sklearn.linear_model import LinearRegression, LogisticRegression
 
 from auditbench.config import AuditConfig, TrainTable
 from auditbench.data import BUILT_IN as DATASETS
 from auditbench.data import EvaluationData, build_evaluation, open_source
+from auditbench.data.features import FeatureSpec
+from auditbench.data.inputs import TableInput
 from auditbench.models import ModelUnderTest, load_bundle
 from auditbench.models.architectures import BUILT_IN
 from auditbench.models.architectures.linear import build_linear
 from auditbench.training import train_bundle
-from auditbench.training.loop import Examples, Loss, binary_cross_entropy, cross_entropy, fit
+from auditbench.training.examples import Examples
+from auditbench.training.loop import fit
+from auditbench.training.losses import RowFunction, RowLoss, binary_cross_entropy, cross_entropy
+from auditbench.training.splitting import held_out
 
 ARCHITECTURES = {item.name: item for item in BUILT_IN}
 
@@ -112,22 +118,63 @@ def feature_scale(model: ModelUnderTest, column: int) -> float:
     ids=["logistic", "softmax"],
 )
 def test_classification_reaches_the_unregularised_solution(
-    table: pd.DataFrame, target: str, loss: Loss, dtype: torch.dtype
+    table: pd.DataFrame, target: str, loss: RowFunction, dtype: torch.dtype
 ) -> None:
     """Validated on the rows it is trained on, the loop ends at the optimum of its loss."""
     matrix = raw_matrix(table)
     classes, labels = np.unique(table[target].to_numpy(str), return_inverse=True)
     scaled = (matrix - matrix.mean(axis=0)) / matrix.std(axis=0)
-    examples = Examples(inputs=torch.tensor(scaled, dtype=torch.float32), targets=torch.from_numpy(labels).to(dtype))
-    network = build_linear(None, matrix.shape[1], 1 if len(classes) == 2 else len(classes))
+    encoded = torch.tensor(scaled, dtype=torch.float32)
+    examples = Examples(
+        rows=encoded.__getitem__, targets=torch.from_numpy(labels).to(dtype), positions=torch.arange(len(labels))
+    )
+    columns = tuple(
+        FeatureSpec(name=f"column {index}", kind="number", start=index, stop=index + 1)
+        for index in range(matrix.shape[1])
+    )
+    inputs = {"features": TableInput(features=columns)}
+    network = build_linear(None, inputs, 1 if len(classes) == 2 else len(classes))
     settings = TrainTable(learning_rate=0.05, batch_size=3000, epochs=400, patience=400)
-    fitted = fit(network, examples, examples, loss, settings, seed=0, progress=lambda *_: None)
+    fitted = fit(network, examples, examples, RowLoss(function=loss), settings, seed=0, progress=lambda *_: None)
     network.load_state_dict(fitted.weights)
     with torch.no_grad():
-        logits = network(examples.inputs)
+        logits = network(encoded)
     given = torch.softmax(torch.cat([torch.zeros_like(logits), logits], 1) if len(classes) == 2 else logits, dim=1)
     exact = LogisticRegression(C=np.inf, max_iter=5000, tol=1e-10).fit(matrix, labels)
     assert np.abs(given.numpy() - exact.predict_proba(matrix)).max() < 0.002
+
+
+def test_sgd_on_a_real_table_reaches_the_closed_form(tmp_path: Path) -> None:
+    """442 patients with diabetes (Efron et al. 2004): two of the columns are nearly the same, so that it takes a while."""
+    frame = load_diabetes(as_frame=True, scaled=False).frame
+    frame.to_csv(tmp_path / "train.csv", index=False)
+    frame.assign(number=range(len(frame))).to_csv(tmp_path / "rows.csv", index=False)
+    columns = [name for name in frame if name != "target"]
+    _, _, outputs = train(
+        tmp_path,
+        {
+            "model": {"task": "regression"},
+            "data": {"test": "rows.csv", "train": "train.csv", "target": "target", "features": columns},
+            "train": {
+                "architecture": "linear",
+                "loss": "mse",
+                "optimizer": "sgd",
+                "momentum": 0.9,
+                "learning_rate": 0.02,
+                "schedule": "cosine",
+                "batch_size": 32,
+                "epochs": 120,
+                "patience": 120,
+                "keep": "last",
+            },
+        },
+    )
+    matrix, values = frame[columns].to_numpy(float), frame["target"].to_numpy(float)
+    kept, _ = held_out(None, len(values), 0.1, 0)
+    expected = LinearRegression().fit(matrix[kept], values[kept]).predict(matrix)
+    assert np.abs(outputs[:, 0] - expected).max() < 0.01 * (expected.max() - expected.min())
+    least = ((expected - values)[kept] ** 2).mean()
+    assert least <= ((outputs[:, 0] - values)[kept] ** 2).mean() < 1.01 * least
 
 
 def test_adult_reaches_its_accuracy(tmp_path: Path) -> None:

@@ -64,7 +64,8 @@ def evaluation(
     if task == "binary-classification":
         keys = {"positive": "yes", **keys}
     source = open_source(DataTable(**{"test": "test.parquet", "target": "label", **keys}), folder, {})
-    return build_evaluation(source, fit_inputs(source), task=task, classes=class_names(source, task), seed=seed)
+    inputs = fit_inputs(source)
+    return build_evaluation(source, inputs, task=task, classes=class_names(source, inputs, task), seed=seed)
 
 
 def refused(folder: Path, **keys: Any) -> str:

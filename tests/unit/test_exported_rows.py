@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from auditbench.data.features import FeatureSpec
+from auditbench.data.inputs import TableInput
 from auditbench.errors import ModelError
 from auditbench.models.wrapping import Interface, Origin, wrap_network
 
@@ -15,7 +16,13 @@ INTERFACE = Interface(
     task="regression",
     classes=(),
     output="value",
-    features=tuple(FeatureSpec(name=f"x{index}", kind="number", start=index, stop=index + 1) for index in range(WIDTH)),
+    inputs={
+        "features": TableInput(
+            features=tuple(
+                FeatureSpec(name=f"x{index}", kind="number", start=index, stop=index + 1) for index in range(WIDTH)
+            )
+        )
+    },
 )
 ORIGIN = Origin(name="net", format="exported", architecture="net", digest="0")
 

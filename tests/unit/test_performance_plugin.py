@@ -19,7 +19,7 @@ from auditbench.statistics import quantile_interval
 from auditbench.testing import given_outputs_subject, toy_context, toy_subject
 from auditbench_performance import Params
 from auditbench_performance.analysis import analyze
-from auditbench_performance.confusion import confusion_matrix, f1_scores
+from auditbench_performance.confusion import class_counts, f1_scores
 from auditbench_performance.resampling import weighted_average_precision, weighted_calibration_error, weighted_r2
 from tests.plugin_results import analyzer_of, check_catalogue, check_result, metric_of, rules_of
 
@@ -219,7 +219,7 @@ def test_outputs_that_are_no_probabilities_are_refused(outputs: list[float]) -> 
 @given(rows=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=30))
 def test_f1_equals_its_definition(rows: list[tuple[int, int]]) -> None:
     y_true, y_pred = np.array(rows).T
-    scores = f1_scores(confusion_matrix(y_true, y_pred, 4))
+    scores = f1_scores(class_counts(y_true, y_pred, 4))
     for index in range(4):
         hits = sum(t == p == index for t, p in rows)
         labelled, predicted = int((y_true == index).sum()), int((y_pred == index).sum())

@@ -58,7 +58,10 @@ def test_exact_counts_of_a_small_network() -> None:
     assert metric_of(result, "model_size").value == 4 * (WIDTH * 5 + 11)
     assert {m.no_interval for m in result.metrics if m.name in EXACT and m.value is not None} == {"count"}
     (table,) = result.tables
-    assert table.rows == (("layers.0", "Linear", WIDTH * 5 + 5, WIDTH * 5), ("layers.2", "Linear", 6, 5))
+    assert table.rows == (
+        ("layers.0", "Linear", "5", WIDTH * 5 + 5, WIDTH * 5),
+        ("layers.2", "Linear", "1", 6, 5),
+    )
     check_result(auditbench_resources, result)
 
 
@@ -210,3 +213,27 @@ def test_record_and_catalogue() -> None:
 
 def _enabled() -> tuple[bool, bool]:
     return torch._C._get_mkldnn_enabled(), torch._C._get_cudnn_enabled()
+
+
+@pytest.mark.parametrize(
+    ("modality", "notes"),
+    [
+        ("tabular", {"resources.note.table": {"n": 4, "columns": WIDTH}}),
+        ("image", {"resources.note.image": {"n": 1, "height": 6, "width": 5}, "resources.note.before_call": {}}),
+        ("text", {"resources.note.text": {"n": 7, "tokens": 10}, "resources.note.before_call": {}}),
+        ("series", {"resources.note.series": {"n": 2, "steps": 12}, "resources.note.before_call": {}}),
+        (
+            "mixed",
+            {
+                "resources.note.table_named": {"n": 4, "columns": WIDTH, "input": "features"},
+                "resources.note.text_named": {"n": 7, "tokens": 10, "input": "text"},
+                "resources.note.before_call": {},
+            },
+        ),
+    ],
+)
+def test_what_one_row_is_stands_in_words(modality: Any, notes: dict[str, dict[str, Any]]) -> None:
+    result = analyze(context_of(modality=modality), QUICK)
+    found = {note.text.key: dict(note.text.values) for note in result.notes}
+    assert {key: found[key] for key in notes} == notes
+    assert ("resources.note.before_call" in found) == (modality != "tabular")

@@ -23,7 +23,7 @@ from auditbench.supervisor.analyzer_runs import AnalyzerRuns
 from auditbench.supervisor.opening import lost_over, refuse_another
 from auditbench.supervisor.planning import Plan, PlannedAnalyzer
 from auditbench.supervisor.record import OpenedSubject, Timing, _without_folders, build_run
-from auditbench.supervisor.worker_events import ChunkFinished, LimitChanged, Progress, read_event
+from auditbench.supervisor.worker_events import ChunkFinished, LimitChanged, Progress, Told, read_event
 from auditbench.supervisor.worker_pool import MAX_STARTS, WorkerPool
 from auditbench.supervisor.worker_process import WorkerFault, WorkerProcess, no_event
 from tests.in_process_worker import InProcessWorker
@@ -45,6 +45,10 @@ def test_events_are_read() -> None:
     assert read_event(PROGRESS) == Progress(name="a", step="rows", done=1, total=2)
     assert read_event(CHUNK) == ChunkFinished(step="rows", chunk=0, file="chunks/a/0.npz", sha256="x")
     assert read_event({"event": "limit", "name": "train"}) == LimitChanged(name="train")
+    told = read_event({"event": "told", "name": "train", "text": "goes on" * 100})
+    assert isinstance(told, Told)
+    assert told.sentence.startswith("train: goes on")
+    assert len(told.sentence) == 400
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,40 @@ def test_exact_contributions_add_up_to_the_outputs(kind: Any) -> None:
     assert np.isnan(rows.inputs["features"][-4:, 1]).all()
 
 
+@pytest.mark.parametrize("modality", ["image", "text", "series"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_contributions_of_places_add_up_to_the_outputs(kind: Any, modality: Any) -> None:
+    subject = toy_subject(kind, modality=modality)
+    rows, background = subject.data.take(np.arange(60)), subject.data.background(40, np.random.default_rng(0))
+    found = subject.exact_contributions(rows, background)
+    (item,) = subject.model.inputs.values()
+    assert found.shape == (60, len(subject.model.target_names), *item.shape)
+    total = found.sum(axis=tuple(range(2, found.ndim))) + subject.model.predict(background.inputs).mean(axis=0)
+    np.testing.assert_allclose(total, subject.model.predict(rows.inputs), atol=1e-5)
+    assert kind == "constant" or np.abs(found).max() > 0.1
+
+
+def test_a_subject_of_several_inputs_adds_its_parts_up() -> None:
+    subject = toy_subject(modality="mixed")
+    rows = subject.data.take(np.arange(60))
+    encoded = toy_subject().model.encode({"features": rows.inputs["features"]}).double().numpy()
+    counts = np.stack([(rows.inputs["text"] == token).sum(axis=1) for token in range(10)], axis=1)
+    expected = np.concatenate([encoded, counts], axis=1) @ subject.weights.T + subject.bias
+    np.testing.assert_allclose(subject.model.predict(rows.inputs), expected, atol=1e-6)
+    assert [item.name for item in subject.data.facts.inputs] == ["features", "text"]
+    assert [feature.name for feature in subject.data.facts.features] == ["age", "hours", "work", "sex"]
+    with pytest.raises(ValueError, match="one input"):
+        subject.exact_contributions(rows, rows)
+
+
+def test_texts_stand_beside_their_token_ids() -> None:
+    subject = toy_subject(modality="text")
+    rows = subject.data.take(np.arange(60))
+    lengths = [len(text.split()) for text in rows.texts["text"]]
+    assert lengths == (rows.inputs["text"] > 0).sum(axis=1).tolist()
+    assert "gradients" not in subject.model.facts.capabilities
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_outputs_and_labels_fit_the_task(kind: Any) -> None:
     subject = toy_subject(kind)
@@ -73,6 +107,8 @@ def test_given_outputs_of_several_classes() -> None:
 def test_wrong_sizes_are_refused() -> None:
     with pytest.raises(ValueError, match="expected rows >= 3"):
         toy_subject(rows=2)
+    with pytest.raises(ValueError, match="of a table alone"):
+        toy_subject(modality="image", missing=1)
 
 
 def test_quiet_host_keeps_progress_and_runs_only_what_it_was_given() -> None:

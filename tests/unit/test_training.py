@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,12 @@ from auditbench.data import TableSource, build_evaluation, encoded_size, open_so
 from auditbench.errors import ModelError, StaleModelError, TrainingError
 from auditbench.models import Architecture, load_bundle
 from auditbench.models.architectures import BUILT_IN
+from auditbench.models.batching import BatchSize
 from auditbench.models.bundle import read_cost
 from auditbench.training import ensure_model, train_bundle, training_key
-from auditbench.training.loop import Examples, evaluate, fit, mean_squared_error
+from auditbench.training.examples import Examples
+from auditbench.training.loop import evaluate, fit
+from auditbench.training.losses import RowLoss, mean_squared_error
 from auditbench.training.splitting import held_out
 
 ARCHITECTURES = {item.name: item for item in BUILT_IN}
@@ -143,8 +147,24 @@ def test_facts_and_cost_say_how_it_was_trained(folder: Path) -> None:
     assert heard[0][2] == f"loss {facts.losses[0][0]:.4f}, validation {facts.losses[0][1]:.4f}"
     assert facts.key == training_key(settings, source_of(settings, folder))
     cost = read_cost(path)
-    assert set(cost) == {"seconds", "rows_per_second", "peak_memory_bytes"}
+    assert set(cost) == {
+        "seconds",
+        "rows_per_second",
+        "peak_memory_bytes",
+        "rows_at_once",
+        "halved_for_memory",
+    }
+    assert cost.pop("halved_for_memory") == 0
     assert all(value > 0 for value in cost.values())
+    epochs = json.loads((path / "training.json").read_text())["epochs"]
+    assert len(epochs) == facts.epochs
+    assert sum(epoch["seconds"] for epoch in epochs) < cost["seconds"]
+    assert epochs[0]["rows_per_second"] == pytest.approx(facts.train_rows / epochs[0]["seconds"])
+    assert facts.learning_rates == (0.01,) * facts.epochs
+    assert facts.steps == facts.epochs * 5
+    assert facts.trained_parameters == (4 * 8 + 8) + (8 + 1)
+    assert facts.initial is None
+    assert "schedule" not in facts.settings
 
 
 def test_training_leaves_torch_as_found(folder: Path) -> None:
@@ -161,6 +181,14 @@ def test_training_leaves_torch_as_found(folder: Path) -> None:
     assert torch.is_grad_enabled()
 
 
+MSE = RowLoss(function=mean_squared_error)
+
+
+def examples(inputs: torch.Tensor, targets: torch.Tensor) -> Examples:
+    """Encoded rows and their targets, all of them."""
+    return Examples(rows=inputs.__getitem__, targets=targets, positions=torch.arange(len(targets)))
+
+
 class Constant(nn.Module):
     """Gives its only weight, so that its loss can be steered."""
 
@@ -175,21 +203,29 @@ class Constant(nn.Module):
 def test_the_best_epoch_is_kept_and_patience_ends_training() -> None:
     network = Constant()
     # Training pulls the weight to 10 in steps that Adam keeps at 1; validation is best at 3.
-    training = Examples(inputs=torch.zeros(4, 1), targets=torch.full((4,), 1000.0))
-    validation = Examples(inputs=torch.zeros(4, 1), targets=torch.full((4,), 3.0))
+    training = examples(torch.zeros(4, 1), torch.full((4,), 1000.0))
+    validation = examples(torch.zeros(4, 1), torch.full((4,), 3.0))
     table = TrainTable(learning_rate=1.0, batch_size=4, epochs=50, patience=4)
-    fitted = fit(network, training, validation, mean_squared_error, table, seed=0, progress=quiet)
+    fitted = fit(network, training, validation, MSE, table, seed=0, progress=quiet)
     assert fitted.best_epoch == 3
     assert len(fitted.losses) == 3 + 4
     assert fitted.weights["weight"].item() == pytest.approx(3.0, abs=1e-2)
 
 
-def test_the_loss_is_the_mean_over_rows_whatever_the_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    examples = Examples(inputs=torch.zeros(10, 1), targets=torch.arange(10.0))
-    expected = float((torch.arange(10.0) ** 2).mean())
-    assert evaluate(Constant(), examples, mean_squared_error) == pytest.approx(expected)
-    monkeypatch.setattr("auditbench.training.loop._VALIDATION_ROWS", 3)
-    assert evaluate(Constant(), examples, mean_squared_error) == pytest.approx(expected)
+def test_the_weights_of_the_last_epoch_can_be_kept_instead() -> None:
+    network = Constant()
+    training = examples(torch.zeros(4, 1), torch.full((4,), 1000.0))
+    validation = examples(torch.zeros(4, 1), torch.full((4,), 3.0))
+    table = TrainTable(learning_rate=1.0, batch_size=4, epochs=50, patience=4, keep="last")
+    fitted = fit(network, training, validation, MSE, table, seed=0, progress=quiet)
+    assert fitted.best_epoch == len(fitted.losses) == 3 + 4
+    assert fitted.weights["weight"].item() == network.weight.item() == pytest.approx(7.0, abs=1e-2)
+
+
+@pytest.mark.parametrize("rows", [2, 16])
+def test_the_loss_is_the_mean_over_rows_whatever_the_batches(rows: int) -> None:
+    found = evaluate(Constant(), examples(torch.zeros(10, 1), torch.arange(10.0)), MSE, BatchSize(rows))
+    assert found == pytest.approx(float((torch.arange(10.0) ** 2).mean()))
 
 
 @given(

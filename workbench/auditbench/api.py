@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -300,12 +300,16 @@ class _LiveAudit:
     ) -> AuditRun:
         """The finished run, compared with its baseline if there is one; where that fails, with a warning."""
         from auditbench.comparison import compare, row_keys
-        from auditbench.worker.array_store import write_array
+        from auditbench.worker.array_store import read_only_array, write_array
+        from auditbench.worker.cases import with_stored_inputs
         from auditbench.worker.subject_opening import device_kind
 
         data = self.subject.data
         keys = row_keys(data.row_ids, data.facts)
-        stored = keys if folder is None else write_array(folder.path, ROW_KEYS, keys)
+        store: Callable[[str, Any], Any] = (
+            read_only_array if folder is None else functools.partial(write_array, folder.path)
+        )
+        stored = store(ROW_KEYS, keys)
 
         timing = Timing(
             started=self._started, finished=moment(), command="", seconds=self._seconds, details=self._details
@@ -313,7 +317,7 @@ class _LiveAudit:
         opened = OpenedSubject(
             model=self.subject.model.facts,
             data=self.subject.data.facts,
-            cases=self.subject.chosen.cases,
+            cases=with_stored_inputs(self.subject.chosen.cases, store),
             case_rule=self.subject.chosen.rule,
             device=device_kind(self.subject.model.device),
             threads=threads,

@@ -10,7 +10,10 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, field_validator, model_validator
+from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
+
+from auditbench.config_base import Slug, Table
+from auditbench.config_training import TrainTable
 
 
 def _listed(value: Any) -> Any:
@@ -24,14 +27,9 @@ TextOrList = Annotated[
     BeforeValidator(_listed),
     WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
 ]
-Slug = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_.-]{0,63}$")]
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
-
-
-class AuditTable(_Table):
+class AuditTable(Table):
     """`[audit]`: what this audit is called and what the model is meant for."""
 
     name: Annotated[str, Field(min_length=1, max_length=120)] = Field(
@@ -53,24 +51,30 @@ class AuditTable(_Table):
     )
 
 
-class ModelTable(_Table):
+class ModelTable(Table):
     """`[model]`: the model under test."""
 
     format: Slug = Field(
         "bundle",
-        description="What the file is: `bundle`, `safetensors`, `state-dict`, `torchscript`, `exported`, `pickle`, or "
-        "a format that a plugin provides.",
+        description="What the file is: `bundle`, `safetensors`, `state-dict`, `torchscript`, `exported`, `pickle`, "
+        "`onnx`, or a format that a plugin provides.",
     )
-    path: str = Field("model", description="File or folder of the model, relative to this file.")
+    path: str = Field(
+        "model",
+        description="File or folder of the model, relative to this file; of `exported` and `onnx` also a folder that "
+        "`auditbench export` wrote, whose model.json says what the model takes and gives.",
+    )
     name: str = Field("", description="Name shown in the report; the audit's name when empty.")
-    task: Literal["binary-classification", "multiclass-classification", "regression"] = Field(
-        description="What the model predicts."
+    task: Literal["binary-classification", "multiclass-classification", "regression", "next-token"] = Field(
+        description="What the model predicts; `next-token` is what follows a text, one class for each known token."
     )
     threshold: Annotated[float, Field(gt=0, lt=1)] = Field(
         0.5, description="Probability from which a binary decision is the positive class."
     )
     architecture: Slug | None = Field(
-        None, description="Network that takes the weights: `mlp`, `linear`, or one that a plugin provides."
+        None,
+        description="Network that takes the weights: `linear`, `mlp`, `cnn`, `cnn1d`, `rnn`, `encoder`, `decoder`, `joined`, "
+        "or one that a plugin provides.",
     )
     factory: Annotated[str, Field(pattern=r"^[^:]+\.py:[A-Za-z_][A-Za-z0-9_]*$")] | None = Field(
         None, description="Function that makes the network instead, as `file.py:function`; its code is run."
@@ -79,7 +83,7 @@ class ModelTable(_Table):
         default_factory=dict, description="Parameters of the architecture, or arguments of the factory."
     )
     output: Literal["logit", "probability", "value"] | None = Field(
-        None, description="What the model gives; a bundle says it itself, and it is never guessed."
+        None, description="What the model gives; a bundle or an export says it itself, and it is never guessed."
     )
     inputs: Literal["raw", "standardized"] | None = Field(
         None,
@@ -91,7 +95,7 @@ class ModelTable(_Table):
     )
 
 
-class InputTable(_Table):
+class InputTable(Table):
     """`[data.inputs.NAME]`: one input of the model, where that is no table."""
 
     modality: Literal["image", "text", "series", "tabular"] = Field(
@@ -113,7 +117,7 @@ class InputTable(_Table):
     kept: Literal["first", "last"] = Field("first", description="Which end of a longer text is kept.")
 
 
-class DataTable(_Table):
+class DataTable(Table):
     """`[data]`: the rows, the target, and who the sensitive features are."""
 
     dataset: Slug | None = Field(None, description="Embedded data set, instead of files: `adult`.")
@@ -152,6 +156,12 @@ class DataTable(_Table):
     )
     licence: str = Field("", description="Licence line of the data, printed in the report.")
 
+    @property
+    def continued(self) -> str | None:
+        """Name of the text input whose next token is the target; None where the target is a column of its own."""
+        named = (name for name, item in self.inputs.items() if (item.column or name) == self.target)
+        return next((name for name in named if self.inputs[name].modality == "text"), None)
+
     @model_validator(mode="after")
     def _one_source(self) -> DataTable:
         if (self.dataset is None) == (self.test is None):
@@ -169,31 +179,7 @@ class DataTable(_Table):
         return bins
 
 
-class TrainTable(_Table):
-    """`[train]`: how to make the model when it is not there."""
-
-    architecture: Slug = Field("mlp", description="What to build: `mlp`, `linear`, or one that a plugin provides.")
-    parameters: Mapping[str, Any] = Field(default_factory=dict, description="Parameters of the architecture.")
-    loss: Literal["auto", "cross-entropy", "mse"] = Field("auto", description="Loss; `auto` follows the task.")
-    optimizer: Literal["adam", "sgd"] = Field("adam", description="Optimizer.")
-    learning_rate: Annotated[float, Field(gt=0, le=10)] = Field(1e-3, description="Step size.")
-    momentum: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="Momentum of SGD.")
-    weight_decay: Annotated[float, Field(ge=0)] = Field(0.0, description="L2 penalty of the optimizer.")
-    batch_size: Annotated[int, Field(ge=1)] = Field(256, description="Rows a step.")
-    epochs: Annotated[int, Field(ge=1, le=100_000)] = Field(30, description="Most passes over the training rows.")
-    patience: Annotated[int, Field(ge=1)] = Field(
-        5, description="Epochs without a better validation loss before stopping."
-    )
-    validation: Annotated[float, Field(gt=0, lt=1)] = Field(0.1, description="Share of training rows held out.")
-
-    @model_validator(mode="after")
-    def _momentum_is_used(self) -> TrainTable:
-        if self.momentum and self.optimizer != "sgd":
-            raise ValueError('expected `momentum` with `optimizer = "sgd"` only')
-        return self
-
-
-class GateTable(_Table):
+class GateTable(Table):
     """`[[gates]]`: one limit on one metric."""
 
     id: Slug | None = Field(None, description="Stable id; made from metric and labels when absent.")
@@ -228,7 +214,7 @@ class GateTable(_Table):
         return self
 
 
-class WaiverTable(_Table):
+class WaiverTable(Table):
     """`[[waivers]]`: a person's decision to accept one gate's state until a date."""
 
     gate: str = Field(description="Id of the gate.")
@@ -237,7 +223,7 @@ class WaiverTable(_Table):
     reason: Annotated[str, Field(min_length=1)] = Field(description="Why.")
 
 
-class ReportTable(_Table):
+class ReportTable(Table):
     """`[report]`: what is rendered."""
 
     formats: tuple[str, ...] = Field(
@@ -251,7 +237,7 @@ class ReportTable(_Table):
     cases: Annotated[int, Field(ge=0, le=12)] = Field(6, description="Rows shown in full, chosen by rule.")
 
 
-class LimitsTable(_Table):
+class LimitsTable(Table):
     """`[limits]`: what a worker may use, in seconds and memory, and what it sees of the environment."""
 
     analyzer_seconds: Annotated[float, Field(gt=0)] = Field(900.0, description="One analyzer.")
@@ -268,7 +254,7 @@ class LimitsTable(_Table):
     )
 
 
-class AnalyzerTable(_Table):
+class AnalyzerTable(Table):
     """`[analyzers.NAME]`: keys of the host; every other key is a parameter of the analyzer itself."""
 
     required: bool = Field(True, description="Whether the run is incomplete without its result.")
@@ -281,11 +267,15 @@ class AnalyzerTable(_Table):
     parameters: Mapping[str, Any] = Field(default_factory=dict, description="Checked by the analyzer's own Params.")
 
 
-class AuditConfig(_Table):
+class AuditConfig(Table):
     """The whole of an audit.toml."""
 
     audit: AuditTable
     model: ModelTable
+    models: Mapping[Slug, ModelTable] = Field(
+        default_factory=dict,
+        description="Further models by name, which analyzers compare with the audited one; the keys are those of `[model]`.",
+    )
     data: DataTable
     train: TrainTable | None = None
     analyzers: Mapping[str, AnalyzerTable] = Field(default_factory=dict)

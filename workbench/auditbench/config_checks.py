@@ -7,18 +7,30 @@ others.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from auditbench.config import AuditConfig, AuditTable, DataTable, GateTable, ModelTable, ReportTable, WaiverTable
+from auditbench.config import (
+    AuditConfig,
+    AuditTable,
+    DataTable,
+    GateTable,
+    InputTable,
+    ModelTable,
+    ReportTable,
+    WaiverTable,
+)
 from auditbench.config_problems import nearest
+from auditbench.config_training import TrainTable
 from auditbench.errors import AuditbenchError, Problem
 from auditbench.gates import gate_ids, parse_day
-from auditbench.models.formats import factory_parts, key_problems
+from auditbench.models.formats import describes_itself, factory_parts, key_problems
 from auditbench.paths import is_there
 from auditbench.registry import PluginEntry, find_entry, find_exact
 
@@ -38,7 +50,8 @@ class Parts:
         waivers: By place.
         all_gates: Whether every gate could be read, so that every id is known.
         files: File or folder that must be there, by key path.
-        model: None where there is no such table.
+        model: None where there is no such table; so `data`.
+        models: Further models, by name; those that could be read.
         unread: Keys of the model's table that are there and could not be read.
         trains: Whether there is a `[train]` table.
     """
@@ -51,6 +64,8 @@ class Parts:
     all_gates: bool = True
     files: Mapping[str, str] = field(default_factory=dict)
     model: ModelTable | None = None
+    models: Mapping[str, ModelTable] = field(default_factory=dict)
+    data: DataTable | None = None
     unread: frozenset[str] = frozenset()
     trains: bool = False
 
@@ -68,8 +83,13 @@ def parts_of(config: AuditConfig, gate_places: Sequence[str] = ()) -> Parts:
         plugins=config.audit.plugins,
         gates=dict(zip(places, config.gates, strict=True)),
         waivers={f"waivers[{index}]": waiver for index, waiver in enumerate(config.waivers)},
-        files=_files(config.data, config.model, trains=config.train is not None),
+        files={
+            **_files(config.data, config.model, config.train, trains=config.train is not None),
+            **_model_files(config.models),
+        },
         model=config.model,
+        models=config.models,
+        data=config.data,
         trains=config.train is not None,
     )
 
@@ -82,6 +102,9 @@ def readable_parts(document: Mapping[str, Any]) -> Parts:
     audit = _readable(AuditTable, document.get("audit"))
     report = _readable(ReportTable, document.get("report"))
     model = _readable(ModelTable, document.get("model"))
+    data = _readable(DataTable, document.get("data"))
+    train = _readable(TrainTable, document.get("train"))
+    models = _valid_models(document.get("models"))
     return Parts(
         analyzers=tuple(analyzers) if isinstance(analyzers, Mapping) else (),
         formats=tuple(report.formats) if report else (),
@@ -89,8 +112,10 @@ def readable_parts(document: Mapping[str, Any]) -> Parts:
         gates={f"gates[{index}]": gate for index, gate in gates.items() if gate is not None},
         waivers={f"waivers[{index}]": waiver for index, waiver in waivers.items() if waiver is not None},
         all_gates=None not in gates.values(),
-        files=_files(_readable(DataTable, document.get("data")), model, trains="train" in document),
+        files={**_files(data, model, train, trains="train" in document), **_model_files(models)},
         model=model,
+        models=models,
+        data=data,
         unread=frozenset(document["model"]) - model.model_fields_set if model else frozenset(),
         trains="train" in document,
     )
@@ -122,6 +147,32 @@ def id_problems(parts: Parts) -> Iterator[Problem]:
             yield Problem(message="there is no such day", where=f"{place}.until", found=until)
 
 
+def target_problems(parts: Parts) -> Iterator[Problem]:
+    """A next token that is no task of the model, and the other way round."""
+    data, task = parts.data, getattr(parts.model, "task", None)
+    if data is None or task is None or "target" not in data.model_fields_set:
+        return
+    if not all(isinstance(item, InputTable) for item in data.inputs.values()):
+        return  # another key of the table could not be read, so that these are not checked yet
+    if (data.continued is not None) == (task == "next-token"):
+        return
+    if task == "next-token":
+        yield Problem(
+            message="a next token is predicted from texts, and the target is none",
+            where="data.target",
+            found=repr(data.target),
+            allowed="the column of an input of the modality `text`",
+            fix='add [data.inputs.text] with modality = "text", and set data.target to its column',
+        )
+    else:
+        yield Problem(
+            message="the target is the text that the model takes, so it would see the answer",
+            where="data.target",
+            found=repr(data.target),
+            fix='name the column of the labels, or set model.task = "next-token" to predict what follows a text',
+        )
+
+
 def model_problems(parts: Parts, base: Path | None = None) -> Iterator[Problem]:
     """Keys of the model's table that do not go together, and those that its format needs.
 
@@ -134,7 +185,8 @@ def model_problems(parts: Parts, base: Path | None = None) -> Iterator[Problem]:
     model = parts.model
     if model is None:
         return
-    problems = list(key_problems(model, trains=parts.trains, unread=parts.unread))
+    described = base is not None and describes_itself(model, base)
+    problems = list(key_problems(model, trains=parts.trains, unread=parts.unread, described=described))
     if problems and base is not None and not parts.trains and not {"format", "path"} & parts.unread:
         from auditbench.models.content_check import other_kind
 
@@ -143,6 +195,10 @@ def model_problems(parts: Parts, base: Path | None = None) -> Iterator[Problem]:
             meant = model.model_copy(update={"format": kind})
             problems = [problem, *key_problems(meant, trains=False, unread=parts.unread)]
     yield from problems
+    for name, further in parts.models.items():
+        described = base is not None and describes_itself(further, base)
+        for problem in key_problems(further, trains=False, described=described):
+            yield dataclasses.replace(problem, where=f"models.{name}{problem.where.removeprefix('model')}")
 
 
 def name_problems(parts: Parts, entries: Sequence[PluginEntry]) -> Iterator[Problem]:
@@ -199,14 +255,29 @@ def file_problems(parts: Parts, base: Path) -> Iterator[Problem]:
             )
 
 
-def _files(data: DataTable | None, model: ModelTable | None, *, trains: bool) -> dict[str, str]:
+def _files(
+    data: DataTable | None, model: ModelTable | None, train: TrainTable | None, *, trains: bool
+) -> dict[str, str]:
     named = {
         "data.test": data.test if data else None,
         "data.train": data.train if data else None,
+        "train.init_from": train.init_from if train else None,
         "model.path": model.path if model and not trains else None,
         "model.factory": factory_parts(model.factory)[0] if model and model.factory else None,
     }
     return {where: name for where, name in named.items() if name is not None}
+
+
+def _model_files(models: Mapping[str, ModelTable]) -> dict[str, str]:
+    return {f"models.{name}.path": table.path for name, table in models.items()}
+
+
+def _valid_models(tables: Any) -> dict[str, ModelTable]:
+    found = {}
+    for name, table in tables.items() if isinstance(tables, Mapping) else ():
+        with suppress(ValidationError):
+            found[name] = ModelTable.model_validate(table)
+    return found
 
 
 def _readable_list(kind: type[_Table], tables: Any, *, needed: str) -> dict[int, _Table | None]:

@@ -21,12 +21,14 @@ from auditbench.config_checks import (
     name_problems,
     parts_of,
     readable_parts,
+    target_problems,
 )
 from auditbench.config_problems import problems_of, shown
 from auditbench.contract_checks import HOST_KEYS
 from auditbench.digests import digest_of
 from auditbench.errors import ConfigError, Problem
 from auditbench.gate_file import GateSource, GivenGates, read_gates, with_gates
+from auditbench.models.formats import takes_trust
 from auditbench.registry import list_entry_points
 from auditbench.toml_file import read_toml
 
@@ -123,6 +125,7 @@ def config_from(
         parts = with_gates(parts, given)
     found += id_problems(parts)
     found += model_problems(parts, base)
+    found += target_problems(parts)
     if found or config is None:
         found += name_problems(parts, list_entry_points())
         found += gate_problems(parts, {})
@@ -174,7 +177,10 @@ def _override(document: dict[str, Any], text: str) -> Iterator[Problem]:
 
 
 def _trust(document: dict[str, Any], digest: str) -> Iterator[Problem]:
-    """Add one `--trust-model` to the parsed document in place; what is no sha256 is yielded."""
+    """Add one `--trust-model` to the parsed document in place; what is no sha256 is yielded.
+
+    It is added to every model that may be or need a program, and to `[model]` where there is none, which is refused.
+    """
     if not _SHA256.fullmatch(digest):
         yield Problem(
             message="expected the sha256 of a file",
@@ -184,10 +190,12 @@ def _trust(document: dict[str, Any], digest: str) -> Iterator[Problem]:
             fix="copy the digest that `auditbench check CONFIG` prints",
         )
         return
-    model = document.get("model")
-    trust = model.get("trust", []) if isinstance(model, dict) else None
-    if isinstance(model, dict) and isinstance(trust, list):
-        document["model"] = {**model, "trust": trust if digest in trust else [*trust, digest]}
+    model, further = document.get("model"), document.get("models")
+    tables = [model, *(further.values() if isinstance(further, dict) else ())]
+    tables = [table for table in tables if isinstance(table, dict) and isinstance(table.get("trust", []), list)]
+    for table in [table for table in tables if takes_trust(table.get("format"))] or tables[:1]:
+        trust = table.get("trust", [])
+        table["trust"] = trust if digest in trust else [*trust, digest]
 
 
 def _single_path(change: Mapping[str, Any]) -> tuple[str, ...]:

@@ -37,6 +37,7 @@ class AuditContext:
     Attributes:
         params: The analyzer's own validated parameters.
         seed: Of the audit.
+        models: The further models that the config names, by that name.
         results: Results of the analyzers it comes `after`, by name; only those that took part.
         outputs: The model's outputs for the evaluated rows, shape `(rows, outputs)`, in the declared scale.
         case_indices: Positions of the chosen cases among the evaluated rows.
@@ -47,6 +48,7 @@ class AuditContext:
     data: EvaluationData
     params: Any
     seed: int
+    models: Mapping[str, ModelUnderTest] = field(default_factory=dict)
     results: Mapping[str, AnalysisResult] = field(default_factory=dict)
     outputs: npt.NDArray[Any]
     case_indices: tuple[int, ...] = ()

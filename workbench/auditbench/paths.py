@@ -13,6 +13,14 @@ def is_there(path: Path) -> bool:
         return False
 
 
+def is_folder_there(path: Path) -> bool:
+    """As `Path.is_dir`, and False for what cannot be looked at."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
 def is_file_there(path: Path) -> bool:
     """As `Path.is_file`, and False for what cannot be looked at."""
     try:

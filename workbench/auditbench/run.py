@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-from auditbench.arrays import IntegerArray
+from auditbench.arrays import Array, IntegerArray
 from auditbench.comparison.record import Comparison, MetricChange
 from auditbench.findings import GateDecision, Message, Verdict, Waiver
 from auditbench.results import AnalysisResult
@@ -15,7 +15,7 @@ from auditbench.safe_text import safe_text
 
 SCHEMA_VERSION = 1
 ROW_KEYS = "row_keys"
-Task: TypeAlias = Literal["binary-classification", "multiclass-classification", "regression"]
+Task: TypeAlias = Literal["binary-classification", "multiclass-classification", "regression", "next-token"]
 Capability: TypeAlias = Literal["gradients", "hooks", "layers", "embeddings", "black_box", "channels_last"]
 Modality: TypeAlias = Literal["tabular", "image", "text", "series", "mixed"]
 OutputScale: TypeAlias = Literal["logit", "probability", "value"]
@@ -56,12 +56,32 @@ class FeatureFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class InputFacts:
+    """One input of a model, as the model takes it.
+
+    Attributes:
+        shape: Of one row: `(columns,)` of an encoded table, `(channels, height, width)` of an image, `(tokens,)` of a
+            text, `(channels, steps)` of a series.
+        unit: What a token of a text is: `words` or `characters`; empty for other inputs.
+        vocabulary: Tokens that the model knows; 0 for other inputs.
+    """
+
+    name: str
+    modality: Modality
+    shape: tuple[int, ...]
+    unit: str = ""
+    vocabulary: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DataFacts:
     """The evaluated rows and where they came from.
 
     Attributes:
         digests: sha256 of each file, by the path that the config gives; in a record by its name when that is absolute.
         outcomes: Rows of each class among the evaluated rows; empty for regression.
+        features: Of each table that the model takes.
+        inputs: What the model takes, by its own names; empty where no model was opened.
         dropped: Rows left out by a stated rule, by rule.
     """
 
@@ -73,9 +93,28 @@ class DataFacts:
     positive: str = ""
     outcomes: Mapping[str, int] = field(default_factory=dict)
     features: tuple[FeatureFacts, ...] = ()
+    inputs: tuple[InputFacts, ...] = ()
     sensitive: tuple[str, ...] = ()
     dropped: Mapping[str, int] = field(default_factory=dict)
     licence: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InitialWeights:
+    """Weights that training began with.
+
+    Attributes:
+        file: As the config names it.
+        loaded: Tensors of the network that were taken from it, by name.
+        new: Those that it does not have, which began as the seed says.
+        unused: Tensors of the file that the network does not have.
+    """
+
+    file: str
+    sha256: str
+    loaded: tuple[str, ...]
+    new: tuple[str, ...] = ()
+    unused: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,8 +122,13 @@ class TrainingFacts:
     """How a bundle was trained; only what repeats from run to run.
 
     Attributes:
+        settings: The usual keys of `[train]`, and others that were not left at their defaults.
         best_epoch: Counted from 1; the epoch whose weights were kept.
         losses: Training and validation loss an epoch.
+        learning_rates: Step size at the end of each epoch.
+        steps: Of all epochs.
+        trained_parameters: Numbers that were trained, without those that were frozen.
+        initial: None where all weights began as the seed says.
     """
 
     architecture: str
@@ -95,6 +139,10 @@ class TrainingFacts:
     epochs: int
     best_epoch: int
     losses: tuple[tuple[float, float], ...]
+    learning_rates: tuple[float, ...] = ()
+    steps: int | None = None
+    trained_parameters: int | None = None
+    initial: InitialWeights | None = None
     key: str
 
 
@@ -137,6 +185,27 @@ class ModelFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ShownInput:
+    """An input of a case that is no table, as it may be shown.
+
+    Attributes:
+        size: What the row has of it: `(channels, height, width)` of an image, `(tokens,)` of a text, `(channels, steps)`
+            of a series, without what is behind the end.
+        brightness: Mean brightness of an image, from 0 to 1, as a band; empty for others.
+        text: A text as it is, where the config asks for raw inputs.
+        values: Where it asks for them: an image, uint8 of shape `(height, width)` or `(height, width, 3)`, or a series,
+            float32 of shape `(channels, steps)`, NaN where missing.
+    """
+
+    name: str
+    modality: Modality
+    size: tuple[int, ...]
+    brightness: str = ""
+    text: str = ""
+    values: Array | IntegerArray | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
     """One row shown in full, chosen by a rule.
 
@@ -145,6 +214,7 @@ class Case:
         where: Labels of the rule, such as the group the row stands for.
         output: The explained output, in the model's declared unit.
         inputs: Feature and value as shown: banded, unless the config asks for raw inputs.
+        shown: Inputs that are no table.
     """
 
     row_id: str
@@ -154,6 +224,7 @@ class Case:
     predicted: str
     observed: str
     inputs: tuple[tuple[str, str], ...]
+    shown: tuple[ShownInput, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

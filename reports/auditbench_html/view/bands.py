@@ -18,9 +18,13 @@ _FORMS = (
 _VALUES = {"rare value": "band.rare", "missing": "band.missing"}
 
 
-def input_value(draft: Draft, value: str) -> Text:
-    """A value of an input: a band or a stand-in of the host in words, any other as it is, and so all raw ones."""
-    if draft.raw_inputs:
+def input_value(draft: Draft, value: str, *, banded: bool = False) -> Text:
+    """A value of an input: a band or a stand-in of the host in words, any other as it is, and so all raw ones.
+
+    Args:
+        banded: Whether it is a band also where inputs are shown raw.
+    """
+    if draft.raw_inputs and not banded:
         return name_text(value)
     if value in _VALUES:
         return draft.say.say(_VALUES[value])

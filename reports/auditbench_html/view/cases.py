@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from auditbench.run import Case
 from auditbench_html.view.bands import input_value
+from auditbench_html.view.case_inputs import case_inputs
 from auditbench_html.view.draft import Draft
 from auditbench_html.view.figures import Cell, Chip, Grid, Heading
 from auditbench_html.view.numbers import short
@@ -22,19 +23,30 @@ def cases_section(draft: Draft) -> Section | None:
         return None
     shown = run.cases[:MOST]
     rule = say.tell(run.case_rule) if run.case_rule else say.say("cases.rule")
+    views = tuple(_case(draft, index, case) for index, case in enumerate(shown, 1))
+    explained = any(view.waterfall for view in views) or any(
+        r.image_overlays or r.token_attributions for r in run.results
+    )
     return Section(
         id="cases",
         group="analyses",
         title=say.say("section.cases"),
-        lead=say.say("cases.lead", n=len(shown)),
+        lead=say.say("cases.lead" if explained else "cases.lead_shown", n=len(shown)),
         meta=rule,
-        cases=tuple(_case(draft, index, case) for index, case in enumerate(shown, 1)),
+        cases=views,
         limits=(
             say.say("cases.limit_rule"),
-            say.say("cases.limit_raw" if draft.raw_inputs else "cases.limit_banded"),
-            say.say("cases.limit_world"),
+            say.say(_limit(draft)),
+            *([say.say("cases.limit_world")] if explained else []),
         ),
     )
+
+
+def _limit(draft: Draft) -> str:
+    """Which sentence says how inputs are shown."""
+    if draft.raw_inputs:
+        return "cases.limit_raw"
+    return "cases.limit_sizes" if any(case.shown for case in draft.run.cases) else "cases.limit_banded"
 
 
 def _case(draft: Draft, index: int, case: Case) -> CaseView:
@@ -49,6 +61,7 @@ def _case(draft: Draft, index: int, case: Case) -> CaseView:
         waterfall=found[0] if found else None,
         inputs=found[1] if found else _inputs(draft, case),
         how=found[0].how if found else EMPTY,
+        shown=case_inputs(draft, case),
     )
 
 
@@ -86,5 +99,5 @@ def _inputs(draft: Draft, case: Case) -> Grid | None:
     columns = (Heading(label=say.say("column.input")), Heading(label=say.say("column.shown_value")))
     rows = tuple((Cell(text=name_text(name)), Cell(text=input_value(draft, value))) for name, value in case.inputs[:50])
     return Grid(
-        caption=say.say("cases.inputs_caption"), columns=columns, rows=rows, more=draft.more(50, len(case.inputs))
+        caption=say.say("cases.inputs_alone"), columns=columns, rows=rows, more=draft.more(50, len(case.inputs))
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from auditbench.findings import Message
 from auditbench.results import Axis, Curve, Series
+from auditbench.run import InputFacts, TrainingFacts
 from auditbench_html.view.captions import caption
 from auditbench_html.view.curves import curve_figure
 from auditbench_html.view.draft import Draft
@@ -98,17 +99,12 @@ def _output(draft: Draft) -> Text:
 
 def _data(draft: Draft) -> FactList:
     say, data = draft.say, draft.run.data
-    numbers = sum(feature.kind == "number" for feature in data.features)
     facts = [
         Fact(label=say.say("facts.data_name"), value=name_text(data.name)),
         Fact(label=say.say("facts.rows"), value=say.say("count", n=data.rows)),
         Fact(label=say.say("facts.split"), value=_split(draft)),
         Fact(label=say.say("facts.outcome"), value=_outcome(draft)),
-        Fact(
-            label=say.say("facts.inputs"),
-            value=say.say("facts.input_kinds", numbers=numbers, categories=len(data.features) - numbers),
-        ),
-        Fact(label=say.say("facts.missing"), value=_missing(draft)),
+        *_taken(draft),
         _protected(draft),
         _stated(draft, "facts.licence", data.licence),
     ]
@@ -137,6 +133,42 @@ def _outcome(draft: Draft) -> Text:
     return name_text(data.target)
 
 
+def _taken(draft: Draft) -> list[Fact]:
+    """What the model takes, by name where there are several inputs, and what is missing in tables."""
+    say, data = draft.say, draft.run.data
+    if len(data.inputs) > 1:
+        facts = [
+            Fact(label=say.say("facts.input_named", name=item.name), value=_extent(draft, item)) for item in data.inputs
+        ]
+    elif data.features:
+        facts = [Fact(label=say.say("facts.inputs"), value=_kinds(draft))]
+    else:
+        facts = [Fact(label=say.say("facts.inputs"), value=_extent(draft, item)) for item in data.inputs]
+    if data.features:
+        facts.append(Fact(label=say.say("facts.missing"), value=_missing(draft)))
+    return facts
+
+
+def _kinds(draft: Draft) -> Text:
+    features = draft.run.data.features
+    numbers = sum(feature.kind == "number" for feature in features)
+    return draft.say.say("facts.input_kinds", numbers=numbers, categories=len(features) - numbers)
+
+
+def _extent(draft: Draft, item: InputFacts) -> Text:
+    """How large one row of an input is."""
+    say = draft.say
+    if item.modality == "image" and len(item.shape) == 3:
+        return say.say("facts.input_image", n=item.shape[0], height=item.shape[1], width=item.shape[2])
+    if item.modality == "series" and len(item.shape) == 2:
+        return say.say("facts.input_series", n=item.shape[0], steps=item.shape[1])
+    length = item.shape[0] if item.shape else 0
+    if item.modality == "text":
+        unit = "characters" if item.unit == "characters" else "words"
+        return say.say(f"facts.input_{unit}", n=item.vocabulary, length=length)
+    return _kinds(draft)
+
+
 def _missing(draft: Draft) -> Text:
     say, data = draft.say, draft.run.data
     cells = data.rows * len(data.features)
@@ -162,7 +194,8 @@ def _protected(draft: Draft) -> Fact:
     known = {feature.name for feature in data.features}
     inputs = [name for name in data.sensitive if name in known]
     if not inputs:
-        return Fact(label=label, value=say.say("facts.protected_held", names=names))
+        key = "facts.protected_held" if data.features else "facts.protected_apart"
+        return Fact(label=label, value=say.say(key, names=names))
     if len(inputs) == len(data.sensitive):
         return Fact(label=label, value=say.say("facts.protected_all", names=names, n=len(inputs)))
     also = say.series(name_text(name) for name in inputs)
@@ -182,12 +215,47 @@ def _training(draft: Draft) -> FactList:
             label=say.say("training.epochs"),
             value=say.say("training.epochs_value", n=training.epochs, best=training.best_epoch),
         ),
+        *_course(draft, training),
         *parameter_facts(draft, {**training.parameters, **training.settings}),
     ]
-    seconds = draft.run.volatile.training.get("seconds")
-    if seconds is not None:
-        facts.append(Fact(label=say.say("method.duration"), value=duration(draft, seconds)))
-    return FactList(title=say.say("training.title"), facts=tuple(facts))
+    return FactList(title=say.say("training.title"), facts=(*facts, *_training_cost(draft, training.epochs)))
+
+
+def _course(draft: Draft, training: TrainingFacts) -> list[Fact]:
+    """Steps, step sizes, and what was trained and what was there before, as far as the model records it."""
+    say, parameters = draft.say, draft.run.model.parameters
+    facts = []
+    if training.steps is not None:
+        facts.append(Fact(label=say.say("training.steps"), value=say.say("count", n=training.steps)))
+    rates = training.learning_rates
+    if len(set(rates)) > 1:
+        ends = say.say("training.rate_ends", first=words(short(rates[0])), last=words(short(rates[-1])))
+        facts.append(Fact(label=say.say("training.rate"), value=ends))
+    if training.trained_parameters is not None and training.trained_parameters < parameters:
+        value = say.say("training.trained_value", n=training.trained_parameters, total=parameters)
+        facts.append(Fact(label=say.say("training.trained"), value=value))
+    if (initial := training.initial) is not None:
+        taken, new = len(initial.loaded), len(initial.new)
+        value = say.say("training.initial_value", file=initial.file, n=taken, new=new)
+        facts.append(Fact(label=say.say("training.initial"), value=value))
+        facts.append(digest_fact(draft, say.say("facts.file", file=initial.file), initial.sha256))
+    return facts
+
+
+def _training_cost(draft: Draft, epochs: int) -> list[Fact]:
+    """What a clock and a meter said of training, as far as the model records it."""
+    say, cost = draft.say, draft.run.volatile.training
+    facts = []
+    if (seconds := cost.get("seconds")) is not None:
+        each = duration(draft, seconds / max(1, epochs))
+        value = say.say("training.time_value", total=duration(draft, seconds), epoch=each)
+        facts.append(Fact(label=say.say("training.time"), value=value))
+    if (speed := cost.get("rows_per_second")) is not None:
+        facts.append(Fact(label=say.say("training.speed"), value=say.say("training.speed_value", n=round(speed))))
+    if (peak := cost.get("peak_memory_bytes")) is not None:
+        value = say.say("training.memory_value", n=peak / 2**20)
+        facts.append(Fact(label=say.say("training.memory"), value=value))
+    return facts
 
 
 def _learning(draft: Draft) -> tuple[tuple[Figure, ...], ...]:

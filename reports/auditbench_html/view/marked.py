@@ -1,10 +1,10 @@
-"""Inputs with their contributions marked on them, as data: pictures and texts."""
+"""Inputs as data: pictures, texts and series, with contributions marked on them where there are any."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from auditbench_html.view.text import Text
+from auditbench_html.view.text import EMPTY, Text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,3 +45,22 @@ class MarkedText:
     """One text with the words that raise or lower the output marked."""
 
     tokens: tuple[Token, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sparkline:
+    """One channel of a series as a small line; points are places from the upper left, None where there is no value."""
+
+    label: Text
+    alt: Text
+    points: tuple[tuple[int, int] | None, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseInput:
+    """An input of a case that is no table: its size in words, and at most one of a picture, a text and lines."""
+
+    facts: Text
+    picture: Picture | None = None
+    text: Text = EMPTY
+    lines: tuple[Sparkline, ...] = ()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from auditbench_html.view.figures import Chip, Figure, Grid, Tone, Waterfall
+from auditbench_html.view.marked import CaseInput
 from auditbench_html.view.numbers import Estimate
 from auditbench_html.view.text import EMPTY, Text
 
@@ -220,6 +221,7 @@ class CaseView:
     waterfall: Waterfall | None
     inputs: Grid | None
     how: Text
+    shown: tuple[CaseInput, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

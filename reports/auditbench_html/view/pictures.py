@@ -72,6 +72,11 @@ def of_image(image: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
     return levels if levels.ndim == 3 else np.repeat(levels[..., None], 3, axis=2)
 
 
+def of_levels(levels: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+    """An image of shape `(height, width)` or `(height, width, 3)` from 0 to 255 as pixels."""
+    return of_image(levels / 255.0)
+
+
 def of_values(values: npt.NDArray[Any], reach: float) -> npt.NDArray[np.uint8]:
     """Contributions of shape `(height, width)` as pixels: white at 0, orange at `reach`, blue at -`reach`."""
     import numpy as np

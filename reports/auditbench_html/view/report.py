@@ -24,6 +24,7 @@ from auditbench_html.view.summary import summary
 from auditbench_html.view.text import Text, Words, safe_templates
 from auditbench_html.view.verdict import date_text, hero, model_name
 
+SEVERAL_CLASSES = ("multiclass-classification", "next-token")
 _SAFE = re.compile(r"[0-9A-Za-z-]{1,20}")
 
 
@@ -90,7 +91,7 @@ def _second(run: AuditRun, templates: Templates, language: str) -> SecondSummary
 
 def words_of(run: AuditRun, templates: Templates, language: str) -> Words:
     """The words for a run: a renderer's own catalogue, then the templates that the analyzers left in the run."""
-    own = {**templates, **_class_scores(templates)} if run.model.task == "multiclass-classification" else templates
+    own = {**templates, **_class_scores(templates)} if run.model.task in SEVERAL_CLASSES else templates
     told = (safe_templates(run.messages.get(name, {})) for name in (language, "en"))
     return Words(catalogue=merge_catalogues(language, own, *told))
 
@@ -127,7 +128,9 @@ def _analyses(draft: Draft) -> list[Section]:
 
 
 def _foot(draft: Draft) -> Text:
-    shown = any(result.image_overlays or result.token_attributions for result in draft.run.results)
+    run = draft.run
+    shown = any(result.image_overlays or result.token_attributions for result in run.results)
+    shown |= any(case.shown for case in run.cases)
     key = "foot.rendered_raw" if shown and draft.raw_inputs else "foot.rendered"
     return draft.say.say(key, tool=tool(draft))
 

@@ -1,4 +1,4 @@
-"""Arrays and data frames as `EvaluationData`, for the Python interface."""
+"""Arrays, tensors and data frames as `EvaluationData`, for the Python interface."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from auditbench.data.array_inputs import take_arrays
 from auditbench.data.coding import MISSING_GROUP
-from auditbench.data.evaluation import TABULAR_INPUT, EvaluationData, Rows
-from auditbench.data.features import FeatureSpec
-from auditbench.data.fitting import LARGEST_NUMBER
-from auditbench.data.inputs import TableInput
+from auditbench.data.evaluation import EvaluationData, Rows
+from auditbench.data.inputs import ModelInput, TableInput, features_of
 from auditbench.data.table import named_rows
 from auditbench.errors import DataError, EmptyDataError
 from auditbench.run import DataFacts, FeatureFacts, Task
@@ -21,125 +20,74 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pandas as pd
 
-    Table = npt.NDArray[Any] | pd.DataFrame
+    from auditbench.data.array_inputs import Features
 
 
 def from_arrays(
-    features: Table,
+    features: Features,
     y_true: Any,
     *,
     task: Task,
     classes: Sequence[str] = (),
     sensitive_features: Mapping[str, Any] | pd.DataFrame | None = None,
-    background: Table | None = None,
+    background: Features | None = None,
     feature_names: Sequence[str] = (),
+    inputs: Mapping[str, ModelInput] | None = None,
     target: str = "target",
     name: str = "arrays",
 ) -> EvaluationData:
     """Rows that a live model takes as they are: every column is a number, nothing is filled or standardised.
 
     Args:
-        features: Shape `(rows, features)`, finite numbers.
+        features: A table of shape `(rows, features)`, finite numbers; images `(rows, channels, height, width)`; series
+            `(rows, channels, steps)`, NaN where missing; or several of these by name, which the model takes as a mapping.
         y_true: Shape `(rows,)`: labels, class indices, or values.
         classes: By index, the negative class first; the sorted labels when empty.
         sensitive_features: Shape `(rows,)` each, text or few values, by name; missing cells are a group of their own.
-        background: Rows to compare with; `features` when absent.
+        background: Rows to compare with, of the same kind; `features` when absent.
+        inputs: What an array is, by name, where its shape does not say it, as of token ids `(rows, length)`; and how it
+            is standardised. A single array has the only name here.
 
     Raises:
-        DataError: A column is no number or not finite, or sizes differ.
+        DataError: A column is no number or not finite, sizes differ, or an array is not what `inputs` says.
         EmptyDataError: There are no rows.
     """
-    names, matrix = _matrix(features, tuple(feature_names), where="features")
-    if not len(matrix):
+    specs, arrays = take_arrays(features, inputs or {}, tuple(feature_names), where="features")
+    count = len(next(iter(arrays.values())))
+    if not count:
         raise EmptyDataError("there are no rows to evaluate", where="features", found="0 rows", fix="pass rows")
-    labels, class_list = _labels(y_true, task, tuple(classes), len(matrix))
-    groups = _groups(sensitive_features, len(matrix))
+    labels, class_list = _labels(y_true, task, tuple(classes), count)
+    groups = _groups(sensitive_features, count)
     rows = Rows(
-        inputs={TABULAR_INPUT: matrix},
+        inputs=arrays,
         y_true=labels,
         sensitive_features=groups,
-        row_ids=tuple(str(row) for row in range(1, len(matrix) + 1)),
+        row_ids=tuple(str(row) for row in range(1, count + 1)),
     )
-    specs = tuple(
-        FeatureSpec(name=label, kind="number", start=index, stop=index + 1) for index, label in enumerate(names)
-    )
+    behind = rows if background is None else _background(background, specs, inputs or {})
     counts = np.bincount(labels, minlength=len(class_list)) if class_list else ()
     facts = DataFacts(
         name=name,
-        digests={"features": _digest(matrix), "y_true": _digest(labels)},
+        digests={**{key: _digest(array) for key, array in arrays.items()}, "y_true": _digest(labels)},
         rows=len(rows),
-        train_rows=0 if background is None else len(background),
+        train_rows=0 if background is None else len(behind),
         target=target,
         positive=class_list[1] if task == "binary-classification" else "",
-        outcomes={label: int(count) for label, count in zip(class_list, counts, strict=True)},
-        features=tuple(FeatureFacts(name=label, kind="number", sensitive=label in groups) for label in names),
+        outcomes={label: int(number) for label, number in zip(class_list, counts, strict=True)},
+        features=tuple(
+            FeatureFacts(name=item.name, kind=item.kind, sensitive=item.name in groups) for item in features_of(specs)
+        ),
         sensitive=tuple(groups),
     )
     return EvaluationData(
         facts=facts,
         task=task,
         classes=class_list,
-        inputs={TABULAR_INPUT: TableInput(features=specs)},
+        inputs=specs,
         background_source="test" if background is None else "train",
         _evaluated=rows,
-        _background=rows if background is None else _background(background, names),
+        _background=behind,
     )
-
-
-def _matrix(table: Table, given: tuple[str, ...], *, where: str) -> tuple[tuple[str, ...], npt.NDArray[np.float64]]:
-    columns = getattr(table, "columns", None)
-    if columns is not None:
-        _refuse_text(table, where)
-    matrix = np.asarray(table)
-    if matrix.ndim != 2 or not matrix.shape[1]:
-        raise DataError("expected a table", where=where, found=f"shape {matrix.shape}", allowed="(rows, features)")
-    if matrix.dtype.kind not in "biuf":
-        raise DataError(
-            "expected numbers",
-            where=where,
-            found=f"dtype {matrix.dtype}",
-            allowed="integers or floats",
-            fix="encode text columns as numbers, the way the model takes them",
-        )
-    own = tuple(str(column) for column in columns) if columns is not None else ()
-    names = given or own or tuple(f"x{index}" for index in range(matrix.shape[1]))
-    if len(names) != matrix.shape[1] or len(set(names)) != len(names):
-        raise DataError(
-            "expected one name a column, each once",
-            where="feature_names",
-            found=f"{len(names)} names, {len(set(names))} different",
-            allowed=f"{matrix.shape[1]} names",
-            fix="pass one name a column",
-        )
-    matrix = np.ascontiguousarray(matrix, dtype=np.float64)
-    _refuse_not_finite(matrix, names, where)
-    return names, matrix
-
-
-def _refuse_text(frame: Any, where: str) -> None:
-    text = [str(column) for column, dtype in frame.dtypes.items() if getattr(dtype, "kind", "O") not in "biuf"]
-    if text:
-        raise DataError(
-            "a live model takes numbers, and these columns are none",
-            where=where,
-            found=", ".join(repr(name) for name in text[:5]),
-            allowed="numbers",
-            fix="encode them first, for instance with pandas.get_dummies, the way the model was trained",
-        )
-
-
-def _refuse_not_finite(matrix: npt.NDArray[np.float64], names: tuple[str, ...], where: str) -> None:
-    wrong = ~(np.abs(matrix) <= LARGEST_NUMBER)
-    if wrong.any():
-        column = int(np.flatnonzero(wrong.any(axis=0))[0])
-        rows = named_rows(wrong[:, column], np.arange(1, len(matrix) + 1))
-        raise DataError(
-            f"column {names[column]!r} has missing or infinite numbers",
-            where=where,
-            found=rows,
-            allowed="finite numbers",
-            fix="fill or drop them, the way the model was trained",
-        )
 
 
 def _labels(y_true: Any, task: Task, classes: tuple[str, ...], rows: int) -> tuple[npt.NDArray[Any], tuple[str, ...]]:
@@ -220,15 +168,27 @@ def _group_text(value: Any) -> str:
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
-def _background(table: Table, names: tuple[str, ...]) -> Rows:
-    _, matrix = _matrix(table, names, where="background")
-    if not len(matrix):
+def _background(features: Features, inputs: Mapping[str, ModelInput], declared: Mapping[str, ModelInput]) -> Rows:
+    tables = {name: item for name, item in inputs.items() if isinstance(item, TableInput) and name not in declared}
+    names = tuple(feature.name for item in tables.values() for feature in item.features)
+    given = {name: item for name, item in inputs.items() if name not in tables}
+    found, arrays = take_arrays(features, given, names, where="background")
+    if found.keys() != inputs.keys():
+        raise DataError(
+            "expected the inputs of the evaluated rows",
+            where="background",
+            found=", ".join(repr(name) for name in found),
+            allowed=", ".join(repr(name) for name in inputs),
+            fix="pass an array for each of them",
+        )
+    count = len(next(iter(arrays.values())))
+    if not count:
         raise EmptyDataError("there are no background rows", where="background", found="0 rows", fix="pass rows")
     return Rows(
-        inputs={TABULAR_INPUT: matrix},
-        y_true=np.full(len(matrix), np.nan),
+        inputs=arrays,
+        y_true=np.full(count, np.nan),
         sensitive_features={},
-        row_ids=tuple(f"background {row}" for row in range(1, len(matrix) + 1)),
+        row_ids=tuple(f"background {row}" for row in range(1, count + 1)),
     )
 
 

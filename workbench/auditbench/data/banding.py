@@ -1,4 +1,4 @@
-"""Inputs of single rows as they may be shown: numbers in bands, rare categories without their name."""
+"""Columns of single rows as they may be shown: numbers in bands, rare categories without their name."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from auditbench.data.coding import MISSING_GROUP
-from auditbench.data.evaluation import TABULAR_INPUT, EvaluationData, Rows
+from auditbench.data.evaluation import EvaluationData, Rows
 from auditbench.data.features import FeatureSpec
+from auditbench.data.inputs import TableInput
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -24,21 +25,20 @@ _BATCH_ROWS = 16_384
 
 
 def shown_inputs(data: EvaluationData, rows: Rows, *, raw: bool) -> list[tuple[tuple[str, str], ...]]:
-    """Feature and value as text, for each row; none for inputs that are no table.
+    """Feature and value as text, for each row; none where no input is a table.
 
     Args:
         raw: Show values as they are. Otherwise a number shows as a band between quantiles of the background, a
             category of fewer than 10 evaluated rows as `rare value`, and a sensitive feature as its group.
     """
-    if TABULAR_INPUT not in rows.inputs or not data.features:
-        return [() for _ in range(len(rows))]
-    matrix = rows.inputs[TABULAR_INPUT]
-    if raw:
-        columns = [_raw(feature, matrix[:, index]) for index, feature in enumerate(data.features)]
-    else:
-        columns = _banded(data, rows, matrix)
-    names = [feature.name for feature in data.features]
-    return [tuple(zip(names, texts, strict=True)) for texts in zip(*columns, strict=True)]
+    shown: list[tuple[tuple[str, str], ...]] = [() for _ in range(len(rows))]
+    for name, item in data.inputs.items():
+        if isinstance(item, TableInput):
+            columns = _raw_columns(item, rows.inputs[name]) if raw else _banded(data, rows, name, item)
+            names = [feature.name for feature in item.features]
+            cells = [tuple(zip(names, texts, strict=True)) for texts in zip(*columns, strict=True)]
+            shown = [before + row for before, row in zip(shown, cells, strict=True)]
+    return shown
 
 
 def band(value: float, reference: npt.NDArray[np.float64]) -> str:
@@ -91,12 +91,16 @@ def _text(value: float) -> str:
     return f"{value:,.10g}"
 
 
-def _banded(data: EvaluationData, rows: Rows, matrix: npt.NDArray[np.float64]) -> list[list[str]]:
-    background = data.background(_BACKGROUND_ROWS, np.random.default_rng(0)).inputs[TABULAR_INPUT]
-    counts = _category_counts(data)
+def _raw_columns(item: TableInput, matrix: npt.NDArray[np.float64]) -> list[list[str]]:
+    return [_raw(feature, matrix[:, index]) for index, feature in enumerate(item.features)]
+
+
+def _banded(data: EvaluationData, rows: Rows, name: str, item: TableInput) -> list[list[str]]:
+    background = data.background(_BACKGROUND_ROWS, np.random.default_rng(0)).inputs[name]
+    counts = _category_counts(data, name, item)
     columns = []
-    for index, feature in enumerate(data.features):
-        cells = matrix[:, index]
+    for index, feature in enumerate(item.features):
+        cells = rows.inputs[name][:, index]
         if feature.name in rows.sensitive_features:
             columns.append(_groups(data.sensitive_features[feature.name], rows.sensitive_features[feature.name]))
         elif feature.kind == "number":
@@ -114,12 +118,12 @@ def _groups(everyone: npt.NDArray[np.str_], shown: npt.NDArray[np.str_]) -> list
     return [RARE_VALUE if str(group) in rare else str(group) for group in shown]
 
 
-def _category_counts(data: EvaluationData) -> list[npt.NDArray[np.int64]]:
+def _category_counts(data: EvaluationData, name: str, item: TableInput) -> list[npt.NDArray[np.int64]]:
     """Evaluated rows by category, for each feature; nothing for a number."""
-    counts = [np.zeros(len(feature.categories) + 1, dtype=np.int64) for feature in data.features]
+    counts = [np.zeros(len(feature.categories) + 1, dtype=np.int64) for feature in item.features]
     for batch in data.batches(_BATCH_ROWS):
-        matrix = batch.inputs[TABULAR_INPUT]
-        for index, feature in enumerate(data.features):
+        matrix = batch.inputs[name]
+        for index, feature in enumerate(item.features):
             if feature.kind == "category":
                 counts[index] += np.bincount(matrix[:, index].astype(np.int64), minlength=len(counts[index]))
     return counts

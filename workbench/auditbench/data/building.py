@@ -11,8 +11,9 @@ import numpy as np
 from auditbench.data.coding import code_groups, code_labels, count_unseen
 from auditbench.data.evaluation import EvaluationData, Rows
 from auditbench.data.features import FeatureSpec
-from auditbench.data.inputs import ModelInput, features_of
+from auditbench.data.inputs import ModelInput, table_features
 from auditbench.data.modalities import code_inputs, texts_of
+from auditbench.data.next_tokens import text_input, token_rows
 from auditbench.data.stored import some_rows
 from auditbench.data.table import TablePart, TableSource, named_rows, text_of
 from auditbench.errors import DataError, EmptyDataError
@@ -57,7 +58,7 @@ def build_evaluation(
     """
     table = source.table
     _check_classes(source, task, classes)
-    test = labelled_rows(source, source.test, inputs, classes)
+    test = labelled_rows(source, source.test, inputs, classes, overlapping=True)
     if not len(test.part):
         raise EmptyDataError(
             f"{source.test.file} has no row to evaluate",
@@ -72,7 +73,7 @@ def build_evaluation(
     train = source.train if source.train is not None and len(source.train) else None
     evaluated = _rows(test, kept, inputs, source)
     return EvaluationData(
-        facts=_facts(source, features_of(inputs), test.part.take(kept), evaluated, classes, dropped),
+        facts=_facts(source, table_features(inputs), test.part.take(kept), evaluated, classes, dropped),
         task=task,
         classes=classes,
         inputs=inputs,
@@ -82,8 +83,10 @@ def build_evaluation(
     )
 
 
-def class_names(source: TableSource, task: Task) -> tuple[str, ...]:
+def class_names(source: TableSource, inputs: Mapping[str, ModelInput], task: Task) -> tuple[str, ...]:
     """The classes that the config and the labels give: negative then positive, or in the declared or sorted order.
+
+    Those of a language model are the tokens that it may give, its vocabulary.
 
     Labels are those of the training rows, as a model could learn no other; of the evaluated rows when there are none.
 
@@ -93,6 +96,9 @@ def class_names(source: TableSource, task: Task) -> tuple[str, ...]:
     if task == "regression":
         return ()
     table = source.table
+    if task == "next-token":
+        name = table.continued or ""
+        return text_input(inputs.get(name), name).vocabulary
     part = source.train if source.train is not None and len(source.train) else source.test
     labels = text_of(part.columns[table.target])
     found = {labels.names[int(code)] for code in np.unique(labels.codes) if code >= 0}
@@ -101,14 +107,34 @@ def class_names(source: TableSource, task: Task) -> tuple[str, ...]:
 
 
 def labelled_rows(
-    source: TableSource, part: TablePart, inputs: Mapping[str, ModelInput], classes: tuple[str, ...]
+    source: TableSource,
+    part: TablePart,
+    inputs: Mapping[str, ModelInput],
+    classes: tuple[str, ...],
+    *,
+    overlapping: bool = False,
 ) -> LabelledRows:
     """Code the rows of one part; rows without a label are refused, or dropped where the config says so.
+
+    Where the target is the next token of a text, rows are cut from the texts.
+
+    Args:
+        overlapping: See `token_rows`.
 
     Raises:
         DataError: A label is missing and `data.missing_labels` is `refuse`.
     """
     table = source.table
+    name = table.continued
+    if name is not None:
+        item = inputs[name]
+        cut = token_rows(part, name, text_input(item, name), overlapping=overlapping)
+        return LabelledRows(
+            part=cut.part,
+            inputs={name: cut.inputs},
+            y_true=cut.y_true,
+            dropped={"unknown_token": cut.unknown} if cut.unknown else {},
+        )
     y_true, missing = code_labels(part, table.target, classes)
     dropped: dict[str, int] = {}
     if missing.any():

@@ -1,147 +1,116 @@
-"""Opening data files: regular files only, Parquet or CSV decided by content and suffix, read by column."""
+"""Opening data: a file whose format its suffix tells, or a folder of images. Parquet and CSV are read here, by column."""
 
 from __future__ import annotations
 
 import csv
 import hashlib
 import os
-import stat
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from io import BufferedReader
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from auditbench.data.image_folders import is_folder, open_image_folder
+from auditbench.data.npz_files import open_npz
+from auditbench.data.source_files import READABLE, OpenFile, TableFile, first_line, open_regular
+from auditbench.data.ts_files import open_ts
 from auditbench.errors import DataError, EmptyDataError
+
+if TYPE_CHECKING:
+    from auditbench.config import DataTable
 
 MISSING_WORDS = ("", "NA", "N/A", "NaN", "nan", "null", "NULL")
 """Cells of a CSV file that count as missing; in columns read as text only empty ones, in Parquet also nulls."""
 
 _PARQUET_MAGIC = b"PAR1"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TableFile:
-    """An open data file: its columns are known, its rows are not read yet.
-
-    Attributes:
-        shown: The file as the config names it.
-        sha256: Of its bytes.
-        read: Reads these columns; of a CSV file, those in the second argument as the text that stands there.
-    """
-
-    shown: str
-    names: tuple[str, ...]
-    sha256: str
-    read: Callable[[Sequence[str], Collection[str]], Any]
+_CSV_BLOCK_BYTES = 16 * 2**20
+"""No row of a CSV file can be longer."""
 
 
 @contextmanager
-def open_table(path: Path, *, key: str, shown: str) -> Iterator[TableFile]:
-    """Open a data file; hashing and reading use one descriptor.
+def open_table(path: Path, *, key: str, shown: str, table: DataTable) -> Iterator[TableFile]:
+    """Open a data file, or a folder of images; hashing and reading use one descriptor.
 
     Args:
         key: Key path in audit.toml, for messages.
         shown: The file as the config names it.
+        table: Names the label where a file does not: of .ts files and of folders.
 
     Raises:
-        DataError: It is missing, not a regular file, neither Parquet nor CSV, or damaged.
-        EmptyDataError: It has no bytes.
+        DataError: It is missing, not a regular file, of no format that can be read, or damaged.
+        EmptyDataError: It has no bytes, or no image.
     """
-    with _open_regular(path, key, shown) as handle:
+    if is_folder(path):
+        yield open_image_folder(path, key=key, shown=shown, target=table.target)
+        return
+    with open_regular(path, key=key, shown=shown) as handle:
         size = os.fstat(handle.fileno()).st_size
         if size == 0:
             raise EmptyDataError(f"{shown} is empty", where=key, found="0 bytes", fix="name a file with rows")
-        head = handle.read(len(_PARQUET_MAGIC))
+        open_format = _format(path.suffix.lower(), handle.read(len(_PARQUET_MAGIC)), key, shown)
         handle.seek(0)
         sha256 = hashlib.file_digest(handle, "sha256").hexdigest()
-        suffix = path.suffix.lower()
-        if head == _PARQUET_MAGIC or suffix == ".parquet":
-            names, read = _open_parquet(handle, key, shown, size)
-        elif suffix == ".csv":
-            names, read = _open_csv(handle, key, shown)
-        else:
-            raise DataError(
-                f"{shown} is no data file that can be read",
-                where=key,
-                found=f"the suffix {suffix!r}",
-                allowed=".parquet, .csv",
-                fix="convert it to one of these",
+        handle.seek(0)
+        file = open_format(
+            OpenFile(
+                handle=handle,
+                key=key,
+                shown=shown,
+                folder=path.parent,
+                sha256=sha256,
+                size=size,
+                target=table.target,
             )
-        _refuse_duplicates(names, key, shown)
-        yield TableFile(shown=shown, names=names, sha256=sha256, read=read)
-
-
-def _open_regular(path: Path, key: str, shown: str) -> BufferedReader:
-    try:
-        # Without O_NONBLOCK, opening a FIFO would wait for a writer.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError as error:
-        raise DataError(
-            f"{shown} cannot be opened",
-            where=key,
-            found=error.strerror or str(error),
-            allowed="a readable .parquet or .csv file; paths are relative to the configuration file",
-            fix=_nearby(path),
-        ) from error
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise DataError(
-            f"{shown} is not a regular file",
-            where=key,
-            found="a folder" if path.is_dir() else "a pipe or a device",
-            allowed=".parquet, .csv",
-            fix="name one file",
         )
-    return os.fdopen(descriptor, "rb")
+        _refuse_duplicates(file.names, key, shown)
+        yield file
 
 
-def _nearby(path: Path) -> str:
-    files = sorted(item.name for item in path.parent.glob("*") if item.suffix.lower() in (".parquet", ".csv"))
-    return f"data files in that folder: {', '.join(files[:5])}" if files else f"check the path: {path}"
+def _format(suffix: str, head: bytes, key: str, shown: str) -> Callable[[OpenFile], TableFile]:
+    formats = {".parquet": _open_parquet, ".csv": _open_csv, ".npz": open_npz, ".ts": open_ts}
+    if head == _PARQUET_MAGIC:
+        return _open_parquet
+    if suffix not in formats:
+        raise DataError(
+            f"{shown} is no data file that can be read",
+            where=key,
+            found=f"the suffix {suffix!r}",
+            allowed=READABLE,
+            fix="convert it to one of these",
+        )
+    return formats[suffix]
 
 
-def _open_parquet(handle: BufferedReader, key: str, shown: str, size: int) -> tuple[tuple[str, ...], Any]:
+def _open_parquet(opened: OpenFile) -> TableFile:
     import pyarrow.parquet as pq
 
-    def damaged(error: Exception) -> DataError:
-        return DataError(
-            f"{shown} is not a complete Parquet file",
-            where=key,
-            found=f"{size:,} bytes: {_first_line(error)}",
-            allowed="a .parquet or .csv file",
-            fix="copy or write the file again",
-        )
-
     try:
-        handle.seek(0)
-        file = pq.ParquetFile(handle)
-        names = tuple(file.schema_arrow.names)
+        file = pq.ParquetFile(opened.handle)
+        names = file.schema_arrow.names
     except (pa.ArrowException, OSError) as error:
-        raise damaged(error) from error
+        raise opened.damaged("Parquet", error) from error
 
     def read(columns: Sequence[str], as_text: Collection[str]) -> Any:
         try:
             return file.read(columns=list(columns))
         except (pa.ArrowException, OSError) as error:
-            raise damaged(error) from error
+            raise opened.damaged("Parquet", error) from error
 
-    return names, read
+    return opened.table(names, read)
 
 
-def _open_csv(handle: BufferedReader, key: str, shown: str) -> tuple[tuple[str, ...], Any]:
+def _open_csv(opened: OpenFile) -> TableFile:
     from pyarrow import csv as arrow_csv
 
-    handle.seek(0)
+    handle = opened.handle
     try:
         header = handle.readline().decode("utf-8-sig").rstrip("\r\n")
         names = tuple(next(csv.reader([header]), ()))
     except (UnicodeDecodeError, csv.Error) as error:
-        raise _not_csv(error, key, shown) from error
+        raise _not_csv(error, opened) from error
 
     def read(columns: Sequence[str], as_text: Collection[str]) -> Any:
         handle.seek(0)
@@ -153,13 +122,15 @@ def _open_csv(handle: BufferedReader, key: str, shown: str) -> tuple[tuple[str, 
             true_values=[],
             false_values=[],
         )
+        cells = arrow_csv.ParseOptions(newlines_in_values=True)
+        blocks = arrow_csv.ReadOptions(block_size=_CSV_BLOCK_BYTES)
         try:
-            table = arrow_csv.read_csv(handle, convert_options=convert)
+            table = arrow_csv.read_csv(handle, read_options=blocks, parse_options=cells, convert_options=convert)
         except (pa.ArrowException, KeyError) as error:
-            raise _not_csv(error, key, shown) from error
+            raise _not_csv(error, opened) from error
         return _without_missing_words(table)
 
-    return names, read
+    return opened.table(names, read)
 
 
 def _without_missing_words(table: Any) -> Any:
@@ -173,11 +144,11 @@ def _without_missing_words(table: Any) -> Any:
     return table
 
 
-def _not_csv(error: Exception, key: str, shown: str) -> DataError:
+def _not_csv(error: Exception, opened: OpenFile) -> DataError:
     return DataError(
-        f"{shown} is not a table with a header and equal rows",
-        where=key,
-        found=_first_line(error),
+        f"{opened.shown} is not a table with a header and equal rows",
+        where=opened.key,
+        found=first_line(error),
         allowed="CSV in UTF-8, separated by commas, names in the first line",
         fix="correct that line, or save the table as Parquet",
     )
@@ -193,7 +164,3 @@ def _refuse_duplicates(names: tuple[str, ...], key: str, shown: str) -> None:
             allowed="each name once",
             fix="rename one of them",
         )
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0][:160] if str(error).strip() else type(error).__name__

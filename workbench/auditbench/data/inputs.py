@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from auditbench.data.features import FeatureSpec, encoded_width
-from auditbench.run import Modality
+from auditbench.run import InputFacts, Modality
 
 PADDING, UNKNOWN = 0, 1
 """Token ids of every vocabulary: behind the end of a text, and a token that the training rows do not have."""
@@ -117,6 +117,25 @@ def features_of(inputs: Mapping[str, ModelInput]) -> tuple[FeatureSpec, ...]:
     """The features of a table, where the model takes one and nothing else."""
     only = next(iter(inputs.values())) if len(inputs) == 1 else None
     return only.features if isinstance(only, TableInput) else ()
+
+
+def table_features(inputs: Mapping[str, ModelInput]) -> tuple[FeatureSpec, ...]:
+    """The features of every table that the model takes, also beside other inputs."""
+    return tuple(feature for item in inputs.values() if isinstance(item, TableInput) for feature in item.features)
+
+
+def input_facts(inputs: Mapping[str, ModelInput]) -> tuple[InputFacts, ...]:
+    """What the record says about each input."""
+    return tuple(
+        InputFacts(
+            name=name,
+            modality=item.modality,
+            shape=item.shape,
+            unit=item.unit if isinstance(item, TextInput) else "",
+            vocabulary=len(item.vocabulary) if isinstance(item, TextInput) else 0,
+        )
+        for name, item in inputs.items()
+    )
 
 
 def encoded_size(inputs: Mapping[str, ModelInput]) -> int:

@@ -16,7 +16,7 @@ class DatasetSource:
     """Where the files of a data set are, and what its users need not say about it.
 
     Attributes:
-        test: The .parquet or .csv file with the evaluated rows.
+        test: The file with the evaluated rows, or a folder of images, as `data.test` may name.
         train: File with the training rows; None when there are none or when `split` tells them apart.
         split: Column that says `train` or `test`, when both are in `test`.
         licence: Licence line for the report.

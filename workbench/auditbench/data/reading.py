@@ -2,32 +2,43 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from auditbench.data.column_checks import check_names
 from auditbench.data.columns import category_column, kind_of, typed_column, usable
-from auditbench.data.files import TableFile, open_table
+from auditbench.data.computed import add_computed
+from auditbench.data.files import open_table
 from auditbench.data.loading import DatasetLoader, DatasetSource
+from auditbench.data.reading_inputs import input_columns, nearest, read_inputs, some_names
+from auditbench.data.source_files import TableFile
 from auditbench.data.table import TablePart, TableSource
-from auditbench.errors import DataError, Problem
+from auditbench.errors import DataError
 
 if TYPE_CHECKING:
     from auditbench.config import DataTable
     from auditbench.data.features import FeatureKind
 
 
-def open_source(table: DataTable, base: Path, datasets: Mapping[str, DatasetLoader]) -> TableSource:
-    """Read the columns that the config names.
+def open_source(
+    table: DataTable,
+    base: Path,
+    datasets: Mapping[str, DatasetLoader],
+    beside: Mapping[str, str] = MappingProxyType({}),
+) -> TableSource:
+    """Read the columns that the config names, and find the images, texts and series that it names beside them.
 
     Args:
         base: Folder that the paths of `table` are relative to.
         datasets: Loaders by the name that `data.dataset` gives.
+        beside: Columns that training needs of its rows, by the key that names them; no features unless named as such.
 
     Raises:
         DataError: A file cannot be read, a column is not there or of a type that cannot be used, or the training file
@@ -35,23 +46,30 @@ def open_source(table: DataTable, base: Path, datasets: Mapping[str, DatasetLoad
         EmptyDataError: A file has no bytes.
     """
     place = _place(table, base, datasets)
-    with _checked_files(table, place) as (test, train, features):
-        parts = _read_parts(table, test, train, features, place)
+    beside = beside if place.train is not None or place.split is not None else {}
+    with _checked_files(table, place, beside) as (test, train, features):
+        parts = _read_parts(table, test, train, features, tuple(beside.values()), place)
     digests = {file.shown: file.sha256 for file in (test, train) if file is not None}
+    table, test_part, train_part = add_computed(table, parts.test, parts.train)
     return TableSource(
         table=table,
         name=place.name,
         feature_names=features,
-        test=parts.test,
-        train=parts.train,
-        digests=digests,
-        train_digest="" if parts.train is None else (train or test).sha256,
+        test=test_part,
+        train=train_part,
+        digests={**digests, **parts.images},
+        train_digest="" if parts.train is None else _train_digest(train or test, parts.images),
         left_out=parts.left_out,
         licence=table.licence or place.licence,
     )
 
 
-def check_columns(table: DataTable, base: Path, datasets: Mapping[str, DatasetLoader]) -> bool:
+def check_columns(
+    table: DataTable,
+    base: Path,
+    datasets: Mapping[str, DatasetLoader],
+    beside: Mapping[str, str] = MappingProxyType({}),
+) -> bool:
     """Find what is wrong with the files and the columns that the config names, without reading a row.
 
     Returns:
@@ -62,7 +80,8 @@ def check_columns(table: DataTable, base: Path, datasets: Mapping[str, DatasetLo
         EmptyDataError: A file has no bytes.
     """
     place = _place(table, base, datasets)
-    with _checked_files(table, place) as (_, train, _):
+    beside = beside if place.train is not None or place.split is not None else {}
+    with _checked_files(table, place, beside) as (_, train, _):
         return train is not None or place.split is not None
 
 
@@ -83,6 +102,7 @@ class _Parts:
     test: TablePart
     train: TablePart | None
     left_out: Mapping[str, int]
+    images: Mapping[str, str]
 
 
 def _place(table: DataTable, base: Path, datasets: Mapping[str, DatasetLoader]) -> _Place:
@@ -105,7 +125,7 @@ def _place(table: DataTable, base: Path, datasets: Mapping[str, DatasetLoader]) 
             where="data.dataset",
             found=repr(table.dataset),
             allowed=", ".join(sorted(datasets)) or "none is installed",
-            fix=_nearest(table.dataset, datasets) or "name a file in data.test instead",
+            fix=nearest(table.dataset, datasets) or "name a file in data.test instead",
         )
     source: DatasetSource = loader.load(table)
     return _Place(
@@ -121,77 +141,18 @@ def _place(table: DataTable, base: Path, datasets: Mapping[str, DatasetLoader]) 
 
 
 @contextmanager
-def _checked_files(table: DataTable, place: _Place) -> Iterator[tuple[TableFile, TableFile | None, tuple[str, ...]]]:
+def _checked_files(
+    table: DataTable, place: _Place, beside: Mapping[str, str]
+) -> Iterator[tuple[TableFile, TableFile | None, tuple[str, ...]]]:
     """The files of test and training rows, open, and the features, with every name found in them."""
     with ExitStack() as stack:
-        test = stack.enter_context(open_table(place.test, key=place.key, shown=place.shown_test))
+        test = stack.enter_context(open_table(place.test, key=place.key, shown=place.shown_test, table=table))
         train = None
         if place.train is not None:
-            train = stack.enter_context(open_table(place.train, key="data.train", shown=place.shown_train))
+            train = stack.enter_context(open_table(place.train, key="data.train", shown=place.shown_train, table=table))
             _refuse_one_file(test, train)
-        features = _feature_names(table, test.names, place.split)
-        _check_names(table, test, features, place)
-        _check_train(table, train, test, features)
+        features = check_names(table, test, train, split=place.split, beside=beside)
         yield test, train, features
-
-
-def _feature_names(table: DataTable, names: Sequence[str], split: str | None) -> tuple[str, ...]:
-    hidden = {*table.exclude, table.target, split, table.id}
-    return tuple(table.features) or tuple(name for name in names if name not in hidden)
-
-
-def _check_names(table: DataTable, file: TableFile, features: tuple[str, ...], place: _Place) -> None:
-    named = [("data.target", table.target), ("data.split", place.split), ("data.id", table.id)]
-    named += [("data.features", name) for name in table.features]
-    named += [("data.exclude", name) for name in table.exclude]
-    named += [("data.sensitive", name) for name in table.sensitive]
-    named += [(f"data.types.{name}", name) for name in table.types]
-    named += [(f"data.bins.{name}", name) for name in table.bins]
-    problems = [_missing_column(key, name, file) for key, name in named if name is not None and name not in file.names]
-    if table.target in features:
-        problems.append(
-            Problem(
-                message="the target is among the features, so the model would see the answer",
-                where="data.features",
-                found=repr(table.target),
-                fix="take it out of data.features",
-            )
-        )
-    problems += [
-        Problem(
-            message="bins make groups of sensitive columns only",
-            where=f"data.bins.{name}",
-            found=f"{name!r} is not in data.sensitive",
-            fix=f"add {name!r} to data.sensitive, or remove its bins",
-        )
-        for name in table.bins
-        if name in file.names and name not in table.sensitive
-    ]
-    if not features:
-        problems.append(
-            Problem(
-                message="no column is left for the model",
-                where="data.features",
-                found=f"the columns {_some(file.names)}",
-                fix="name at least one feature, or exclude fewer columns",
-            )
-        )
-    if problems:
-        raise DataError(f"{file.shown} does not have what the configuration names", problems=tuple(problems))
-
-
-def _check_train(table: DataTable, file: TableFile | None, test: TableFile, features: tuple[str, ...]) -> None:
-    """Both files must have every feature; a column of one alone would be left out of the model without a word."""
-    if file is None:
-        return
-    absent = [name for name in (table.target, *features) if name not in file.names]
-    problems = [_missing_column("data.train", name, file) for name in absent]
-    if not table.features:
-        hidden = {*table.exclude, *table.sensitive, table.target, table.id}
-        alone = [name for name in file.names if name not in test.names and name not in hidden]
-        problems += [_missing_column("data.test", name, test) for name in alone]
-    if problems:
-        raise DataError(f"{file.shown} and {test.shown} have other columns", problems=tuple(problems))
 
 
 def _refuse_one_file(test: TableFile, train: TableFile) -> None:
@@ -205,42 +166,48 @@ def _refuse_one_file(test: TableFile, train: TableFile) -> None:
         )
 
 
-def _missing_column(key: str, name: str, file: TableFile) -> Problem:
-    return Problem(
-        message=f"there is no column {name!r} in {file.shown}",
-        where=key,
-        found=repr(name),
-        allowed=_some(file.names),
-        fix=_nearest(name, file.names) or "correct the name, or name another file",
-    )
+def _train_digest(file: TableFile, images: Mapping[str, str]) -> str:
+    """That of the file; with those of the images that its columns name, where there are any."""
+    own = [digest for name, digest in sorted(images.items()) if name.startswith(f"{file.shown}: ")]
+    return hashlib.sha256("".join([file.sha256, *own]).encode()).hexdigest() if own else file.sha256
 
 
 def _read_parts(
-    table: DataTable, test: TableFile, train: TableFile | None, features: tuple[str, ...], place: _Place
+    table: DataTable,
+    test: TableFile,
+    train: TableFile | None,
+    features: tuple[str, ...],
+    beside: tuple[str, ...],
+    place: _Place,
 ) -> _Parts:
-    wanted = tuple(dict.fromkeys((*features, table.target, *table.sensitive)))
-    cells = _read(test, table, wanted, extra=[place.split, table.id])
+    labels = () if table.continued is not None else (table.target,)
+    sensitive = (name for name in table.sensitive if name in test.names)
+    wanted = tuple(dict.fromkeys((*features, *labels, *sensitive)))
+    everything = tuple(dict.fromkeys((*wanted, *beside)))
+    key = table.id or test.own_ids
+    cells = _read(test, table, everything if train is None else wanted, extra=[place.split, key])
     if train is None:
-        kinds = {name: _kind(table, name, (cells[name].type,), test.shown) for name in wanted}
-        whole = _part(cells, kinds, test.shown, table.id)
-        return _split(whole, cells, place, test.shown) if place.split else _Parts(test=whole, train=None, left_out={})
-    known = [name for name in wanted if name in train.names]
+        kinds = {name: _kind(table, name, (cells[name].type,), test.shown) for name in everything}
+        whole, images = _part(cells, kinds, test, table, key)
+        if not place.split:
+            return _Parts(test=whole, train=None, left_out={}, images=images)
+        return replace(_split(whole, cells, place, test.shown), images=images)
+    known = [name for name in everything if name in train.names]
     other = _read(train, table, known, extra=[])
-    types = {name: (*((other[name].type,) if name in other else ()), cells[name].type) for name in wanted}
-    kinds = {name: _kind(table, name, types[name], test.shown) for name in wanted}
-    return _Parts(
-        test=_part(cells, kinds, test.shown, table.id),
-        train=_part(other, {name: kinds[name] for name in known}, train.shown, None),
-        left_out={},
-    )
+    types = {name: tuple(part[name].type for part in (other, cells) if name in part) for name in everything}
+    kinds = {name: _kind(table, name, types[name], test.shown) for name in everything}
+    part, images = _part(cells, {name: kinds[name] for name in wanted}, test, table, key)
+    train_part, train_images = _part(other, {name: kinds[name] for name in known}, train, table, None)
+    return _Parts(test=part, train=train_part, left_out={}, images={**images, **train_images})
 
 
 def _read(file: TableFile, table: DataTable, names: Sequence[str], extra: Sequence[str | None]) -> dict[str, Any]:
-    """Columns by name; ids and declared categories as the text that stands in the file."""
-    columns = list(dict.fromkeys([*names, *(name for name in extra if name is not None)]))
+    """Columns by name; ids, texts and declared categories as the text that stands in the file."""
+    inputs = input_columns(table, file)
+    columns = list(dict.fromkeys([*names, *inputs, *(name for name in extra if name is not None)]))
     categories = [name for name in columns if table.types.get(name) == "category"]
-    ids = [name for name in columns if name == table.id and name not in names]
-    content = file.read(columns, [*categories, *ids])
+    texts = [name for name in columns if name not in names and name in (*inputs, table.id)]
+    content = file.read(columns, [*categories, *texts])
     return {name: content.column(name) for name in columns}
 
 
@@ -269,15 +236,21 @@ def _kind(table: DataTable, name: str, types: tuple[Any, ...], shown: str) -> Fe
     return kinds.pop() or "number" if kinds else "number"
 
 
-def _part(cells: Mapping[str, Any], kinds: Mapping[str, FeatureKind], shown: str, key: str | None) -> TablePart:
-    columns = {name: typed_column(cells[name], kind, name=name, shown=shown) for name, kind in kinds.items()}
-    rows = len(next(iter(cells.values())))
-    return TablePart(
-        file=shown,
+def _part(
+    cells: Mapping[str, Any], kinds: Mapping[str, FeatureKind], file: TableFile, table: DataTable, key: str | None
+) -> tuple[TablePart, dict[str, str]]:
+    """Typed columns and inputs of one file, and the digests of the images that its columns name."""
+    columns = {name: typed_column(cells[name], kind, name=name, shown=file.shown) for name, kind in kinds.items()}
+    rows = len(next(iter(cells.values()))) if cells else None
+    inputs, images = read_inputs(table, file, cells, rows)
+    part = TablePart(
+        file=file.shown,
         columns=columns,
-        row_numbers=np.arange(1, rows + 1),
-        ids=None if key is None else _ids(cells[key], key, shown),
+        row_numbers=np.arange(1, (len(next(iter(inputs.values()))) if rows is None else rows) + 1),
+        ids=None if key is None else _ids(cells[key], key, file.shown),
+        inputs=inputs,
     )
+    return part, images
 
 
 def _ids(cells: Any, name: str, shown: str) -> Any:
@@ -295,7 +268,7 @@ def _split(whole: TablePart, cells: Mapping[str, Any], place: _Place, shown: str
         raise DataError(
             f"no row of {shown} is a test row",
             where="data.split",
-            found=f"{name!r} holds {_some(column.names)}",
+            found=f"{name!r} holds {some_names(column.names)}",
             allowed="`test` and `train`",
             fix="name the column that says `test` and `train`",
         )
@@ -304,15 +277,5 @@ def _split(whole: TablePart, cells: Mapping[str, Any], place: _Place, shown: str
         test=whole.take(test),
         train=whole.take(train) if len(train) else None,
         left_out={"other_split": others} if others else {},
+        images={},
     )
-
-
-def _nearest(name: str, names: Iterable[str]) -> str:
-    close = difflib.get_close_matches(name, list(names), n=1, cutoff=0.6)
-    return f"did you mean {close[0]!r}?" if close else ""
-
-
-def _some(names: Iterable[str], limit: int = 12) -> str:
-    listed = list(names)
-    more = f" and {len(listed) - limit} more" if len(listed) > limit else ""
-    return ", ".join(repr(name[:60]) for name in listed[:limit]) + more

@@ -1,14 +1,17 @@
-"""Time series: channels, mean and scale from the training rows, and series of one length."""
+"""Time series: their layout in arrays, mean and scale from the training rows, and series of one length."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from auditbench.data.inputs import SeriesInput
+from auditbench.data.moments import channel_moments
 from auditbench.data.stored import StoredArray
+from auditbench.data.table import named_rows
 from auditbench.errors import DataError
 
 if TYPE_CHECKING:
@@ -16,7 +19,41 @@ if TYPE_CHECKING:
 
     from auditbench.config import InputTable
 
-_AT_ONCE = 1024
+
+def series_shape(row_shape: tuple[int, ...], dtype: np.dtype[Any], *, where: str, shown: str) -> tuple[int, int]:
+    """Channels and steps of a series that an array holds as `(steps,)` or `(channels, steps)`.
+
+    Raises:
+        DataError: The array has another number of dimensions, no step, or no numbers.
+    """
+    if len(row_shape) not in (1, 2) or 0 in row_shape:
+        raise DataError(
+            f"{shown} is no array of series",
+            where=where,
+            found=f"shape ({', '.join(['rows', *map(str, row_shape)])})",
+            allowed="(rows, channels, steps) or (rows, steps)",
+            fix="name an array of series in `column`, or correct `modality`",
+        )
+    if dtype.kind not in "iuf":
+        raise DataError(
+            f"{shown} holds no numbers",
+            where=where,
+            found=f"dtype {dtype}",
+            allowed="integers or floating point numbers",
+            fix="save the series as numbers",
+        )
+    return (1, row_shape[0]) if len(row_shape) == 1 else (row_shape[0], row_shape[1])
+
+
+def series_of(raw: StoredArray, *, where: str, shown: str) -> StoredArray:
+    """Series of an array as float64 of shape `(rows, channels, steps)`, NaN where a number is missing.
+
+    Raises:
+        DataError: As `series_shape`; and when rows are read that hold an infinite number.
+    """
+    shape = series_shape(raw.row_shape, raw.dtype, where=where, shown=shown)
+    read = partial(_laid_out, raw=raw, shape=shape, where=where, shown=shown)
+    return replace(raw, read=read, row_shape=shape, dtype=np.dtype(np.float64))
 
 
 def fit_series(raw: StoredArray, table: InputTable, *, where: str) -> SeriesInput:
@@ -26,16 +63,11 @@ def fit_series(raw: StoredArray, table: InputTable, *, where: str) -> SeriesInpu
         raw: Shape `(rows, channels, steps)`, NaN where missing or behind the end.
 
     Raises:
-        DataError: There is no number.
+        DataError: A channel has no number.
     """
     channels, steps = raw.row_shape
     length = table.length or steps
-    sums, squares, counts = np.zeros(channels), np.zeros(channels), np.zeros(channels)
-    for start in range(0, len(raw), _AT_ONCE):
-        values = raw[start : start + _AT_ONCE][:, :, :length].astype(np.float64)
-        counts += np.count_nonzero(~np.isnan(values), axis=(0, 2))
-        sums += np.nansum(values, axis=(0, 2))
-        squares += np.nansum(np.square(values), axis=(0, 2))
+    counts, mean, deviation = channel_moments((block[:, :, :length] for block in raw.blocks()), channels)
     if not counts.all():
         raise DataError(
             "a channel of the series has no number",
@@ -44,9 +76,7 @@ def fit_series(raw: StoredArray, table: InputTable, *, where: str) -> SeriesInpu
             allowed="a number in each channel",
             fix="leave the channel out, or name rows that have it",
         )
-    mean = sums / counts
-    deviation = np.sqrt(np.maximum(squares / counts - mean**2, 0.0))
-    constant = deviation <= 1e-9 * np.maximum(1.0, np.abs(mean))
+    constant = deviation <= 1e-12 * np.maximum(1.0, np.abs(mean))
     return SeriesInput(
         channels=tuple(f"channel {index}" for index in range(channels)),
         steps=length,
@@ -71,6 +101,22 @@ def code_series(raw: StoredArray, item: SeriesInput, *, shown: str) -> StoredArr
             fix="name series with the channels that the model was trained on",
         )
     return raw if steps == item.steps else raw.map(partial(_of_length, steps=item.steps), item.shape, raw.dtype)
+
+
+def _laid_out(
+    rows: npt.NDArray[np.intp], *, raw: StoredArray, shape: tuple[int, int], where: str, shown: str
+) -> npt.NDArray[np.float64]:
+    series = raw.read(rows).astype(np.float64).reshape(len(rows), *shape)
+    wrong = np.asarray(np.isinf(series).any(axis=(1, 2)))
+    if wrong.any():
+        raise DataError(
+            f"{shown} has series with infinite numbers",
+            where=where,
+            found=named_rows(wrong, rows + 1),
+            allowed="finite numbers, or NaN where one is missing",
+            fix="correct these series, or leave them out",
+        )
+    return series
 
 
 def _of_length(series: npt.NDArray[Any], *, steps: int) -> npt.NDArray[Any]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -12,6 +13,11 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     Positions: TypeAlias = npt.NDArray[np.intp]
+
+KEPT_BYTES = 256 * 2**20
+"""What is costly to make is made once and kept where all of it needs no more memory than this."""
+_BLOCK_NUMBERS = 2**22
+_BLOCK_ROWS = 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -45,17 +51,40 @@ class StoredArray:
         """The rows at these indices, still in their file."""
         return replace(self, positions=self.positions[indices])
 
+    def blocks(self) -> Iterator[npt.NDArray[Any]]:
+        """All rows, in order, at most some million numbers and some thousand rows at a time."""
+        step = min(_BLOCK_ROWS, max(1, _BLOCK_NUMBERS // max(1, math.prod(self.row_shape))))
+        for start in range(0, len(self), step):
+            yield self[start : start + step]
+
     def map(
         self, function: Callable[[npt.NDArray[Any]], npt.NDArray[Any]], row_shape: tuple[int, ...], dtype: Any
     ) -> StoredArray:
         """What a function, which knows each row by itself, gives for some rows; it is called when they are asked for."""
         read = self.read
-        return StoredArray(
-            read=lambda rows: function(read(rows)),
-            positions=self.positions,
-            row_shape=row_shape,
-            dtype=np.dtype(dtype),
-        )
+        return replace(self, read=lambda rows: function(read(rows)), row_shape=row_shape, dtype=np.dtype(dtype))
+
+    def kept(self) -> StoredArray:
+        """The same rows, each read once and then kept in memory, where all of them need at most `KEPT_BYTES`."""
+        if math.prod(self.shape) * self.dtype.itemsize > KEPT_BYTES:
+            return self
+        return replace(self, read=_KeptRows(self), positions=np.arange(len(self)))
+
+
+class _KeptRows:
+    """Rows of a stored array, each read when it is first asked for."""
+
+    def __init__(self, source: StoredArray) -> None:
+        self._source = source
+        self._rows = np.empty(source.shape, dtype=source.dtype)
+        self._known = np.zeros(len(source), dtype=np.bool_)
+
+    def __call__(self, rows: Positions) -> npt.NDArray[Any]:
+        unknown = np.unique(rows[~self._known[rows]])
+        if len(unknown):
+            self._rows[unknown] = self._source[unknown]
+            self._known[unknown] = True
+        return self._rows[rows]
 
 
 def some_rows(inputs: Mapping[str, Any], indices: Positions) -> dict[str, Any]:

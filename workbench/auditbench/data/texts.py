@@ -8,6 +8,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from auditbench.data.inputs import PADDING, UNKNOWN, TextInput
 from auditbench.data.stored import StoredArray
@@ -22,14 +24,73 @@ Unit: TypeAlias = Literal["words", "characters"]
 
 USUAL_LENGTH = 512
 """Most tokens of a text that a model sees when the config does not say how many."""
-_AT_ONCE = 4096
-# A character of scripts that are written without blanks, or a run of letters and digits with marks inside.
-_WORD = re.compile(r"[぀-ヿ㐀-䶿一-鿿豈-﫿]|[^\W_぀-ヿ㐀-䶿一-鿿豈-﫿]+(?:['’-][^\W_]+)*")
+
+# Scripts that are written without blanks between words: Chinese, Japanese, Thai, Lao, Burmese, Khmer.
+_UNSPACED = (
+    "\u0e01-\u0e4e\u0e81-\u0ece\u1000-\u103f\u1780-\u17d3\u3040-\u30ff\u3100-\u312f\u31f0-\u31ff\u3400-\u4dbf"
+    "\u3005\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003ffff"
+)
+# Marks that stand above, below or behind a letter, and vowel signs of the scripts of India.
+_MARKS = (
+    "\u0300-\u036f\u0483-\u0487\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061a\u064b-\u065f\u0670"
+    "\u0900-\u0963\u0971-\u0dff\u1ab0-\u1aff\u1dc0-\u1dff"
+)
+_LETTERS = rf"(?:[^\W_{_UNSPACED}]++[{_MARKS}]*+)++"
+_WORD = re.compile(rf"[{_UNSPACED}]|{_LETTERS}(?:['’-]{_LETTERS})*+")
 
 
 def tokens_of(text: str, unit: Unit) -> list[str]:
-    """The tokens of a text: its words in lower case, or its characters."""
+    """The tokens of a text: its words in lower case, or its characters.
+
+    A word is a run of letters and digits, with the apostrophes and hyphens inside; of a script that is written without
+    blanks, such as Chinese, each character.
+    """
     return list(text) if unit == "characters" else _WORD.findall(text.lower())
+
+
+def texts_in(cells: Any, *, name: str, shown: str, where: str, refuse_missing: bool) -> StoredArray:
+    """The texts of an Arrow column, shape `(rows,)`, kept as Arrow does until they are asked for.
+
+    A missing cell is an empty text, which has no token.
+
+    Raises:
+        DataError: The column holds no text, or text that is not UTF-8; or a cell is missing and that is refused.
+    """
+    if pa.types.is_dictionary(cells.type):
+        cells = cells.cast(cells.type.value_type)
+    if not _is_text(cells.type):
+        raise DataError(
+            f"column {name!r} of {shown} is no text",
+            where=where,
+            found=f"type {cells.type}",
+            allowed="text",
+            fix="name a column of texts in `column`, or correct `modality`",
+        )
+    if refuse_missing and cells.null_count:
+        rows = np.flatnonzero(np.asarray(pc.is_null(cells)))
+        raise DataError(
+            f"column {name!r} of {shown} has missing texts",
+            where="data.missing_categories",
+            found=f"{len(rows):,} missing, the first in row {int(rows[0]) + 1}",
+            allowed="no missing cell, by the rule `refuse`",
+            fix='fill them, or set data.missing_categories = "own-category", which takes them as empty texts',
+        )
+    try:
+        texts = pc.fill_null(cells.cast(pa.large_string()), "").combine_chunks()
+    except (pa.ArrowException, UnicodeDecodeError) as error:
+        raise DataError(
+            f"column {name!r} of {shown} cannot be read as text",
+            where=where,
+            found=str(error).splitlines()[0][:160],
+            allowed="text in UTF-8",
+            fix="save the file in UTF-8",
+        ) from error
+    return StoredArray(
+        read=lambda rows: _objects(texts.take(pa.array(rows)).to_pylist()),
+        positions=np.arange(len(texts)),
+        row_shape=(),
+        dtype=np.dtype(object),
+    )
 
 
 def fit_texts(raw: StoredArray, table: InputTable, *, where: str) -> TextInput:
@@ -43,8 +104,8 @@ def fit_texts(raw: StoredArray, table: InputTable, *, where: str) -> TextInput:
     """
     counts: Counter[str] = Counter()
     longest = 0
-    for start in range(0, len(raw), _AT_ONCE):
-        for text in raw[start : start + _AT_ONCE]:
+    for block in raw.blocks():
+        for text in block:
             tokens = tokens_of(text, table.unit)
             counts.update(tokens)
             longest = max(longest, len(tokens))
@@ -66,9 +127,14 @@ def fit_texts(raw: StoredArray, table: InputTable, *, where: str) -> TextInput:
 
 
 def code_texts(raw: StoredArray, item: TextInput) -> StoredArray:
-    """Token ids of the texts, shape `(rows, length)`, int64."""
+    """Token ids of the texts, shape `(rows, length)`, int64.
+
+    A text is cut into tokens when it is first asked for; ids are kept from then on, in as few bytes as they need.
+    """
     known = {token: index for index, token in enumerate(item.vocabulary, start=2)}
-    return raw.map(partial(_ids, item=item, known=known), (item.length,), np.int64)
+    small = np.min_scalar_type(item.tokens - 1)
+    ids = raw.map(partial(_ids, item=item, known=known, dtype=small), item.shape, small).kept()
+    return ids.map(_as_int64, item.shape, np.int64)
 
 
 def kept_tokens(text: str, item: TextInput) -> list[str]:
@@ -77,9 +143,26 @@ def kept_tokens(text: str, item: TextInput) -> list[str]:
     return tokens[: item.length] if item.kept == "first" else tokens[-item.length :]
 
 
-def _ids(texts: npt.NDArray[Any], *, item: TextInput, known: dict[str, int]) -> npt.NDArray[np.int64]:
-    ids = np.full((len(texts), item.length), PADDING, dtype=np.int64)
+def _is_text(kind: Any) -> bool:
+    known = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view, pa.types.is_null)
+    return any(is_kind(kind) for is_kind in (*known, pa.types.is_binary, pa.types.is_large_binary))
+
+
+def _objects(texts: list[str]) -> npt.NDArray[np.object_]:
+    array = np.empty(len(texts), dtype=np.object_)
+    array[:] = texts
+    return array
+
+
+def _ids(
+    texts: npt.NDArray[Any], *, item: TextInput, known: dict[str, int], dtype: np.dtype[Any]
+) -> npt.NDArray[np.unsignedinteger[Any]]:
+    ids = np.full((len(texts), item.length), PADDING, dtype=dtype)
     for row, text in enumerate(texts):
         tokens = kept_tokens(text, item)
         ids[row, : len(tokens)] = [known.get(token, UNKNOWN) for token in tokens]
     return ids
+
+
+def _as_int64(ids: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+    return ids.astype(np.int64)

@@ -25,9 +25,11 @@ class Architecture:
     Attributes:
         build: From parameters, inputs by name and number of outputs to a module that maps encoded rows, of shape
             `(rows, *input shape)`, to `(rows, outputs)`; of several inputs, a mapping of such tensors by name. Outputs
-            are logits, or values for regression.
+            are logits, or values for regression. A module with a method `set_checkpointing(on)` can be trained with
+            gradient checkpointing; one with `positions(encoded)`, of shape `(rows, length, outputs)`, learns what
+            follows each token of a text and not only the last.
         Params: pydantic model of the parameters; None when there are none.
-        modalities: Of the inputs that it takes.
+        modalities: Of the inputs that it takes, `mixed` for several of any kind; `build` is called with no other.
     """
 
     name: str

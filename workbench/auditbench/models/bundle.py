@@ -19,7 +19,14 @@ from auditbench.data.inputs import encoded_size
 from auditbench.errors import ModelError
 from auditbench.models.architecture import Architecture
 from auditbench.models.batching import batch_rows
-from auditbench.models.description import BundleDescription, OutputScaling, canonical, output_count, read_description
+from auditbench.models.description import (
+    BundleDescription,
+    OutputScaling,
+    canonical,
+    output_count,
+    read_description,
+    target_names,
+)
 from auditbench.models.opening import MAX_JSON_BYTES, parse_json, parse_tensors, read_file
 from auditbench.models.subject import ModelUnderTest
 from auditbench.models.tensors import tensor_problems
@@ -41,7 +48,7 @@ def save_bundle(
     folder: Path,
     description: BundleDescription,
     weights: Mapping[str, torch.Tensor],
-    cost: Mapping[str, float | str] | None = None,
+    cost: Mapping[str, Any] | None = None,
 ) -> None:
     """Write a bundle; the folder appears complete or not at all, and an earlier bundle there is replaced.
 
@@ -54,7 +61,7 @@ def save_bundle(
     """
     import safetensors.torch
 
-    _refuse_foreign(folder)
+    refuse_foreign(folder)
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
     files = {WEIGHTS: safetensors.torch.save(tensors), DESCRIPTION: canonical(description)}
     if cost is not None:
@@ -94,15 +101,9 @@ def load_bundle(
     """
     from auditbench.data.encoding import make_encoder
 
-    description = _description(path)
+    description = read_bundle_description(path)
     if description.task != table.task:
-        raise ModelError(
-            "the model was made for another task",
-            where="model.task",
-            found=repr(table.task),
-            allowed=repr(description.task),
-            fix=f'set model.task = "{description.task}", or name another model in model.path',
-        )
+        raise other_task(table, description)
     architecture, params, expected = _expected(description, architectures, path)
     weights = read_file(path / WEIGHTS, most=_most_bytes(expected))
     tensors = parse_tensors(weights, path / WEIGHTS)
@@ -113,7 +114,6 @@ def load_bundle(
     parameters = sum(tensor.numel() for tensor in module.parameters())
     width = encoded_size(description.inputs)
     classes = description.classes
-    names = {"binary-classification": classes[1:], "multiclass-classification": classes}
     return ModelUnderTest(
         facts=ModelFacts(
             name=table.name,
@@ -131,7 +131,7 @@ def load_bundle(
         module=module.to(device),
         encoder=make_encoder(description.inputs).to(device).eval(),
         inputs=description.inputs,
-        target_names=names.get(description.task, (description.target,)),
+        target_names=target_names(description.task, classes, description.target),
         device=device,
         batch_rows=batch_rows(width, parameters, device),
         training_cost=read_cost(path),
@@ -143,18 +143,30 @@ def bundle_exists(path: Path) -> bool:
     return path.is_symlink() or (is_there(path) and not (path.is_dir() and not any(path.iterdir())))
 
 
+def other_task(table: ModelTable, description: BundleDescription) -> ModelError:
+    """The refusal of a model that was made for another task than `[model]` says."""
+    return ModelError(
+        "the model was made for another task",
+        where="model.task",
+        found=repr(table.task),
+        allowed=repr(description.task),
+        fix=f'set model.task = "{description.task}", or name another model in model.path',
+    )
+
+
 def read_training_key(path: Path) -> str | None:
     """The key of the settings and data that a bundle was trained with; None when it does not say.
 
     Raises:
         ModelError: model.json cannot be read.
     """
-    training = _description(path).training
+    training = read_bundle_description(path).training
     return None if training is None else training.key
 
 
 def read_cost(path: Path) -> dict[str, float]:
-    """What training cost: `seconds`, `rows_per_second`, `peak_memory_bytes`; empty when the bundle does not say.
+    """What training cost: `seconds`, `rows_per_second`, `peak_memory_bytes`, `rows_at_once`, `halved_for_memory`, and on a
+    GPU `peak_device_memory_bytes`; empty when the bundle does not say.
 
     Raises:
         ModelError: training.json is there and cannot be read.
@@ -174,7 +186,12 @@ def read_cost(path: Path) -> dict[str, float]:
         ) from error
 
 
-def _description(path: Path) -> BundleDescription:
+def read_bundle_description(path: Path) -> BundleDescription:
+    """What the model.json in a folder says.
+
+    Raises:
+        ModelError: There is none, it cannot be read, or it contradicts itself.
+    """
     content = read_file(path / DESCRIPTION, most=MAX_JSON_BYTES)
     return read_description(parse_json(content, path / DESCRIPTION), path / DESCRIPTION)
 
@@ -213,16 +230,24 @@ def _restore(
     description: BundleDescription, architecture: Architecture, params: Any, tensors: dict[str, torch.Tensor]
 ) -> nn.Module:
     from auditbench.models.network import ScaledOutput, build_network
+    from auditbench.models.packing import UnpackedNetwork
 
     outputs = output_count(description.task, description.classes)
     module = build_network(architecture, params, inputs=description.inputs, outputs=outputs)
     module.load_state_dict(tensors)
+    if len(description.inputs) > 1:
+        module = UnpackedNetwork(module, description.inputs)
     if description.scaling != OutputScaling():
         module = ScaledOutput(module, description.scaling)
     return module.eval().requires_grad_(False)
 
 
-def _refuse_foreign(folder: Path) -> None:
+def refuse_foreign(folder: Path) -> None:
+    """Refuse to write a bundle in the place of something else.
+
+    Raises:
+        ModelError: Something else stands there.
+    """
     if not bundle_exists(folder):
         return
     names = {item.name for item in folder.iterdir()} if folder.is_dir() and not folder.is_symlink() else {folder.name}

@@ -9,11 +9,26 @@ from auditbench.data.building import class_names
 from auditbench.data.inputs import ImageInput, SeriesInput, TableInput
 from auditbench.data.modalities import fit_inputs
 from auditbench.errors import ModelError
+from auditbench.models.bundle import other_task, read_bundle_description
+from auditbench.models.formats import EXPORTS
 from auditbench.models.wrapping import Interface, check_output
+from auditbench.paths import is_folder_there
 
 if TYPE_CHECKING:
     from auditbench.data.inputs import ModelInput
     from auditbench.models.formats import ModelRequest
+
+
+def interface_of(request: ModelRequest) -> Interface:
+    """What the model.json of an export says; of a file alone, what the config and the training rows say.
+
+    Raises:
+        DataError: The rows do not give features or classes.
+        ModelError: model.json cannot be read or is of another task, or the scale is missing or does not fit the task.
+    """
+    if request.table.format in EXPORTS and is_folder_there(request.path):
+        return _described_interface(request)
+    return declared_interface(request)
 
 
 def declared_interface(request: ModelRequest) -> Interface:
@@ -39,11 +54,27 @@ def declared_interface(request: ModelRequest) -> Interface:
     fitted = fit_inputs(source)
     return Interface(
         task=table.task,
-        classes=class_names(source, table.task),
+        classes=class_names(source, fitted, table.task),
         output=table.output,
         inputs=fitted if table.inputs == "standardized" else {name: _as_it_is(item) for name, item in fitted.items()},
         threshold=table.threshold,
         target=source.table.target,
+    )
+
+
+def _described_interface(request: ModelRequest) -> Interface:
+    """The program of an export has the output scaling of its bundle within, so that nothing is left to do with it."""
+    table = request.table
+    description = read_bundle_description(request.path)
+    if description.task != table.task:
+        raise other_task(table, description)
+    return Interface(
+        task=description.task,
+        classes=description.classes,
+        output=description.output,
+        inputs=description.inputs,
+        threshold=table.threshold,
+        target=description.target,
     )
 
 

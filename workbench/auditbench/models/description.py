@@ -59,7 +59,14 @@ class BundleDescription:
 
 def output_count(task: Task, classes: tuple[str, ...]) -> int:
     """Outputs of a model: one for binary classification and regression, one a class otherwise."""
-    return len(classes) if task == "multiclass-classification" else 1
+    return 1 if task in ("binary-classification", "regression") else len(classes)
+
+
+def target_names(task: Task, classes: tuple[str, ...], target: str) -> tuple[str, ...]:
+    """One name an output: the positive class, the classes, or the target's name."""
+    if task == "regression":
+        return (target,)
+    return classes[1:] if task == "binary-classification" else classes
 
 
 def canonical(description: BundleDescription) -> bytes:
@@ -210,7 +217,12 @@ def _feature_problems(feature: FeatureSpec, file: str) -> list[Problem]:
 
 def _class_problems(description: BundleDescription, file: str) -> list[Problem]:
     count = len(description.classes)
-    expected = {"binary-classification": count == 2, "multiclass-classification": count >= 1, "regression": count == 0}
+    expected = {
+        "binary-classification": count == 2,
+        "multiclass-classification": count >= 1,
+        "regression": count == 0,
+        "next-token": count >= 1,
+    }
     scales = {"value"} if description.task == "regression" else {"logit", "probability"}
     problems = []
     if not expected[description.task] or len(set(description.classes)) != count:

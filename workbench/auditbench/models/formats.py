@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from auditbench.errors import Problem
+from auditbench.paths import is_folder_there
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from auditbench.data.table import TableSource
     from auditbench.models.architecture import Architecture
 
-Content: TypeAlias = Literal["bundle", "weights", "program"]
+Content: TypeAlias = Literal["bundle", "weights", "program", "graph"]
 
 FORMATS: Mapping[str, Content] = {
     "bundle": "bundle",
@@ -24,14 +25,26 @@ FORMATS: Mapping[str, Content] = {
     "torchscript": "program",
     "exported": "program",
     "pickle": "program",
+    "onnx": "graph",
 }
-"""By `model.format`: a folder that describes itself, numbers that need a network, or a network as code."""
+"""By `model.format`: a folder that describes itself, numbers that need a network, a network as code, or a graph of
+operations that another library computes."""
+
+EXPORTS: Mapping[str, str] = {"exported": "model.pt2", "onnx": "model.onnx"}
+"""The program in the folder of an export, by `model.format`; a model.json beside it describes it, as in a bundle."""
 
 _OF_NETWORK = ("architecture", "factory", "parameters")
+_OF_DESCRIPTION = ("output", "inputs")
 _SUPERFLUOUS: Mapping[Content, tuple[str, ...]] = {
     "bundle": (*_OF_NETWORK, "output", "inputs", "trust"),
     "weights": (),
     "program": _OF_NETWORK,
+    "graph": (*_OF_NETWORK, "trust"),
+}
+_SAID_BY: Mapping[Content, str] = {
+    "bundle": "a bundle says this itself",
+    "program": "a program is the network itself",
+    "graph": "a graph is the network itself",
 }
 
 
@@ -54,18 +67,40 @@ class ModelRequest:
     architectures: Mapping[str, Architecture]
 
 
+def takes_trust(form: object) -> bool:
+    """Whether opening a model of this format may run code, so that it may name trusted files."""
+    return isinstance(form, str) and (form not in FORMATS or "trust" not in _SUPERFLUOUS[FORMATS[form]])
+
+
+def describes_itself(table: ModelTable, base: Path) -> bool:
+    """Whether the model is the folder of an export, which says itself what it takes and gives.
+
+    Args:
+        base: Folder that paths start from.
+    """
+    return getattr(table, "format", "") in EXPORTS and is_folder_there(base / getattr(table, "path", ""))
+
+
+def program_file(table: ModelTable, path: Path) -> Path:
+    """The file of a program or graph: the model's path, or in the folder of an export the file named for its format."""
+    return path / EXPORTS[table.format] if table.format in EXPORTS and is_folder_there(path) else path
+
+
 def factory_parts(factory: str) -> tuple[str, str]:
     """File and function of `file.py:function`."""
     file, _, function = factory.rpartition(":")
     return file, function
 
 
-def key_problems(table: ModelTable, *, trains: bool, unread: Collection[str] = ()) -> Iterator[Problem]:
+def key_problems(
+    table: ModelTable, *, trains: bool, unread: Collection[str] = (), described: bool = False
+) -> Iterator[Problem]:
     """Keys of `[model]` that do not go with its format or its task, and those that are missing.
 
     Args:
         trains: Whether there is a `[train]` table.
         unread: Keys that are there and could not be read; nothing is said about them.
+        described: Whether the model is the folder of an export.
     """
     content = None if "format" in unread else FORMATS.get(table.format)
     if content is None:
@@ -77,22 +112,24 @@ def key_problems(table: ModelTable, *, trains: bool, unread: Collection[str] = (
             found=f'model.format = "{table.format}"',
             fix='remove [train] to audit the model that is there, or set model.format = "bundle"',
         )
-    yield from _superfluous(table, content)
+    yield from _superfluous(table, content, described=described)
     if content == "weights" and not {"architecture", "factory"} & set(unread):
         yield from _network_problems(table)
-    if content != "bundle" and not {"output", "task"} & set(unread):
+    if content != "bundle" and not described and not {"output", "task"} & set(unread):
         yield from _output_problems(table)
 
 
-def _superfluous(table: ModelTable, content: Content) -> Iterator[Problem]:
-    for key in _SUPERFLUOUS[content]:
+def _superfluous(table: ModelTable, content: Content, *, described: bool) -> Iterator[Problem]:
+    for key in (*_SUPERFLUOUS[content], *(_OF_DESCRIPTION if described else ())):
         if value := getattr(table, key):
-            said = "a bundle says this itself" if content == "bundle" else "a program is the network itself"
+            said = (
+                "the model.json of the export says this" if key in _OF_DESCRIPTION and described else _SAID_BY[content]
+            )
             yield Problem(
                 message=f'this key does not go with model.format = "{table.format}"',
                 where=f"model.{key}",
                 found=str(dict(value) if isinstance(value, Mapping) else value)[:80],
-                fix=f"remove it: {said if key != 'trust' else 'opening a bundle runs no code of its own'}",
+                fix=f"remove it: {said if key != 'trust' else f'opening a {content} runs no code of its own'}",
             )
 
 
@@ -115,6 +152,7 @@ def _output_problems(table: ModelTable) -> Iterator[Problem]:
     allowed = {
         "binary-classification": ("logit", "probability"),
         "multiclass-classification": ("logit", "probability"),
+        "next-token": ("logit", "probability"),
         "regression": ("value",),
     }.get(str(task), ())
     if table.output is None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias, cast
 
 from auditbench.errors import ModelError, Problem, UntrustedModelError
 from auditbench.models.content_check import kind_in_words
-from auditbench.models.formats import FORMATS, factory_parts
+from auditbench.models.formats import FORMATS, factory_parts, program_file
 from auditbench.models.opening import content_kind, read_file, sha256_of
 from auditbench.models.opening.content import look_into, refuse_other_kind
 from auditbench.models.opening.files import refusing
@@ -89,13 +89,14 @@ def _look_at_model(path: Path, table: ModelTable) -> _Program | None:
         if is_file_there(path):
             refuse_other_kind(path, content_kind(read_file(path)), kind_in_words(table))
         return None
+    path = program_file(table, path)
     data = read_file(path)
     with refusing(path):
         looked, sha256 = look_into(data), sha256_of(data)
         if content == "weights" and FORMATS.get(looked.kind) != "weights":
             raise no_weights(path, data, looked)
     refuse_other_kind(path, looked.kind, table.format)
-    if content == "weights":
+    if content in ("weights", "graph"):
         return None
     facts = ProgramFacts(name=path.name, sha256=sha256, kind=cast(ProgramKind, looked.kind))
     return _Program(facts=facts, content=data)

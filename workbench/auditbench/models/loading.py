@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from auditbench.models.bundle import load_bundle
 from auditbench.models.formats import FORMATS, Content, ModelRequest
+from auditbench.models.graphs import load_graph
 from auditbench.models.programs import load_program
 from auditbench.models.subject import ModelUnderTest
 from auditbench.models.weights import load_weights
@@ -30,4 +31,5 @@ _LOADERS: Mapping[Content, Callable[[ModelRequest], ModelUnderTest]] = {
     "bundle": _load_bundle,
     "weights": load_weights,
     "program": load_program,
+    "graph": load_graph,
 }

@@ -9,12 +9,22 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from auditbench.data.inputs import modality_of
 from auditbench.errors import ModelError, Problem
 from auditbench.models.architecture import Architecture
 
 if TYPE_CHECKING:
     from auditbench.data.inputs import ModelInput
     from auditbench.models.description import OutputScaling
+    from auditbench.run import Modality
+
+_KINDS: Mapping[Modality, str] = {
+    "tabular": "a table",
+    "image": "images",
+    "text": "texts",
+    "series": "series",
+    "mixed": "several inputs",
+}
 
 
 class ScaledOutput(nn.Module):
@@ -81,28 +91,54 @@ def check_parameters(architecture: Architecture, parameters: Mapping[str, Any], 
 def build_network(
     architecture: Architecture, params: Any, *, inputs: Mapping[str, ModelInput], outputs: int, seed: int = 0
 ) -> nn.Module:
-    """A network in float32 on the CPU, initialised from the seed; torch's own generator is left as found."""
+    """A network in float32 on the CPU, initialised from the seed; torch's own generator is left as found.
+
+    One of several inputs takes a mapping; `UnpackedNetwork` in front of it takes the matrix of a `PackedEncoder`.
+
+    Raises:
+        ModelError: The architecture does not take such inputs.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
-        return architecture.build(params, inputs, outputs).to(torch.float32)
+        return _built(architecture, params, inputs, outputs)
 
 
 def expected_tensors(
     architecture: Architecture, params: Any, *, inputs: Mapping[str, ModelInput], outputs: int
 ) -> dict[str, torch.Tensor]:
-    """The state of a network in float32, by name and on a device without memory."""
+    """The state of a network in float32, by name and on a device without memory.
+
+    Raises:
+        ModelError: The architecture does not take such inputs.
+    """
     with torch.device("meta"):
-        return architecture.build(params, inputs, outputs).to(torch.float32).state_dict()
+        return _built(architecture, params, inputs, outputs).state_dict()
+
+
+def _built(architecture: Architecture, params: Any, inputs: Mapping[str, ModelInput], outputs: int) -> nn.Module:
+    from auditbench.models.architectures import BUILT_IN
+
+    modality = modality_of(inputs)
+    if modality not in architecture.modalities:
+        fitting = [item.name for item in BUILT_IN if modality in item.modalities]
+        raise ModelError(
+            f"the architecture {architecture.name!r} does not take {_KINDS[modality]}",
+            where="architecture",
+            found=", ".join(f"{name} ({item.modality})" for name, item in inputs.items()),
+            allowed=", ".join(_KINDS[item] for item in architecture.modalities),
+            fix=f"name an architecture that takes {_KINDS[modality]}, such as {', '.join(map(repr, fitting))}",
+        )
+    return architecture.build(params, inputs, outputs).to(torch.float32)
 
 
 def _parameter_problem(architecture: Architecture, item: Any, where: str) -> Problem:
-    names = list(architecture.Params.model_fields) if architecture.Params is not None else []
-    name = str(item["loc"][0]) if item["loc"] else ""
-    close = difflib.get_close_matches(name, names, n=1) if name not in names else []
+    known = list(architecture.Params.model_fields) if architecture.Params is not None else []
+    names = known if item["type"] == "extra_forbidden" else []
+    close = difflib.get_close_matches(str(item["loc"][0]), names, n=1) if names else []
     return Problem(
         message=item["msg"],
         where=".".join([where, *(str(part) for part in item["loc"])]),
         found=repr(item["input"])[:80],
-        allowed=", ".join(names) if name not in names else "",
+        allowed=", ".join(names),
         fix=f"did you mean {close[0]!r}?" if close else "correct it, or train the model again: auditbench train CONFIG",
     )

@@ -9,9 +9,10 @@ import torch
 from torch import nn
 
 from auditbench.data.inputs import ModelInput, TextInput
+from auditbench.models.architectures.networks.checkpointing import CheckpointedNetwork
 
 
-class UnpackedNetwork(nn.Module):
+class UnpackedNetwork(CheckpointedNetwork):
     """A network of several inputs that takes the matrix which `PackedEncoder` makes of them.
 
     Explainers mask and differentiate one tensor, whatever the network takes.
@@ -28,7 +29,7 @@ class UnpackedNetwork(nn.Module):
         parts = torch.split(packed, [math.prod(shape) for shape in self._shapes.values()], dim=1)
         inputs = {}
         for (name, shape), part in zip(self._shapes.items(), parts, strict=True):
-            shaped = part.reshape(len(part), *shape)
+            shaped = part.reshape(part.shape[0], *shape)
             inputs[name] = shaped.round().to(torch.int64) if name in self._tokens else shaped
         outputs: torch.Tensor = self.network(inputs)
         return outputs

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, cast
 
 from auditbench.digests import digest_of
-from auditbench.models.declared import declared_interface
-from auditbench.models.formats import ModelRequest
+from auditbench.models.declared import interface_of
+from auditbench.models.formats import ModelRequest, program_file
 from auditbench.models.opening import open_program
 from auditbench.models.opening.programs import ProgramKind
 from auditbench.models.wrapping import Origin, wrap_network
@@ -31,13 +31,13 @@ def load_program(request: ModelRequest) -> ModelUnderTest:
     """Run a program that is trusted by its sha256, and wrap the network that it is.
 
     Raises:
-        DataError: The data do not give features or classes.
+        DataError: The data do not give features or classes, and no model.json does.
         UntrustedModelError: The file is not trusted; nothing of it has run.
         ModelError: It is no such program, or it does not take the rows.
     """
-    table, path = request.table, request.path
+    table, path = request.table, program_file(request.table, request.path)
     kind = cast(ProgramKind, table.format)
-    interface = declared_interface(request)
+    interface = interface_of(request)
     opened = open_program(path, kind, trust=table.trust, device=request.device)
     description = {"program": opened.sha256, "format": kind, "interface": plain(interface)}
     return wrap_network(

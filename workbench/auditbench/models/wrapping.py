@@ -13,7 +13,7 @@ from auditbench.data.encoding import encoded_zeros, make_encoder
 from auditbench.data.inputs import TableInput, encoded_size
 from auditbench.errors import ModelError
 from auditbench.models.batching import batch_rows
-from auditbench.models.description import output_count
+from auditbench.models.description import output_count, target_names
 from auditbench.models.packing import UnpackedNetwork
 from auditbench.models.subject import ModelUnderTest
 from auditbench.run import Capability, ModelFacts, OutputScale, ProgramFacts, Task
@@ -119,7 +119,6 @@ def wrap_network(
     network = _fit_outputs(network, interface, device)
     parameters = sum(tensor.numel() for tensor in network.parameters())
     classes = interface.classes
-    names = {"binary-classification": classes[1:], "multiclass-classification": classes}
     return ModelUnderTest(
         facts=ModelFacts(
             name=origin.name,
@@ -137,7 +136,7 @@ def wrap_network(
         module=network,
         encoder=make_encoder(interface.inputs).to(device).eval(),
         inputs=interface.inputs,
-        target_names=names.get(interface.task, (interface.target,)),
+        target_names=target_names(interface.task, classes, interface.target),
         device=device,
         batch_rows=batch_rows(encoded_size(interface.inputs), parameters, device),
     )

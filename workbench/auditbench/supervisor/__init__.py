@@ -23,6 +23,8 @@ from auditbench.folder_lock import unfinished
 from auditbench.interruption import sigterm_raises
 from auditbench.listener import Listener, SilentListener
 from auditbench.manifest import RECORD, refuse_altered
+from auditbench.models.exporting import Export, ExportKind
+from auditbench.models.exporting.kinds import TOLERANCE
 from auditbench.provenance import check_platform
 from auditbench.record import validate
 from auditbench.registry import find_entry, list_entry_points
@@ -34,7 +36,7 @@ from auditbench.supervisor.opening import lost_over
 from auditbench.supervisor.planning import Plan, format_group, make_plan
 from auditbench.supervisor.rendering import render_formats
 from auditbench.supervisor.session import AuditSession
-from auditbench.supervisor.worker_events import Progress, WorkerEvent
+from auditbench.supervisor.worker_events import Progress, Told, WorkerEvent
 from auditbench.supervisor.worker_pool import FIRST_PARTY, WorkerPool, group_of
 from auditbench.supervisor.worker_process import WorkerFault, no_event
 
@@ -119,6 +121,8 @@ def train(loaded: LoadedConfig, *, device: str = "auto", listener: Listener | No
         def event(said: WorkerEvent) -> None:
             if isinstance(said, Progress):
                 ear.stage_progress("train", said.step, said.done, said.total)
+            elif isinstance(said, Told):
+                ear.note(said.sentence)
 
         try:
             answer = pool.worker(FIRST_PARTY).ask(
@@ -134,6 +138,43 @@ def train(loaded: LoadedConfig, *, device: str = "auto", listener: Listener | No
         trained = validate(TrainedModel, answer["outcome"], where="train")
         ear.stage_finished("train", trained.cost.get("seconds", 0.0), "done")
         return trained
+
+
+def export(
+    bundle: Path,
+    folders: Mapping[ExportKind, Path],
+    *,
+    loaded: LoadedConfig | None = None,
+    tolerance: float = TOLERANCE,
+) -> tuple[Export, ...]:
+    """Write a bundle in other formats, each into a folder of its own, once its outputs are those of the bundle.
+
+    Args:
+        loaded: Says which data the outputs are compared on, too; without it they are compared on random rows alone.
+        tolerance: Largest difference, divided by the largest output where that is above 1.
+
+    Raises:
+        ModelError: The bundle cannot be opened or exported, or an export gives other outputs.
+        AuditbenchError: The config or the data cannot be used.
+    """
+    check_platform()
+    limits = None if loaded is None else loaded.config.limits
+    seconds = (limits or LimitsTable()).train_seconds
+    with _short_lived_pool(limits) as pool, sigterm_raises():
+        try:
+            answer = pool.worker(FIRST_PARTY).ask(
+                "export",
+                seconds=seconds,
+                event=no_event,
+                config=None if loaded is None else loaded.config.model_dump_json(),
+                base=str(Path.cwd() if loaded is None else loaded.base),
+                bundle=str(bundle),
+                folders=[[kind, str(folder)] for kind, folder in folders.items()],
+                tolerance=tolerance,
+            )
+        except WorkerFault as fault:
+            raise lost_over("the model was not exported", fault, where="export", limit="limits.train_seconds") from None
+    return validate(tuple[Export, ...], answer["exports"], where="export")
 
 
 def render(

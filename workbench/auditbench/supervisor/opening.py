@@ -53,6 +53,14 @@ def refuse_another(found: OpenedSubject, audited: OpenedSubject) -> None:
         DataError: The data are others; names the digests of what is known of them.
     """
     fix = "leave the files of model and data alone while an audit runs, and run it again"
+    if other := next((name for name, digest in audited.others.items() if found.others.get(name) != digest), None):
+        raise ModelError(
+            "a further model is not the one that was opened first",
+            where=f"models.{other}",
+            found=f"digest {found.others.get(other)}",
+            allowed=f"digest {audited.others[other]}",
+            fix=fix,
+        )
     if found.model.digest != audited.model.digest:
         raise ModelError(
             "the model is not the one that was opened first",

@@ -34,6 +34,7 @@ class OpenedSubject:
         training: Cost of training, where it is known.
         seconds: Of `train` and `load`.
         code: Digest of the plugins that model and data come from.
+        others: Digests of the further models, by name.
     """
 
     model: ModelFacts
@@ -46,6 +47,7 @@ class OpenedSubject:
     threads: int = 1
     flags: Mapping[str, str] = field(default_factory=dict)
     code: str = ""
+    others: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,6 +187,8 @@ def echo(config: AuditConfig, results: Sequence[AnalysisResult]) -> dict[str, An
         value = document[table][key]
         if value is not None:
             document[table][key] = _without_folder(value)
+    for table in document["models"].values():
+        table["path"] = _without_folder(table["path"])
     document["audit"]["gates"] = [_without_folder(name) for name in document["audit"]["gates"]]
     return document
 

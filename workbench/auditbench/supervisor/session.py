@@ -24,7 +24,7 @@ from auditbench.listener import Listener
 from auditbench.manifest import RECORD
 from auditbench.provenance import package_versions, product_digest
 from auditbench.record import plain, validate
-from auditbench.run import ROW_KEYS, AuditRun
+from auditbench.run import ROW_KEYS, AuditRun, Case
 from auditbench.run_file import decode_run, encode_run
 from auditbench.store import RunFolder
 from auditbench.supervisor.analyzer_runs import AnalyzerRuns
@@ -33,7 +33,14 @@ from auditbench.supervisor.opening import lost_over, open_in
 from auditbench.supervisor.planning import Plan, make_plan
 from auditbench.supervisor.record import OpenedSubject, Timing, build_run, empty_subject, moment
 from auditbench.supervisor.rendering import ReportWriter
-from auditbench.supervisor.worker_events import LimitChanged, Progress, StageFinished, StageStarted, WorkerEvent
+from auditbench.supervisor.worker_events import (
+    LimitChanged,
+    Progress,
+    StageFinished,
+    StageStarted,
+    Told,
+    WorkerEvent,
+)
 from auditbench.supervisor.worker_pool import FIRST_PARTY, WorkerPool
 from auditbench.supervisor.worker_process import WorkerFault, no_event, sentence
 
@@ -127,7 +134,9 @@ class AuditSession:
             self._loaded, self._folder, self._pool, self._listener, device=self._device, subject=subject
         )
         self._folder.begin(self._key(subject), resume=resume, replace=replace)
-        return _BegunRun(plan=plan, subject=subject, runs=runs, row_keys=self._row_keys())
+        row_keys, cases = self._rows()
+        subject = dataclasses.replace(subject, cases=cases)
+        return _BegunRun(plan=plan, subject=subject, runs=runs, row_keys=row_keys)
 
     def _open(self) -> OpenedSubject:
         """Open the subject in the first-party worker, which trains a missing model first."""
@@ -146,6 +155,8 @@ class AuditSession:
                 listener.stage_progress(said.name, said.step, said.done, said.total)
             elif isinstance(said, StageFinished):
                 listener.stage_finished(said.name, said.seconds, "done")
+            elif isinstance(said, Told):
+                listener.note(said.sentence)
             return None
 
         with self._stage("load", loaded.config.data.dataset or str(loaded.config.data.test), key="load"):
@@ -155,8 +166,8 @@ class AuditSession:
                 message = "model and data were not opened" if counting == "load" else "the model was not trained"
                 raise lost_over(message, fault, where=counting, limit=f"limits.{counting}_seconds") from None
 
-    def _row_keys(self) -> StoredArray:
-        """What the rows are found by in another run, written by the worker that opened them."""
+    def _rows(self) -> tuple[StoredArray, tuple[Case, ...]]:
+        """What the rows are found by in another run, and the cases; arrays are written by the worker that opened them."""
         seconds = self._loaded.config.limits.load_seconds
         try:
             answer = self._pool.worker(FIRST_PARTY).ask(
@@ -165,7 +176,8 @@ class AuditSession:
         except WorkerFault as fault:
             message = "the ids of the evaluated rows were not written"
             raise lost_over(message, fault, where="load", limit="limits.load_seconds") from None
-        return validate(StoredArray, answer[ROW_KEYS], where=ROW_KEYS)
+        cases = tuple(validate(Case, case, where="cases") for case in answer["cases"])
+        return validate(StoredArray, answer[ROW_KEYS], where=ROW_KEYS), cases
 
     def _finish(self, begun: _BegunRun) -> AuditRun:
         """Decide, write the reports, tell the observers, and give back the record that the reports were made from.
@@ -310,6 +322,7 @@ class AuditSession:
         config = self._loaded.config
         tables = {
             "model": config.model.model_dump(mode="json", exclude={"trust"}),
+            "models": {name: table.model_dump(mode="json", exclude={"trust"}) for name, table in config.models.items()},
             "data": config.data.model_dump(mode="json"),
         }
         cases = {"cases": config.report.cases, "raw_inputs": config.report.raw_inputs}
@@ -318,6 +331,7 @@ class AuditSession:
             "seed": str(config.audit.seed),
             "model or data table": digest_of({**tables, **cases}),
             "model": subject.model.digest,
+            "further models": digest_of(dict(subject.others)),
             "plugin of model or data": subject.code,
             "data": digest_of(plain(subject.data)),
             "device": subject.device,

@@ -67,7 +67,20 @@ class LimitChanged:
     name: str
 
 
-WorkerEvent: TypeAlias = Progress | ChunkFinished | StageStarted | StageFinished | LimitChanged
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """A sentence for whoever waits, such as that training goes on from a checkpoint."""
+
+    name: str
+    text: str
+
+    @property
+    def sentence(self) -> str:
+        """What to show, of a length that a line has room for."""
+        return f"{self.name}: {self.text}"[:400]
+
+
+WorkerEvent: TypeAlias = Progress | ChunkFinished | StageStarted | StageFinished | LimitChanged | Told
 
 _SPAN = 0.1
 _EVENTS_A_SPAN = 200
@@ -78,6 +91,7 @@ _KINDS: dict[str, type[Any]] = {
     "started": StageStarted,
     "finished": StageFinished,
     "limit": LimitChanged,
+    "told": Told,
 }
 
 

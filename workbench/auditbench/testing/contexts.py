@@ -10,6 +10,7 @@ from auditbench.context import AuditContext
 from auditbench.engines import Engine
 from auditbench.engines.local import LocalEngine
 from auditbench.errors import PluginError
+from auditbench.models import ModelUnderTest
 from auditbench.results import AnalysisResult
 from auditbench.testing.subjects import ToySubject, toy_subject
 
@@ -48,6 +49,7 @@ def toy_context(
     analyzer: str = "toy",
     params: Any = None,
     seed: int = 0,
+    models: Mapping[str, ModelUnderTest] | None = None,
     results: Mapping[str, AnalysisResult] | None = None,
     case_indices: tuple[int, ...] = (),
     engine: Engine | None = None,
@@ -58,6 +60,7 @@ def toy_context(
     Args:
         subject: The default subject when absent.
         params: Parameters of the analyzer, as its `Params` would hold them.
+        models: Further models, by name.
         results: Of analyzers that it comes after.
         engine: The local engine, storing nothing, when absent.
     """
@@ -71,6 +74,7 @@ def toy_context(
         data=subject.data,
         params=params,
         seed=seed,
+        models=models or {},
         results=results or {},
         outputs=np.concatenate([subject.model.predict(rows.inputs) for rows in batches]),
         case_indices=case_indices,

@@ -1,11 +1,13 @@
-"""The module of the toy subjects."""
+"""The modules of the toy subjects."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
+from torch.nn import functional
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,5 +24,27 @@ class Linear64(nn.Module):
         self.eval()
 
     def forward(self, encoded: torch.Tensor) -> torch.Tensor:
-        """Outputs, shape `(rows, outputs)`, float64."""
-        return encoded.double() @ self.weights.T + self.bias
+        """Outputs, shape `(rows, outputs)`, float64, from rows of any shape."""
+        return encoded.double().flatten(1) @ self.weights.T + self.bias
+
+
+class TokenSum64(Linear64):
+    """The weights of the tokens of a text, added up, plus `bias`; weights have one column a token id."""
+
+    def forward(self, encoded: torch.Tensor) -> torch.Tensor:
+        """Outputs, shape `(rows, outputs)`, float64, from token ids of shape `(rows, length)`."""
+        return functional.embedding(encoded, self.weights.T).sum(dim=1) + self.bias
+
+
+class Joined64(nn.Module):
+    """The outputs of one module an input, added up."""
+
+    def __init__(self, parts: Mapping[str, nn.Module]) -> None:
+        super().__init__()
+        self.parts = nn.ModuleDict(parts)
+        self.eval()
+
+    def forward(self, inputs: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        """Outputs, shape `(rows, outputs)`, float64, from encoded inputs by name."""
+        outputs: torch.Tensor = torch.stack([part(inputs[name]) for name, part in self.parts.items()]).sum(dim=0)
+        return outputs

@@ -6,41 +6,32 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from auditbench.data import TABULAR_INPUT, EvaluationData, FeatureSpec, Rows, TableInput
+from auditbench.data import TABULAR_INPUT, EvaluationData, FeatureSpec, ModelInput, Rows, TableInput, TextInput
+from auditbench.data.inputs import input_facts, table_features
 from auditbench.models import ModelUnderTest
-from auditbench.run import DataFacts, FeatureFacts, ModelFacts, OutputScale, Task
+from auditbench.run import DataFacts, FeatureFacts, Modality, ModelFacts, OutputScale, Task
+from auditbench.testing.toy_inputs import ToyRows, toy_rows, toy_weights
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+    from torch import nn
 
     Numbers: TypeAlias = npt.NDArray[np.float64]
 
 ToyKind: TypeAlias = Literal["regression", "binary", "multiclass", "constant"]
 
-TOY_FEATURES = (
-    FeatureSpec(name="age", kind="number", start=0, stop=1, fill=40.0, mean=40.0, scale=10.0),
-    FeatureSpec(name="hours", kind="number", start=1, stop=2, fill=38.0, mean=36.0, scale=8.0),
-    FeatureSpec(name="work", kind="category", categories=("office", "field", "home"), start=2, stop=6),
-    FeatureSpec(name="sex", kind="category", categories=("Female", "Male"), start=6, stop=9),
-)
-"""Features of `toy_subject`: two numbers, a category, and a category that is sensitive."""
-
-_WEIGHTS = (
-    (1.5, -0.8, 0.4, -0.6, 0.1, 0.0, -0.3, 0.5, 0.0),
-    (0.2, 0.9, -0.5, 0.3, 0.2, 0.0, 0.1, -0.1, 0.0),
-    (-1.1, 0.3, 0.0, 0.7, -0.4, 0.0, 0.2, 0.0, 0.0),
-)
 _BIAS = (0.25, -0.1, 0.05)
 _CLASSES = {"binary": ("no", "yes"), "multiclass": ("low", "middle", "high")}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ToySubject:
-    """A model that is linear in its encoded inputs, with its data.
+    """A model that is linear in its encoded inputs, of a text in how often each token occurs, with its data.
 
     Attributes:
-        weights: Shape `(outputs, encoded columns)`; the module computes `encoded @ weights.T + bias` in float64.
+        weights: Shape `(outputs, columns)`: a column each encoded number, of a text each token id; of several inputs one
+            after the other. The module computes their sum in float64, plus `bias`.
         bias: Shape `(outputs,)`.
     """
 
@@ -50,67 +41,94 @@ class ToySubject:
     bias: Numbers
 
     def exact_contributions(self, rows: Rows, background: Rows) -> Numbers:
-        """Interventional Shapley values, shape `(rows, outputs, features)`, in the declared scale of a linear output.
+        """Interventional Shapley values in the declared scale of a linear output, shape `(rows, outputs, *players)`.
 
-        For a linear model they are `w * (x - mean of the background)`, summed over the encoded columns of a feature
+        Players are the features of a table, the pixels of an image, the places of a text, the values of a series. For
+        a linear model they are `w * (x - mean of the background)`, summed over the encoded columns of a feature
         (arXiv:1705.07874, corollary 1). Integrated gradients from the mean encoded background row are the same.
+
+        Raises:
+            ValueError: The model takes several inputs.
         """
         import numpy as np
 
-        encoded = self.model.encode(rows.inputs).double().cpu().numpy()
-        mean = self.model.encode(background.inputs).double().cpu().numpy().mean(axis=0)
-        by_column = (encoded - mean)[:, np.newaxis, :] * self.weights
-        parts = [by_column[:, :, feature.start : feature.stop].sum(axis=2) for feature in self.model.features]
+        by_place = self._terms(rows) - self._terms(background).mean(axis=0)
+        if not self.model.features:
+            return by_place
+        parts = [by_place[:, :, feature.start : feature.stop].sum(axis=2) for feature in self.model.features]
         return np.stack(parts, axis=2)
+
+    def _terms(self, rows: Rows) -> Numbers:
+        """What each place of the encoded rows adds to each output, shape `(rows, outputs, *encoded shape)`."""
+        import numpy as np
+
+        if len(self.model.inputs) > 1:
+            raise ValueError(f"expected a model of one input, got {', '.join(self.model.inputs)}")
+        (item,) = self.model.inputs.values()
+        encoded = self.model.encode(rows.inputs).cpu().numpy()
+        if isinstance(item, TextInput):
+            return np.asarray(np.moveaxis(self.weights.T[encoded], 2, 1), dtype=np.float64)
+        by_place: Numbers = encoded[:, np.newaxis].astype(np.float64) * self.weights.reshape(-1, *item.shape)
+        return by_place
 
 
 def toy_subject(
     kind: ToyKind = "binary",
     *,
+    modality: Modality = "tabular",
     rows: int = 60,
     background: int = 40,
     missing: int = 0,
     gradients: bool = True,
     seed: int = 0,
 ) -> ToySubject:
-    """A subject on a table of two numbers and two categories, `TOY_FEATURES`.
+    """A subject on a table of two numbers and two categories, `TOY_FEATURES`, or on inputs of another modality.
 
     The outputs are logits, for regression values. `binary` has one output and threshold 0.5, `multiclass` three;
     `constant` is binary with all weights 0. Labels are drawn from the model itself, regression with noise of
-    standard deviation 0.5. Sensitive features are `sex`, which the model sees, and `region`, which it does not: `North`,
-    `South`, and `Islands` with the first two rows alone, both women, so that men of the islands are an empty group.
+    standard deviation 0.5. Sensitive features are `sex`, which a model of a table sees, and `region`, which none does:
+    `North`, `South`, and `Islands` with the first two rows alone, both women, so that men of the islands are an empty
+    group.
 
     Args:
+        modality: `image`: 6 x 5 pixels in one channel. `text`: up to 7 words of 8 known ones. `series`: two channels,
+            up to 12 steps, NaN behind the end. `mixed`: the table and the text.
         rows: Evaluated rows, at least 3.
         background: Background rows, at least 1.
-        missing: Evaluated rows, from the last on, whose `hours` are missing (NaN).
-        gradients: Whether the model declares the capability `gradients`.
+        missing: Evaluated rows, from the last on, whose `hours` are missing (NaN); for a table alone.
+        gradients: Whether the model declares the capability `gradients`; one of texts does not.
     """
     import numpy as np
 
-    if rows < 3 or background < 1 or not 0 <= missing <= rows:
+    if rows < 3 or background < 1 or not 0 <= missing <= rows or (missing and modality != "tabular"):
         raise ValueError(
-            f"expected rows >= 3, background >= 1 and missing <= rows, got {rows}, {background}, {missing}"
+            "expected rows >= 3, background >= 1 and missing <= rows, of a table alone, "
+            f"got {rows}, {background}, {missing}, {modality}"
         )
     rng = np.random.default_rng(seed)
     outputs = 3 if kind == "multiclass" else 1
-    weights = np.asarray(_WEIGHTS[:outputs]) * (0.0 if kind == "constant" else 1.0)
     task: Task = _TASKS[kind]
     classes = _CLASSES.get("binary" if kind == "constant" else kind, ())
+    toy = toy_rows(modality, rows + background, rng)
+    parts = {name: toy_weights(item, outputs) * (kind != "constant") for name, item in toy.inputs.items()}
+    bias = np.asarray(_BIAS[:outputs])
     model = _linear_model(
-        weights, np.asarray(_BIAS[:outputs]), TOY_FEATURES, task=task, classes=classes, gradients=gradients
+        _module(toy.inputs, parts, bias),
+        toy.inputs,
+        task=task,
+        classes=classes,
+        gradients=gradients and modality != "text",
     )
-    raw = _raw_table(rows + background, rng)
-    raw[:2, 3] = 0
     region = np.where(rng.random(rows) < 0.5, "North", "South").astype("<U7")
     region[:2] = "Islands"
-    y_true = _drawn_labels(model, raw, rng)
-    raw[rows - missing : rows, 1] = np.nan
-    sex = np.asarray(TOY_FEATURES[3].categories)[raw[:rows, 3].astype(int)]
-    evaluated = _rows(raw[:rows], y_true[:rows], {"sex": sex, "region": region}, "row")
+    y_true = _drawn_labels(model, toy.raw, rng)
+    sex = _sex(toy, rows, rng)
+    if missing:
+        toy.raw[TABULAR_INPUT][rows - missing : rows, 1] = np.nan
+    evaluated = _rows(toy, slice(0, rows), y_true, {"sex": sex, "region": region}, "row")
     empty = {name: np.full(background, "") for name in ("sex", "region")}
-    data = _data(model, evaluated, _rows(raw[rows:], y_true[rows:], empty, "background"))
-    return ToySubject(model=model, data=data, weights=weights, bias=np.asarray(_BIAS[:outputs]))
+    data = _data(model, evaluated, _rows(toy, slice(rows, None), y_true, empty, "background"))
+    return ToySubject(model=model, data=data, weights=np.concatenate([*parts.values()], axis=1), bias=bias)
 
 
 def given_outputs_subject(
@@ -142,10 +160,10 @@ def given_outputs_subject(
     features = tuple(
         FeatureSpec(name=f"output_{index}", kind="number", start=index, stop=index + 1) for index in range(width)
     )
+    inputs = {TABULAR_INPUT: TableInput(features=features)}
     model = _linear_model(
-        np.eye(width),
-        np.zeros(width),
-        features,
+        _module(inputs, {TABULAR_INPUT: np.eye(width)}, np.zeros(width)),
+        inputs,
         task=task,
         classes=() if task == "regression" else classes,
         output=output,
@@ -153,7 +171,8 @@ def given_outputs_subject(
     )
     labels = np.asarray(y_true, dtype=np.float64 if task == "regression" else np.int64)
     groups = {name: np.asarray(values).astype(str) for name, values in (sensitive_features or {}).items()}
-    evaluated = _rows(table, labels, groups, "row")
+    rows = ToyRows(inputs=inputs, raw={TABULAR_INPUT: table})
+    evaluated = _rows(rows, slice(None), labels, groups, "row")
     return ToySubject(model=model, data=_data(model, evaluated, evaluated), weights=np.eye(width), bias=np.zeros(width))
 
 
@@ -165,10 +184,24 @@ _TASKS: dict[ToyKind, Task] = {
 }
 
 
+def _module(inputs: Mapping[str, ModelInput], weights: Mapping[str, Numbers], bias: Numbers) -> nn.Module:
+    """Linear in every input; the bias is that of the first."""
+    import numpy as np
+
+    from auditbench.models.packing import UnpackedNetwork
+    from auditbench.testing.modules import Joined64, Linear64, TokenSum64
+
+    biases = (bias if index == 0 else np.zeros(len(bias)) for index in range(len(inputs)))
+    parts = {
+        name: (TokenSum64 if isinstance(item, TextInput) else Linear64)(weights[name], own)
+        for (name, item), own in zip(inputs.items(), biases, strict=True)
+    }
+    return next(iter(parts.values())) if len(parts) == 1 else UnpackedNetwork(Joined64(parts), inputs).eval()
+
+
 def _linear_model(
-    weights: Numbers,
-    bias: Numbers,
-    features: tuple[FeatureSpec, ...],
+    module: nn.Module,
+    inputs: Mapping[str, ModelInput],
     *,
     task: Task,
     classes: tuple[str, ...],
@@ -176,8 +209,7 @@ def _linear_model(
     threshold: float | None = 0.5,
     gradients: bool = True,
 ) -> ModelUnderTest:
-    from auditbench.data import TabularEncoder
-    from auditbench.testing.modules import Linear64
+    from auditbench.data import make_encoder
 
     regression, binary = task == "regression", task == "binary-classification"
     facts = ModelFacts(
@@ -188,49 +220,54 @@ def _linear_model(
         classes=classes,
         output="value" if regression else output,
         threshold=threshold if binary else None,
-        parameters=weights.size + bias.size,
+        parameters=sum(parameter.numel() for parameter in module.parameters()),
         capabilities=("gradients", "black_box") if gradients else ("black_box",),
         digest="0" * 64,
     )
     return ModelUnderTest(
         facts=facts,
-        module=Linear64(weights, bias),
-        encoder=TabularEncoder(features).eval(),
-        inputs={TABULAR_INPUT: TableInput(features=features)},
+        module=module,
+        encoder=make_encoder(inputs).eval(),
+        inputs=inputs,
         target_names=("target",) if regression else classes[1:] if binary else classes,
     )
 
 
-def _raw_table(total: int, rng: np.random.Generator) -> Numbers:
+def _sex(toy: ToyRows, rows: int, rng: np.random.Generator) -> npt.NDArray[np.str_]:
+    """What the table says, or drawn; the first two rows are women."""
     import numpy as np
 
-    return np.column_stack(
-        [
-            rng.normal(40.0, 10.0, total).round(1),
-            rng.normal(36.0, 8.0, total).round(1),
-            rng.integers(0, 3, total),
-            rng.integers(0, 2, total),
-        ]
-    )
+    table = toy.raw.get(TABULAR_INPUT)
+    codes = rng.integers(0, 2, rows) if table is None else table[:rows, 3].astype(int)
+    codes[:2] = 0
+    return np.where(codes == 0, "Female", "Male")
 
 
-def _drawn_labels(model: ModelUnderTest, raw: Numbers, rng: np.random.Generator) -> npt.NDArray[Any]:
-    outputs = model.predict({TABULAR_INPUT: raw})
+def _drawn_labels(
+    model: ModelUnderTest, raw: Mapping[str, npt.NDArray[Any]], rng: np.random.Generator
+) -> npt.NDArray[Any]:
+    outputs = model.predict(raw)
     if model.facts.task == "regression":
-        return outputs[:, 0] + rng.normal(0.0, 0.5, len(raw))
+        return outputs[:, 0] + rng.normal(0.0, 0.5, len(outputs))
     cumulative = model.probabilities(outputs).cumsum(axis=1)[:, :-1]
-    labels: npt.NDArray[Any] = (rng.random((len(raw), 1)) > cumulative).sum(axis=1)
+    labels: npt.NDArray[Any] = (rng.random((len(outputs), 1)) > cumulative).sum(axis=1)
     return labels
 
 
 def _rows(
-    raw: Numbers, y_true: npt.NDArray[Any], sensitive_features: Mapping[str, npt.NDArray[np.str_]], prefix: str
+    toy: ToyRows,
+    part: slice,
+    y_true: npt.NDArray[Any],
+    sensitive_features: Mapping[str, npt.NDArray[np.str_]],
+    prefix: str,
 ) -> Rows:
+    labels = y_true[part]
     return Rows(
-        inputs={TABULAR_INPUT: raw},
-        y_true=y_true,
+        inputs={name: array[part] for name, array in toy.raw.items()},
+        y_true=labels,
         sensitive_features=sensitive_features,
-        row_ids=tuple(f"{prefix}-{index}" for index in range(len(raw))),
+        row_ids=tuple(f"{prefix}-{index}" for index in range(len(labels))),
+        texts={name: texts[part] for name, texts in toy.texts.items()},
     )
 
 
@@ -238,18 +275,18 @@ def _data(model: ModelUnderTest, evaluated: Rows, background: Rows) -> Evaluatio
     import numpy as np
 
     classes, sensitive = model.facts.classes, tuple(evaluated.sensitive_features)
-    raw = evaluated.inputs[TABULAR_INPUT]
+    raw = evaluated.inputs.get(TABULAR_INPUT)
     outcomes = {name: int((evaluated.y_true == index).sum()) for index, name in enumerate(classes)}
     features = tuple(
         FeatureFacts(
             name=feature.name,
             kind=feature.kind,
             levels=len(feature.categories) or None,
-            missing_test=int(np.isnan(raw[:, index]).sum()),
+            missing_test=0 if raw is None else int(np.isnan(raw[:, index]).sum()),
             missing_rule="median" if feature.kind == "number" else "own-category",
             sensitive=feature.name in sensitive,
         )
-        for index, feature in enumerate(model.features)
+        for index, feature in enumerate(table_features(model.inputs))
     )
     facts = DataFacts(
         name="toy",
@@ -260,6 +297,7 @@ def _data(model: ModelUnderTest, evaluated: Rows, background: Rows) -> Evaluatio
         positive=classes[1] if len(classes) == 2 else "",
         outcomes=outcomes,
         features=features,
+        inputs=input_facts(model.inputs),
         sensitive=sensitive,
     )
     return EvaluationData(

@@ -12,43 +12,34 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import numpy as np
 import torch
-from torch import nn
 
-from auditbench.config import AuditConfig, TrainTable
-from auditbench.data.building import LabelledRows, class_names, labelled_rows
-from auditbench.data.encoding import encoded_zeros, make_encoder
-from auditbench.data.inputs import ModelInput
-from auditbench.data.modalities import fit_inputs
-from auditbench.errors import ModelError, StaleModelError, TrainingError
+from auditbench.config import AuditConfig
+from auditbench.config_training import TrainTable
+from auditbench.errors import ModelError, StaleModelError
 from auditbench.models.architecture import Architecture
-from auditbench.models.bundle import bundle_exists, read_cost, read_training_key, save_bundle
-from auditbench.models.description import BundleDescription, OutputScaling, output_count
-from auditbench.models.network import build_network, check_parameters, find_architecture
+from auditbench.models.bundle import bundle_exists, read_cost, read_training_key, refuse_foreign, save_bundle
+from auditbench.models.description import BundleDescription
+from auditbench.models.opening import OpenedWeights
 from auditbench.models.threads import computing_threads
-from auditbench.run import Task, TrainingFacts
-from auditbench.training.loop import (
-    Examples,
-    Fitted,
-    Loss,
-    binary_cross_entropy,
-    cross_entropy,
-    fit,
-    mean_squared_error,
-)
-from auditbench.training.splitting import held_out
+from auditbench.run import TrainingFacts
+from auditbench.training.checkpoints import Checkpoints
+from auditbench.training.loop import Fitted, fit
+from auditbench.training.preparing import Prepared, prepare, train_table
+from auditbench.training.starting import in_target_units, open_initial, trained_parameters
 
 if TYPE_CHECKING:
-    import numpy.typing as npt
-
     from auditbench.data.table import TableSource
 
 Progress: TypeAlias = Callable[[int, int, str], None]
+Tell: TypeAlias = Callable[[str], None]
 SCHEMA_VERSION = 1
 """Of training: a change that gives other weights from the same settings and data raises it."""
 
-_ENCODED_AT_ONCE = 16_384
+_ALWAYS_TOLD = frozenset(
+    {"loss", "optimizer", "learning_rate", "momentum", "weight_decay", "batch_size", "epochs", "patience", "validation"}
+)
+"""Settings that are recorded as they are; the others where they are not the default."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,12 +65,13 @@ def ensure_model(
     device: str,
     architectures: Mapping[str, Architecture],
     progress: Progress,
+    tell: Tell = lambda text: None,
 ) -> EnsuredModel:
     """The model that the config names, trained when it is missing and `[train]` says how.
 
     Args:
         base: Folder that `model.path` is relative to.
-        progress: See `train_bundle`.
+        progress: See `train_bundle`; so `tell`.
 
     Raises:
         ModelError: There is no model and no `[train]` table.
@@ -97,10 +89,12 @@ def ensure_model(
                 fix="correct model.path, or add a [train] table",
             )
         return EnsuredModel(path=path, trained=False)
-    key = training_key(config, source)
+    key = training_key(config, source, open_initial(config.train, base))
     trained = not bundle_exists(path)
     if trained:
-        train_bundle(config, source, path, device=device, architectures=architectures, progress=progress)
+        train_bundle(
+            config, source, path, base=base, device=device, architectures=architectures, progress=progress, tell=tell
+        )
     elif (found := read_training_key(path)) != key:
         raise StaleModelError(
             "the model was made with other settings or other data than the configuration names",
@@ -112,10 +106,14 @@ def ensure_model(
     return EnsuredModel(path=path, trained=trained, key=key, cost=read_cost(path))
 
 
-def training_key(config: AuditConfig, source: TableSource) -> str:
+def training_key(config: AuditConfig, source: TableSource, opened: OpenedWeights | None = None) -> str:
     """sha256 over everything that decides the weights, except device and threads.
 
-    That is the `[train]` table, task, seed, the file of training rows, and the `[data]` keys that touch them.
+    That is the `[train]` table, task, seed, the file of training rows, the `[data]` keys that touch them, and the file of
+    weights that training begins with.
+
+    Args:
+        opened: The weights of `train.init_from`.
 
     Raises:
         TrainingError: There is no `[train]` table.
@@ -123,7 +121,8 @@ def training_key(config: AuditConfig, source: TableSource) -> str:
     table = source.table
     document = {
         "schema": SCHEMA_VERSION,
-        "train": _train_table(config).model_dump(mode="json"),
+        "train": train_table(config).model_dump(mode="json", exclude={"checkpoint_steps"}),
+        "initial": None if opened is None else opened.sha256,
         "task": config.model.task,
         "seed": config.audit.seed,
         "data": source.train_digest,
@@ -144,155 +143,107 @@ def train_bundle(
     source: TableSource,
     folder: Path,
     *,
+    base: Path = Path(),
     device: str,
     architectures: Mapping[str, Architecture],
     progress: Progress,
+    tell: Tell = lambda text: None,
 ) -> None:
     """Train a model on the training rows and write it as a bundle, replacing one that is there.
 
+    A run with the same settings and data that was killed before goes on from its last checkpoint, which stands beside
+    the bundle until that is written.
+
     Args:
+        base: Folder that `train.init_from` is relative to.
         progress: Called after each epoch with epochs done, epochs at most, and the losses as text.
+        tell: Called with a sentence when something goes otherwise than planned.
 
     Raises:
         TrainingError: There are no training rows, the settings do not fit the task, or the loss diverged.
         ModelError: The architecture is unknown or does not take its parameters, or the folder cannot be written.
     """
     started = time.perf_counter()
-    table, task, seed = _train_table(config), config.model.task, config.audit.seed
-    loss = _loss(table, task)
-    architecture = find_architecture(table.architecture, architectures, where="train.architecture")
-    params = check_parameters(architecture, table.parameters, where="train.parameters")
-    inputs, classes = fit_inputs(source), class_names(source, task)
-    rows = _training_rows(source, inputs, classes)
-    outputs = output_count(task, classes)
-    scaling = _scaling(rows.y_true, task)
-    labels = None if task == "regression" else rows.y_true
-    train, validation = held_out(labels, len(rows.y_true), table.validation, seed)
-    examples = _examples(rows, inputs, task, scaling, device)
-    network = build_network(architecture, params, inputs=inputs, outputs=outputs, seed=seed)
-    with computing_threads(sum(tensor.numel() for tensor in network.parameters())):
+    table = train_table(config)
+    refuse_foreign(folder)
+    opened = open_initial(table, base)
+    key = training_key(config, source, opened)
+    prepared = prepare(config, source, opened, device=device, architectures=architectures)
+    checkpoints = Checkpoints(folder, f"{key} on {torch.device(device).type}")
+    with computing_threads(sum(tensor.numel() for tensor in prepared.network.parameters())):
         fitted = fit(
-            network.to(device),
-            examples.take(torch.from_numpy(train).to(device)),
-            examples.take(torch.from_numpy(validation).to(device)),
-            loss,
+            prepared.trained,
+            prepared.train,
+            prepared.validation,
+            prepared.loss,
             table,
-            seed=seed,
+            seed=config.audit.seed,
             progress=progress,
+            tell=tell,
+            augmentation=prepared.augmentation,
+            checkpoints=checkpoints,
         )
-    scaling = _fold(network, fitted.weights, scaling)
+    weights = dict(fitted.weights)
+    if prepared.trained is not prepared.network:
+        weights = {name.removeprefix("network."): tensor for name, tensor in weights.items()}
+    scaling = in_target_units(prepared.network, weights, prepared.scaling)
+    facts = _facts(config, prepared, fitted, key)
     description = BundleDescription(
-        architecture=architecture.name,
-        parameters={} if params is None else params.model_dump(mode="json"),
-        task=task,
-        classes=classes,
+        architecture=facts.architecture,
+        parameters=facts.parameters,
+        task=config.model.task,
+        classes=prepared.classes,
         target=source.table.target,
-        output="value" if task == "regression" else "logit",
+        output="value" if config.model.task == "regression" else "logit",
         scaling=scaling,
-        inputs=inputs,
-        training=TrainingFacts(
-            architecture=architecture.name,
-            parameters={} if params is None else params.model_dump(mode="json"),
-            settings={**_settings(table), "seed": seed},
-            train_rows=len(train),
-            validation_rows=len(validation),
-            epochs=len(fitted.losses),
-            best_epoch=fitted.best_epoch,
-            losses=fitted.losses,
-            key=training_key(config, source),
-        ),
+        inputs=prepared.inputs,
+        training=facts,
     )
-    seconds = time.perf_counter() - started
-    save_bundle(folder, description, fitted.weights, _cost(seconds, len(train), fitted, device))
+    save_bundle(folder, description, weights, _cost(time.perf_counter() - started, prepared, fitted, device))
+    checkpoints.remove()
 
 
-def _train_table(config: AuditConfig) -> TrainTable:
-    if config.train is None:
-        raise TrainingError(
-            "the configuration does not say how to train",
-            where="train",
-            found="no [train] table",
-            fix='add a [train] table; `architecture = "mlp"` is enough',
-        )
-    return config.train
+def _facts(config: AuditConfig, prepared: Prepared, fitted: Fitted, key: str) -> TrainingFacts:
+    parameters = {} if prepared.params is None else prepared.params.model_dump(mode="json")
+    return TrainingFacts(
+        architecture=prepared.architecture.name,
+        parameters=parameters,
+        settings={**_settings(train_table(config)), "seed": config.audit.seed},
+        train_rows=len(prepared.train),
+        validation_rows=len(prepared.validation),
+        epochs=len(fitted.losses),
+        best_epoch=fitted.best_epoch,
+        losses=fitted.losses,
+        learning_rates=fitted.rates,
+        steps=fitted.steps,
+        trained_parameters=trained_parameters(prepared.network),
+        initial=prepared.initial,
+        key=key,
+    )
 
 
 def _settings(table: TrainTable) -> dict[str, Any]:
-    return table.model_dump(mode="json", exclude={"architecture", "parameters"})
+    """What the record says of the `[train]` table: the usual keys, and others that were set."""
+    document = table.model_dump(mode="json", exclude={"architecture", "parameters", "checkpoint_steps"})
+    usual = TrainTable().model_dump(mode="json")
+    return {name: value for name, value in document.items() if name in _ALWAYS_TOLD or value != usual[name]}
 
 
-def _loss(table: TrainTable, task: Task) -> Loss:
-    fitting = "mse" if task == "regression" else "cross-entropy"
-    if table.loss not in ("auto", fitting):
-        raise TrainingError(
-            f"the loss does not fit {task}",
-            where="train.loss",
-            found=repr(table.loss),
-            allowed=f"'auto', {fitting!r}",
-            fix=f'set train.loss = "{fitting}"',
-        )
-    losses: dict[Task, Loss] = {
-        "binary-classification": binary_cross_entropy,
-        "multiclass-classification": cross_entropy,
-        "regression": mean_squared_error,
-    }
-    return losses[task]
-
-
-def _training_rows(source: TableSource, inputs: Mapping[str, ModelInput], classes: tuple[str, ...]) -> LabelledRows:
-    if source.train is None:
-        raise TrainingError(
-            "there are no training rows",
-            where="data.train",
-            found="neither data.train nor a split column with `train`",
-            fix="name a file in data.train; a model is never trained on the rows it is evaluated on",
-        )
-    return labelled_rows(source, source.train, inputs, classes)
-
-
-def _scaling(y_true: npt.NDArray[Any], task: Task) -> OutputScaling:
-    if task != "regression" or not len(y_true):
-        return OutputScaling()
-    deviation = float(y_true.std())
-    mean = float(y_true.mean())
-    return OutputScaling(mean=mean, scale=deviation if deviation > 1e-12 * max(1.0, abs(mean)) else 1.0)
-
-
-def _examples(
-    rows: LabelledRows, inputs: Mapping[str, ModelInput], task: Task, scaling: OutputScaling, device: str
-) -> Examples:
-    """All rows encoded once, so that an epoch only picks them; encoded in parts, so that float64 stays small."""
-    encoder = make_encoder(inputs).to(device)
-    starts = range(0, len(rows.y_true), _ENCODED_AT_ONCE)
-    blocks = [
-        {name: array[start : start + _ENCODED_AT_ONCE] for name, array in rows.inputs.items()} for start in starts
-    ]
-    parts = [encoder({name: torch.from_numpy(array).to(device) for name, array in block.items()}) for block in blocks]
-    targets = (rows.y_true - scaling.mean) / scaling.scale if task == "regression" else rows.y_true
-    dtype = torch.int64 if task == "multiclass-classification" else torch.float32
-    encoded = torch.cat(parts) if parts else encoded_zeros(inputs, 0, device)
-    return Examples(inputs=encoded, targets=torch.from_numpy(np.asarray(targets)).to(device=device, dtype=dtype))
-
-
-def _fold(network: nn.Module, weights: dict[str, torch.Tensor], scaling: OutputScaling) -> OutputScaling:
-    """Fold the scale of the target into a last linear layer, where there is one; otherwise it stays with the model."""
-    name, last = list(network.named_children())[-1] if isinstance(network, nn.Sequential) else ("", network)
-    if not name or not isinstance(last, nn.Linear):
-        return scaling
-    weight, bias = f"{name}.weight", f"{name}.bias"
-    if bias not in weights:
-        return scaling
-    weights[weight] = (weights[weight].double() * scaling.scale).float()
-    weights[bias] = (weights[bias].double() * scaling.scale + scaling.mean).float()
-    return OutputScaling()
-
-
-def _cost(seconds: float, rows: int, fitted: Fitted, device: str) -> dict[str, float | str]:
+def _cost(seconds: float, prepared: Prepared, fitted: Fitted, device: str) -> dict[str, Any]:
+    """What a clock or a meter gave, as training.json holds it; see `read_cost`."""
     # Linux counts the peak in KiB, macOS in bytes.
     unit = 1 if sys.platform == "darwin" else 1024
-    return {
+    rows = len(prepared.train)
+    cost = {
         "seconds": seconds,
-        "rows_per_second": rows * len(fitted.losses) / seconds,
+        "rows_per_second": rows * len(fitted.losses) / max(seconds, sum(fitted.seconds)),
         "peak_memory_bytes": float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit),
         "device": device,
+        "epochs": [{"seconds": each, "rows_per_second": rows / each} for each in fitted.seconds],
+        "rows_at_once": fitted.part_rows,
+        "halved_for_memory": fitted.halvings,
+        "told": list(fitted.told),
     }
+    if torch.device(device).type == "cuda":
+        cost["peak_device_memory_bytes"] = float(torch.cuda.max_memory_allocated(device))
+    return cost

@@ -1,43 +1,33 @@
-"""The training loop: mini-batches, an optimizer, validation, early stopping."""
+"""The training loop: epochs of steps, validation, early stopping, checkpoints between steps."""
 
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 from torch import nn
-from torch.nn import functional
 
+from auditbench.config_training import TrainTable
 from auditbench.errors import TrainingError
+from auditbench.models.batching import BatchSize, fitting
+from auditbench.training.augmentation import Augmentation
+from auditbench.training.checkpoints import Checkpoints
+from auditbench.training.course import Course, begin
+from auditbench.training.examples import Examples
+from auditbench.training.losses import Loss
+from auditbench.training.schedules import Schedule, make_schedule
+from auditbench.training.steps import StepLoss, Stepper, nothing
 
-if TYPE_CHECKING:
-    from auditbench.config import TrainTable
+VALIDATION_ROWS = 8192
+"""Most rows of a table that are validated at once; rows of other kinds come in the parts of training."""
 
-Loss: TypeAlias = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
-_VALIDATION_ROWS = 8192
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Examples:
-    """Encoded rows, shape `(rows, inputs)` in float32, and what the network shall give for each.
-
-    Attributes:
-        targets: Shape `(rows,)`: 0.0 or 1.0 (binary), a class index as int64 (multiclass), or a standardised value.
-    """
-
-    inputs: torch.Tensor
-    targets: torch.Tensor
-
-    def __len__(self) -> int:
-        return len(self.targets)
-
-    def take(self, indices: torch.Tensor) -> Examples:
-        """The rows at these positions."""
-        return Examples(inputs=self.inputs[indices], targets=self.targets[indices])
+_SECONDS_BETWEEN_EPOCHS = 1.0
+"""Checkpoints after epochs that follow faster are left out, since little would be lost without them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,14 +35,24 @@ class Fitted:
     """What the loop came to.
 
     Attributes:
-        weights: State of the network in the best epoch.
+        weights: State of the network in the epoch that is kept.
         losses: Training and validation loss an epoch; the former is the mean over the epoch's steps.
-        best_epoch: Counted from 1.
+        rates: Step size at the end of each epoch; so `seconds`, of training and validation.
+        best_epoch: The epoch that is kept, counted from 1.
+        steps: Of all epochs.
+        part_rows: Rows that were computed at once in the end, `halvings` times halved for want of memory.
+        told: What went otherwise than planned and changed no result but for rounding, in words.
     """
 
     weights: dict[str, torch.Tensor]
     losses: tuple[tuple[float, float], ...]
+    rates: tuple[float, ...]
+    seconds: tuple[float, ...]
     best_epoch: int
+    steps: int
+    part_rows: int
+    halvings: int
+    told: tuple[str, ...]
 
 
 def fit(
@@ -64,61 +64,155 @@ def fit(
     *,
     seed: int,
     progress: Callable[[int, int, str], None],
+    tell: Callable[[str], None] = lambda text: None,
+    augmentation: Augmentation | None = None,
+    checkpoints: Checkpoints | None = None,
 ) -> Fitted:
-    """Train a network in place until the validation loss has not been better for `table.patience` epochs.
+    """Train a network in place until the validation loss has not been better for `table.patience` epochs in a row.
 
     Rows are shuffled by a generator of its own; what the network draws (dropout) follows the seed; torch's generators
-    are left as found. Equal seeds, threads and machines give equal bits on a CPU.
+    are left as found. Equal seeds, threads and machines give equal bits on a CPU, also where a run was killed and went on
+    from a checkpoint. Parameters that need no gradient stay as they are, and parts of the network that have no others
+    stay in evaluation mode.
 
     Args:
         progress: Called after each epoch with epochs done, epochs at most, and the losses as text.
+        tell: Called with a sentence when a run goes on from a checkpoint, one is set aside, or memory ran out.
 
     Raises:
-        TrainingError: A loss became infinite or undefined.
+        TrainingError: A loss became infinite or undefined, or the device does not compute in `train.precision`.
+        ModelMemoryError: One row does not fit into memory.
     """
-    optimizer = _optimizer(network, table)
-    order = torch.Generator().manual_seed(seed)
-    losses: list[tuple[float, float]] = []
-    best, best_epoch, weights = math.inf, 0, _copy(network)
-    with _seeded(train.inputs.device, seed), torch.enable_grad():
-        for epoch in range(1, table.epochs + 1):
-            train_loss = _train_epoch(network, train, loss, optimizer, table.batch_size, order)
-            validation_loss = evaluate(network, validation, loss)
-            _check_finite(train_loss, validation_loss, epoch, table)
-            losses.append((train_loss, validation_loss))
-            progress(epoch, table.epochs, f"loss {train_loss:.4f}, validation {validation_loss:.4f}")
-            if validation_loss < best:
-                best, best_epoch, weights = validation_loss, epoch, _copy(network)
-            elif epoch - best_epoch >= table.patience:
-                break
-    return Fitted(weights=weights, losses=tuple(losses), best_epoch=best_epoch)
+    device = train.targets.device
+    stepper = Stepper(network, loss, table, train, augmentation)
+    schedule = make_schedule(table, -(-len(train) // stepper.rows))
+    part = BatchSize(VALIDATION_ROWS if train.tabular else 1 << (stepper.part_rows - 1).bit_length())
+    with _seeded(device, seed), torch.enable_grad():
+        course = begin(network, stepper, augmentation, device, seed)
+        keeper = _Keeper(course=course, table=table, checkpoints=checkpoints, tell_now=tell)
+        keeper.resume()
+        while not course.ended(table):
+            started = time.perf_counter()
+            train_loss = _train_epoch(course, train, schedule, keeper)
+            validation_loss = evaluate(network, validation, loss, part)
+            _check_finite(train_loss, validation_loss, course.epoch, table)
+            course.seconds.append(course.spent + time.perf_counter() - started)
+            course.rates.append(schedule.rate(course.steps - 1))
+            course.losses.append((train_loss, validation_loss))
+            progress(course.epoch, table.epochs, f"loss {train_loss:.4f}, validation {validation_loss:.4f}")
+            course.judge(validation_loss, table)
+            course.epoch, course.step, course.found, course.spent = course.epoch + 1, 0, nothing(device), 0.0
+            course.epoch_order = course.order.get_state()
+            keeper.epoch_ended()
+    return Fitted(
+        weights=course.kept_weights,
+        losses=tuple(course.losses),
+        rates=tuple(course.rates),
+        seconds=tuple(course.seconds),
+        best_epoch=course.best_epoch if table.keep == "best" else len(course.losses),
+        steps=course.steps,
+        part_rows=stepper.part_rows,
+        halvings=stepper.batch.halvings,
+        told=tuple(keeper.told),
+    )
 
 
-def evaluate(network: nn.Module, examples: Examples, loss: Loss) -> float:
-    """Mean loss over all rows, in evaluation mode."""
+def evaluate(network: nn.Module, examples: Examples, loss: Loss, part: BatchSize) -> float:
+    """Mean loss over all terms, in evaluation mode and float32.
+
+    Args:
+        part: Rows at once, halved where memory runs out.
+    """
     network.eval()
-    total = 0.0
+    found = nothing(examples.targets.device)
+    start = 0
     with torch.no_grad():
-        for start in range(0, len(examples), _VALIDATION_ROWS):
-            stop = start + _VALIDATION_ROWS
-            targets = examples.targets[start:stop]
-            total += float(loss(network(examples.inputs[start:stop]), targets)) * len(targets)
-    return total / len(examples)
+        while start < len(examples):
+            value, start = fitting(partial(_evaluated, network, examples, loss, start), part)
+            found = found + value
+    return found.mean()
 
 
-def binary_cross_entropy(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    """Mean cross-entropy of one logit a row, shape `(rows, 1)`, and targets 0.0 or 1.0."""
-    return functional.binary_cross_entropy_with_logits(outputs[:, 0], targets)
+def _evaluated(network: nn.Module, examples: Examples, loss: Loss, start: int, rows: int) -> tuple[StepLoss, int]:
+    value = loss(network, examples.take(slice(start, start + rows)))
+    total = value.mean.double() * value.terms
+    return StepLoss(total=total, terms=value.terms), min(start + rows, len(examples))
 
 
-def cross_entropy(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    """Mean cross-entropy of one logit a class, shape `(rows, classes)`, and class indices."""
-    return functional.cross_entropy(outputs, targets)
+def _train_epoch(course: Course, train: Examples, schedule: Schedule, keeper: _Keeper) -> float:
+    """What is left of an epoch; the mean loss of all of it."""
+    _to_training(course.network)
+    started, spent = time.perf_counter(), course.spent
+    order = torch.randperm(len(train), generator=course.order)
+    for indices in torch.split(order, course.stepper.rows)[course.step :]:
+        halvings = course.stepper.batch.halvings
+        course.found = course.found + course.stepper.step(indices, schedule.rate(course.steps))
+        course.step, course.steps = course.step + 1, course.steps + 1
+        if course.stepper.batch.halvings > halvings:
+            keeper.tell(f"memory ran out: steps are computed in parts of {course.stepper.part_rows:,} rows")
+        if keeper.is_due():
+            course.spent = spent + time.perf_counter() - started
+            keeper.write()
+    course.spent = spent
+    return course.found.mean()
 
 
-def mean_squared_error(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    """Mean squared difference of outputs, shape `(rows, 1)`, and values."""
-    return functional.mse_loss(outputs[:, 0], targets)
+def _to_training(network: nn.Module) -> None:
+    """Training mode, but for parts of which every parameter is frozen: they give what they gave when they were made."""
+    network.train()
+    for part in network.modules():
+        parameters = list(part.parameters())
+        if parameters and not any(parameter.requires_grad for parameter in parameters):
+            part.eval()
+
+
+@dataclass(slots=True, kw_only=True)
+class _Keeper:
+    """Writes checkpoints when they are due, and begins with the last one."""
+
+    course: Course
+    table: TrainTable
+    checkpoints: Checkpoints | None
+    tell_now: Callable[[str], None]
+    told: list[str] = field(default_factory=list)
+    written: float = field(default_factory=time.monotonic)
+
+    def resume(self) -> None:
+        """Go on from the last checkpoint, where there is one."""
+        if self.checkpoints is None:
+            return
+        checkpoint, refused = self.checkpoints.read()
+        if refused:
+            self.tell(refused)
+        if checkpoint is not None:
+            self.course.go_on_from(checkpoint)
+            self.tell(f"goes on from a checkpoint in epoch {self.course.epoch}, after step {self.course.step}")
+
+    def is_due(self) -> bool:
+        """Whether a checkpoint follows the step that was just made."""
+        every = self.table.checkpoint_steps
+        return self.checkpoints is not None and every is not None and self.course.steps % every == 0
+
+    def epoch_ended(self) -> None:
+        """Write a checkpoint, unless there was one just now."""
+        if time.monotonic() - self.written >= _SECONDS_BETWEEN_EPOCHS:
+            self.write()
+
+    def write(self) -> None:
+        """Write a checkpoint; where that fails, say so and go on without."""
+        if self.checkpoints is None:
+            return
+        try:
+            self.checkpoints.write(self.course.checkpoint())
+        except OSError as error:
+            self.tell(f"no checkpoints are written any more: {error.strerror or error}")
+            self.checkpoints = None
+        self.written = time.monotonic()
+
+    def tell(self, text: str) -> None:
+        """Say something that is no result, now and in the end."""
+        self.told.append(text)
+        self.tell_now(text)
 
 
 @contextmanager
@@ -130,40 +224,6 @@ def _seeded(device: torch.device, seed: int) -> Iterator[None]:
             with torch.cuda.device(device):
                 torch.cuda.manual_seed(seed)
         yield
-
-
-def _train_epoch(
-    network: nn.Module,
-    examples: Examples,
-    loss: Loss,
-    optimizer: torch.optim.Optimizer,
-    batch_size: int,
-    order: torch.Generator,
-) -> float:
-    network.train()
-    positions = torch.randperm(len(examples), generator=order).to(examples.targets.device)
-    total = torch.zeros((), dtype=torch.float64, device=examples.targets.device)
-    for start in range(0, len(examples), batch_size):
-        batch = examples.take(positions[start : start + batch_size])
-        optimizer.zero_grad(set_to_none=True)
-        value = loss(network(batch.inputs), batch.targets)
-        value.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        total += value.detach() * len(batch)
-    return float(total) / len(examples)
-
-
-def _optimizer(network: nn.Module, table: TrainTable) -> torch.optim.Optimizer:
-    parameters = list(network.parameters())
-    if table.optimizer == "sgd":
-        return torch.optim.SGD(
-            parameters, lr=table.learning_rate, momentum=table.momentum, weight_decay=table.weight_decay
-        )
-    return torch.optim.Adam(parameters, lr=table.learning_rate, weight_decay=table.weight_decay)
-
-
-def _copy(network: nn.Module) -> dict[str, torch.Tensor]:
-    return {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
 
 
 def _check_finite(train_loss: float, validation_loss: float, epoch: int, table: TrainTable) -> None:

@@ -1,8 +1,8 @@
-"""Which training rows are held out for validation."""
+"""Which training rows are held out for validation: a share of each class, whole groups, or the last in time."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -11,10 +11,10 @@ from auditbench.errors import TrainingError
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    Split: TypeAlias = tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]
 
-def held_out(
-    labels: npt.NDArray[np.int64] | None, rows: int, share: float, seed: int
-) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+
+def held_out(labels: npt.NDArray[np.int64] | None, rows: int, share: float, seed: int) -> Split:
     """Positions of the rows to train on and of those held out, each in the order of the data.
 
     Args:
@@ -24,14 +24,7 @@ def held_out(
     Raises:
         TrainingError: There are fewer than two rows.
     """
-    if rows < 2:
-        raise TrainingError(
-            "there are too few rows to train on",
-            where="data.train",
-            found=f"{rows} row{'' if rows == 1 else 's'} with a label",
-            allowed="at least 2, of which one is held out",
-            fix="name a file with more training rows",
-        )
+    _check_rows(rows)
     rng = np.random.default_rng([seed, rows])
     groups = [np.arange(rows)] if labels is None else [np.flatnonzero(labels == label) for label in np.unique(labels)]
     parts = []
@@ -42,5 +35,73 @@ def held_out(
     if not len(validation):
         largest = max(groups, key=len)
         validation = rng.choice(largest if len(largest) > 1 else np.arange(rows), size=1)
-    train = np.setdiff1d(np.arange(rows), validation)
-    return train, validation
+    return _rest(validation, rows), validation
+
+
+def held_out_groups(groups: npt.NDArray[np.int64], share: float, seed: int, *, column: str) -> Split:
+    """The same where the rows of a group stay together: groups are held out in a random order, as many as come nearest to
+    the share of the rows.
+
+    Args:
+        groups: Of each row, shape `(rows,)`; any number for each group.
+        column: That the groups are from, for messages.
+
+    Raises:
+        TrainingError: There are fewer than two groups.
+    """
+    _check_rows(len(groups))
+    names, sizes = np.unique(groups, return_counts=True)
+    if len(names) < 2:
+        raise TrainingError(
+            "there is one group alone, which cannot be on both sides",
+            where="train.split_column",
+            found=f"{len(names)} value in {column!r}",
+            allowed="at least 2 groups among the training rows",
+            fix='name another column, or set train.split_by = "none"',
+        )
+    order = np.random.default_rng([seed, len(groups)]).permutation(len(names))
+    held = np.cumsum(sizes[order])[:-1]
+    count = int(np.argmin(np.abs(held - share * len(groups)))) + 1
+    validation = np.flatnonzero(np.isin(groups, names[order[:count]]))
+    return _rest(validation, len(groups)), validation
+
+
+def held_out_last(times: npt.NDArray[np.float64], share: float, *, column: str) -> Split:
+    """The same where the last rows are held out; rows of one moment stay together, on the side that keeps the share
+    nearest.
+
+    Args:
+        times: Of each row, shape `(rows,)`, in any unit that grows with time.
+        column: That the times are from, for messages.
+
+    Raises:
+        TrainingError: All rows are of one moment.
+    """
+    _check_rows(len(times))
+    moments, counts = np.unique(times, return_counts=True)
+    if len(moments) < 2:
+        raise TrainingError(
+            "all rows are of one moment, so that none is the last",
+            where="train.split_column",
+            found=f"one value in {column!r}",
+            allowed="at least 2 different values among the training rows",
+            fix='name another column, or set train.split_by = "none"',
+        )
+    behind = len(times) - np.cumsum(counts)[:-1]
+    first = moments[int(np.argmin(np.abs(behind - share * len(times)))) + 1]
+    return np.flatnonzero(times < first), np.flatnonzero(times >= first)
+
+
+def _rest(validation: npt.NDArray[np.intp], rows: int) -> npt.NDArray[np.intp]:
+    return np.setdiff1d(np.arange(rows), validation)
+
+
+def _check_rows(rows: int) -> None:
+    if rows < 2:
+        raise TrainingError(
+            "there are too few rows to train on",
+            where="data.train",
+            found=f"{rows} row{'' if rows == 1 else 's'} with a label",
+            allowed="at least 2, of which one is held out",
+            fix="name a file with more training rows",
+        )

@@ -172,13 +172,13 @@ def rerun(
 def unmet_need(needs: Needs, context: AuditContext) -> Message | None:
     """Why an analyzer with these needs cannot run on this model and data; None when it can."""
     facts = context.model.facts
+    if needs.modalities and (found := context.data.modality) not in needs.modalities:
+        return Message(key=f"core.not_applicable_modality_{found}", values={"allowed": ", ".join(needs.modalities)})
     absent = [name for name in needs.capabilities if name not in facts.capabilities]
     if absent:
         return Message(key="core.not_applicable_capability", values={"capability": ", ".join(absent)})
     if needs.tasks and facts.task not in needs.tasks:
-        return _not_for("task", facts.task, needs.tasks)
-    if needs.modalities and context.data.modality not in needs.modalities:
-        return _not_for("modality", context.data.modality, needs.modalities)
+        return Message(key="core.not_applicable_task", values={"found": facts.task, "allowed": ", ".join(needs.tasks)})
     if needs.sensitive_features and not context.data.sensitive_features:
         return Message(key="core.not_applicable_sensitive")
     missing = missing_packages(needs) + missing_programs(needs)
@@ -347,7 +347,3 @@ def _memory_ran_out(error: BaseException, limit: int | None) -> Message:
     silent = said.values["error"] == NO_TEXT
     key = "core.out_of_memory_limit_silent" if silent else "core.out_of_memory_limit"
     return Message(key=key, values={**values, "gib": limit / GIB})
-
-
-def _not_for(what: str, found: str, allowed: tuple[str, ...]) -> Message:
-    return Message(key=f"core.not_applicable_{what}", values={"found": found, "allowed": ", ".join(allowed)})

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from auditbench.data.banding import RARE_ROWS, RARE_VALUE, shown_inputs
+from auditbench.data.case_inputs import other_inputs
 from auditbench.findings import Message, Scalar
 from auditbench.run import Case
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from auditbench.arrays import Array, IntegerArray
     from auditbench.data import EvaluationData
     from auditbench.models import ModelUnderTest
+
+
+_TYPICAL_CLASSES = 50
+"""More than there are cases, so that it matters for language models alone, whose classes are thousands of tokens."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,14 +61,14 @@ def choose_cases(
 
     Args:
         outputs: Of the evaluated rows, shape `(rows, outputs)`, in the declared scale.
-        raw_inputs: Show inputs as they are, not in bands; see `auditbench.data.banding`.
+        raw_inputs: Show inputs as they are, not in bands; see `auditbench.data.banding` and `case_inputs`.
     """
     selection = _selected(model, data, outputs, count)
     picks = selection.picks
     chosen = np.asarray([pick.index for pick in picks], dtype=np.intp)
     rows = data.take(chosen)
     predicted = model.decisions(outputs[chosen])
-    shown = shown_inputs(data, rows, raw=raw_inputs)
+    columns, others = shown_inputs(data, rows, raw=raw_inputs), other_inputs(data, rows, raw=raw_inputs)
     cases = tuple(
         Case(
             row_id=rows.row_ids[position],
@@ -71,11 +77,28 @@ def choose_cases(
             output=tuple(float(value) for value in outputs[pick.index]),
             predicted=_named(data, predicted[position]),
             observed=_named(data, rows.y_true[position]),
-            inputs=shown[position],
+            inputs=columns[position],
+            shown=others[position],
         )
         for position, pick in enumerate(picks)
     )
     return ChosenCases(indices=tuple(pick.index for pick in picks), cases=cases, rule=_rule(model, data, selection))
+
+
+def with_stored_inputs(
+    cases: tuple[Case, ...], store: Callable[[str, Any], Array | IntegerArray | None]
+) -> tuple[Case, ...]:
+    """The cases with each array of an input replaced by what `store` makes of its name and itself."""
+    return tuple(
+        replace(
+            case,
+            shown=tuple(
+                item if item.values is None else replace(item, values=store(f"cases/{number}/{place}", item.values))
+                for place, item in enumerate(case.shown)
+            ),
+        )
+        for number, case in enumerate(cases, start=1)
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,10 +189,16 @@ def _classification(
         errors = [_order(of_truth, wrong)] * 2
     first.append(_Ranking(rule="worst_error", order=errors[0]))
     later = [_Ranking(rule="worst_error", order=errors[1])]
-    for label, name in enumerate(data.classes):
+    for label in _most_frequent(data):
         order = _nearest_to_median(probabilities[:, label], data.y_true == label)
-        later.append(_Ranking(rule="typical", order=order, where={data.facts.target: name}))
+        later.append(_Ranking(rule="typical", order=order, where={data.facts.target: data.classes[label]}))
     return first, later
+
+
+def _most_frequent(data: EvaluationData) -> list[int]:
+    """The classes that may have a typical case, in their order; the most frequent ones where there are many."""
+    counts = np.bincount(data.y_true, minlength=len(data.classes))
+    return sorted(np.argsort(-counts, kind="stable")[:_TYPICAL_CLASSES].tolist())
 
 
 def _regression(data: EvaluationData, score: npt.NDArray[Any]) -> tuple[list[_Ranking], list[_Ranking]]:

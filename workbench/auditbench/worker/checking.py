@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from auditbench.config import AuditConfig
+from auditbench.config import AuditConfig, ModelTable
 from auditbench.config_checks import RECORD_FORMAT
 from auditbench.config_problems import nearest, problems_of, unknown_keys
 from auditbench.contracts import Analyzer, Renderer
@@ -20,7 +20,8 @@ from auditbench.errors import AuditbenchError, ConfigError, EmptyDataError, Plug
 from auditbench.models.architectures import BUILT_IN as ARCHITECTURES
 from auditbench.models.formats import FORMATS
 from auditbench.models.inspection import Inspection, inspect_model
-from auditbench.paths import is_file_there
+from auditbench.models.opening.packages import OPENING, require_onnx
+from auditbench.paths import is_there
 from auditbench.provenance import required_versions
 from auditbench.registry import (
     PluginEntry,
@@ -145,8 +146,7 @@ def check_part(
     inspection = Inspection()
     if foundation is not None:
         _check_foundation(config, registry, problems)
-        if config.model.format in FORMATS:
-            inspection = inspect_model(config.model, foundation)
+        inspection = _inspected(config, foundation)
         _check_data(config, foundation, registry, problems)
     return CheckedPart(
         analyzers=tuple(described),
@@ -155,6 +155,17 @@ def check_part(
         refused=inspection.refused,
         untrusted=inspection.untrusted,
         programs=inspection.programs,
+    )
+
+
+def _inspected(config: AuditConfig, base: Path) -> Inspection:
+    """What the files of the audited model and of the further ones are; formats of plugins are left to their loaders."""
+    tables = (config.model, *config.models.values())
+    found = [inspect_model(table, base) for table in tables if table.format in FORMATS]
+    return Inspection(
+        refused=tuple(problem for one in found for problem in one.refused),
+        untrusted=tuple(problem for one in found for problem in one.untrusted),
+        programs=tuple(program for one in found for program in one.programs),
     )
 
 
@@ -243,13 +254,9 @@ def _validated(model: Any, parameters: Mapping[str, Any], where: str) -> tuple[A
 
 
 def _check_foundation(config: AuditConfig, registry: Registry, problems: list[Problem]) -> None:
-    model = config.model
-    if model.format not in FORMATS:
-        with _Collected(problems):
-            _known(model.format, FORMATS, registry.model_loader, "model.format", "model format")
-    if FORMATS.get(model.format) == "weights" and model.architecture is not None:
-        with _Collected(problems):
-            _check_architecture(model.architecture, model.parameters, registry, table="model")
+    _check_model(config.model, registry, problems, where="model")
+    for name, table in config.models.items():
+        _check_model(table, registry, problems, where=f"models.{name}")
     if config.data.dataset is not None and config.data.dataset not in (names := [item.name for item in DATA_SETS]):
         with _Collected(problems):
             _known(config.data.dataset, names, registry.dataset_loader, "data.dataset", "data set")
@@ -257,6 +264,18 @@ def _check_foundation(config: AuditConfig, registry: Registry, problems: list[Pr
         return
     with _Collected(problems):
         _check_architecture(config.train.architecture, config.train.parameters, registry, table="train")
+
+
+def _check_model(model: ModelTable, registry: Registry, problems: list[Problem], *, where: str) -> None:
+    if model.format not in FORMATS:
+        with _Collected(problems):
+            _known(model.format, FORMATS, registry.model_loader, f"{where}.format", "model format")
+    if FORMATS.get(model.format) == "weights" and model.architecture is not None:
+        with _Collected(problems):
+            _check_architecture(model.architecture, model.parameters, registry, table=where)
+    if FORMATS.get(model.format) == "graph":
+        with _Collected(problems):
+            require_onnx(OPENING, where=f"{where}.format")
 
 
 def _check_architecture(name: str, parameters: Mapping[str, Any], registry: Registry, *, table: str) -> None:
@@ -274,13 +293,13 @@ def _check_data(config: AuditConfig, base: Path, registry: Registry, problems: l
     from auditbench.models.bundle import bundle_exists
 
     table = config.data
-    if not all(name is None or is_file_there(base / name) for name in (table.test, table.train)):
+    if not all(name is None or is_there(base / name) for name in (table.test, table.train)):
         return
     loaders = {item.name: item for item in DATA_SETS}
     try:
         if table.dataset is not None and table.dataset not in loaders:
             loaders[table.dataset] = registry.dataset_loader(table.dataset, where="data.dataset").record
-        has_training_rows = check_columns(table, base, loaders)
+        has_training_rows = check_columns(table, base, loaders, {} if config.train is None else config.train.columns)
     except (EmptyDataError, PluginError):
         return  # an empty file has an answer of its own; an unknown data set has been named
     except AuditbenchError as error:

@@ -23,6 +23,7 @@ from auditbench.config import AuditConfig
 from auditbench.contracts import RenderOptions
 from auditbench.descriptions import batch_use
 from auditbench.errors import AuditbenchError, PluginError, WorkerError
+from auditbench.models.exporting import ExportKind
 from auditbench.models.out_of_memory import is_out_of_memory
 from auditbench.record import bind_arrays, plain, validate
 from auditbench.registry import Registry
@@ -80,6 +81,7 @@ class Worker:
             "open": self._open,
             "rows": self._rows,
             "train": self._train,
+            "export": self._export,
             "analyze": self._analyze,
             "compare": self._compare,
             "require": self._require,
@@ -148,15 +150,17 @@ class Worker:
         return {"subject": subject.document(), "environment": environment}
 
     def _rows(self, folder: str) -> dict[str, Any]:
-        """Write what the evaluated rows are found by in another run."""
+        """Write what the evaluated rows are found by in another run, and what the cases show of their inputs."""
         from auditbench.comparison import row_keys
         from auditbench.run import ROW_KEYS
         from auditbench.worker.array_store import write_array
+        from auditbench.worker.cases import with_stored_inputs
 
-        data = self._opened().data
+        home, data = Path(folder), self._opened().data
         file = self._config.data.test if self._config is not None else None
         keys = row_keys(data.row_ids, data.facts, file=file or "")
-        return {ROW_KEYS: plain(write_array(Path(folder), ROW_KEYS, keys))}
+        cases = with_stored_inputs(self._opened().chosen.cases, functools.partial(write_array, home))
+        return {ROW_KEYS: plain(write_array(home, ROW_KEYS, keys)), "cases": plain(cases)}
 
     def _train(self, config: str, base: str, device: str) -> dict[str, Any]:
         from auditbench.worker.determinism import make_deterministic
@@ -166,6 +170,24 @@ class Worker:
         make_deterministic()
         outcome = train_subject(self._config, Path(base), self._registry, device=device, stage=self._stage)
         return {"outcome": plain(outcome)}
+
+    def _export(
+        self, config: str | None, base: str, bundle: str, folders: list[tuple[ExportKind, str]], tolerance: float
+    ) -> dict[str, Any]:
+        from auditbench.worker.determinism import make_deterministic
+        from auditbench.worker.exporting import export_bundle
+
+        self._config = None if config is None else AuditConfig.model_validate_json(config)
+        make_deterministic()
+        exports = export_bundle(
+            self._config,
+            Path(bundle),
+            [(kind, Path(folder)) for kind, folder in folders],
+            base=Path(base),
+            tolerance=tolerance,
+            registry=self._registry,
+        )
+        return {"exports": plain(exports)}
 
     def _analyze(
         self,

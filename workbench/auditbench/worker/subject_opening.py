@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import torch
 
-from auditbench.config import AuditConfig
+from auditbench.config import AuditConfig, ModelTable
 from auditbench.context import AuditContext, ContextHost
 from auditbench.data import BUILT_IN as DATA_SETS
 from auditbench.data import build_evaluation, open_source
+from auditbench.data.inputs import input_facts
 from auditbench.descriptions import TrainedModel
 from auditbench.errors import EmptyDataError, ModelError
 from auditbench.models.architectures import BUILT_IN as ARCHITECTURES
@@ -24,7 +25,7 @@ from auditbench.models.formats import FORMATS, ModelRequest
 from auditbench.models.loading import load_model
 from auditbench.models.threads import suitable_threads
 from auditbench.record import plain
-from auditbench.worker.cases import ChosenCases, choose_cases
+from auditbench.worker.cases import ChosenCases, choose_cases, with_stored_inputs
 from auditbench.worker.read_only import read_only, read_only_data
 from auditbench.worker.subject_state import SubjectState, subject_state
 
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from auditbench.models import Architecture, ModelUnderTest
     from auditbench.registry import Registry
     from auditbench.results import AnalysisResult
+    from auditbench.run import DataFacts
 
 
 _ROUNDING = 1e-3
@@ -54,6 +56,7 @@ class Subject:
     """What an audit is about, opened.
 
     Attributes:
+        others: The further models, by name.
         outputs: Shape `(rows, outputs)`, in the declared scale.
         seconds: Wall-clock seconds of `train` and `load`.
         state: Of model and data, as opened.
@@ -66,6 +69,7 @@ class Subject:
     chosen: ChosenCases
     seconds: Mapping[str, float] = field(default_factory=dict)
     state: SubjectState
+    others: Mapping[str, ModelUnderTest] = field(default_factory=dict)
 
     def context(
         self,
@@ -79,7 +83,8 @@ class Subject:
         """What one analyzer sees of it; it begins with the batches in which the model was opened."""
         return AuditContext(
             analyzer=analyzer,
-            model=dataclasses.replace(self.model, batch=copy.copy(self.model.batch)),
+            model=_with_own_batch(self.model),
+            models={name: _with_own_batch(model) for name, model in self.others.items()},
             data=self.data,
             params=params,
             seed=self.config_seed,
@@ -99,11 +104,12 @@ class Subject:
         return self.state.changes(self.model, self.data, self.outputs)
 
     def document(self) -> dict[str, Any]:
-        """What the record says about it, as JSON types."""
+        """What the record says about it, as JSON types; cases without the arrays of their inputs."""
         return {
             "model": plain(self.model.facts),
+            "others": {name: model.facts.digest for name, model in self.others.items()},
             "data": plain(self.data.facts),
-            "cases": plain(self.chosen.cases),
+            "cases": plain(with_stored_inputs(self.chosen.cases, lambda *_: None)),
             "case_rule": plain(self.chosen.rule),
             "device": device_kind(self.model.device),
             "training": dict(self.model.training_cost),
@@ -139,14 +145,18 @@ def open_subject(
             place,
             architectures,
             training.progress,
+            training.tell,
         )
-    model = _load(config, base, registry, place, architectures, source)
+    model = _load(_audited(config), base, registry, place, architectures, source)
+    others = {
+        name: _load(table, base, registry, place, architectures, source) for name, table in _further(config).items()
+    }
     data = build_evaluation(
         source, model.inputs, task=config.model.task, classes=model.facts.classes, seed=config.audit.seed
     )
     subject = make_subject(model, data, seed=config.audit.seed, cases=config.report.cases, raw=config.report.raw_inputs)
     seconds["load"] = time.monotonic() - started - seconds.get("train", 0.0)
-    return dataclasses.replace(subject, seconds=seconds)
+    return dataclasses.replace(subject, seconds=seconds, others=others)
 
 
 def make_subject(model: ModelUnderTest, data: EvaluationData, *, seed: int, cases: int, raw: bool) -> Subject:
@@ -158,7 +168,7 @@ def make_subject(model: ModelUnderTest, data: EvaluationData, *, seed: int, case
         ModelError: An output is not finite, or no probability where the model is declared to give them.
     """
     torch.set_num_threads(suitable_threads(model.facts.parameters, torch.get_num_threads()))
-    data = read_only_data(data)
+    data = read_only_data(dataclasses.replace(data, facts=_with_inputs(data)))
     parts = [model.predict(rows.inputs) for rows in data.batches(model.batch_rows)]
     outputs = read_only(np.concatenate(parts))
     _refuse_odd_outputs(model, outputs)
@@ -170,6 +180,11 @@ def make_subject(model: ModelUnderTest, data: EvaluationData, *, seed: int, case
         chosen=choose_cases(model, data, outputs, count=cases, raw_inputs=raw),
         state=subject_state(model, data, outputs),
     )
+
+
+def _with_inputs(data: EvaluationData) -> DataFacts:
+    """The facts with what the model takes."""
+    return dataclasses.replace(data.facts, inputs=input_facts(data.inputs))
 
 
 def _refuse_odd_outputs(model: ModelUnderTest, outputs: npt.NDArray[Any]) -> None:
@@ -212,11 +227,13 @@ def train_subject(config: AuditConfig, base: Path, registry: Registry, *, device
             config,
             source,
             base / config.model.path,
+            base=base,
             device=place,
             architectures=architectures,
             progress=training.progress,
+            tell=training.tell,
         )
-    model = _load(config, base, registry, place, architectures, source)
+    model = _load(_audited(config), base, registry, place, architectures, source)
     return TrainedModel(path=config.model.path, model=model.facts, cost=dict(model.training_cost))
 
 
@@ -238,6 +255,10 @@ def device_kind(device: str) -> str:
     return torch.cuda.get_device_name(device) if device.startswith("cuda") else device
 
 
+def _with_own_batch(model: ModelUnderTest) -> ModelUnderTest:
+    return dataclasses.replace(model, batch=copy.copy(model.batch))
+
+
 class _Training:
     """Tells of training as a stage of its own, once its first epoch shows that there is one."""
 
@@ -257,6 +278,10 @@ class _Training:
             self._stage("finished", "train", seconds=self._seconds["train"])
         self._stage("limit", "load")
 
+    def tell(self, text: str) -> None:
+        """Pass a sentence on."""
+        self._stage("told", "train", text=text)
+
     def progress(self, done: int, total: int, text: str) -> None:
         """Pass an epoch on."""
         if not self._running:
@@ -270,7 +295,7 @@ def _source(config: AuditConfig, base: Path, registry: Registry) -> TableSource:
     name = config.data.dataset
     if name is not None and name not in loaders:
         loaders[name] = registry.dataset_loader(name, where="data.dataset").record
-    source = open_source(config.data, base, loaders)
+    source = open_source(config.data, base, loaders, {} if config.train is None else config.train.columns)
     if not len(source.test):
         raise EmptyDataError(
             "there are no rows to evaluate", where="data", found="0 rows", fix="name a file with labelled rows"
@@ -280,7 +305,12 @@ def _source(config: AuditConfig, base: Path, registry: Registry) -> TableSource:
 
 def _architectures(config: AuditConfig, registry: Registry) -> dict[str, Architecture]:
     found: dict[str, Architecture] = {item.name: item for item in ARCHITECTURES}
-    named = {"model.architecture": config.model.architecture} if FORMATS.get(config.model.format) == "weights" else {}
+    tables = {"model": config.model, **{f"models.{name}": table for name, table in config.models.items()}}
+    named = {
+        f"{where}.architecture": table.architecture
+        for where, table in tables.items()
+        if FORMATS.get(table.format) == "weights"
+    }
     if config.train is not None:
         named["train.architecture"] = config.train.architecture
     for where, name in named.items():
@@ -289,16 +319,23 @@ def _architectures(config: AuditConfig, registry: Registry) -> dict[str, Archite
     return found
 
 
+def _audited(config: AuditConfig) -> ModelTable:
+    return config.model.model_copy(update={"name": config.model.name or config.audit.name})
+
+
+def _further(config: AuditConfig) -> dict[str, ModelTable]:
+    return {name: table.model_copy(update={"name": table.name or name}) for name, table in config.models.items()}
+
+
 def _load(
-    config: AuditConfig,
+    table: ModelTable,
     base: Path,
     registry: Registry,
     device: str,
     architectures: Mapping[str, Architecture],
     source: TableSource,
 ) -> ModelUnderTest:
-    table = config.model.model_copy(update={"name": config.model.name or config.audit.name})
-    path = base / config.model.path
+    path = base / table.path
     if table.format not in FORMATS:
         return registry.model_loader(table.format, where="model.format").record.load(path, table, device)
     request = ModelRequest(path=path, base=base, table=table, source=source, device=device, architectures=architectures)

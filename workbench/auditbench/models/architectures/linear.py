@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from auditbench.data.inputs import ModelInput, encoded_size
+from auditbench.data.inputs import ModelInput, encoded_size, modality_of
 from auditbench.models.architecture import Architecture
 
 if TYPE_CHECKING:
@@ -19,9 +19,12 @@ def build_linear(_params: Any, inputs: Mapping[str, ModelInput], outputs: int) -
     layer = nn.Linear(encoded_size(inputs), outputs)
     nn.init.zeros_(layer.weight)
     nn.init.zeros_(layer.bias)
-    return nn.Sequential(layer)
+    return nn.Sequential(layer) if modality_of(inputs) == "tabular" else nn.Sequential(nn.Flatten(), layer)
 
 
 LINEAR = Architecture(
-    name="linear", summary="Linear, logistic or softmax regression, as the task says", build=build_linear
+    name="linear",
+    summary="Linear, logistic or softmax regression, as the task says",
+    build=build_linear,
+    modalities=("tabular", "image", "series"),
 )

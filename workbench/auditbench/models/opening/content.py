@@ -24,7 +24,7 @@ COMPRESSED = {
     b"\x28\xb5\x2f\xfd": "zstd",
     b"ZF0x": "zlib",  # joblib before 0.10
 }
-_OPENED = ("safetensors", "state-dict", "torchscript", "exported", "pickle")
+_OPENED = ("safetensors", "state-dict", "torchscript", "exported", "pickle", "onnx")
 _MAGIC = {
     b"\x93NUMPY": "numpy",
     b"\x89HDF\r\n\x1a\n": "hdf5",

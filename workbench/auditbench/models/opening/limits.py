@@ -7,6 +7,7 @@ MiB of pickle.
 from __future__ import annotations
 
 MAX_FILE_BYTES = 64 * 2**30
+MAX_GRAPH_BYTES = 2**31 - 1  # more than that no message of its format can hold
 MAX_JSON_BYTES = 16 * 2**20
 MAX_JSON_CONTAINERS = 2**18  # an empty list of two bytes takes 64 of memory
 MAX_SOURCE_BYTES = 2**20

@@ -1,0 +1,109 @@
+"""Metrics of this plugin, with the reason where one is undefined."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from auditbench.findings import Message
+from auditbench.results import Interval, Metric
+from auditbench.statistics import mean_influence, stored_influence, wilson_interval
+from auditbench_parity.differences import Differences
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+ANALYZER = "parity"
+
+
+def message(key: str, **values: bool | float | str | None) -> Message:
+    """A message of this plugin's catalogue."""
+    return Message(key=f"{ANALYZER}.{key}", values=values)
+
+
+def overall_metrics(found: Differences, *, scale: str) -> tuple[Metric, ...]:
+    """Metrics of all rows.
+
+    Args:
+        scale: Declared scale of the outputs.
+    """
+    rows = len(found.decision)
+    measured = [
+        _exact("largest_output_difference", _largest(found.output), rows, scale),
+        _exact("mean_output_difference", _mean(found.output_mean), rows, scale),
+        _exact("largest_scaled_difference", found.scaled, rows),
+    ]
+    if found.probability is not None:
+        measured += [
+            _exact("largest_probability_difference", _largest(found.probability), rows, "probability"),
+            _exact("mean_probability_difference", _mean(found.probability_mean), rows, "probability"),
+            _share("changed_decisions", found.decision != found.reference_decision),
+        ]
+    return tuple(measured)
+
+
+def group_metrics(found: Differences, groups: Mapping[str, npt.NDArray[np.str_]]) -> Iterator[Metric]:
+    """The largest difference and the changed decisions of each group of these sensitive features."""
+    apart, unit = (found.output, "value") if found.probability is None else (found.probability, "probability")
+    changed = found.decision != found.reference_decision
+    for feature, of_row in groups.items():
+        for group in np.unique(of_row):
+            among = of_row == group
+            where = {"feature": feature, "group": str(group)}
+            if apart is not None:
+                largest = float(apart[among].max())
+                yield _exact("group_largest_difference", largest, int(among.sum()), unit, where=where)
+            if found.probability is not None:
+                yield _share("group_changed_decisions", changed, among, where=where)
+
+
+def _exact(
+    name: str, value: float | None, rows: int, unit: str = "1", *, where: Mapping[str, str] | None = None
+) -> Metric:
+    """A number of these rows, which no sample stands behind; undefined where the scales differ."""
+    return Metric(
+        name=name,
+        value=value,
+        unit=unit,
+        higher_is_better=False,
+        no_interval="" if value is None else "exact",
+        n=rows,
+        where=where or {},
+        method=f"{ANALYZER}.{name}.formula",
+        reason=message("undefined.other_scale") if value is None else None,
+    )
+
+
+def _share(
+    name: str,
+    changed: npt.NDArray[np.bool_],
+    among: npt.NDArray[np.bool_] | None = None,
+    *,
+    where: Mapping[str, str] | None = None,
+) -> Metric:
+    """Share of rows, at least one, with its Wilson interval."""
+    rows = len(changed) if among is None else int(among.sum())
+    hits = int(changed.sum() if among is None else (changed & among).sum())
+    bounds = wilson_interval(hits, rows)
+    interval = None if bounds is None else Interval(low=bounds[0], high=bounds[1], method="wilson")
+    return Metric(
+        name=name,
+        value=hits / rows,
+        higher_is_better=False,
+        interval=interval,
+        n=len(changed),
+        denominator=rows,
+        where=where or {},
+        method=f"{ANALYZER}.{name}.formula",
+        influence=stored_influence(mean_influence(changed, among)),
+    )
+
+
+def _largest(differences: npt.NDArray[Any] | None) -> float | None:
+    return None if differences is None else float(differences.max())
+
+
+def _mean(differences: npt.NDArray[Any] | None) -> float | None:
+    return None if differences is None else float(differences.mean())

@@ -1,0 +1,183 @@
+"""Images, texts and series in the report: what was audited, its cases, and what training cost."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import functools
+import gzip
+import re
+import struct
+import zlib
+from typing import Any
+
+import numpy as np
+import pytest
+
+from auditbench.run import AuditRun, ShownInput
+from auditbench_html.draw import spark_path
+from auditbench_html.render import render_report
+from auditbench_markdown.comment import render_comment
+from auditbench_model_card.card import render_card
+from tests.html_inputs import BEGUN, CASES, modality_run, noise_run, trained_run
+from tests.html_page import Element, parse
+
+LANGUAGES = ("en", "zh-CN")
+TABLE_WORDS = ("0 numeric", "0 categorical", "none among the inputs", "cells", "0 个数值型", "各输入均无缺失")
+EXTENT = {
+    "image": "Images of 6 × 5 pixels in one channel",
+    "text": "Texts of up to 7 words; a vocabulary of 8 words",
+    "series": "Series of up to 12 steps in 2 channels",
+}
+HOSTILE = "<script>alert(1)</script>\n\u202eback & forth"
+
+
+def page(run: AuditRun, language: str = "en") -> Element:
+    return parse(render_report(run, language=language))
+
+
+def section(run: AuditRun, name: str, language: str = "en") -> Element:
+    return page(run, language).one("section", id=name)
+
+
+@functools.cache
+def toy_section(modality: Any, name: str, language: str = "en", *, raw: bool = False) -> Element:
+    return toy_page(modality, language, raw=raw).one("section", id=name)
+
+
+@functools.cache
+def toy_page(modality: Any, language: str = "en", *, raw: bool = False) -> Element:
+    return page(modality_run(modality, raw_inputs=raw), language)
+
+
+def pixels_of(image: Element) -> np.ndarray[Any, Any]:
+    """Red, green and blue of a PNG file whose rows are differences to the row above."""
+    file = base64.b64decode(image.attributes["src"].removeprefix("data:image/png;base64,"))
+    width, height = struct.unpack(">II", file[16:24])
+    start = file.index(b"IDAT") + 4
+    (length,) = struct.unpack(">I", file[start - 8 : start - 4])
+    rows = np.frombuffer(zlib.decompress(file[start : start + length]), dtype=np.uint8).reshape(height, 1 + 3 * width)
+    return np.cumsum(rows[:, 1:].reshape(height, width, 3), axis=0, dtype=np.uint8)
+
+
+@pytest.mark.parametrize("modality", ["image", "text", "series"])
+def test_facts_say_what_the_model_takes(modality: Any) -> None:
+    run = modality_run(modality, raw_inputs=False)
+    facts = toy_section(modality, "facts").text
+    assert EXTENT[modality] in facts
+    assert "no inputs of their own" in facts
+    assert not any(word in facts for word in TABLE_WORDS)
+    card = render_card(run).decode()
+    assert EXTENT[modality] in card
+    assert not any(word in card for word in TABLE_WORDS)
+    assert not any(word in toy_section(modality, "facts", "zh-CN").text for word in TABLE_WORDS)
+    assert render_comment(run)
+
+
+def test_several_inputs_stand_by_name_with_what_is_missing_in_the_table() -> None:
+    facts = toy_section("mixed", "facts").text
+    assert "Input features2 numeric, 2 categorical" in facts
+    assert "Input textTexts of up to 7 words" in facts
+    assert "none among the inputs" in facts
+
+
+@pytest.mark.parametrize(
+    ("modality", "tag"), [("image", "image-classification"), ("text", "text-classification"), ("series", None)]
+)
+def test_the_card_has_the_task_of_the_hub_where_there_is_one(modality: Any, tag: str | None) -> None:
+    card = render_card(modality_run(modality, raw_inputs=False)).decode()
+    found = re.search(r"^pipeline_tag: (.*)$", card, re.MULTILINE)
+    assert (found[1] if found else None) == tag
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("modality", ["image", "text", "series", "mixed"])
+def test_without_leave_cases_show_sizes_alone(modality: Any, language: str) -> None:
+    cases = toy_section(modality, "cases", language)
+    assert len(cases.every("article")) == CASES
+    assert len(cases.every("div", lambda element: "input" in element.classes)) == CASES
+    assert (
+        not cases.every("img") + cases.every("blockquote") + cases.every("svg", lambda e: "aria-label" in e.attributes)
+    )
+
+
+def test_a_record_with_raw_inputs_shows_none_unless_the_audit_file_asks() -> None:
+    run = modality_run("image", raw_inputs=True)
+    hidden = dataclasses.replace(run, config={**run.config, "report": {"raw_inputs": False}})
+    assert len(toy_section("image", "cases", raw=True).every("img")) == CASES
+    assert not section(hidden, "cases").every("img")
+
+
+def test_the_picture_of_a_case_is_its_image() -> None:
+    run = modality_run("image", raw_inputs=True)
+    images = toy_section("image", "cases", raw=True).every("img")
+    for image, case in zip(images, run.cases, strict=True):
+        np.testing.assert_array_equal(pixels_of(image)[:, :, 0], np.asarray(case.shown[0].values))
+        assert image.attributes["alt"] == "The image of this case, 6 × 5 pixels"
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_hostile_text_is_text(language: str) -> None:
+    shown = (ShownInput(name="<b>note</b>", modality="text", size=(9,), text=HOSTILE),)
+    tree = page(modality_run("text", raw_inputs=True, shown=shown), language)
+    quotes = [quote.text for quote in tree.one("section", id="cases").every("blockquote")]
+    assert quotes == ["<script>alert(1)</script>↵⟨U+202E⟩back & forth"] * CASES
+    assert not tree.one("section", id="cases").every("script")
+
+
+def test_a_series_is_a_line_a_channel_from_its_smallest_to_its_largest_value() -> None:
+    run = modality_run("series", raw_inputs=True)
+    lines = toy_section("series", "cases", raw=True).every("svg", lambda element: "aria-label" in element.attributes)
+    assert len(lines) == 2 * CASES
+    channel = np.asarray(run.cases[0].shown[0].values)[0]
+    places = re.findall(r"[ML](\d+) (\d+)", lines[0].one("path").attributes["d"])
+    heights = np.array([int(y) for _, y in places])
+    expected = 40 * (1 - (channel - channel.min()) / np.ptp(channel))
+    np.testing.assert_allclose(heights, expected, atol=0.51)
+    assert [int(x) for x, _ in places] == [round(480 * step / (len(channel) - 1)) for step in range(len(channel))]
+    assert f"Line over {len(channel)} steps" in lines[0].attributes["aria-label"]
+
+
+def test_a_gap_of_a_series_is_a_gap_of_its_line() -> None:
+    assert spark_path([(0, 4), (5, 6), None, (9, 1)]) == "M0 4h0L5 6M9 1h0"
+    constant = np.array([[np.nan, 2.0, 2.0], [np.nan] * 3], dtype=np.float32)
+    shown = (ShownInput(name="s", modality="series", size=(2, 3), values=constant),)
+    (first, *_) = section(modality_run("series", raw_inputs=True, shown=shown), "cases").every("article")
+    (line,) = first.every("path")
+    assert line.attributes["d"] == "M240 20h0L480 20"
+
+
+def test_pictures_texts_and_series_of_twelve_cases_are_small() -> None:
+    content = render_report(noise_run())
+    images = parse(content).every("img")
+    assert len(images) == 12
+    assert max(len(image.attributes["src"]) for image in images) <= 60_000 / 4
+    assert {len(quote.text) for quote in parse(content).every("blockquote")} == {600}
+    assert len(content) <= 600_000
+    assert len(gzip.compress(content)) <= 400_000
+
+
+def test_where_nothing_explains_the_cases_do_not_say_so() -> None:
+    cases = toy_section("image", "cases").text
+    assert "explained in full" not in cases
+    assert "no analysis here says which parts of their inputs mattered" in cases
+    assert "only size, brightness and length are shown" in cases
+    tree = toy_page("image")
+    assert not [element for element in tree.every("section") if element.attributes.get("id") == "explanations"]
+    assert "This model takes images, which the analyzer does not work on." in tree.one("section", id="incomplete").text
+    assert "该模型的输入是图像" in toy_section("image", "incomplete", "zh-CN").text
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_training_says_what_is_recorded_and_what_it_cost(language: str) -> None:
+    run = trained_run(learning_rates=(0.01, 0.004, 0.001), steps=2760, trained_parameters=4000, initial=BEGUN)
+    facts = section(run, "facts", language).text
+    for number in ("2,760", "0.01", "0.001", "4,000", "8,833", "start.safetensors", "51,234", "300 MiB"):
+        assert number in facts
+    if language == "en":
+        assert "24 s in all, 1.0 s an epoch" in facts
+        assert "start.safetensors: 3 tensors taken from it, 1 begun anew" in facts
+
+
+def test_a_constant_learning_rate_is_a_setting_alone() -> None:
+    assert "in the first epoch" not in section(trained_run(learning_rates=(0.001, 0.001)), "facts").text

@@ -1,0 +1,166 @@
+"""Writing one export: the file of the network, and model.json beside it, once its outputs are those of the bundle."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from auditbench.config import ModelTable
+from auditbench.errors import ModelError
+from auditbench.models.bundle import COST, DESCRIPTION, WEIGHTS, load_bundle
+from auditbench.models.exporting.kinds import FILES, Difference, Export, ExportKind
+from auditbench.models.exporting.programs import onnx_bytes, pt2_bytes
+from auditbench.models.exporting.random_rows import packed, random_inputs
+from auditbench.models.graphs import GraphNetwork
+from auditbench.models.opening import MAX_JSON_BYTES, open_program, read_file, sha256_of
+from auditbench.models.opening.onnx import open_graph
+from auditbench.models.packing import UnpackedNetwork
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+    from torch.export import ExportedProgram
+
+    from auditbench.models.architecture import Architecture
+    from auditbench.models.subject import ModelUnderTest
+
+_RANDOM_BATCHES = (1, 2, 33)
+"""Rows a batch: one, two, and more than the program was exported with."""
+
+
+def write_export(
+    model: ModelUnderTest,
+    bundle: Path,
+    kind: ExportKind,
+    folder: Path,
+    *,
+    program: Callable[[], ExportedProgram],
+    rows: Iterable[Tensor] = (),
+    tolerance: float,
+    architectures: Mapping[str, Architecture],
+) -> Export:
+    """Write the export of a bundle into a folder, where it replaces an earlier one.
+
+    It is opened again first, and its outputs are compared with those of the bundle.
+
+    Args:
+        model: The bundle, opened on the CPU.
+        program: Gives its `exported_program`; called where it is needed.
+        rows: Encoded rows of data, in batches.
+        tolerance: Largest scaled difference; see `Difference`.
+
+    Raises:
+        MissingDependencyError: The extra `onnx` is not installed.
+        ModelError: The network cannot be exported, its outputs differ by more, the folder holds something else, or it
+            cannot be written.
+    """
+    _refuse_foreign(folder, kind)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as place:
+            written = Path(place)
+            content = _write_files(model, bundle, kind, written, program)
+            network = _opened_again(model, kind, written, sha256_of(content), architectures)
+            random = difference(model, network, map(partial(_random_rows, model), _RANDOM_BATCHES))
+            _refuse_other(random, kind, "random rows", tolerance)
+            data = difference(model, network, rows)
+            _refuse_other(data, kind, "rows of the data", tolerance)
+            folder.mkdir(exist_ok=True)
+            for file in sorted(written.iterdir()):
+                file.replace(folder / file.name)
+    except OSError as error:
+        raise ModelError(
+            "the export cannot be written",
+            where=str(folder),
+            found=error.strerror or str(error),
+            allowed="a folder in a writable place",
+            fix="name another one with --out",
+        ) from error
+    return Export(
+        kind=kind,
+        folder=str(folder),
+        file=FILES[kind],
+        sha256=sha256_of(content),
+        size=len(content),
+        on_random_rows=random,
+        on_data=data if data.rows else None,
+    )
+
+
+def difference(model: ModelUnderTest, network: nn.Module, batches: Iterable[Tensor]) -> Difference:
+    """How far the outputs of another network are from those of a model, on encoded rows.
+
+    Two outputs that are both NaN are equal; one alone is infinitely far away.
+    """
+    total, largest, size = 0, 0.0, 1.0
+    for encoded in batches:
+        with torch.inference_mode():
+            expected = model.module(encoded.to(model.device)).double().cpu()
+            found = network(encoded.cpu()).double().cpu().reshape(expected.shape)
+        apart = torch.where(expected.isnan() & found.isnan() | (expected == found), 0.0, (expected - found).abs())
+        total += len(encoded)
+        largest = max(largest, float(apart.nan_to_num(nan=torch.inf).max()))
+        size = max(size, float(expected.nan_to_num().abs().max()))
+    return Difference(rows=total, largest=largest, scaled=largest / size)
+
+
+def _random_rows(model: ModelUnderTest, rows: int) -> Tensor:
+    return packed(random_inputs(model.inputs, rows, seed=rows))
+
+
+def _write_files(
+    model: ModelUnderTest, bundle: Path, kind: ExportKind, folder: Path, program: Callable[[], ExportedProgram]
+) -> bytes:
+    """Write the files of an export; the content of that with the network."""
+    shutil.copyfile(bundle / DESCRIPTION, folder / DESCRIPTION)
+    if kind == "safetensors":
+        content = read_file(bundle / WEIGHTS)
+        if (bundle / COST).is_file():
+            (folder / COST).write_bytes(read_file(bundle / COST, most=MAX_JSON_BYTES))
+    else:
+        content = pt2_bytes(program()) if kind == "pt2" else onnx_bytes(program(), model.inputs)
+    (folder / FILES[kind]).write_bytes(content)
+    return content
+
+
+def _opened_again(
+    model: ModelUnderTest, kind: ExportKind, folder: Path, sha256: str, architectures: Mapping[str, Architecture]
+) -> nn.Module:
+    """The network of an export as an audit opens it, from encoded rows as the bundle takes them."""
+    if kind == "safetensors":
+        return load_bundle(folder, ModelTable(task=model.facts.task), "cpu", architectures).module
+    path = folder / FILES[kind]
+    network: nn.Module
+    if kind == "pt2":
+        network = open_program(path, "exported", trust=(sha256,), device="cpu").module
+    else:
+        network = GraphNetwork(open_graph(path), model.inputs, where=str(path))
+    return UnpackedNetwork(network, model.inputs) if len(model.inputs) > 1 else network
+
+
+def _refuse_other(found: Difference, kind: ExportKind, what: str, tolerance: float) -> None:
+    if found.rows and not found.scaled <= tolerance:
+        raise ModelError(
+            f"the {kind} export gives other outputs than the bundle",
+            where=f"--to {kind}",
+            found=f"a difference of {found.largest:.3g}, scaled {found.scaled:.3g}, on {found.rows:,} {what}",
+            allowed=f"a scaled difference of at most {tolerance:g}",
+            fix="use --to safetensors, or accept it with a larger --tolerance",
+        )
+
+
+def _refuse_foreign(folder: Path, kind: ExportKind) -> None:
+    names = {item.name for item in folder.iterdir()} if folder.is_dir() else {folder.name} if folder.exists() else set()
+    if names and (not folder.is_dir() or not {DESCRIPTION, FILES[kind]} <= names):
+        raise ModelError(
+            "something else than an export stands where this one would be written",
+            where=str(folder),
+            found=", ".join(sorted(names)[:5]),
+            allowed=f"a folder that is new, empty, or holds an earlier {kind} export",
+            fix="name another folder with --out",
+        )

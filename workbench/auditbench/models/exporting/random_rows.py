@@ -1,0 +1,35 @@
+"""Random encoded rows, to compare networks on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import torch
+
+from auditbench.data.inputs import PADDING, ModelInput, TextInput
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def random_inputs(inputs: Mapping[str, ModelInput], rows: int, *, seed: int) -> dict[str, Tensor]:
+    """Encoded rows of each input, shape `(rows, *encoded shape)`: normal numbers, and texts of 1 to all tokens with
+    padding behind."""
+    generator = torch.Generator().manual_seed(seed)
+    return {name: _random(item, rows, generator) for name, item in inputs.items()}
+
+
+def packed(inputs: Mapping[str, Tensor]) -> Tensor:
+    """The tensor that a network takes: that of the only input, or one matrix of all, as `PackedEncoder` makes it."""
+    if len(inputs) == 1:
+        return next(iter(inputs.values()))
+    return torch.cat([tensor.flatten(1).to(torch.float32) for tensor in inputs.values()], dim=1)
+
+
+def _random(item: ModelInput, rows: int, generator: torch.Generator) -> Tensor:
+    if not isinstance(item, TextInput):
+        return torch.randn((rows, *item.shape), generator=generator)
+    ids = torch.randint(PADDING + 1, item.tokens, (rows, item.length), generator=generator)
+    lengths = torch.randint(1, item.length + 1, (rows, 1), generator=generator)
+    return torch.where(torch.arange(item.length) < lengths, ids, PADDING)
