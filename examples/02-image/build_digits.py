@@ -108,7 +108,7 @@ def write(arrays: dict[str, npt.NDArray[Any]], path: Path) -> None:
     import numpy as np
 
     with path.open("wb") as file:
-        np.savez_compressed(file, **arrays)
+        np.savez_compressed(file, image=arrays["image"], label=arrays["label"], split=arrays["split"])
 
 
 def _require(what: str, found: object, expected: object) -> None:

@@ -107,8 +107,9 @@ def neighbour_accuracy(
 
 
 def _standardised(series: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    centred = series - series.mean(axis=2, keepdims=True)
-    return centred / centred.std(axis=2, keepdims=True)
+    mean, deviation = series.mean(axis=2, keepdims=True), series.std(axis=2, keepdims=True)
+    standardised: npt.NDArray[Any] = (series - mean) / deviation
+    return standardised
 
 
 def _require(what: str, found: object, expected: object) -> None:

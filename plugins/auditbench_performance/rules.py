@@ -30,7 +30,8 @@ def findings(metrics: tuple[Metric, ...], params: Params, counts: ClassCounts | 
         counts: Of a classifier.
     """
     overall = {metric.name: metric for metric in metrics if not metric.where}
-    found = [*_labels(counts), *_decisions(counts)] if counts is not None else []
+    by_class = "balanced_accuracy" in overall  # a language model has no metrics of single tokens
+    found = [*(_labels(counts) if by_class else ()), *_decisions(counts)] if counts is not None else []
     found += _baseline(overall) + _chance(overall) + _calibration(overall, params.calibration_line) + _mean(overall)
     return tuple(found)
 

@@ -16,7 +16,7 @@ from auditbench_resources.inputs import input_notes, longest_row
 from auditbench_resources.latency import Timing, latency_block, latency_metrics, time_calls
 from auditbench_resources.measures import counted, message, metered
 from auditbench_resources.memory import MEBIBYTE, MemoryReading, measure_memory
-from auditbench_resources.size import model_size
+from auditbench_resources.size import state_bytes
 from auditbench_resources.summary import layer_table
 
 if TYPE_CHECKING:
@@ -81,11 +81,10 @@ def _memory(context: AuditContext, params: Params) -> MemoryReading:
 
 
 def _exact_metrics(context: AuditContext, compute: MultiplyAccumulates) -> tuple[Metric, ...]:
-    size = model_size(context.model.module)
     return (
-        counted("parameters", size.parameters, "parameters"),
+        counted("parameters", context.model.facts.parameters, "parameters"),
         counted("macs", compute.total or None, "MAC/row", reason="nothing_counted"),
-        counted("model_size", size.state_bytes or None, "bytes", reason="no_state"),
+        counted("model_size", state_bytes(context.model.module) or None, "bytes", reason="no_state"),
     )
 
 

@@ -15,7 +15,7 @@ _KINDS = {"NonDynamicallyQuantizableLinear": "Linear"}
 
 
 def layer_table(module: nn.Module, compute: MultiplyAccumulates) -> Table:
-    """Parts with parameters or products of their own, in the model's order, the model itself as `.`.
+    """Parts with parameters or products of their own, in the model's order.
 
     Multiply-accumulates are those of the part itself, so that their sum is the total; None where it is not called as a
     module. At most `MOST_LAYERS` parts are listed.
@@ -42,7 +42,8 @@ def layer_table(module: nn.Module, compute: MultiplyAccumulates) -> Table:
 
 def _row(path: str, kind: str, parameters: int, call: LayerCall | None) -> tuple[Cell, ...]:
     shape = None if call is None or call.shape is None else " × ".join(map(str, call.shape))
-    return path, _KINDS.get(kind, kind), shape or None, parameters, None if call is None else call.own
+    name = message("itself") if path == "." else path
+    return name, _KINDS.get(kind, kind), shape or None, parameters, None if call is None else call.own
 
 
 def _products(call: LayerCall | None) -> int:

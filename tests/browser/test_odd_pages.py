@@ -14,6 +14,7 @@ from tests.format_runs import many_gates, nothing_finished
 from tests.hostile_run import hostile_run
 from tests.hostile_texts import PAGE, packed
 from tests.html_fixture import gate, income_run, render_to
+from tests.html_inputs import noise_run
 from tests.unit.test_html_odd_runs import many_features, many_groups
 
 pytestmark = pytest.mark.browser
@@ -38,6 +39,7 @@ ODD: dict[str, Callable[[], AuditRun]] = {
     "60-groups": lambda: many_groups(60),
     "long-group": lambda: many_groups(4, "g" * 300),
     "long-class": long_class,
+    "pictures-texts-series": noise_run,
     "long-names": lambda: hostile_run("W" * 300, told=False),
 }
 HOSTILE = packed(text for text in PAGE if len(text) < 1000)[::8]

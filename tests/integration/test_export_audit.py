@@ -102,6 +102,8 @@ def test_the_audit_of_an_export_shows_parity(
     assert (table["data"]["types"], table["report"]["formats"]) == ({"hours": "number"}, [])
     sha256 = hashlib.sha256((folder / KINDS[kind]).read_bytes()).hexdigest()
     assert table["model"].get("trust") == ([sha256] if kind == "pt2" else None)
+    checked = auditbench("check", folder / "audit.toml")
+    assert "bundle: ../../model (bundle, binary-classification), to compare with" in checked.out
     ended = auditbench("audit", folder / "audit.toml", "--out", tmp_path / "run")
     assert ended.code == 0, ended.err
     run = record(tmp_path / "run")
@@ -120,6 +122,25 @@ def test_the_audit_of_an_export_shows_parity(
             "safetensors": ["gradients", "hooks", "layers"],
         }[kind]
     )
+
+
+def test_every_analyzer_takes_a_graph_or_says_why_not(
+    copied: Path, tmp_path: Path, auditbench: Callable[..., Ended]
+) -> None:
+    config = copied / "export/onnx/audit.toml"
+    config.write_text(
+        config.read_text()
+        + "[analyzers.fairness]\n[analyzers.resources]\nseconds = 0.01\n[analyzers.captum]\n"
+        + "[analyzers.shap]\nrows = 3\nbackground = 4\nbudget = 60\n[analyzers.lime]\nrows = 2\nnum_samples = 40\n"
+    )
+    ended = auditbench("audit", config, "--out", tmp_path / "run")
+    assert ended.code == 0, ended.err
+    run = record(tmp_path / "run")
+    states = {item["analyzer"]: item["status"] for item in run["results"]}
+    assert states.pop("captum") == "not_applicable"
+    assert set(states.values()) == {"ok"}, states
+    assert metrics(run, "resources")["parameters"] == run["model"]["parameters"]
+    assert run["warnings"] == []
 
 
 def test_exports_are_told_with_what_was_compared(copied: Path, auditbench: Callable[..., Ended]) -> None:
@@ -191,6 +212,7 @@ def test_a_further_program_is_trusted_on_the_command_line(
     sha256 = hashlib.sha256((copied / "export/pt2/model.pt2").read_bytes()).hexdigest()
     ended = auditbench("audit", config, "--out", tmp_path / "run", "--trust-model", sha256)
     assert ended.code == 0, ended.err
+    assert [program["sha256"] for program in record(tmp_path / "run")["model"]["programs"]] == [sha256]
 
 
 def test_a_graph_alone_needs_declared_keys_and_gives_the_same_numbers(

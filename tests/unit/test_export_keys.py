@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from auditbench.config import ModelTable
+from auditbench.config import AuditConfig, ModelTable
 from auditbench.config_file import config_from
-from auditbench.errors import ConfigError
+from auditbench.errors import ConfigError, ModelError
 from auditbench.models.formats import describes_itself, key_problems, program_file
 from auditbench.models.inspection import inspect_model
+from auditbench.supervisor.opening import refuse_another
+from auditbench.supervisor.record import empty_subject
 
 TASK = {"task": "binary-classification"}
 DOCUMENT: dict[str, Any] = {
@@ -98,3 +101,12 @@ def test_a_graph_is_looked_at_before_it_is_opened(tmp_path: Path) -> None:
     assert re.search("html, by its content", found.refused[0].found)
     (tmp_path / "model.onnx").write_bytes(b"\x08\x09\x12\x00")
     assert inspect_model(ModelTable.model_validate({**TASK, "format": "onnx", "path": "."}), tmp_path).refused == ()
+
+
+def test_a_further_model_that_changes_meanwhile_stops_the_audit() -> None:
+    config = AuditConfig.model_validate(DOCUMENT)
+    first = dataclasses.replace(empty_subject(config), others={"bundle": "a" * 64})
+    refuse_another(first, first)
+    with pytest.raises(ModelError, match="a further model is not the one") as refused:
+        refuse_another(dataclasses.replace(first, others={"bundle": "b" * 64}), first)
+    assert refused.value.problems[0].where == "models.bundle"

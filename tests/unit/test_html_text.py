@@ -97,10 +97,12 @@ def test_every_key_of_the_catalogue_is_used() -> None:
         pytest.param("a\nb\x00", "a↵b⟨U+0000⟩", id="control"),
         pytest.param("\ue000x\ue001", "⟨U+E000⟩x⟨U+E001⟩", id="private-marks-of-our-own"),
         pytest.param("年龄 عمر", "年龄 عمر", id="other-scripts-stay"),
+        pytest.param("  ", "␣␣", id="blanks-alone"),
     ],
 )
 def test_names_show_what_would_not_be_seen(name: str, shown: str) -> None:
     assert str(name_text(name)) == shown
+    assert str(SAY.say("cases.row", row=name)) == f"row {shown}"
 
 
 @given(st.text(max_size=400))

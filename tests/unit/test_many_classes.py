@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -11,12 +12,14 @@ from hypothesis import strategies as st
 
 import auditbench_fairness
 import auditbench_performance
+from auditbench.results import Metric
 from auditbench.testing import given_outputs_subject, toy_context
 from auditbench.worker.cases import choose_cases
 from auditbench_fairness.analysis import analyze as analyze_fairness
 from auditbench_fairness.few_classes import few_classes
 from auditbench_performance.analysis import analyze as analyze_performance
 from auditbench_performance.confusion import class_counts, confusion_matrix, drawn_counts
+from auditbench_performance.rules import findings
 from tests.plugin_results import check_result, metric_of
 
 CLASSES = 1200
@@ -99,6 +102,15 @@ def test_performance_lists_the_most_frequent_of_many_classes(vocabulary: Any) ->
     assert metric_of(result, "balanced_accuracy").value == pytest.approx(np.mean(recalls))
     limit = next(note for note in result.notes if note.text.key == "performance.limit.most_classes")
     assert limit.text.values == {"n": CLASSES - 5, "most": 5}
+
+
+def test_rare_classes_are_a_finding_only_where_classes_are_measured() -> None:
+    rows = np.array([0] * 20 + [1] * 3)
+    counts, accuracy = class_counts(rows, rows, 2), Metric(name="accuracy", value=1.0, no_interval="exact", n=23)
+    balanced = dataclasses.replace(accuracy, name="balanced_accuracy")
+    params = auditbench_performance.Params()
+    assert [finding.rule for finding in findings((accuracy, balanced), params, counts)] == ["performance.few_rows"]
+    assert findings((accuracy,), params, counts) == ()
 
 
 def test_fairness_of_many_classes_is_that_of_the_rows(vocabulary: Any) -> None:

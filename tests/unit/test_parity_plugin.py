@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import auditbench_parity
 from auditbench.context import AuditContext
 from auditbench.data import FeatureSpec, ImageInput, ModelInput, SeriesInput, TableInput, TextInput
 from auditbench.errors import AnalyzerNotPossible, ConfigError, ModelError
 from auditbench.models import ModelUnderTest
 from auditbench.results import AnalysisResult, Metric
+from auditbench.run import Modality
 from auditbench.statistics import wilson_interval
 from auditbench.testing import given_outputs_subject, missing_words, toy_context, toy_subject
 from auditbench_parity import METRICS, Params, auditbench_analyzers
 from auditbench_parity.analysis import analyze
 from auditbench_parity.references import first_difference
+from tests.plugin_results import check_catalogue, check_result
 
 
 class Given:
@@ -220,6 +223,22 @@ def test_rows_are_the_same_where_files_are_read_alike(one: ModelInput, other: Mo
         assert found is not None
         assert found.startswith(told)
     assert first_difference({"input": one}, {"another": one}) == "inputs input and another"
+
+
+@pytest.mark.parametrize("modality", get_args(Modality))
+@pytest.mark.parametrize("kind", ["binary", "multiclass", "regression"])
+def test_a_model_of_any_modality_equals_itself(kind: Any, modality: Modality) -> None:
+    subject = toy_subject(kind, modality=modality)
+    result = analyze(toy_context(subject, analyzer="parity", models={"itself": subject.model}), Params())
+    check_result(auditbench_parity, result)
+    assert by_name(result, "largest_scaled_difference").value == 0.0
+    assert result.findings == ()
+
+
+def test_result_and_catalogue_are_complete() -> None:
+    context = context_of([0.9, 0.1], [0.1, 0.1], sensitive_features={"sex": ["F", "M"]})
+    check_result(auditbench_parity, analyze(context, Params()))
+    check_catalogue(auditbench_parity)
 
 
 @pytest.mark.parametrize("language", ["en", "zh-CN"])

@@ -18,7 +18,7 @@ from auditbench_resources.analysis import analyze
 from auditbench_resources.compute import multiply_accumulates
 from auditbench_resources.latency import Timing, latency_block, latency_metrics, time_calls
 from auditbench_resources.memory import MemoryReading, measure_memory
-from auditbench_resources.size import model_size, parameters_by_module
+from auditbench_resources.size import parameters_by_module, state_bytes
 from tests.plugin_results import analyzer_of, check_catalogue, check_result, metric_of
 
 QUICK = Params(batch_sizes=(1, 8), warm_up=1, repetitions=6, seconds=5.0, memory_rows=8)
@@ -47,7 +47,8 @@ class TwoLayers(nn.Module):
 def context_of(module: nn.Module | None = None, **options: Any) -> AuditContext:
     subject = toy_subject(**options)
     if module is not None:
-        subject = dataclasses.replace(subject, model=dataclasses.replace(subject.model, module=module))
+        facts = dataclasses.replace(subject.model.facts, parameters=sum(map(torch.numel, module.parameters())))
+        subject = dataclasses.replace(subject, model=dataclasses.replace(subject.model, module=module, facts=facts))
     return toy_context(subject, analyzer="resources", params=QUICK)
 
 
@@ -134,8 +135,7 @@ def test_shared_weights_count_once() -> None:
     layer = nn.Linear(4, 4, bias=False)
     module = nn.Sequential(layer, nn.ReLU(), layer)
     module.register_buffer("offset", torch.zeros(3, dtype=torch.float64))
-    size = model_size(module)
-    assert (size.parameters, size.state_bytes) == (16, 16 * 4 + 3 * 8)
+    assert state_bytes(module) == 16 * 4 + 3 * 8
     assert parameters_by_module(module) == {"0": ("Linear", 16)}
 
 

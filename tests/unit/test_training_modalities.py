@@ -65,9 +65,7 @@ def trained(settings: AuditConfig, folder: Path, out: Path) -> tuple[ModelUnderT
     source = open_source(settings.data, folder, {})
     train_bundle(settings, source, out, device="cpu", architectures=ARCHITECTURES, progress=lambda *_: None)
     model = load_bundle(out, settings.model, "cpu", ARCHITECTURES)
-    return model, build_evaluation(
-        source, model.inputs, task=settings.model.task, classes=model.facts.classes, seed=0
-    )
+    return model, build_evaluation(source, model.inputs, task=settings.model.task, classes=model.facts.classes, seed=0)
 
 
 IMAGE, SERIES, TEXT = ({"modality": name} for name in ("image", "series", "text"))

@@ -26,7 +26,7 @@ from auditbench.models.opening import read_weights
 from auditbench.run import TrainingFacts
 from auditbench.training import ensure_model, train_bundle, training_key
 from auditbench.training.splitting import held_out_groups, held_out_last
-from auditbench.training.starting import open_initial
+from auditbench.training.starting import freeze, open_initial
 
 
 class Switching(nn.Module):
@@ -323,6 +323,13 @@ def test_weights_that_do_not_fit_are_refused(
     text = refused(config(init_from="part.safetensors"), folder)
     for part in ("train.init_from", *parts):
         assert part in text
+
+
+def test_what_an_architecture_never_trains_stays_so() -> None:
+    network = Switching(3, 1)
+    network.first.weight.requires_grad_(False)
+    freeze(network, ("last.bias",))
+    assert [name for name, one in network.named_parameters() if one.requires_grad] == ["first.bias", "last.weight"]
 
 
 def test_activations_computed_again_give_the_same_model(folder: Path) -> None:

@@ -167,7 +167,7 @@ class ModelFacts:
         capabilities: What analyzers may use.
         digest: sha256 over weights and description, independent of where and when they were written.
         threshold: Probability from which a binary decision is the positive class.
-        programs: Files whose code ran to open the model, each trusted by its sha256.
+        programs: Files whose code ran to open the model and those it is compared with, each trusted by its sha256.
     """
 
     name: str

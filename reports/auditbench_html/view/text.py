@@ -139,8 +139,8 @@ def words(text: str) -> Text:
 
 
 def name_text(name: str) -> Text:
-    """A name from outside, made safe to read."""
-    return Text(runs=(Run(text=safe_text(name), kind="name"),))
+    """A name from outside, made safe to read; one of blanks alone, such as a token of a language model, shows them."""
+    return Text(runs=(Run(text=_visible(name), kind="name"),))
 
 
 def text_of(sentence: str) -> Text:
@@ -197,8 +197,12 @@ def _mark(value: Scalar | Text) -> Scalar:
     if isinstance(value, Text):
         return "".join(_wrap(run.text) if run.kind == "name" else run.text for run in value.runs)
     if isinstance(value, str):
-        return _wrap(safe_text(value))
+        return _wrap(_visible(value))
     return value
+
+
+def _visible(name: str) -> str:
+    return safe_text(name if name.strip(" ") else name.replace(" ", "␣"))
 
 
 def _wrap(text: str) -> str:

@@ -104,6 +104,8 @@ def _say(loaded: LoadedConfig, plan: Plan, catalogue: Catalogue) -> None:
     say(f"  data      {_data_words(loaded)}")
     made = "made by [train], since there is none" if plan.trains else "as it is there"
     say(f"  model     {config.model.path} ({config.model.format}, {config.model.task}), {made}")
+    for further, table in config.models.items():
+        say(f"  beside    {further}: {safe_text(table.path)} ({table.format}, {table.task}), to compare with")
     for program in plan.programs:
         name = f"{safe_text(program.name)} ({program.kind})"
         say(f"  runs      {name}, trusted by its sha256 {program.sha256}", "caution")

@@ -92,6 +92,7 @@ class GraphNetwork(nn.Module):
                 fix="export it again with a dynamic first dimension",
             )
         self.row_by_row = bool(fixed)
+        self.eval()
         if len(graph.outputs) != 1 or graph.outputs[0].kind != "tensor(float)":
             raise _refused(
                 "has other outputs than one of floating point",

@@ -52,7 +52,7 @@ class ToySubject:
         """
         import numpy as np
 
-        by_place = self._terms(rows) - self._terms(background).mean(axis=0)
+        by_place: Numbers = self._terms(rows) - self._terms(background).mean(axis=0)
         if not self.model.features:
             return by_place
         parts = [by_place[:, :, feature.start : feature.stop].sum(axis=2) for feature in self.model.features]

@@ -233,10 +233,10 @@ def _cost(seconds: float, prepared: Prepared, fitted: Fitted, device: str) -> di
     """What a clock or a meter gave, as training.json holds it; see `read_cost`."""
     # Linux counts the peak in KiB, macOS in bytes.
     unit = 1 if sys.platform == "darwin" else 1024
-    rows = len(prepared.train)
+    rows, seconds = len(prepared.train), seconds + fitted.earlier_seconds
     cost = {
         "seconds": seconds,
-        "rows_per_second": rows * len(fitted.losses) / max(seconds, sum(fitted.seconds)),
+        "rows_per_second": rows * len(fitted.losses) / seconds,
         "peak_memory_bytes": float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit),
         "device": device,
         "epochs": [{"seconds": each, "rows_per_second": rows / each} for each in fitted.seconds],

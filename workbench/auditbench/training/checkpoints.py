@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -89,7 +90,8 @@ class Checkpoints:
             return self._read(), ""
         except (ModelError, ValidationError, ValueError, TypeError, OSError) as error:
             shutil.rmtree(self._aside, ignore_errors=True)
-            self.folder.rename(self._aside)
+            with suppress(OSError):  # where it cannot be moved, the next one replaces it
+                self.folder.rename(self._aside)
             said = str(error).partition("\n")[0]
             return None, f"the checkpoint was set aside as {self._aside.name}: {said}"[:300]
 

@@ -38,6 +38,7 @@ class Fitted:
         weights: State of the network in the epoch that is kept.
         losses: Training and validation loss an epoch; the former is the mean over the epoch's steps.
         rates: Step size at the end of each epoch; so `seconds`, of training and validation.
+        earlier_seconds: What runs took that were killed, up to their last checkpoint.
         best_epoch: The epoch that is kept, counted from 1.
         steps: Of all epochs.
         part_rows: Rows that were computed at once in the end, `halvings` times halved for want of memory.
@@ -48,6 +49,7 @@ class Fitted:
     losses: tuple[tuple[float, float], ...]
     rates: tuple[float, ...]
     seconds: tuple[float, ...]
+    earlier_seconds: float
     best_epoch: int
     steps: int
     part_rows: int
@@ -109,6 +111,7 @@ def fit(
         losses=tuple(course.losses),
         rates=tuple(course.rates),
         seconds=tuple(course.seconds),
+        earlier_seconds=keeper.earlier_seconds,
         best_epoch=course.best_epoch if table.keep == "best" else len(course.losses),
         steps=course.steps,
         part_rows=stepper.part_rows,
@@ -175,6 +178,7 @@ class _Keeper:
     checkpoints: Checkpoints | None
     tell_now: Callable[[str], None]
     told: list[str] = field(default_factory=list)
+    earlier_seconds: float = 0.0
     written: float = field(default_factory=time.monotonic)
 
     def resume(self) -> None:
@@ -186,6 +190,7 @@ class _Keeper:
             self.tell(refused)
         if checkpoint is not None:
             self.course.go_on_from(checkpoint)
+            self.earlier_seconds = sum(self.course.seconds) + self.course.spent
             self.tell(f"goes on from a checkpoint in epoch {self.course.epoch}, after step {self.course.step}")
 
     def is_due(self) -> bool:

@@ -84,7 +84,7 @@ def begin_with(network: nn.Module, opened: OpenedWeights, name: str) -> InitialW
 
 
 def freeze(network: nn.Module, prefixes: tuple[str, ...]) -> None:
-    """Keep the parameters whose names begin with one of these from being trained.
+    """Keep the parameters whose names begin with one of these from being trained, as well as those that never are.
 
     Raises:
         TrainingError: A prefix fits no parameter, or none is left to train.
@@ -100,7 +100,8 @@ def freeze(network: nn.Module, prefixes: tuple[str, ...]) -> None:
                 fix="take the beginning of one of these names",
             )
     for name, parameter in named.items():
-        parameter.requires_grad_(not name.startswith(prefixes) if prefixes else True)
+        if name.startswith(prefixes):
+            parameter.requires_grad_(False)
     if not any(parameter.requires_grad for parameter in named.values()):
         raise TrainingError(
             "every parameter is frozen, so that there is nothing to train",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -151,6 +151,7 @@ def open_subject(
     others = {
         name: _load(table, base, registry, place, architectures, source) for name, table in _further(config).items()
     }
+    model = _with_programs(model, others.values())
     data = build_evaluation(
         source, model.inputs, task=config.model.task, classes=model.facts.classes, seed=config.audit.seed
     )
@@ -253,6 +254,12 @@ def resolve_device(device: str) -> str:
 def device_kind(device: str) -> str:
     """`cpu`, or the kind of GPU behind a device."""
     return torch.cuda.get_device_name(device) if device.startswith("cuda") else device
+
+
+def _with_programs(model: ModelUnderTest, others: Iterable[ModelUnderTest]) -> ModelUnderTest:
+    """The model, with the programs of the further models among those whose code ran to open what is audited."""
+    programs = dict.fromkeys(program for one in (model, *others) for program in one.facts.programs)
+    return dataclasses.replace(model, facts=dataclasses.replace(model.facts, programs=tuple(programs)))
 
 
 def _with_own_batch(model: ModelUnderTest) -> ModelUnderTest:

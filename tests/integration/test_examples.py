@@ -1,0 +1,48 @@
+"""Every example that trains its own model comes to the verdict and the figures that stand beside it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+def audits() -> list[Any]:
+    """Each audit of each `expected.toml`, with the folder of its example."""
+    return [
+        pytest.param(file.parent, audit, id=f"{file.parent.name}-{Path(audit['config']).stem}")
+        for file in sorted(EXAMPLES.glob("*/expected.toml"))
+        for audit in tomllib.loads(file.read_text())["audits"]
+    ]
+
+
+def test_examples_of_every_modality_say_what_they_come_to() -> None:
+    assert {param.values[0].name for param in audits()} == {"02-image", "03-text", "04-series", "05-gpt"}
+
+
+@pytest.mark.parametrize(("folder", "expected"), audits())
+def test_an_example_comes_to_its_verdict_and_figures(tmp_path: Path, folder: Path, expected: dict[str, Any]) -> None:
+    here = tmp_path / folder.name
+    shutil.copytree(folder, here, ignore=shutil.ignore_patterns("model", ".*", "auditbench-out"))
+    command = [sys.executable, "-m", "auditbench", "audit", str(here / expected["config"]), "--out", str(here / "run")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == expected["exit_code"], done.stdout + done.stderr
+    run = json.loads((here / "run" / "run.json").read_text())
+    assert run["verdict"] == expected["verdict"]
+    metrics = {
+        (f"{result['analyzer']}.{metric['name']}", tuple(sorted(metric["where"].items()))): metric["value"]
+        for result in run["results"]
+        for metric in result["metrics"]
+    }
+    for figure in expected["figures"]:
+        found = metrics[figure["metric"], tuple(sorted(figure.get("where", {}).items()))]
+        assert found == pytest.approx(figure["value"], abs=figure["tolerance"]), figure["metric"]
+    assert (here / "run" / "report.html").stat().st_size > 50_000
