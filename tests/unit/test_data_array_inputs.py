@@ -126,10 +126,10 @@ def with_value(array: npt.NDArray[Any], value: float) -> npt.NDArray[np.float64]
         pytest.param(
             np.zeros((4, 2, 2, 2, 2)), {}, ("expected a table", "found: shape (4, 2, 2, 2, 2)"), id="dimensions"
         ),
-        pytest.param(IDS + 2, {"inputs": {"t": WORDS}}, ("token ids that the vocabulary", "found: rows 1, 3\n"), id="ids"),
         pytest.param(
-            IDS - 1, {"inputs": {"t": WORDS}}, ("found: rows 1, 2, 4", "0 (padding) to 4"), id="negative-ids"
+            IDS + 2, {"inputs": {"t": WORDS}}, ("token ids that the vocabulary", "found: rows 1, 3\n"), id="ids"
         ),
+        pytest.param(IDS - 1, {"inputs": {"t": WORDS}}, ("found: rows 1, 2, 4", "0 (padding) to 4"), id="negative-ids"),
         pytest.param(IDS * 1.0, {"inputs": {"t": WORDS}}, ("expected token ids", "dtype float64"), id="float-ids"),
         pytest.param(
             IDS[:, :2], {"inputs": {"t": WORDS}}, ("declared shape", "allowed: (rows, 3)"), id="declared-shape"

@@ -25,11 +25,12 @@ from auditbench.supervisor.baseline import lost, read_baseline
 from auditbench.supervisor.record import OpenedSubject, Timing, build_run, moment
 
 if TYPE_CHECKING:
-    import numpy.typing as npt
     import pandas as pd
     from torch import nn
 
     from auditbench.context import AuditContext
+    from auditbench.data import ModelInput
+    from auditbench.data.array_inputs import Features
     from auditbench.results import AnalysisResult
     from auditbench.run import OutputScale, Task
     from auditbench.store import RunFolder
@@ -41,14 +42,15 @@ _ARGUMENTS = "the call of audit()"
 
 def audit(
     model: nn.Module,
-    X: npt.NDArray[Any] | pd.DataFrame,  # noqa: N803 - the field's name of a table of inputs
+    X: Features,  # noqa: N803 - the field's name of the inputs
     y: Any,
     *,
     task: Task,
     output: OutputScale,
     analyzers: Mapping[str, Mapping[str, Any]],
     sensitive_features: Mapping[str, Any] | pd.DataFrame | None = None,
-    background: npt.NDArray[Any] | pd.DataFrame | None = None,
+    background: Features | None = None,
+    inputs: Mapping[str, ModelInput] | None = None,
     feature_names: Sequence[str] = (),
     class_names: Sequence[str] = (),
     gates: Sequence[Mapping[str, Any] | GateTable] = (),
@@ -69,13 +71,15 @@ def audit(
     limits here, and a crash of the process is not survived. For both, audit a bundle through an audit.toml.
 
     Args:
-        model: Maps float32 rows of `X`, shape `(rows, features)`, to outputs of shape `(rows, outputs)`.
-        X: Evaluated rows, shape `(rows, features)`, numbers as the model takes them.
+        model: Maps float32 rows of `X` to outputs of shape `(rows, outputs)`; of several inputs a mapping of them.
+        X: Evaluated rows, as the model takes them: a table of numbers, shape `(rows, features)`; images `(rows, channels,
+            height, width)`; series `(rows, channels, steps)`; with `inputs` token ids; or several of these by name.
         y: Labels, class indices or values, shape `(rows,)`.
         output: Declared scale of the outputs.
         analyzers: Parameters by name, as in the `[analyzers.NAME]` tables; `{"shap": {}}` takes the defaults.
         sensitive_features: Groups of the evaluated rows by name, shape `(rows,)` each.
         background: Rows to compare with; `X` when absent.
+        inputs: What an array is, where its shape does not say so: `{"text": TextInput(...)}` of `auditbench.data`.
         class_names: By class index, the negative class first; the sorted labels when empty.
         gates: As the `[[gates]]` tables.
         gate_files: Files of further gates and waivers, relative to the working directory, or `preset:NAME`.
@@ -118,6 +122,7 @@ def audit(
                 output=output,
                 sensitive_features=sensitive_features,
                 background=background,
+                inputs=inputs,
                 feature_names=tuple(feature_names),
                 classes=tuple(class_names),
                 device=device,
@@ -210,6 +215,7 @@ class _LiveAudit:
         output: OutputScale,
         sensitive_features: Any,
         background: Any,
+        inputs: Mapping[str, ModelInput] | None,
         feature_names: tuple[str, ...],
         classes: tuple[str, ...],
         device: str,
@@ -227,6 +233,7 @@ class _LiveAudit:
             classes=classes,
             sensitive_features=sensitive_features,
             background=background,
+            inputs=inputs,
             feature_names=feature_names,
         )
 

@@ -138,7 +138,12 @@ class DataTable(Table):
     classes: tuple[str, ...] = Field((), description="Order of the classes; sorted by name when empty.", strict=False)
     features: tuple[str, ...] = Field((), description="Columns the model sees; all others when empty.", strict=False)
     exclude: tuple[str, ...] = Field((), description="Columns the model does not see.", strict=False)
-    sensitive: tuple[str, ...] = Field((), description="Columns whose groups are compared.", strict=False)
+    sensitive: tuple[str, ...] = Field(
+        (),
+        description="Columns whose groups are compared; or what follows from an input: `brightness`, `contrast`, "
+        "`tokens`, `steps`, `energy`.",
+        strict=False,
+    )
     types: Mapping[str, Literal["number", "category"]] = Field(
         default_factory=dict, description="Type of a column, where the file does not say it."
     )

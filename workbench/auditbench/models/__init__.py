@@ -15,10 +15,27 @@ from auditbench.models.subject import ModelUnderTest
 if TYPE_CHECKING:
     from auditbench.models.bundle import load_bundle, save_bundle
     from auditbench.models.live import wrap_module
+    from auditbench.models.reducers import BestDetection, SegmentationShare
 
-_HOMES = {"load_bundle": "bundle", "save_bundle": "bundle", "wrap_module": "live"}
+_HOMES = {
+    "BestDetection": "reducers",
+    "SegmentationShare": "reducers",
+    "load_bundle": "bundle",
+    "save_bundle": "bundle",
+    "wrap_module": "live",
+}
 
-__all__ = ["Architecture", "BatchSize", "ModelUnderTest", "in_batches", "load_bundle", "save_bundle", "wrap_module"]
+__all__ = [
+    "Architecture",
+    "BatchSize",
+    "BestDetection",
+    "ModelUnderTest",
+    "SegmentationShare",
+    "in_batches",
+    "load_bundle",
+    "save_bundle",
+    "wrap_module",
+]
 
 
 def __getattr__(name: str) -> Any:
