@@ -126,7 +126,7 @@ def bootstrapped(
     value, low, high = (float(part[index]) for part in (estimates.estimate, estimates.low, estimates.high))
     if math.isnan(value):
         return measured.metric(None, None, reason)
-    if math.isnan(low):
+    if math.isnan(low) or low == high:  # replicates that are all alike, as without an error, say nothing of other rows
         return measured.metric(value, None, "", influence)
     interval = Interval(low=low, high=high, level=estimates.level, method=estimates.method)
     if measured.name in RAISED_BY_NOISE:

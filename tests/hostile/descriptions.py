@@ -15,7 +15,7 @@ from tests.hostile.payloads import os_system
 from tests.hostile.record import Builder, HostileModel, good_safetensors, good_weights
 
 GOOD: dict[str, Any] = {
-    "schema": 1,
+    "schema": 2,
     "architecture": "linear",
     "parameters": {},
     "task": "binary-classification",
@@ -23,7 +23,12 @@ GOOD: dict[str, Any] = {
     "target": "label",
     "output": "logit",
     "scaling": {"mean": 0.0, "scale": 1.0},
-    "features": [{"name": name, "kind": "number", "start": i, "stop": i + 1} for i, name in enumerate("abc")],
+    "inputs": {
+        "features": {
+            "modality": "tabular",
+            "features": [{"name": name, "kind": "number", "start": i, "stop": i + 1} for i, name in enumerate("abc")],
+        }
+    },
     "training": None,
 }
 DESCRIPTION, WEIGHTS, COST = "model.json", "model.safetensors", "training.json"
@@ -52,9 +57,13 @@ def _changed(**changes: Any) -> Builder:
 
 
 def _features(**changes: Any) -> Builder:
-    features = copy.deepcopy(GOOD["features"])
-    features[0].update(changes)
-    return _changed(features=features)
+    inputs = copy.deepcopy(GOOD["inputs"])
+    inputs["features"]["features"][0].update(changes)
+    return _changed(inputs=inputs)
+
+
+def _input(architecture: str, **item: Any) -> Builder:
+    return _changed(architecture=architecture, inputs={"input": item})
 
 
 def _weights(content: Callable[[], bytes]) -> Builder:
@@ -129,7 +138,7 @@ DESCRIPTIONS: tuple[HostileModel, ...] = (
     _record(
         "not-utf-8", _described(lambda: _TEXT.replace("label", "l\udcffbel").encode("utf-8", "surrogateescape")), "utf"
     ),
-    _record("of-a-later-schema", _changed(schema=2), "schema 2"),
+    _record("of-a-later-schema", _changed(schema=3), "schema 3"),
     _record("classes-three-for-two", _changed(classes=["a", "b", "c"]), "classes"),
     _record("classes-equal", _changed(classes=["a", "a"]), "classes"),
     _record("classes-a-million", _changed(classes=[str(i) for i in range(1_000_000)]), "classes"),
@@ -145,7 +154,37 @@ DESCRIPTIONS: tuple[HostileModel, ...] = (
     _record("features-that-overlap", _features(start=1), "features"),
     _record("features-2-to-the-62-wide", _features(stop=2**62), "features"),
     _record("features-with-the-name-of-another", _features(name="b"), "each name once"),
-    _record("features-none", _changed(features=[]), "features"),
+    _record("features-none", _input("linear", modality="tabular", features=[]), "features"),
+    _record("inputs-none", _changed(inputs={}), "inputs"),
+    _record("inputs-of-no-kind", _input("linear", modality="smell"), "inputs"),
+    _record(
+        "image-2-to-the-31-high",
+        _input("cnn", modality="image", channels=1, height=2**31, width=2**31, mean=[0.0], scale=[1.0]),
+        "sizes",
+    ),
+    _record(
+        "image-of-no-height",
+        _input("cnn", modality="image", channels=1, height=0, width=8, mean=[0.0], scale=[1.0]),
+        "size",
+    ),
+    _record(
+        "image-with-another-mean",
+        _input("cnn", modality="image", channels=1, height=8, width=8, mean=[0.0] * 10**5, scale=[1.0]),
+        "mean",
+    ),
+    _record(
+        "text-of-10-to-the-12", _input("rnn", modality="text", unit="words", vocabulary=["a"], length=10**12), "sizes"
+    ),
+    _record(
+        "text-with-a-token-twice",
+        _input("rnn", modality="text", unit="words", vocabulary=["a", "a"], length=4),
+        "token",
+    ),
+    _record(
+        "series-with-a-scale-of-0",
+        _input("cnn1d", modality="series", channels=["a"], steps=9, mean=[0.0], scale=[0.0]),
+        "scale",
+    ),
     _record("weights-are-a-pickle", _payload(stream), WEIGHTS, "header"),
     _record("weights-are-an-archive", _payload(archived), WEIGHTS, "header"),
     _record("description-is-a-pickle", _pickled_description, DESCRIPTION),

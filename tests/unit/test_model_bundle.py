@@ -245,7 +245,11 @@ def test_a_description_of_another_depth_names_the_tensors(tmp_path: Path) -> Non
     [
         (
             lambda document: document.update(architecture="mpl"),
-            ("there is no architecture 'mpl'", "allowed: linear, mlp", "fix: did you mean 'mlp'?"),
+            (
+                "there is no architecture 'mpl'",
+                "allowed: cnn, cnn1d, decoder, encoder, joined, linear, mlp, rnn",
+                "fix: did you mean 'mlp'?",
+            ),
         ),
         (
             lambda document: document["parameters"].update(hiden=[4]),

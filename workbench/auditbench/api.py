@@ -72,8 +72,8 @@ def audit(
 
     Args:
         model: Maps float32 rows of `X` to outputs of shape `(rows, outputs)`; of several inputs a mapping of them.
-        X: Evaluated rows, as the model takes them: a table of numbers, shape `(rows, features)`; images `(rows, channels,
-            height, width)`; series `(rows, channels, steps)`; with `inputs` token ids; or several of these by name.
+        X: Evaluated rows, as the model takes them: a table of numbers, images, series, with `inputs` token ids, or several
+            of these by name; see `auditbench.data.from_arrays`.
         y: Labels, class indices or values, shape `(rows,)`.
         output: Declared scale of the outputs.
         analyzers: Parameters by name, as in the `[analyzers.NAME]` tables; `{"shap": {}}` takes the defaults.
@@ -83,8 +83,7 @@ def audit(
         class_names: By class index, the negative class first; the sorted labels when empty.
         gates: As the `[[gates]]` tables.
         gate_files: Files of further gates and waivers, relative to the working directory, or `preset:NAME`.
-        out: Run folder to write; a run that is there is replaced. Without one the arrays stay in memory.
-        formats: Reports to write, when there is a folder.
+        out: Run folder to write, where `formats` go; a run that is there is replaced. Without one arrays stay in memory.
         plugins: Further plugins to load, as in `[audit] plugins`.
         baseline: Run that this one is compared with.
 

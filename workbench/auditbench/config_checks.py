@@ -148,13 +148,22 @@ def id_problems(parts: Parts) -> Iterator[Problem]:
 
 
 def target_problems(parts: Parts) -> Iterator[Problem]:
-    """A next token that is no task of the model, and the other way round."""
+    """A next token that is no task of the model, and the other way round; and a language model of several inputs."""
     data, task = parts.data, getattr(parts.model, "task", None)
     if data is None or task is None or "target" not in data.model_fields_set:
         return
     if not all(isinstance(item, InputTable) for item in data.inputs.values()):
         return  # another key of the table could not be read, so that these are not checked yet
     if (data.continued is not None) == (task == "next-token"):
+        if task == "next-token" and len(data.inputs) > 1:
+            others = [name for name in data.inputs if name != data.continued]
+            yield Problem(
+                message="a language model takes one text, and the data have further inputs",
+                where="data.inputs",
+                found=", ".join(repr(name) for name in others[:6]),
+                allowed=repr(data.continued),
+                fix=f"remove {', '.join(f'[data.inputs.{name}]' for name in others[:6])}",
+            )
         return
     if task == "next-token":
         yield Problem(

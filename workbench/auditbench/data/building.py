@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -63,7 +64,7 @@ def build_evaluation(
         raise EmptyDataError(
             f"{source.test.file} has no row to evaluate",
             where="data",
-            found="0 rows" if not test.dropped else f"0 rows with a label, {test.dropped['missing_label']} without",
+            found=_nothing_left(test.dropped),
             fix="name a file with labelled rows",
         )
     kept = _sample(len(test.part), table.max_rows, seed)
@@ -72,14 +73,18 @@ def build_evaluation(
         dropped["max_rows"] = len(test.part) - len(kept)
     train = source.train if source.train is not None and len(source.train) else None
     evaluated = _rows(test, kept, inputs, source)
+    background = evaluated if train is None else _background(source, train, inputs, classes)
+    facts = _facts(source, table_features(inputs), test.part.take(kept), evaluated, classes, dropped)
+    if table.continued is not None and train is not None:
+        facts = dataclasses.replace(facts, train_rows=len(background))
     return EvaluationData(
-        facts=_facts(source, table_features(inputs), test.part.take(kept), evaluated, classes, dropped),
+        facts=facts,
         task=task,
         classes=classes,
         inputs=inputs,
         background_source="test" if train is None else "train",
         _evaluated=evaluated,
-        _background=evaluated if train is None else _background(source, train, inputs, classes),
+        _background=background,
     )
 
 
@@ -184,6 +189,14 @@ def _binary(names: tuple[str, ...], source: TableSource) -> tuple[str, str]:
         )
     others = [name for name in names if name != positive]
     return (others[0] if others else f"not {positive}"), positive
+
+
+def _nothing_left(dropped: Mapping[str, int]) -> str:
+    without = dropped.get("missing_label", 0)
+    unknown = dropped.get("unknown_token", 0)
+    if without:
+        return f"0 rows with a label, {without} without"
+    return f"0 rows that end in a known token, {unknown} in others" if unknown else "0 rows"
 
 
 def _check_classes(source: TableSource, task: Task, classes: tuple[str, ...]) -> None:

@@ -28,7 +28,7 @@ class Rows:
         inputs: Raw arrays whose first size is the number of rows, by input name, as `ModelInput` says. A table has one,
             `features`, of shape `(rows, features)` and float64. Those of `EvaluationData` itself may be stored in
             files; `take` gives arrays.
-        texts: The texts behind token ids, shape `(rows,)`, by input name.
+        texts: The texts behind token ids, shape `(rows,)`, by input name; stored as inputs are.
         y_true: Shape `(rows,)`: class index as int64, or the value as float64.
         sensitive_features: Shape `(rows,)` of text, by column.
         row_ids: One id a row.
@@ -45,21 +45,27 @@ class Rows:
 
     def take(self, indices: npt.NDArray[np.intp]) -> Rows:
         """The rows at these positions, in this order, in memory."""
-        return self._with({name: array[indices] for name, array in self.inputs.items()}, indices)
+        return self._with(
+            indices,
+            inputs={name: array[indices] for name, array in self.inputs.items()},
+            texts={name: array[indices] for name, array in self.texts.items()},
+        )
 
     def subset(self, indices: npt.NDArray[np.intp]) -> Rows:
         """The rows at these positions, in this order, stored where they were."""
         from auditbench.data.stored import some_rows
 
-        return self._with(some_rows(self.inputs, indices), indices)
+        return self._with(indices, inputs=some_rows(self.inputs, indices), texts=some_rows(self.texts, indices))
 
-    def _with(self, inputs: Inputs, indices: npt.NDArray[np.intp]) -> Rows:
+    def _with(
+        self, indices: npt.NDArray[np.intp], *, inputs: Inputs, texts: Mapping[str, npt.NDArray[np.object_]]
+    ) -> Rows:
         return Rows(
             inputs=inputs,
             y_true=self.y_true[indices],
             sensitive_features={name: array[indices] for name, array in self.sensitive_features.items()},
             row_ids=tuple(self.row_ids[int(i)] for i in indices),
-            texts={name: texts[indices] for name, texts in self.texts.items()},
+            texts=texts,
         )
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 MISSING_WORDS = ("", "NA", "N/A", "NaN", "nan", "null", "NULL")
 """Cells of a CSV file that count as missing; in columns read as text only empty ones, in Parquet also nulls."""
 
+_NO_IMAGES = 'name one file, or for a folder of images add [data.inputs.image] with modality = "image"'
 _PARQUET_MAGIC = b"PAR1"
 _CSV_BLOCK_BYTES = 16 * 2**20
 """No row of a CSV file can be longer."""
@@ -43,10 +44,11 @@ def open_table(path: Path, *, key: str, shown: str, table: DataTable) -> Iterato
         DataError: It is missing, not a regular file, of no format that can be read, or damaged.
         EmptyDataError: It has no bytes, or no image.
     """
-    if is_folder(path):
+    folder = is_folder(path)
+    if folder and table.inputs:
         yield open_image_folder(path, key=key, shown=shown, target=table.target)
         return
-    with open_regular(path, key=key, shown=shown) as handle:
+    with open_regular(path, key=key, shown=shown, fix=_NO_IMAGES if folder else "") as handle:
         size = os.fstat(handle.fileno()).st_size
         if size == 0:
             raise EmptyDataError(f"{shown} is empty", where=key, found="0 bytes", fix="name a file with rows")

@@ -70,9 +70,9 @@ def code_inputs(part: TablePart, inputs: Mapping[str, ModelInput], table: DataTa
     return coded
 
 
-def texts_of(part: TablePart, inputs: Mapping[str, ModelInput]) -> dict[str, npt.NDArray[np.object_]]:
-    """The texts behind token ids, by name of the input."""
-    return {name: part.inputs[name][:] for name, item in inputs.items() if isinstance(item, TextInput)}
+def texts_of(part: TablePart, inputs: Mapping[str, ModelInput]) -> dict[str, Any]:
+    """The texts behind token ids, by name of the input, still stored."""
+    return {name: part.inputs[name] for name, item in inputs.items() if isinstance(item, TextInput)}
 
 
 def _coded(raw: StoredArray, item: ImageInput | TextInput | SeriesInput, shown: str) -> StoredArray:

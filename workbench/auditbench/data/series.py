@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from auditbench.data.fitting import LARGEST_NUMBER
 from auditbench.data.inputs import SeriesInput
 from auditbench.data.moments import channel_moments
 from auditbench.data.stored import StoredArray
@@ -49,7 +50,7 @@ def series_of(raw: StoredArray, *, where: str, shown: str) -> StoredArray:
     """Series of an array as float64 of shape `(rows, channels, steps)`, NaN where a number is missing.
 
     Raises:
-        DataError: As `series_shape`; and when rows are read that hold an infinite number.
+        DataError: As `series_shape`; and when rows are read that hold a number that is infinite or beyond float32.
     """
     shape = series_shape(raw.row_shape, raw.dtype, where=where, shown=shown)
     read = partial(_laid_out, raw=raw, shape=shape, where=where, shown=shown)
@@ -107,13 +108,13 @@ def _laid_out(
     rows: npt.NDArray[np.intp], *, raw: StoredArray, shape: tuple[int, int], where: str, shown: str
 ) -> npt.NDArray[np.float64]:
     series = raw.read(rows).astype(np.float64).reshape(len(rows), *shape)
-    wrong = np.asarray(np.isinf(series).any(axis=(1, 2)))
+    wrong = np.asarray((np.abs(series) > LARGEST_NUMBER).any(axis=(1, 2)))
     if wrong.any():
         raise DataError(
-            f"{shown} has series with infinite numbers",
+            f"{shown} has series with numbers that are infinite or too large",
             where=where,
             found=named_rows(wrong, rows + 1),
-            allowed="finite numbers, or NaN where one is missing",
+            allowed=f"numbers up to {LARGEST_NUMBER:.3g}, or NaN where one is missing",
             fix="correct these series, or leave them out",
         )
     return series

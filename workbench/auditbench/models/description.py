@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import json
 import math
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
 SCHEMA_VERSION = 2
+MOST_NUMBERS = 2**28
+"""Of one encoded row: 1 GiB in float32."""
 _AGAIN = "train the model again: auditbench train CONFIG"
 
 
@@ -168,13 +171,21 @@ def _table_problems(table: TableInput, file: str) -> list[Problem]:
 
 
 def _array_problems(item: ImageInput | TextInput | SeriesInput, where: str) -> list[Problem]:
-    """Sizes that are none, and means and scales that are not one a channel."""
+    """Sizes that are none or too large, tokens that stand twice, and means and scales that are not one a channel."""
     problems = []
-    if min(item.shape, default=0) < 1:
-        problems.append(Problem(message="expected sizes of at least 1", where=where, found=str(item.shape)))
+    if min(item.shape) < 1 or math.prod(item.shape) > MOST_NUMBERS:
+        sizes = Problem(
+            message="sizes that no input has",
+            where=where,
+            found=" x ".join(map(str, item.shape))[:80],
+            allowed=f"sizes of at least 1, {MOST_NUMBERS:,} numbers in all",
+        )
+        return [sizes]
     if isinstance(item, TextInput):
         if len(set(item.vocabulary)) != len(item.vocabulary):
-            problems.append(Problem(message="expected each token once", where=f"{where}.vocabulary"))
+            twice = next(token for token, count in Counter(item.vocabulary).items() if count > 1)
+            found = f"{twice!r} more than once"[:80]
+            problems.append(Problem(message="expected each token once", where=f"{where}.vocabulary", found=found))
         return problems
     finite = all(math.isfinite(mean) for mean in item.mean) and all(0 < scale < math.inf for scale in item.scale)
     if not finite or not len(item.mean) == len(item.scale) == item.shape[0]:

@@ -186,7 +186,7 @@ def _classification(
         lead = np.sort(probabilities, axis=1)
         if probabilities.shape[1] > 1:
             first.append(_Ranking(rule="margin", order=_order(lead[:, -1] - lead[:, -2], everyone)))
-        errors = [_order(of_truth, wrong)] * 2
+        errors = [_order(-probabilities.max(axis=1), wrong)] * 2
     first.append(_Ranking(rule="worst_error", order=errors[0]))
     later = [_Ranking(rule="worst_error", order=errors[1])]
     for label in _most_frequent(data):

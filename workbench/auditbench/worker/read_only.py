@@ -32,7 +32,8 @@ def _read_only_rows(rows: Rows) -> Rows:
     rows = rows.subset(np.arange(len(rows)))
     return dataclasses.replace(
         rows,
-        inputs=MappingProxyType({name: _read_only_input(array) for name, array in rows.inputs.items()}),
+        inputs=MappingProxyType({name: _read_only_stored(array) for name, array in rows.inputs.items()}),
+        texts=MappingProxyType({name: _read_only_stored(array) for name, array in rows.texts.items()}),
         y_true=read_only(rows.y_true),
         sensitive_features=MappingProxyType(
             {name: read_only(array) for name, array in rows.sensitive_features.items()}
@@ -40,5 +41,5 @@ def _read_only_rows(rows: Rows) -> Rows:
     )
 
 
-def _read_only_input(array: Any) -> Any:
+def _read_only_stored(array: Any) -> Any:
     return array if isinstance(array, StoredArray) else read_only(array)
