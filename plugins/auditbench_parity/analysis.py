@@ -71,6 +71,16 @@ def _findings(
                 metrics=(f"{ANALYZER}.largest_scaled_difference",),
             )
         )
+    if found.only_reference_is_zero:
+        findings.append(
+            Finding(
+                rule=f"{ANALYZER}.outputs_differ",
+                severity="medium",
+                title=message("finding.reference_is_zero", reference=reference.facts.name),
+                action=message("finding.outputs_differ.action"),
+                metrics=(f"{ANALYZER}.largest_output_difference",),
+            )
+        )
     return tuple(findings)
 
 

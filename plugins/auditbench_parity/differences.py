@@ -23,9 +23,11 @@ class Differences:
     """Differences of the evaluated rows; of a row with several outputs the largest and the mean of their differences.
 
     Attributes:
-        output: Shape `(rows,)`, absolute, in the declared scale; None where the two models have different scales.
+        output: Shape `(rows,)`, absolute, in the declared scale; None where the two models have different scales or numbers
+            of outputs.
         output_mean: The same, averaged over the outputs of a row.
         reference_size: Largest absolute output of the reference.
+        any_unit: Whether the outputs are predicted values, whose unit may be any, so that small ones are scaled up.
         probability: Shape `(rows,)`, absolute, of class probabilities; None for regression.
         probability_mean: The same, averaged over the classes.
         decision: Shape `(rows,)`: what the audited model decides, as class index or value.
@@ -35,6 +37,7 @@ class Differences:
     output: Numbers | None
     output_mean: Numbers | None
     reference_size: float
+    any_unit: bool
     probability: Numbers | None
     probability_mean: Numbers | None
     decision: Numbers
@@ -42,8 +45,22 @@ class Differences:
 
     @property
     def scaled(self) -> float | None:
-        """Largest difference of an output, divided by `reference_size` where that is above 1."""
-        return None if self.output is None else float(self.output.max()) / max(1.0, self.reference_size)
+        """Largest difference of an output, divided by `reference_size`; of logits and probabilities where that is above 1.
+
+        None where there is no difference of outputs, and where only the reference gives 0 for every row.
+        """
+        if self.output is None or self.only_reference_is_zero:
+            return None
+        return float(self.output.max()) / (self._size or 1.0)
+
+    @property
+    def only_reference_is_zero(self) -> bool:
+        """Whether values differ from those of a reference that gives 0 for every row: by more than any tolerance."""
+        return self.output is not None and not self._size and bool(self.output.any())
+
+    @property
+    def _size(self) -> float:
+        return self.reference_size if self.any_unit else max(1.0, self.reference_size)
 
 
 def measure_differences(context: AuditContext, reference: ModelUnderTest) -> Differences:
@@ -62,7 +79,7 @@ def measure_differences(context: AuditContext, reference: ModelUnderTest) -> Dif
         expected = _finite(reference.predict(rows.inputs))
         start += len(rows)
         size = max(size, float(np.abs(expected).max()))
-        if same_scale:
+        if same_scale and found.shape == expected.shape:
             parts["output"].append(_apart(found, expected))
         if classes:
             parts["probability"].append(_apart(context.model.probabilities(found), reference.probabilities(expected)))
@@ -76,6 +93,7 @@ def measure_differences(context: AuditContext, reference: ModelUnderTest) -> Dif
         output=None if output is None else output[0],
         output_mean=None if output is None else output[1],
         reference_size=size,
+        any_unit=reference.facts.output == "value",
         probability=None if probability is None else probability[0],
         probability_mean=None if probability is None else probability[1],
         decision=decision[0],

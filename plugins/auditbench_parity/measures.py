@@ -33,7 +33,12 @@ def overall_metrics(found: Differences, *, scale: str) -> tuple[Metric, ...]:
     measured = [
         _exact("largest_output_difference", _largest(found.output), rows, scale),
         _exact("mean_output_difference", _mean(found.output_mean), rows, scale),
-        _exact("largest_scaled_difference", found.scaled, rows),
+        _exact(
+            "largest_scaled_difference",
+            found.scaled,
+            rows,
+            reason="zero_reference" if found.only_reference_is_zero else "other_scale",
+        ),
     ]
     if found.probability is not None:
         measured += [
@@ -60,9 +65,15 @@ def group_metrics(found: Differences, groups: Mapping[str, npt.NDArray[np.str_]]
 
 
 def _exact(
-    name: str, value: float | None, rows: int, unit: str = "1", *, where: Mapping[str, str] | None = None
+    name: str,
+    value: float | None,
+    rows: int,
+    unit: str = "1",
+    *,
+    where: Mapping[str, str] | None = None,
+    reason: str = "other_scale",
 ) -> Metric:
-    """A number of these rows, which no sample stands behind; undefined where the scales differ."""
+    """A number of these rows, which no sample stands behind; undefined where the scales differ, or for another reason."""
     return Metric(
         name=name,
         value=value,
@@ -72,7 +83,7 @@ def _exact(
         n=rows,
         where=where or {},
         method=f"{ANALYZER}.{name}.formula",
-        reason=message("undefined.other_scale") if value is None else None,
+        reason=message(f"undefined.{reason}") if value is None else None,
     )
 
 

@@ -82,7 +82,7 @@ def _memory(context: AuditContext, params: Params) -> MemoryReading:
 
 def _exact_metrics(context: AuditContext, compute: MultiplyAccumulates) -> tuple[Metric, ...]:
     return (
-        counted("parameters", context.model.facts.parameters, "parameters"),
+        counted("parameters", context.model.facts.parameters, "parameters", reason="not_counted"),
         counted("macs", compute.total or None, "MAC/row", reason="nothing_counted"),
         counted("model_size", state_bytes(context.model.module) or None, "bytes", reason="no_state"),
     )

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from torch import nn
 
 from auditbench.config import ModelTable
+from auditbench.config_file import load_config
 from auditbench.data.encoding import make_encoder
 from auditbench.data.inputs import ImageInput, ModelInput, modality_of
 from auditbench.errors import ModelError
@@ -20,6 +21,8 @@ from auditbench.models import load_bundle, save_bundle
 from auditbench.models.architectures import BUILT_IN
 from auditbench.models.description import BundleDescription
 from auditbench.models.network import build_network, check_parameters, expected_tensors
+from auditbench.registry import Registry
+from auditbench.worker.checking import check_part
 from auditbench_resources.compute import multiply_accumulates
 from tests.small_networks import (
     ARCHITECTURES,
@@ -380,3 +383,18 @@ def test_transformers_start_small() -> None:
     for name, found in deviation.items():
         ends_a_branch = name.endswith(("out_proj.weight", "linear2.weight"))
         assert found == pytest.approx(0.02 / 4 if ends_a_branch else 0.02, rel=0.2), name
+
+
+def test_check_names_an_architecture_of_another_modality(tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("text,label,part\n" + "a b,x,train\nc,y,test\n" * 4)
+    (tmp_path / "audit.toml").write_text(
+        '[audit]\nname = "a"\n[model]\ntask = "binary-classification"\n[train]\narchitecture = "cnn"\n'
+        '[data]\ntest = "rows.csv"\nsplit = "part"\ntarget = "label"\npositive = "x"\n'
+        '[data.inputs.text]\nmodality = "text"\n[analyzers.performance]\n'
+    )
+    config = load_config(tmp_path / "audit.toml").config
+    part = check_part(config, Registry(), analyzers=[], formats=[], foundation=tmp_path)
+    (problem,) = part.problems
+    assert problem.where == "train.architecture"
+    assert problem.message == "the architecture 'cnn' does not take texts"
+    assert "'rnn'" in problem.fix

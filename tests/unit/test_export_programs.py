@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -259,6 +261,31 @@ def test_difference_is_the_largest(home: tuple[Path, ModelUnderTest], shift: lis
     size = max(1.0, float(model.module(rows).abs().max()))
     assert found.largest == pytest.approx(largest, rel=1e-5)
     assert found.scaled == pytest.approx(largest / size, rel=1e-5)
+
+
+def test_small_values_are_scaled_up(home: tuple[Path, ModelUnderTest]) -> None:
+    rows = torch.tensor([[0.0], [9e-6]])
+    model = dataclasses.replace(home[1], module=nn.Identity(), facts=dataclasses.replace(home[1].facts, output="value"))
+    zeros = dataclasses.replace(model, module=Zeros())
+    assert difference(model, Zeros(), [rows]).scaled == 1.0
+    assert difference(zeros, Zeros(), [rows]).scaled == 0.0
+    assert difference(zeros, nn.Identity(), [rows]).scaled == math.inf
+    assert difference(home[1], home[1].module, []).scaled == 0.0
+
+
+@pytest.mark.parametrize("odd", [math.inf, -math.inf, math.nan])
+def test_outputs_that_are_not_finite_hide_no_difference(home: tuple[Path, ModelUnderTest], odd: float) -> None:
+    model = dataclasses.replace(home[1], module=nn.Identity())
+    rows = torch.tensor([[odd], [1.0]])
+    assert difference(model, nn.Identity(), [rows]).scaled == 0.0
+    found = difference(model, Shifted(nn.Identity(), torch.tensor([[0.0], [499.0]])), [rows])
+    assert (found.largest, found.scaled) == (499.0, 499.0)
+    assert difference(model, Zeros(), [rows]).scaled == math.inf
+
+
+class Zeros(nn.Module):
+    def forward(self, encoded: torch.Tensor) -> torch.Tensor:
+        return torch.zeros_like(encoded)
 
 
 def test_difference_of_equal_nan_is_none(home: tuple[Path, ModelUnderTest]) -> None:

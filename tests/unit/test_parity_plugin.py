@@ -97,6 +97,35 @@ def test_values_are_scaled_by_the_largest_of_the_reference() -> None:
     assert result.tables[0].rows[0][2:] == (1000.0, 1000.5)
 
 
+def test_small_values_are_scaled_up() -> None:
+    result = analyze(context_of([0.0, 0.0], [9e-6, 2e-6], task="regression", output="value"), Params())
+    assert by_name(result, "largest_scaled_difference").value == 1.0
+    assert [finding.rule for finding in result.findings] == ["parity.outputs_differ"]
+
+
+def test_against_values_of_zero_only_equal_ones_have_no_finding() -> None:
+    equal = analyze(context_of([0.0, 0.0], [0.0, 0.0], task="regression", output="value"), Params())
+    assert by_name(equal, "largest_scaled_difference").value == 0.0
+    assert equal.findings == ()
+    context = context_of([0.0, 1e-9], [0.0, 0.0], task="regression", output="value")
+    other = analyze(context, Params(tolerance=1e9))
+    metric = by_name(other, "largest_scaled_difference")
+    assert (metric.value, metric.reason and metric.reason.key) == (None, "parity.undefined.zero_reference")
+    assert [finding.rule for finding in other.findings] == ["parity.outputs_differ"]
+    check_result(auditbench_parity, other)
+    (analyzer,) = auditbench_analyzers()
+    assert [missing_words(analyzer, other, language) for language in ("en", "zh-CN")] == [(), ()]
+
+
+def test_another_number_of_outputs_compares_probabilities_alone() -> None:
+    context = context_of([0.2, 0.6], [[0.8, 0.2], [0.5, 0.5]])
+    result = analyze(context, Params())
+    for name in METRICS[:3]:
+        metric = by_name(result, name)
+        assert (metric.value, metric.reason and metric.reason.key) == (None, "parity.undefined.other_scale")
+    assert by_name(result, "largest_probability_difference").value == pytest.approx(0.1)
+
+
 def test_equal_models_have_no_finding_and_no_table() -> None:
     result = analyze(context_of([0.2, 0.7], [0.2, 0.7]), Params())
     assert result.findings == ()

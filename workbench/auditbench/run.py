@@ -166,6 +166,7 @@ class ModelFacts:
     Attributes:
         capabilities: What analyzers may use.
         digest: sha256 over weights and description, independent of where and when they were written.
+        parameters: Learned numbers; None where a file does not tell them from others, as in an ONNX graph.
         threshold: Probability from which a binary decision is the positive class.
         programs: Files whose code ran to open the model and those it is compared with, each trusted by its sha256.
     """
@@ -177,7 +178,7 @@ class ModelFacts:
     classes: tuple[str, ...] = ()
     output: OutputScale
     threshold: float | None = None
-    parameters: int
+    parameters: int | None
     capabilities: tuple[Capability, ...] = ()
     digest: str
     programs: tuple[ProgramFacts, ...] = ()

@@ -60,7 +60,7 @@ def _model(draft: Draft) -> FactList:
         _stated(draft, "facts.owner", run.audit.owner),
         Fact(label=say.say("facts.output"), value=_output(draft)),
         Fact(label=say.say("facts.architecture"), value=name_text(model.architecture)),
-        Fact(label=say.say("facts.parameters"), value=say.say("count", n=model.parameters)),
+        *_parameters(draft),
         Fact(label=say.say("facts.format"), value=name_text(model.format)),
         digest_fact(draft, say.say("facts.digest"), model.digest),
     ]
@@ -69,6 +69,12 @@ def _model(draft: Draft) -> FactList:
         facts.append(Fact(label=say.say("facts.program"), value=value))
         facts.append(digest_fact(draft, say.say("facts.file", file=program.name), program.sha256))
     return FactList(title=say.say("facts.model"), facts=tuple(facts))
+
+
+def _parameters(draft: Draft) -> tuple[Fact, ...]:
+    """How many there are; nothing where the model does not tell."""
+    say, parameters = draft.say, draft.run.model.parameters
+    return () if parameters is None else (Fact(label=say.say("facts.parameters"), value=say.say("count", n=parameters)),)
 
 
 def _programs_limit(draft: Draft) -> tuple[Text, ...]:
@@ -109,7 +115,8 @@ def _data(draft: Draft) -> FactList:
         _stated(draft, "facts.licence", data.licence),
     ]
     for rule, n in data.dropped.items():
-        facts.append(Fact(label=say.say("facts.dropped"), value=say.say("facts.dropped_rows", n=n, rule=rule)))
+        why = say.first((f"facts.dropped_{rule}",)) or name_text(rule)
+        facts.append(Fact(label=say.say("facts.dropped"), value=say.say("facts.dropped_rows", n=n, rule=why)))
     for path, digest in data.digests.items():
         facts.append(digest_fact(draft, say.say("facts.file", file=path), digest))
     return FactList(title=say.say("facts.data"), facts=tuple(facts))
@@ -231,7 +238,7 @@ def _course(draft: Draft, training: TrainingFacts) -> list[Fact]:
     if len(set(rates)) > 1:
         ends = say.say("training.rate_ends", first=words(short(rates[0])), last=words(short(rates[-1])))
         facts.append(Fact(label=say.say("training.rate"), value=ends))
-    if training.trained_parameters is not None and training.trained_parameters < parameters:
+    if None not in (training.trained_parameters, parameters) and training.trained_parameters < parameters:
         value = say.say("training.trained_value", n=training.trained_parameters, total=parameters)
         facts.append(Fact(label=say.say("training.trained"), value=value))
     if (initial := training.initial) is not None:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     type=click.FloatRange(min=0),
     default=1e-5,
     show_default=True,
-    help="Largest difference of an output, divided by the largest output where that is above 1.",
+    help="Largest difference of an output, divided by the largest output (of logits where that is above 1).",
 )
 @set_option
 @debug_option

@@ -103,7 +103,7 @@ def _model(run: AuditRun) -> dict[str, str]:
         "digest": facts.digest,
         "format": facts.format,
         "architecture": facts.architecture,
-        "parameters": f"{facts.parameters:,}",
+        "parameters": "" if facts.parameters is None else f"{facts.parameters:,}",
         "threshold": "" if facts.threshold is None else f"{facts.threshold:g}",
     }
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import numpy as np
-
 from auditbench.data.coding import code_columns
 from auditbench.data.evaluation import TABULAR_INPUT
 from auditbench.data.fitting import fit_features

@@ -55,8 +55,8 @@ def load_graph(request: ModelRequest) -> ModelUnderTest:
     )
     return dataclasses.replace(
         model,
-        facts=dataclasses.replace(model.facts, parameters=graph.parameters),
-        batch_rows=batch_rows(encoded_size(interface.inputs), graph.parameters, "cpu"),
+        facts=dataclasses.replace(model.facts, parameters=None),
+        batch_rows=batch_rows(encoded_size(interface.inputs), graph.numbers, "cpu"),
     )
 
 

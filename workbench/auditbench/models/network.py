@@ -9,23 +9,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from auditbench.data.inputs import modality_of
 from auditbench.errors import ModelError, Problem
 from auditbench.models.architecture import Architecture
 
 if TYPE_CHECKING:
     from auditbench.data.inputs import ModelInput
     from auditbench.models.description import OutputScaling
-    from auditbench.run import Modality
-
-_KINDS: Mapping[Modality, str] = {
-    "tabular": "a table",
-    "image": "images",
-    "text": "texts",
-    "series": "series",
-    "mixed": "several inputs",
-}
-
 
 class ScaledOutput(nn.Module):
     """A network whose outputs are brought to the unit of the target: `network(x) * scale + mean`."""
@@ -116,18 +105,12 @@ def expected_tensors(
 
 
 def _built(architecture: Architecture, params: Any, inputs: Mapping[str, ModelInput], outputs: int) -> nn.Module:
-    from auditbench.models.architectures import BUILT_IN
+    from auditbench.models.architectures import modality_problem
 
-    modality = modality_of(inputs)
-    if modality not in architecture.modalities:
-        fitting = [item.name for item in BUILT_IN if modality in item.modalities]
-        raise ModelError(
-            f"the architecture {architecture.name!r} does not take {_KINDS[modality]}",
-            where="architecture",
-            found=", ".join(f"{name} ({item.modality})" for name, item in inputs.items()),
-            allowed=", ".join(_KINDS[item] for item in architecture.modalities),
-            fix=f"name an architecture that takes {_KINDS[modality]}, such as {', '.join(map(repr, fitting))}",
-        )
+    modalities = {name: item.modality for name, item in inputs.items()}
+    problem = modality_problem(architecture, modalities, where="architecture")
+    if problem is not None:
+        raise ModelError(problem.message, problems=(problem,))
     return architecture.build(params, inputs, outputs).to(torch.float32)
 
 

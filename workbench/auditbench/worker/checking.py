@@ -9,15 +9,25 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from auditbench.config import AuditConfig, ModelTable
+from auditbench.config import AuditConfig, DataTable, ModelTable
 from auditbench.config_checks import RECORD_FORMAT
 from auditbench.config_problems import nearest, problems_of, unknown_keys
 from auditbench.contracts import Analyzer, Renderer
 from auditbench.data import BUILT_IN as DATA_SETS
+from auditbench.data import TABULAR_INPUT
 from auditbench.descriptions import AnalyzerDescription, CheckedPart, PluginDescription, Provision
 from auditbench.digests import digest_of
-from auditbench.errors import AuditbenchError, ConfigError, EmptyDataError, PluginError, Problem, UnknownPluginError
+from auditbench.errors import (
+    AuditbenchError,
+    ConfigError,
+    EmptyDataError,
+    ModelError,
+    PluginError,
+    Problem,
+    UnknownPluginError,
+)
 from auditbench.models.architectures import BUILT_IN as ARCHITECTURES
+from auditbench.models.architectures import modality_problem
 from auditbench.models.formats import FORMATS
 from auditbench.models.inspection import Inspection, inspect_model
 from auditbench.models.opening.packages import OPENING, require_onnx
@@ -254,37 +264,43 @@ def _validated(model: Any, parameters: Mapping[str, Any], where: str) -> tuple[A
 
 
 def _check_foundation(config: AuditConfig, registry: Registry, problems: list[Problem]) -> None:
-    _check_model(config.model, registry, problems, where="model")
+    _check_model(config.model, config.data, registry, problems, where="model")
     for name, table in config.models.items():
-        _check_model(table, registry, problems, where=f"models.{name}")
+        _check_model(table, config.data, registry, problems, where=f"models.{name}")
     if config.data.dataset is not None and config.data.dataset not in (names := [item.name for item in DATA_SETS]):
         with _Collected(problems):
             _known(config.data.dataset, names, registry.dataset_loader, "data.dataset", "data set")
     if config.train is None:
         return
     with _Collected(problems):
-        _check_architecture(config.train.architecture, config.train.parameters, registry, table="train")
+        _check_architecture(config.train.architecture, config.train.parameters, config.data, registry, table="train")
 
 
-def _check_model(model: ModelTable, registry: Registry, problems: list[Problem], *, where: str) -> None:
+def _check_model(
+    model: ModelTable, data: DataTable, registry: Registry, problems: list[Problem], *, where: str
+) -> None:
     if model.format not in FORMATS:
         with _Collected(problems):
             _known(model.format, FORMATS, registry.model_loader, f"{where}.format", "model format")
     if FORMATS.get(model.format) == "weights" and model.architecture is not None:
         with _Collected(problems):
-            _check_architecture(model.architecture, model.parameters, registry, table=where)
+            _check_architecture(model.architecture, model.parameters, data, registry, table=where)
     if FORMATS.get(model.format) == "graph":
         with _Collected(problems):
             require_onnx(OPENING, where=f"{where}.format")
 
 
-def _check_architecture(name: str, parameters: Mapping[str, Any], registry: Registry, *, table: str) -> None:
+def _check_architecture(
+    name: str, parameters: Mapping[str, Any], data: DataTable, registry: Registry, *, table: str
+) -> None:
     built_in = {item.name: item for item in ARCHITECTURES}
-    if name in built_in:
-        params = built_in[name].Params
-    else:
-        params = _known(name, built_in, registry.architecture, f"{table}.architecture", "architecture").Params
-    _validated(params, parameters, f"{table}.parameters")
+    where = f"{table}.architecture"
+    found = built_in[name] if name in built_in else _known(name, built_in, registry.architecture, where, "architecture")
+    modalities = {key: item.modality for key, item in data.inputs.items()} or {TABULAR_INPUT: "tabular"}
+    problem = modality_problem(found, modalities, where=where)
+    if problem is not None:
+        raise ModelError(problem.message, problems=(problem,))
+    _validated(found.Params, parameters, f"{table}.parameters")
 
 
 def _check_data(config: AuditConfig, base: Path, registry: Registry, problems: list[Problem]) -> None:

@@ -168,7 +168,7 @@ def make_subject(model: ModelUnderTest, data: EvaluationData, *, seed: int, case
     Raises:
         ModelError: An output is not finite, or no probability where the model is declared to give them.
     """
-    torch.set_num_threads(suitable_threads(model.facts.parameters, torch.get_num_threads()))
+    torch.set_num_threads(suitable_threads(model.facts.parameters or 0, torch.get_num_threads()))
     data = read_only_data(dataclasses.replace(data, facts=_with_inputs(data)))
     parts = [model.predict(rows.inputs) for rows in data.batches(model.batch_rows)]
     outputs = read_only(np.concatenate(parts))

@@ -14,7 +14,7 @@ import torch
 from auditbench.config import ModelTable
 from auditbench.errors import ModelError
 from auditbench.models.bundle import COST, DESCRIPTION, WEIGHTS, load_bundle
-from auditbench.models.exporting.kinds import FILES, Difference, Export, ExportKind
+from auditbench.models.exporting.kinds import FILES, Difference, Export, ExportKind, scaled_difference
 from auditbench.models.exporting.programs import onnx_bytes, pt2_bytes
 from auditbench.models.exporting.random_rows import packed, random_inputs
 from auditbench.models.graphs import GraphNetwork
@@ -95,18 +95,19 @@ def write_export(
 def difference(model: ModelUnderTest, network: nn.Module, batches: Iterable[Tensor]) -> Difference:
     """How far the outputs of another network are from those of a model, on encoded rows.
 
-    Two outputs that are both NaN are equal; one alone is infinitely far away.
+    Outputs that are not finite are equal where both are the same of NaN, infinity and its negative, and otherwise
+    infinitely far away; they say nothing about the size of the outputs.
     """
-    total, largest, size = 0, 0.0, 1.0
+    total, largest, size = 0, 0.0, 0.0
     for encoded in batches:
         with torch.inference_mode():
             expected = model.module(encoded.to(model.device)).double().cpu()
             found = network(encoded.cpu()).double().cpu().reshape(expected.shape)
         apart = torch.where(expected.isnan() & found.isnan() | (expected == found), 0.0, (expected - found).abs())
         total += len(encoded)
-        largest = max(largest, float(apart.nan_to_num(nan=torch.inf).max()))
-        size = max(size, float(expected.nan_to_num().abs().max()))
-    return Difference(rows=total, largest=largest, scaled=largest / size)
+        largest = max(largest, float(apart.nan_to_num(nan=torch.inf, posinf=torch.inf).max()))
+        size = max(size, float(torch.where(expected.isfinite(), expected.abs(), 0.0).max()))
+    return Difference(rows=total, largest=largest, scaled=scaled_difference(largest, size, model.facts.output))
 
 
 def _random_rows(model: ModelUnderTest, rows: int) -> Tensor:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from auditbench.models.formats import EXPORTS
+from auditbench.run import OutputScale
 
 ExportKind: TypeAlias = Literal["onnx", "pt2", "safetensors"]
 
@@ -26,12 +28,29 @@ class Difference:
 
     Attributes:
         largest: Largest absolute difference of an output, in the declared scale.
-        scaled: The same divided by the largest absolute output of the first network, where that is above 1.
+        scaled: The same measured against the outputs of the first network; see `scaled_difference`.
     """
 
     rows: int
     largest: float
     scaled: float
+
+
+def scaled_difference(largest: float, size: float, output: OutputScale) -> float:
+    """A difference divided by the size of outputs; infinite where they are all 0 and the difference is not.
+
+    The unit of a predicted value may be any, so that it is always divided. Logits and probabilities have theirs by what
+    they decide, so that smaller ones than 1 are not scaled up.
+
+    Args:
+        largest: Largest absolute difference of an output.
+        size: Largest absolute output.
+        output: Declared scale of the outputs.
+    """
+    size = size if output == "value" else max(1.0, size)
+    if not size:
+        return math.inf if largest else 0.0
+    return largest / size
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

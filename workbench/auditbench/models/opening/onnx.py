@@ -1,6 +1,6 @@
 """ONNX files: a graph of operations that onnxruntime computes, in a session that gives the same bits each time.
 
-The bytes that are hashed are the bytes that are computed, those of external data included. No operations but those of
+A graph that draws random numbers is refused, since no setting of a session makes those the same. The bytes that are hashed are the bytes that are computed, those of external data included. No operations but those of
 onnxruntime are registered.
 """
 
@@ -17,6 +17,7 @@ from auditbench.models.opening.content import content_kind, refuse_other_kind
 from auditbench.models.opening.files import Damage, read_file, refusing, sha256_of
 from auditbench.models.opening.limits import MAX_GRAPH_BYTES, MAX_TENSORS
 from auditbench.models.opening.packages import OPENING, require_onnx
+from auditbench.models.opening.random_operations import refuse_random
 from auditbench.models.threads import suitable_threads
 
 
@@ -41,7 +42,8 @@ class OpenedGraph:
     Attributes:
         session: onnxruntime's `InferenceSession`.
         sha256: Over the file and its external data.
-        parameters: Numbers in its constant tensors of floating point.
+        numbers: Numbers in its constant tensors of floating point: a measure of its size, and no count of what was
+            learned, since weights may stand there as integers, and constants that nobody learned beside them.
         opset: Version of the standard operations that it is made of.
     """
 
@@ -49,7 +51,7 @@ class OpenedGraph:
     inputs: tuple[GraphPort, ...]
     outputs: tuple[GraphPort, ...]
     sha256: str
-    parameters: int
+    numbers: int
     opset: int
 
 
@@ -57,28 +59,29 @@ def open_graph(path: Path) -> OpenedGraph:
     """A session for the graph in a file.
 
     It computes on the CPU, one operation after the other, with threads by the size of the network and torch's own
-    number, and only operations that give the same bits each time.
+    number, by the ways of computing that give the same bits each time.
 
     Raises:
         MissingDependencyError: onnx or onnxruntime is not installed.
         ModelError: It is no ONNX file, is damaged, larger than its format allows, names external data that are not
-            beside it, or has operations that onnxruntime does not know.
+            beside it, draws random numbers, or has operations that onnxruntime does not know.
     """
     require_onnx(OPENING, where=str(path))
     content = read_file(path, most=MAX_GRAPH_BYTES)
     with refusing(path):
         refuse_other_kind(path, content_kind(content), "onnx")
         model = _parsed(content)
+        refuse_random(model)
         tensors = list(_tensors(model))
         external = _external_files(tensors, path.parent)
-        parameters = sum(math.prod(tensor.dims) for tensor in tensors if tensor.data_type in _floating_types())
-        session = _session(content, external, parameters)
+        numbers = sum(math.prod(tensor.dims) for tensor in tensors if tensor.data_type in _floating_types())
+        session = _session(content, external, numbers)
         return OpenedGraph(
             session=session,
             inputs=tuple(map(_port, session.get_inputs())),
             outputs=tuple(map(_port, session.get_outputs())),
             sha256=_digest(content, external),
-            parameters=parameters,
+            numbers=numbers,
             opset=max((item.version for item in model.opset_import if item.domain in ("", "ai.onnx")), default=0),
         )
 
@@ -173,12 +176,12 @@ def _check_place(told: Mapping[str, str], tensor: Any, size: int) -> None:
         )
 
 
-def _session(content: bytes, external: Mapping[str, bytes], parameters: int) -> Any:
+def _session(content: bytes, external: Mapping[str, bytes], numbers: int) -> Any:
     import onnxruntime
     import torch
 
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = suitable_threads(parameters, torch.get_num_threads())
+    options.intra_op_num_threads = suitable_threads(numbers, torch.get_num_threads())
     options.inter_op_num_threads = 1
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
     options.use_deterministic_compute = True
