@@ -108,6 +108,8 @@ def _notes(context: AuditContext, params: Params) -> tuple[Note, ...]:
     ]
     if binary:
         notes.append(Note(kind="limit", text=message("limit.threshold")))
+    if context.data.task == "next-token":
+        notes += [Note(kind="limit", text=message(f"limit.{name}")) for name in ("same_texts", "vocabulary")]
     left_out = len(context.data.classes) - params.most_classes
     if left_out > 0 and context.data.task != "next-token":
         notes.append(Note(kind="limit", text=message("limit.most_classes", n=left_out, most=params.most_classes)))

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     Mask = npt.NDArray[np.bool_]
 
 
+_MARGINS = ("hits", "labelled", "predicted")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ClassCounts:
     """Rows of each class, shape `(..., classes)` each.
@@ -68,12 +71,11 @@ def drawn_counts(
     if len(pairs):
         drawn[0], drawn[1:] = counts, multinomial_replicates(counts, replicates, rng)
     labels, decisions = np.divmod(pairs, classes)
-    parts = [_margins(labels, decisions, weights, classes) for weights in drawn]
-    return ClassCounts(
-        hits=np.stack([part.hits for part in parts]),
-        labelled=np.stack([part.labelled for part in parts]),
-        predicted=np.stack([part.predicted for part in parts]),
-    )
+    found = ClassCounts(**{name: np.zeros((1 + replicates, classes), dtype=np.int64) for name in _MARGINS})
+    for place, weights in enumerate(drawn):
+        part = _margins(labels, decisions, weights, classes)
+        found.hits[place], found.labelled[place], found.predicted[place] = part.hits, part.labelled, part.predicted
+    return found
 
 
 def balanced_accuracy(counts: ClassCounts, occurring: Mask) -> Numbers:

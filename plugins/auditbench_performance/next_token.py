@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from auditbench.data import FIRST_TOKEN
 from auditbench.data.inputs import PADDING
 from auditbench.results import Metric
 from auditbench.statistics import mean_influence
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     Ids = npt.NDArray[np.int64]
     Numbers = npt.NDArray[np.float64]
 
-FIRST_TOKEN = 2
-"""Token id of the first class: ids begin with padding and unknown."""
 _AT_ONCE = 4096
 
 

@@ -185,6 +185,42 @@ DESCRIPTIONS: tuple[HostileModel, ...] = (
         _input("cnn1d", modality="series", channels=["a"], steps=9, mean=[0.0], scale=[0.0]),
         "scale",
     ),
+    _record(
+        "image-as-bright-as-0",
+        _input("cnn", modality="image", channels=1, height=8, width=8, largest=0.0, mean=[0.0], scale=[1.0]),
+        "brightness",
+    ),
+    _record(
+        "image-with-a-mean-beyond-float32",
+        _input("cnn", modality="image", channels=1, height=8, width=8, mean=[1e300], scale=[1.0]),
+        "mean",
+    ),
+    _record(
+        "tokens-in-another-order-than-the-classes",
+        _changed(
+            architecture="decoder",
+            task="next-token",
+            classes=["b", "a"],
+            inputs={"text": {"modality": "text", "unit": "words", "vocabulary": ["a", "b"], "length": 4}},
+        ),
+        "classes",
+    ),
+    _record(
+        "tokens-of-two-texts",
+        _changed(
+            architecture="joined",
+            task="next-token",
+            classes=["a", "b"],
+            inputs={
+                name: {"modality": "text", "unit": "words", "vocabulary": ["a", "b"], "length": 4} for name in "xy"
+            },
+        ),
+        "classes",
+    ),
+    *(
+        _record(f"feature-with-a-{key}-of-{value:g}", _features(**{key: value}), key)
+        for key, value in (("mean", 1e39), ("fill", -1e300), ("scale", 1e39), ("scale", -1e-300))
+    ),
     _record("weights-are-a-pickle", _payload(stream), WEIGHTS, "header"),
     _record("weights-are-an-archive", _payload(archived), WEIGHTS, "header"),
     _record("description-is-a-pickle", _pickled_description, DESCRIPTION),

@@ -12,11 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import onnx
+import onnxruntime
 import pytest
+import torch
 from onnx import numpy_helper
 
 from auditbench.cli.boundary import guarded
+from auditbench.config_file import load_config
 from auditbench.models.opening import packages
+from auditbench.registry import Registry
+from auditbench.worker.subject_opening import open_subject
 from tests.in_process_worker import workers_in_this_process
 from tests.integration.small_audit import write_rows
 
@@ -96,14 +101,14 @@ def metrics(run: Any, analyzer: str) -> dict[str, Any]:
 def test_the_audit_of_an_export_shows_parity(
     exported: Path, tmp_path: Path, auditbench: Callable[..., Ended], kind: str
 ) -> None:
-    folder = exported / "export" / kind
+    folder = exported / "export/model" / kind
     table = tomllib.loads((folder / "audit.toml").read_text())
     assert (table["model"]["path"], table["model"]["threshold"]) == (".", 0.4)
     assert (table["data"]["types"], table["report"]["formats"]) == ({"hours": "number"}, [])
     sha256 = hashlib.sha256((folder / KINDS[kind]).read_bytes()).hexdigest()
     assert table["model"].get("trust") == ([sha256] if kind == "pt2" else None)
     checked = auditbench("check", folder / "audit.toml")
-    assert "bundle: ../../model (bundle, binary-classification), to compare with" in checked.out
+    assert "bundle: ../../../model (bundle, binary-classification), to compare with" in checked.out
     ended = auditbench("audit", folder / "audit.toml", "--out", tmp_path / "run")
     assert ended.code == 0, ended.err
     run = record(tmp_path / "run")
@@ -113,7 +118,7 @@ def test_the_audit_of_an_export_shows_parity(
     assert found["largest_probability_difference"] <= 1e-5
     assert found["changed_decisions"] == 0.0
     assert run["model"]["format"] == {"onnx": "onnx", "pt2": "exported", "safetensors": "bundle"}[kind]
-    assert run["model"]["parameters"] == 5 * 4 + 4 + 4 + 1
+    assert run["model"]["parameters"] == (None if kind == "onnx" else 5 * 4 + 4 + 4 + 1)
     assert (
         run["model"]["capabilities"]
         == {
@@ -127,7 +132,7 @@ def test_the_audit_of_an_export_shows_parity(
 def test_every_analyzer_takes_a_graph_or_says_why_not(
     copied: Path, tmp_path: Path, auditbench: Callable[..., Ended]
 ) -> None:
-    config = copied / "export/onnx/audit.toml"
+    config = copied / "export/model/onnx/audit.toml"
     config.write_text(
         config.read_text()
         + "[analyzers.fairness]\n[analyzers.resources]\nseconds = 0.01\n[analyzers.captum]\n"
@@ -139,7 +144,17 @@ def test_every_analyzer_takes_a_graph_or_says_why_not(
     states = {item["analyzer"]: item["status"] for item in run["results"]}
     assert states.pop("captum") == "not_applicable"
     assert set(states.values()) == {"ok"}, states
-    assert metrics(run, "resources")["parameters"] == run["model"]["parameters"]
+    (parameters,) = (
+        metric
+        for item in run["results"]
+        for metric in item["metrics"]
+        if (item["analyzer"], metric["name"]) == ("resources", "parameters")
+    )
+    assert (parameters["value"], parameters["reason"]["key"]) == (None, "resources.undefined.not_counted")
+    assert (run["provenance"]["packages"]["onnx"], run["provenance"]["packages"]["onnxruntime"]) == (
+        onnx.__version__,
+        onnxruntime.__version__,
+    )
     assert run["warnings"] == []
 
 
@@ -161,17 +176,46 @@ def test_a_bundle_alone_is_exported_without_an_audit(copied: Path, auditbench: C
     assert "rows of the data" not in ended.out
     assert "auditbench export CONFIG" in ended.out
     names = sorted(path.name for path in (copied / "alone/safetensors").iterdir())
-    assert names == ["model.json", "model.safetensors", "training.json"]
+    assert names == ["export.json", "model.json", "model.safetensors", "training.json"]
+
+
+def test_two_bundles_side_by_side_are_exported_beside_each_other(
+    copied: Path, auditbench: Callable[..., Ended]
+) -> None:
+    shutil.copytree(copied / "model", copied / "other")
+    before = (copied / "export/model/pt2/model.json").read_bytes()
+    ended = auditbench("export", copied / "other", "--to", "pt2")
+    assert ended.code == 0, ended.err
+    assert (copied / "export/other/pt2/model.pt2").is_file()
+    assert (copied / "export/model/pt2/model.json").read_bytes() == before
+
+
+def test_runs_in_the_folder_of_an_export_stay_when_it_is_replaced(
+    copied: Path, auditbench: Callable[..., Ended]
+) -> None:
+    folder = copied / "export/model/safetensors"
+    (folder / "auditbench-out/small").mkdir(parents=True)
+    (folder / "auditbench-out/small/run.json").write_text("{}")
+    ended = auditbench("export", copied / "audit.toml", "--to", "safetensors")
+    assert ended.code == 0, ended.err
+    assert (folder / "auditbench-out/small/run.json").read_text() == "{}"
+    assert not [item for item in folder.parent.iterdir() if item.name.startswith(".")]
+
+
+def test_an_export_is_not_trained_over(copied: Path, auditbench: Callable[..., Ended]) -> None:
+    ended = auditbench("train", copied / "audit.toml", "--set", 'model.path="export/model/safetensors"')
+    assert ended.code == 2
+    assert "something else than a model" in ended.err
 
 
 def test_other_weights_fail_the_gates(copied: Path, tmp_path: Path, auditbench: Callable[..., Ended]) -> None:
-    path = copied / "export/onnx/model.onnx"
+    path = copied / "export/model/onnx/model.onnx"
     model = onnx.load(path)
     for tensor in model.graph.initializer:
         weights = numpy_helper.to_array(tensor)
         tensor.CopyFrom(numpy_helper.from_array(-weights, tensor.name))
     path.write_bytes(model.SerializeToString())
-    ended = auditbench("audit", copied / "export/onnx/audit.toml", "--out", tmp_path / "run")
+    ended = auditbench("audit", copied / "export/model/onnx/audit.toml", "--out", tmp_path / "run")
     assert ended.code == 1, ended.err
     run = record(tmp_path / "run")
     assert "fail" in {gate["state"] for gate in run["gates"]}
@@ -181,7 +225,7 @@ def test_other_weights_fail_the_gates(copied: Path, tmp_path: Path, auditbench: 
 
 
 def test_another_bundle_is_compared_anew(copied: Path, tmp_path: Path, auditbench: Callable[..., Ended]) -> None:
-    audit = ("audit", copied / "export/safetensors/audit.toml", "--out", tmp_path / "run")
+    audit = ("audit", copied / "export/model/safetensors/audit.toml", "--out", tmp_path / "run")
     assert auditbench(*audit).code == 0
     assert auditbench("train", copied / "audit.toml", "--set", "train.epochs=4").code == 0
     changed = auditbench(*audit)
@@ -191,25 +235,36 @@ def test_another_bundle_is_compared_anew(copied: Path, tmp_path: Path, auditbenc
     assert metrics(record(tmp_path / "run"), "parity")["largest_scaled_difference"] > 1e-5
 
 
+def test_the_model_to_compare_with_is_guarded(exported: Path) -> None:
+    loaded = load_config(exported / "export/model/safetensors/audit.toml", ())
+    subject = open_subject(
+        loaded.config, loaded.base, Registry(), device="cpu", stage=lambda *_, **__: None, may_train=False
+    )
+    assert subject.changes() == ()
+    with torch.no_grad():
+        next(iter(subject.others["bundle"].module.parameters())).zero_()
+    assert subject.changes() == ("weights",)
+
+
 def test_a_program_that_was_changed_is_not_trusted(copied: Path, auditbench: Callable[..., Ended]) -> None:
-    with (copied / "export/pt2/model.pt2").open("ab") as file:
+    with (copied / "export/model/pt2/model.pt2").open("ab") as file:
         file.write(b"\0")
-    ended = auditbench("check", copied / "export/pt2/audit.toml")
+    ended = auditbench("check", copied / "export/model/pt2/audit.toml")
     assert ended.code == 2
 
 
 def test_a_further_program_is_trusted_on_the_command_line(
     copied: Path, tmp_path: Path, auditbench: Callable[..., Ended]
 ) -> None:
-    config = copied / "export/safetensors/audit.toml"
+    config = copied / "export/model/safetensors/audit.toml"
     other = '[models.bundle]\nformat = "exported"\npath = "../pt2"'
     text = config.read_text()
-    config.write_text(text.replace('[models.bundle]\npath = "../../model"', other))
+    config.write_text(text.replace('[models.bundle]\npath = "../../../model"', other))
     assert config.read_text() != text
     refused = auditbench("audit", config, "--out", tmp_path / "run")
     assert refused.code == 2
     assert "AB303" in refused.err
-    sha256 = hashlib.sha256((copied / "export/pt2/model.pt2").read_bytes()).hexdigest()
+    sha256 = hashlib.sha256((copied / "export/model/pt2/model.pt2").read_bytes()).hexdigest()
     ended = auditbench("audit", config, "--out", tmp_path / "run", "--trust-model", sha256)
     assert ended.code == 0, ended.err
     assert [program["sha256"] for program in record(tmp_path / "run")["model"]["programs"]] == [sha256]
@@ -218,7 +273,7 @@ def test_a_further_program_is_trusted_on_the_command_line(
 def test_a_graph_alone_needs_declared_keys_and_gives_the_same_numbers(
     copied: Path, tmp_path: Path, auditbench: Callable[..., Ended]
 ) -> None:
-    shutil.copyfile(copied / "export/onnx/model.onnx", copied / "net.onnx")
+    shutil.copyfile(copied / "export/model/onnx/model.onnx", copied / "net.onnx")
     head, _, tail = CONFIG.partition("[train]")
     data = tail[tail.index("[data]") :]
     alone = head.replace('path = "model"', 'path = "net.onnx"\nformat = "onnx"\ninputs = "standardized"')
@@ -254,11 +309,11 @@ def test_what_cannot_be_exported_is_refused(
     ended = auditbench("export", copied / "audit.toml", *arguments)
     assert ended.code == 2
     assert all(part in ended.err for part in told), ended.err
-    assert not list((copied / "export").glob("*/*"))
+    assert not list((copied / "export").glob("*/*/*"))
 
 
 def test_only_a_bundle_is_exported(copied: Path, auditbench: Callable[..., Ended]) -> None:
-    ended = auditbench("export", copied / "export/pt2/audit.toml", "--to", "onnx")
+    ended = auditbench("export", copied / "export/model/pt2/audit.toml", "--to", "onnx")
     assert ended.code == 2
     assert "only a bundle can be exported" in ended.err
 

@@ -145,6 +145,7 @@ def test_groups_reach_the_evaluated_rows(tmp_path: Path) -> None:
     background = data.background(8, np.random.default_rng(0)).sensitive_features["brightness"]
     assert len(set(background.tolist())) == 4
     assert data.facts.sensitive == ("brightness",)
+    assert data.facts.computed == ("brightness",)
 
 
 def test_a_column_of_that_name_comes_first(tmp_path: Path) -> None:

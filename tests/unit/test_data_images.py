@@ -393,6 +393,32 @@ def test_a_folder_without_an_input_says_what_to_add(tmp_path: Path) -> None:
     assert "allowed: 'image'" in text
 
 
+def test_paths_of_a_folder_are_no_feature_beside_a_table(tmp_path: Path) -> None:
+    folder_of(tmp_path / "test")
+    inputs = {"image": IMAGE, "table": InputTable(modality="tabular")}
+    text = refused(check_columns, DataTable(test="test", target="animal", inputs=inputs), tmp_path, {})
+    assert "data.features: no column is left for the model" in text
+
+
+@pytest.mark.parametrize("name", ["te\0st.csv", "te\0st/rows.csv"])
+def test_a_null_character_in_a_path_is_refused(tmp_path: Path, name: str) -> None:
+    text = refused(opened, tmp_path, test=name)
+    assert "cannot be opened" in text
+    assert "found: embedded null byte" in text
+
+
+def test_mean_and_scale_are_those_of_the_training_images(tmp_path: Path) -> None:
+    folder_of(tmp_path / "test")
+    (tmp_path / "train/cat").mkdir(parents=True)
+    only = pixels(5, 7, seed=9) // 2
+    Image.fromarray(only).save(tmp_path / "train/cat/1.png")
+    fitted = fit_inputs(opened(tmp_path, train="train"))["image"]
+    assert isinstance(fitted, ImageInput)
+    levels = only / 255
+    assert fitted.mean == pytest.approx([levels.mean()])
+    assert fitted.scale == pytest.approx([levels.std()])
+
+
 def test_a_table_may_name_images(tmp_path: Path) -> None:
     written = folder_of(tmp_path / "pictures")
     frame = pd.DataFrame({"file": [f"pictures/{name}" for name in written], "label": list("ababab"), "age": range(6)})
@@ -424,8 +450,9 @@ def test_images_that_a_table_names_are_part_of_the_training_rows(tmp_path: Path)
     [
         ("../secret.png", ("is not inside the folder of the data", "a path that leads out of it")),
         ("/etc/hostname", ("is not inside the folder of the data",)),
-        ("absent.png", ("absent.png in row 2 of test.csv cannot be opened", "No such file", "an image file: .png")),
+        ("absent.png", ("absent.png in row 2 of test.parquet cannot be opened", "No such file", "an image file: .png")),
         ("", ("has rows without an image", "an empty cell in row 2")),
+        ("a\0.png", ("has rows without an image", "a null character in row 2")),
     ],
 )
 def test_paths_in_tables_stay_in_the_folder(tmp_path: Path, cell: str, parts: tuple[str, ...]) -> None:
@@ -433,7 +460,7 @@ def test_paths_in_tables_stay_in_the_folder(tmp_path: Path, cell: str, parts: tu
     data.mkdir()
     for path in (data / "a.png", tmp_path / "secret.png"):
         Image.fromarray(pixels(5, 7)).save(path)
-    pd.DataFrame({"image": ["a.png", cell], "label": ["a", "b"]}).to_csv(data / "test.csv", index=False)
-    table = DataTable(test="test.csv", target="label", inputs={"image": IMAGE})
+    pd.DataFrame({"image": ["a.png", cell], "label": ["a", "b"]}).to_parquet(data / "test.parquet")
+    table = DataTable(test="test.parquet", target="label", inputs={"image": IMAGE})
     text = refused(open_source, table, data, {})
     assert all(part in text for part in (WHERE, *parts))

@@ -16,6 +16,7 @@ from hypothesis.extra import numpy as hnp
 
 from auditbench.config import DataTable, InputTable
 from auditbench.data import (
+    SeriesInput,
     TableSource,
     build_evaluation,
     check_columns,
@@ -158,6 +159,74 @@ def test_headers_that_claim_more_than_there_is_are_refused_unread(tmp_path: Path
     text = refused(tmp_path, inputs=IMAGE)
     assert "data.test: rows.npz is not a complete .npz file" in text
     assert "image.npy has 120 bytes of numbers, not 486" in text
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_header_is_not_unpacked_beyond_its_bound(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: int
+) -> None:
+    length = (2**16 - 1) if version == 1 else 8 * 2**20
+    monkeypatch.setattr(npz_files, "_MOST_HEADER_BYTES", 2**15)
+    taken = []
+    read = zipfile.ZipExtFile.read
+
+    def counted(self: zipfile.ZipExtFile, n: int | None = -1) -> bytes:
+        content = read(self, n)
+        taken.append(len(content))
+        return content
+
+    monkeypatch.setattr(zipfile.ZipExtFile, "read", counted)
+    content = b"\x93NUMPY" + bytes([version, 0]) + length.to_bytes(2 * version, "little") + b" " * length
+    archive(tmp_path, content, compression=zipfile.ZIP_DEFLATED)
+    assert f"image.npy has a header of {length:,} bytes, more than 32,768" in refused(tmp_path, inputs=IMAGE)
+    assert max(taken) < 2**10
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"(" * 150,
+        b"(" * 5_000,
+        b"-" * 9_000 + b"1",
+        b"{[1]: 2}",
+        b"{'descr': (), 'fortran_order': False, 'shape': (2,)}",
+        b"{'descr': '<U0', 'fortran_order': False, 'shape': (1000000000000,)}",
+        b"{'descr': '<U0', 'fortran_order': False, 'shape': (-1,)}",
+        b"{'descr': '|u1', 'fortran_order': False, 'shape': (10,",
+        b"\xff",
+    ],
+)
+def test_odd_headers_are_damage(tmp_path: Path, header: bytes) -> None:
+    archive(tmp_path, b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header)
+    assert "rows.npz is not a complete .npz file" in refused(tmp_path, inputs=IMAGE)
+
+
+@pytest.mark.parametrize("character", [0xD800, 0x110000, 0xFFFFFFFF])
+def test_characters_that_no_text_has_are_refused(tmp_path: Path, character: int) -> None:
+    names = np.asarray([character] * 6, dtype=np.uint32).view("<U1")
+    np.savez(tmp_path / "rows.npz", **{**ROWS, "name": names})  # type: ignore[arg-type]
+    assert "column 'name' of rows.npz holds characters that no text has" in refused(tmp_path, exclude=("split",))
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_arrays_of_one_name_are_refused(tmp_path: Path) -> None:
+    image = npy(np.zeros((6, 4, 5), np.uint8))
+    archive(tmp_path, image)
+    with zipfile.ZipFile(tmp_path / "rows.npz", "a") as file:
+        file.writestr("image.npy", image)
+    text = refused(tmp_path, inputs=IMAGE)
+    assert "data.test: rows.npz has arrays of one name" in text
+    assert "found: 'image'" in text
+
+
+def test_mean_and_scale_are_those_of_the_training_rows(tmp_path: Path) -> None:
+    numbers = np.random.default_rng(1).normal(size=(6, 1, 4))
+    numbers[4:] += 100
+    np.savez(tmp_path / "rows.npz", **{**ROWS, "series": numbers})  # type: ignore[arg-type]
+    fitted = fit_inputs(opened(tmp_path, split="split", inputs=SERIES))["series"]
+    assert isinstance(fitted, SeriesInput)
+    assert fitted.mean == pytest.approx([numbers[:4].mean()])
+    assert fitted.scale == pytest.approx([numbers[:4].std()])
 
 
 def test_arrays_that_unpack_to_more_than_memory_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

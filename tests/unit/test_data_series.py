@@ -139,7 +139,7 @@ def test_series_reach_an_audit_with_their_labels(tmp_path: Path) -> None:
         (b"63818632,-0", b"63818632,,-0", ("in line 11", "numbers separated by commas")),
         (b"-0.6478854,", b"-0.6478854:", ("found: 1 step in line 11",)),
         (b":2", b":3", ("found: the label '3' in line 11", "allowed: '1', '2'")),
-        (b"-0.64199155", b"inf", ("has series with infinite numbers", "found: row 1")),
+        (b"-0.64199155", b"inf", ("has series with numbers that are infinite or too large", "found: row 1")),
         (b"-0.64199155", b"\xff", ("a character that is not UTF-8 in line 11",)),
     ],
 )
@@ -152,6 +152,46 @@ def test_what_is_wrong_is_named_with_its_line(tmp_path: Path, old: bytes, new: b
 
 def test_a_file_without_series_is_refused(tmp_path: Path) -> None:
     assert "test.ts has no series" in refused(opened, tmp_path, GUN_POINT[: GUN_POINT.index(b"@data")])
+
+
+@pytest.mark.parametrize("number", [1e39, -1e200, np.inf])
+def test_numbers_beyond_float32_are_named_with_their_rows(number: float) -> None:
+    array = np.zeros((4, 1, 3))
+    array[[1, 3], 0, 2] = number
+    array[0, 0, 0] = np.nan
+    series = series_of(stored(array), where=WHERE, shown="array 's'")
+    text = refused(lambda: series[:])
+    assert f"{WHERE}: array 's' has series with numbers that are infinite or too large" in text
+    assert "found: rows 2, 4" in text
+    assert series[:1].shape == (1, 1, 3)
+
+
+@pytest.mark.parametrize("size", [b"1" * 5000, "\u0663".encode(), b"1_0", b"-1"])
+def test_a_header_holds_plain_whole_numbers(tmp_path: Path, size: bytes) -> None:
+    text = refused(opened, tmp_path, JAPANESE_VOWELS.replace(b"@dimensions 2", b"@dimensions " + size))
+    assert "allowed: a whole number of at most 9 digits" in text
+
+
+@pytest.mark.parametrize("number", ["1_000", "\u0661\u0662", "1e"])
+@pytest.mark.parametrize("place", ["label", "step"])
+def test_numbers_are_written_in_plain_digits(tmp_path: Path, number: str, place: str) -> None:
+    old = b":0.05" if place == "label" else b"1e1"
+    new = number.encode() if place == "step" else b":" + number.encode()
+    assert "in line 8" in refused(lambda: fit_inputs(opened(tmp_path, COVID.replace(old, new))))
+
+
+def test_a_target_may_have_a_sign(tmp_path: Path) -> None:
+    column = opened(tmp_path, COVID.replace(b":0.05", b":+5")).test.columns["class"]
+    assert isinstance(column, NumberColumn)
+    assert column.values.tolist() == [0.01666667, 5.0]
+
+
+def test_mean_and_scale_are_those_of_the_training_series(tmp_path: Path) -> None:
+    (tmp_path / "train.ts").write_bytes(COVID.replace(b"1e1", b"13.0"))
+    fitted = fit_inputs(opened(tmp_path, COVID.replace(b"1e1", b"9e9"), train="train.ts"))["series"]
+    assert isinstance(fitted, SeriesInput)
+    assert fitted.mean == pytest.approx([np.mean([0, 0, 2, 0, 1, 13])])
+    assert fitted.scale == pytest.approx([np.std([0, 0, 2, 0, 1, 13])])
 
 
 def test_a_regression_target_has_to_be_a_number(tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ from auditbench.data.inputs import PADDING, UNKNOWN
 from auditbench.data.stored import StoredArray, stored
 from auditbench.data.texts import code_texts, fit_texts, kept_tokens, tokens_of
 from auditbench.errors import DataError
+from auditbench.worker.read_only import read_only_data
 
 WORDS = InputTable(modality="text")
 TEXTS = ["The cat sat, the dog ran.", "A dog!", "", 'cat\ncat; "quoted" cat']
@@ -93,6 +94,24 @@ def test_a_missing_text_is_an_empty_one_or_refused(tmp_path: Path, dtype: str) -
     text = refused(tmp_path, frame, missing_categories="refuse")
     assert "data.missing_categories: column 'text' of test.parquet has missing texts" in text
     assert "found: 2 missing, the first in row 2" in text
+
+
+def test_texts_stay_stored_until_rows_are_taken(tmp_path: Path) -> None:
+    source = opened(tmp_path, frame_of(TEXTS))
+    fitted = fit_inputs(source)
+    classes = class_names(source, fitted, "multiclass-classification")
+    data = build_evaluation(source, fitted, task="multiclass-classification", classes=classes, seed=0)
+    held = read_only_data(data.subset(np.asarray([2, 0])))
+    parts: tuple[Any, ...] = (held._evaluated, held._background)
+    assert all(isinstance(rows.texts["text"], StoredArray) for rows in parts)
+    assert data.subset(np.asarray([2, 0])).take(np.asarray([1])).texts["text"].tolist() == [TEXTS[0]]
+
+
+def test_vocabulary_is_that_of_the_training_rows(tmp_path: Path) -> None:
+    frame = frame_of(["a b", "b a", "c d e", "e"], part=["train", "train", "test", "test"])
+    fitted = fit_inputs(opened(tmp_path, frame, split="part"))["text"]
+    assert isinstance(fitted, TextInput)
+    assert (fitted.vocabulary, fitted.length) == (("a", "b"), 2)
 
 
 def test_a_column_beside_a_text_is_a_feature_when_a_table_is_an_input(tmp_path: Path) -> None:

@@ -72,7 +72,7 @@ def test_outputs_are_those_of_the_formula(tmp_path: Path, count: int) -> None:
 
 def test_a_graph_says_what_it_is(tmp_path: Path) -> None:
     graph = open_graph(written(tmp_path, gemm()))
-    assert (graph.parameters, graph.opset) == (4, 20)
+    assert (graph.numbers, graph.opset) == (4, 20)
     assert [(port.name, port.kind, port.shape) for port in graph.inputs] == [("features", "tensor(float)", (None, 3))]
 
 
@@ -209,6 +209,94 @@ def test_operations_of_nobody_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="cannot be computed by onnxruntime") as refused:
         open_graph(written(tmp_path, model))
     assert "Launder" in refused.value.problems[0].found
+
+
+FLAGS = {
+    "false": numpy_helper.from_array(np.array(False), "flag"),
+    "true": numpy_helper.from_array(np.array(True), "flag"),
+}
+
+
+def random_graph(*nodes: Any, place: str = "graph", flag: str = "") -> Any:
+    """A graph with these nodes behind its input, in the graph itself, in both branches of an `If`, or in a function."""
+    model = gemm()
+    found = [helper.make_node("Cast", ["features"], ["given"], to=TensorProto.FLOAT), *nodes]
+    if place == "function":
+        imports = [helper.make_opsetid("", 20)]
+        model.functions.append(helper.make_function("own", "Own", ["features"], ["drawn"], found, imports))
+        model.opset_import.append(helper.make_opsetid("own", 1))
+        found = [helper.make_node("Own", ["features"], ["drawn"], domain="own")]
+    if place == "branch":
+        out = [helper.make_tensor_value_info("drawn", TensorProto.FLOAT, None)]
+        inner = helper.make_graph(found, "inner", [], out)
+        model.graph.initializer.append(numpy_helper.from_array(np.array(True), "condition"))
+        found = [helper.make_node("If", ["condition"], ["chosen"], then_branch=inner, else_branch=inner)]
+    if flag:
+        model.graph.initializer.append(FLAGS[flag])
+    model.graph.node.extend(found)
+    return model
+
+
+RATIO = helper.make_node("Constant", [], ["ratio"], value=numpy_helper.from_array(np.float32(0.5)))
+DROPOUT = helper.make_node("Dropout", ["given", "ratio", "flag"], ["drawn"])
+
+
+@pytest.mark.parametrize("place", ["graph", "branch", "function"])
+@pytest.mark.parametrize(
+    "node",
+    [
+        helper.make_node("RandomNormalLike", ["given"], ["drawn"]),
+        helper.make_node("RandomUniformLike", ["given"], ["drawn"], seed=1.0),
+        helper.make_node("RandomNormal", [], ["drawn"], shape=[1]),
+        helper.make_node("RandomUniform", [], ["drawn"], shape=[1]),
+        helper.make_node("Bernoulli", ["given"], ["drawn"]),
+        helper.make_node("Multinomial", ["given"], ["drawn"]),
+    ],
+    ids=lambda node: node.op_type,
+)
+def test_a_graph_that_draws_random_numbers_is_refused(tmp_path: Path, node: Any, place: str) -> None:
+    with pytest.raises(ModelError, match="draws random numbers") as refused:
+        open_graph(written(tmp_path, random_graph(node, place=place)))
+    (problem,) = refused.value.problems
+    assert problem.found.startswith(node.op_type)
+    assert "model.eval()" in problem.fix
+
+
+@pytest.mark.parametrize("place", ["graph", "branch"])
+@pytest.mark.parametrize("flag", ["true", "false"])
+def test_dropout_is_refused_where_it_drops(tmp_path: Path, place: str, flag: str) -> None:
+    path = written(tmp_path, random_graph(RATIO, DROPOUT, place=place, flag=flag))
+    if flag == "true":
+        with pytest.raises(ModelError, match="draws random numbers"):
+            open_graph(path)
+    else:
+        open_graph(path)
+
+
+@pytest.mark.parametrize("value", [True, False])
+def test_dropout_by_a_constant_in_a_function(tmp_path: Path, value: bool) -> None:
+    constant = helper.make_node("Constant", [], ["flag"], value=numpy_helper.from_array(np.array(value)))
+    path = written(tmp_path, random_graph(RATIO, constant, DROPOUT, place="function"))
+    if value:
+        with pytest.raises(ModelError, match="draws random numbers"):
+            open_graph(path)
+    else:
+        open_graph(path)
+
+
+def test_dropout_by_what_is_computed_or_means_two_things_is_refused(tmp_path: Path) -> None:
+    negated = helper.make_node("Not", ["other"], ["flag"])
+    other = helper.make_node("Constant", [], ["other"], value=numpy_helper.from_array(np.array(False)))
+    with pytest.raises(ModelError, match="draws random numbers"):
+        open_graph(written(tmp_path, random_graph(other, negated, RATIO, DROPOUT)))
+    model = random_graph(RATIO, DROPOUT, place="function", flag="false")
+    model.functions[0].input.append("flag")
+    with pytest.raises(ModelError, match="draws random numbers"):
+        open_graph(written(tmp_path, model))
+
+
+def test_dropout_that_is_not_asked_to_drop_is_computed(tmp_path: Path) -> None:
+    open_graph(written(tmp_path, random_graph(helper.make_node("Dropout", ["given"], ["drawn"]))))
 
 
 @pytest.mark.parametrize("keep", [0.3, 0.9])

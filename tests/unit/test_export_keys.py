@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import re
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from auditbench import provenance
 from auditbench.config import AuditConfig, ModelTable
-from auditbench.config_file import config_from
+from auditbench.config_file import LoadedConfig, config_from
 from auditbench.errors import ConfigError, ModelError
 from auditbench.models.formats import describes_itself, key_problems, program_file
 from auditbench.models.inspection import inspect_model
+from auditbench.provenance import format_packages, package_versions
 from auditbench.supervisor.opening import refuse_another
-from auditbench.supervisor.record import empty_subject
+from auditbench.supervisor.record import echo, empty_subject, model_formats
+from auditbench.supervisor.session import AuditSession
 
 TASK = {"task": "binary-classification"}
 DOCUMENT: dict[str, Any] = {
@@ -101,6 +106,51 @@ def test_a_graph_is_looked_at_before_it_is_opened(tmp_path: Path) -> None:
     assert re.search("html, by its content", found.refused[0].found)
     (tmp_path / "model.onnx").write_bytes(b"\x08\x09\x12\x00")
     assert inspect_model(ModelTable.model_validate({**TASK, "format": "onnx", "path": "."}), tmp_path).refused == ()
+
+
+def test_packages_of_the_formats_are_recorded_and_no_others(tmp_path: Path) -> None:
+    config = AuditConfig.model_validate(
+        {**DOCUMENT, "model": TASK, "models": {"first": {**TASK, "format": "onnx", "path": "a.onnx"}}}
+    )
+    assert model_formats(config) == {"bundle", "onnx"}
+    found = package_versions(format_packages(model_formats(config)))
+    assert (found["onnx"], found["onnxruntime"]) == (version("onnx"), version("onnxruntime"))
+    assert not {"onnx", "onnxruntime"} & set(package_versions(format_packages({"bundle", "exported"})))
+
+
+def test_another_onnxruntime_is_another_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = []
+    config = AuditConfig.model_validate(DOCUMENT)
+    loaded = LoadedConfig(config=config, base=tmp_path, digest="", path=tmp_path / "audit.toml")
+    session: Any = AuditSession(loaded, Any, Any, Any, device="cpu")  # type: ignore[arg-type]
+    for told in ("1.0", "1.0", "2.0"):
+        monkeypatch.setattr(provenance, "_version", lambda name, told=told: told if name == "onnxruntime" else None)
+        keys.append(session._key(empty_subject(config)))
+    assert keys[0] == keys[1]
+    assert {name for name in keys[0] if keys[0][name] != keys[2][name]} == {"set of packages or threads"}
+
+
+def test_no_folder_of_this_machine_is_in_the_record() -> None:
+    model = {
+        **TASK,
+        "format": "safetensors",
+        "output": "logit",
+        "path": "/home/alice/m",
+        "factory": "/home/alice/n.py:build",
+    }
+    document = {
+        **DOCUMENT,
+        "model": model,
+        "models": {"first": model},
+        "train": {"init_from": "/home/alice/base.safetensors"},
+        "data": {"test": "/home/alice/a.csv", "train": "/home/alice/b.csv", "target": "y"},
+    }
+    found = echo(AuditConfig.model_validate(document), [])
+    assert "alice" not in json.dumps(found)
+    assert (found["model"]["factory"], found["models"]["first"]["factory"]) == ("n.py:build", "n.py:build")
+    assert found["train"]["init_from"] == "base.safetensors"
+    relative = AuditConfig.model_validate({**DOCUMENT, "train": {"init_from": "../base.safetensors"}})
+    assert echo(relative, [])["train"]["init_from"] == "../base.safetensors"
 
 
 def test_a_further_model_that_changes_meanwhile_stops_the_audit() -> None:

@@ -220,6 +220,53 @@ def test_something_else_in_the_folder_stays(home: tuple[Path, ModelUnderTest], t
     assert [item.name for item in (tmp_path / "pt2").iterdir()] == ["thesis.txt"]
 
 
+def test_a_trained_bundle_is_never_overwritten(home: tuple[Path, ModelUnderTest], tmp_path: Path) -> None:
+    model = home[1]
+    place = tmp_path / "safetensors"
+    saved_bundle(place, "linear", {"features": TABLE})
+    before = (place / "model.safetensors").read_bytes()
+    with pytest.raises(ModelError, match="something else than an export"):
+        written(model, home[0] / "bundle", "safetensors", place)
+    assert (place / "model.safetensors").read_bytes() == before
+    copy = tmp_path / "copy"
+    written(model, home[0] / "bundle", "safetensors", copy)
+    with pytest.raises(ModelError, match="something else than an export") as refused:
+        written(model, copy, "safetensors", copy)
+    assert refused.value.problems[0].found == "the bundle itself"
+    with pytest.raises(ModelError, match="something else than an export") as refused:
+        written(model, home[0] / "bundle", "pt2", copy)
+    assert "'safetensors'" in refused.value.problems[0].found
+
+
+def written(model: ModelUnderTest, bundle: Path, kind: ExportKind, folder: Path) -> None:
+    program = exported_program(model)
+    write_export(model, bundle, kind, folder, program=lambda: program, tolerance=1e-5, architectures=ARCHITECTURES)
+
+
+def test_a_failed_write_keeps_the_earlier_export(
+    home: tuple[Path, ModelUnderTest], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, model = home
+    written(model, folder / "bundle", "safetensors", tmp_path / "copy")
+    (tmp_path / "copy/mine.txt").write_text("mine")
+    before = {item.name: item.read_bytes() for item in (tmp_path / "copy").iterdir()}
+    rename = Path.rename
+
+    def failing(self: Path, target: Path) -> Path:
+        if target == tmp_path / "copy" and ".old." not in str(self):
+            raise OSError(28, "No space left on device")
+        return rename(self, target)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "rename", failing)
+        with pytest.raises(ModelError, match="cannot be written"):
+            written(model, folder / "bundle", "safetensors", tmp_path / "copy")
+    assert {item.name: item.read_bytes() for item in (tmp_path / "copy").iterdir()} == before
+    assert [item.name for item in tmp_path.iterdir()] == ["copy"]
+    written(model, folder / "bundle", "safetensors", tmp_path / "copy")
+    assert {item.name: item.read_bytes() for item in (tmp_path / "copy").iterdir()} == before
+
+
 class Branching(nn.Module):
     def __init__(self) -> None:
         super().__init__()

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,10 @@ def refused(path: Path, table: ModelTable = TABLE) -> str:
     with pytest.raises(ModelError) as caught:
         opened(path, table)
     return caught.value.describe()
+
+
+def change_first_feature(document: dict[str, Any], **changes: Any) -> None:
+    document["inputs"]["features"]["features"][0].update(changes)
 
 
 def change(path: Path, edit: Callable[[dict[str, Any]], object]) -> Path:
@@ -286,6 +291,13 @@ def test_a_description_of_another_depth_names_the_tensors(tmp_path: Path) -> Non
         (
             lambda document: document["inputs"]["features"]["features"][1].update(categories=["a", "a"]),
             ("expected each category once",),
+        ),
+        *(
+            (
+                partial(change_first_feature, **{key: value}),
+                (f"model.json.inputs.features.features.age.{key}", "float32"),
+            )
+            for key, value in (("mean", 1e39), ("fill", -1e300), ("scale", 1e39), ("scale", -1e-300))
         ),
         (lambda document: document["scaling"].update(scale=-1.0), ("expected a positive scale", "scaling.scale")),
     ],

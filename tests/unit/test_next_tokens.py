@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from auditbench.config import DataTable, InputTable
 from auditbench.config_file import load_config
+from auditbench.data import build_evaluation, class_names, fit_inputs, next_tokens, open_source
 from auditbench.data.inputs import PADDING, TextInput
 from auditbench.data.next_tokens import token_rows
 from auditbench.data.stored import stored
 from auditbench.data.table import TablePart
 from auditbench.errors import ConfigError
+from auditbench.worker.read_only import read_only_data
 
 LETTERS = "abc"
 
@@ -40,8 +44,10 @@ def naive(texts: list[str], length: int, *, overlapping: bool) -> list[tuple[str
         )
         for place, end in enumerate(ends):
             start = max(0, end - length) if overlapping else place * length
-            if text[end] in LETTERS:
-                rows.append((text[start:end], text[end], number, end + 1))
+            predicted = [end] if overlapping else range(start + 1, end + 1)
+            known = [at for at in predicted if text[at] in LETTERS]
+            if known:
+                rows.append((text[start : known[-1]], text[known[-1]], number, known[-1] + 1))
     return rows
 
 
@@ -63,6 +69,37 @@ def test_rows_are_those_of_a_naive_cut(texts: list[str], length: int, overlappin
     assert names == [f"{number + 1}, token {place}" for _, _, number, place in expected]
     total = sum(max(0, len(text) - 1) for text in texts)
     assert not overlapping or len(expected) + found.unknown == total
+
+
+def test_training_rows_lose_no_token_of_the_vocabulary() -> None:
+    item = TextInput(unit="characters", vocabulary=tuple(LETTERS), length=3)
+    found = token_rows(part_of(["abcxabxx", "axxx"]), "text", item, overlapping=False)
+    assert found.inputs[:].tolist() == [[2, 3, 0], [1, 2, 0]]
+    assert found.y_true.tolist() == [2, 1]
+    assert found.unknown == 2
+
+
+def test_texts_of_rows_are_made_when_rows_are_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = []
+    as_text = next_tokens._as_text
+
+    def counted(ids: Any, **keys: Any) -> Any:
+        made.append(len(ids))
+        return as_text(ids, **keys)
+
+    monkeypatch.setattr(next_tokens, "_as_text", counted)
+    (tmp_path / "rows.csv").write_text("text\nthe cat sat on the mat\n")
+    table = DataTable(test="rows.csv", target="text", inputs={"text": InputTable(modality="text", length=2)})
+    source = open_source(table, tmp_path, {})
+    inputs = fit_inputs(source)
+    classes = class_names(source, inputs, "next-token")
+    data = build_evaluation(source, inputs, task="next-token", classes=classes, seed=0)
+    assert data.facts.outcomes
+    assert all(data.facts.outcomes.values())
+    data = read_only_data(data.subset(np.asarray([1, 2, 4])))
+    assert made == []
+    assert data.take(np.asarray([0, 2])).texts["text"].tolist() == ["the cat", "on the"]
+    assert made == [2]
 
 
 def test_shown_texts_are_what_the_model_sees() -> None:
@@ -90,3 +127,17 @@ def test_target_and_task_have_to_meet(tmp_path: Path, task: str, target: str, me
     with pytest.raises(ConfigError) as caught:
         load_config(path)
     assert f"data.target: {message}" in caught.value.describe()
+
+
+def test_a_language_model_takes_its_text_alone(tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("text,other\na,b\n")
+    path = tmp_path / "audit.toml"
+    path.write_text(
+        '[audit]\nname = "a"\n[model]\ntask = "next-token"\n[train]\n[data]\ntest = "rows.csv"\ntarget = "text"\n'
+        '[data.inputs.text]\nmodality = "text"\n[data.inputs.other]\nmodality = "text"\n[analyzers.performance]\n'
+    )
+    with pytest.raises(ConfigError) as caught:
+        load_config(path)
+    text = caught.value.describe()
+    assert "data.inputs: a language model takes one text, and the data have further inputs" in text
+    assert "found: 'other'" in text

@@ -19,7 +19,8 @@ from auditbench.registry import Registry
 from auditbench.testing import QuietHost
 from auditbench.worker.analysis import run_analyzer
 from auditbench.worker.state_guard import model_state
-from auditbench.worker.subject_state import OUTPUTS, subject_state
+from auditbench.worker.subject_opening import Subject
+from auditbench.worker.subject_state import OUTPUTS, other_watch, subject_state
 from auditbench.worker.tensor_digest import tensor_digest
 from tests.guarded_analysis import run_code, shared_subject, small_subject
 from tests.state_corruptions import MODEL
@@ -219,6 +220,40 @@ def test_other_numbers_without_a_reason_are_found_and_end_the_process() -> None:
     outcome = run_code("outside[0] = 2.0", subject, names={"outside": outside})
     assert outcome.subject_changes == (OUTPUTS,)
     assert outcome.restart
+
+
+def with_other() -> Subject:
+    """A subject with a further model."""
+    subject, other = small_subject(), small_subject().model
+    return dataclasses.replace(
+        subject, others={"bundle": other}, others_state={"bundle": other_watch(other, subject.data)}
+    )
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        pytest.param("[p.data.zero_() for p in other.module.parameters()]", ("weights",), id="weights"),
+        pytest.param("other.module.train()", ("modes",), id="modes"),
+        pytest.param("other.predict(context.data.take([0]).inputs)", (), id="only-evaluated"),
+    ],
+)
+def test_further_models_are_guarded_too(code: str, expected: tuple[str, ...]) -> None:
+    subject = with_other()
+    assert subject.changes() == ()
+    assert run_code(f"other = context.models['bundle']\n{code}", subject).subject_changes == expected
+    object.__setattr__(subject.others["bundle"], "target_names", ("other",))
+    assert "data" in subject.changes()
+
+
+def test_a_further_model_that_takes_other_rows_is_guarded_without_computing() -> None:
+    subject = with_other()
+    other = dataclasses.replace(subject.others["bundle"], encoder=nn.Bilinear(1, 1, 1))
+    watch = other_watch(other, subject.data)
+    assert watch.probe is None
+    assert watch.changes(other, subject.data) == ()
+    other.module.train()
+    assert watch.changes(other, subject.data) == ("modes",)
 
 
 def test_what_evaluating_alone_changes_is_no_fault_of_an_analyzer() -> None:

@@ -247,6 +247,11 @@ def test_rows_held_out_are_a_stratified_part(labels: list[int], share: float, se
     assert np.array_equal(again[1], out)
 
 
+def test_many_small_classes_hold_out_the_share_of_all_rows() -> None:
+    _, out = held_out(np.repeat(np.arange(100), 4), 400, 0.1, 0)
+    assert len(out) == 40
+
+
 def test_diverging_training_says_what_to_change(folder: Path) -> None:
     settings = config(
         "regression", optimizer="sgd", learning_rate=10.0, momentum=0.99, epochs=50, architecture="linear"

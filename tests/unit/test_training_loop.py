@@ -14,9 +14,9 @@ from torch import nn
 
 from auditbench.config_training import TrainTable
 from auditbench.data.inputs import SeriesInput
-from auditbench.errors import ModelMemoryError, TrainingError
+from auditbench.errors import ModelError, ModelMemoryError, TrainingError
 from auditbench.training import examples as examples_module
-from auditbench.training.checkpoints import Checkpoints
+from auditbench.training.checkpoints import Checkpoint, Checkpoints
 from auditbench.training.examples import Batch, Examples, encoded_rows
 from auditbench.training.loop import Fitted, fit
 from auditbench.training.losses import LossValue, RowLoss, binary_cross_entropy, mean_squared_error
@@ -295,3 +295,50 @@ def test_a_regression_on_weighted_rows_is_weighted_least_squares() -> None:
     loss = RowLoss(function=mean_squared_error)
     found = fit(module, given, given, loss, table, seed=0, progress=quiet)
     np.testing.assert_allclose([*found.weights["weight"][0], *found.weights["bias"]], exact, atol=1e-4)
+
+
+@pytest.mark.parametrize("linked", [True, False])
+def test_files_that_are_no_checkpoint_are_never_removed(tmp_path: Path, linked: bool) -> None:
+    checkpoints = Checkpoints(tmp_path / "model", "key")
+    held = tmp_path / "victim" if linked else checkpoints.folder
+    held.mkdir()
+    (held / "letter.txt").touch()
+    if linked:
+        checkpoints.folder.symlink_to(held)
+    with pytest.raises(ModelError, match="something else than a checkpoint"):
+        fitted(network(), {"checkpoint_steps": 1}, checkpoints=checkpoints)
+    checkpoints.remove()
+    assert (held / "letter.txt").exists()
+
+
+def test_divergence_with_checkpoints_is_the_same_error(tmp_path: Path) -> None:
+    keys = {"learning_rate": 10.0, "optimizer": "sgd", "momentum": 0.99, "epochs": 99, "checkpoint_steps": 1}
+    loss = RowLoss(function=mean_squared_error)
+    with pytest.raises(TrainingError, match="infinite or undefined"):
+        fitted(nn.Linear(4, 1), keys, loss=loss, checkpoints=Checkpoints(tmp_path / "model", "key"))
+
+
+@pytest.mark.parametrize("keys", [{"part_rows": 0}, {"part_rows": -1}, {"epoch": 99}, {"steps": 9}])
+def test_a_state_that_does_not_fit_is_set_aside(tmp_path: Path, keys: dict[str, Any]) -> None:
+    checkpoints = left_over(tmp_path)
+    state = json.loads((checkpoints.folder / "state.json").read_text())["state"]
+    edit(checkpoints.folder, state={**state, **keys})
+    found = fitted(network(), {}, checkpoints=checkpoints)
+    assert "set aside" in found.told[0]
+    assert distance(found, fitted(network(), {})) == 0
+
+
+@pytest.mark.parametrize("name", ["kept.0.weight", "weights.0.weight", "generator.cpu", "optimizer.0.step"])
+@pytest.mark.parametrize("gone", [True, False])
+def test_tensors_that_do_not_fit_are_set_aside(tmp_path: Path, name: str, gone: bool) -> None:
+    checkpoints = left_over(tmp_path)
+    checkpoint, _ = checkpoints.read()
+    assert checkpoint is not None
+    tensors = dict(checkpoint.tensors)
+    tensor = tensors.pop(name)
+    if not gone:
+        tensors[name] = tensor.reshape(-1)[:7].clone().reshape(1, -1)
+    checkpoints.write(Checkpoint(state=checkpoint.state, tensors=tensors))
+    found = fitted(network(), {}, checkpoints=checkpoints)
+    assert name in found.told[0]
+    assert distance(found, fitted(network(), {})) == 0

@@ -13,6 +13,7 @@ import torch
 
 from auditbench.config import AuditConfig
 from auditbench.data import EvaluationData, build_evaluation, open_source
+from auditbench.errors import TrainingError
 from auditbench.models import ModelUnderTest, load_bundle
 from auditbench.models.architectures import BUILT_IN
 from auditbench.training import examples as examples_module
@@ -114,3 +115,19 @@ def test_a_decoder_learns_what_follows_every_token(folder: Path, tmp_path: Path)
     assert facts.losses[-1][1] < 0.2
     outputs = np.concatenate([model.predict(rows.inputs) for rows in data.batches(64)])
     assert (outputs.argmax(axis=1) == data.y_true).mean() > 0.95
+
+
+@pytest.mark.filterwarnings("ignore:invalid escape sequence")  # of pickletools, which looks at the bytes
+def test_weights_of_a_bundle_with_another_vocabulary_are_refused(folder: Path, tmp_path: Path) -> None:
+    trained(CASES["text"], folder, tmp_path / "first")
+    frame = pd.read_parquet(folder / "train.parquet")
+    frame["text"] = frame["text"].str.replace("old", "new") + " new new"
+    frame.to_parquet(tmp_path / "train.parquet")
+    pd.read_parquet(folder / "test.parquet").to_parquet(tmp_path / "test.parquet")
+    keys = {"architecture": "rnn", "init_from": "first", "epochs": 1}
+    settings = config("parquet", {"text": TEXT}, keys)
+    source = open_source(settings.data, tmp_path, {})
+    arguments: dict[str, Any] = {"base": tmp_path, "device": "cpu", "architectures": ARCHITECTURES}
+    with pytest.raises(TrainingError) as caught:
+        train_bundle(settings, source, tmp_path / "model", progress=lambda *_: None, **arguments)
+    assert "the tokens of the vocabulary of the input 'text' of the bundle differ" in caught.value.describe()

@@ -28,6 +28,9 @@ TextOrList = Annotated[
     WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
 ]
 
+_Side = Annotated[int, Field(ge=1, le=16_384)]
+_KEYS_OF = {"image": {"size"}, "text": {"unit", "vocabulary", "length", "kept"}, "series": {"length"}, "tabular": set()}
+
 
 class AuditTable(Table):
     """`[audit]`: what this audit is called and what the model is meant for."""
@@ -102,7 +105,7 @@ class InputTable(Table):
         description="What it is; `tabular` stands for the columns of `features`, beside other inputs."
     )
     column: str = Field("", description="Column or array that holds it; the name of the input when empty.")
-    size: Annotated[tuple[int, int], Field(strict=False)] | None = Field(
+    size: Annotated[tuple[_Side, _Side], Field(strict=False)] | None = Field(
         None, description="Height and width that images are brought to; needed where files differ."
     )
     unit: Literal["words", "characters"] = Field("words", description="What a token of a text is.")
@@ -115,6 +118,14 @@ class InputTable(Table):
         "rows, of texts at most 512.",
     )
     kept: Literal["first", "last"] = Field("first", description="Which end of a longer text is kept.")
+
+    @model_validator(mode="after")
+    def _keys_of_its_modality(self) -> InputTable:
+        common = {"modality", "column"} if self.modality != "tabular" else {"modality"}
+        for name, field in InputTable.model_fields.items():
+            if name not in common | _KEYS_OF[self.modality] and getattr(self, name) != field.default:
+                raise ValueError(f'expected no `{name}` with `modality = "{self.modality}"`, where it means nothing')
+        return self
 
 
 class DataTable(Table):

@@ -17,6 +17,7 @@ from pathlib import Path
 from auditbench import __version__
 from auditbench.digests import digest_of_files, package_files
 from auditbench.errors import UnsupportedPlatformError
+from auditbench.models.formats import PACKAGES
 from auditbench.run import PluginFacts, Provenance
 
 DISTRIBUTION = "auditbench"
@@ -45,18 +46,20 @@ def provenance(
     threads: int,
     determinism: Mapping[str, str],
     config_sha256: str,
+    formats: Iterable[str] = (),
 ) -> Provenance:
     """The provenance of a run.
 
     Args:
         device: `cpu`, or the kind of GPU.
         determinism: Flags as the worker set them.
+        formats: Of the audited model and of those that it is compared with.
     """
     taking_part = sorted(set(plugins), key=lambda plugin: plugin.name)
     return Provenance(
         product=__version__,
         python=platform.python_version(),
-        packages=package_versions(plugin.distribution for plugin in taking_part),
+        packages=package_versions([*(plugin.distribution for plugin in taking_part), *format_packages(formats)]),
         plugins=tuple(taking_part),
         seed=seed,
         device=device,
@@ -71,6 +74,11 @@ def package_versions(distributions: Iterable[str] = ()) -> dict[str, str]:
     names = {name for text in _requirements(DISTRIBUTION) if (name := _required_name(text))} | set(distributions)
     found = {name: found for name in sorted(names - {DISTRIBUTION}) if (found := _version(name))}
     return dict(sorted(found.items()))
+
+
+def format_packages(formats: Iterable[str]) -> set[str]:
+    """Distributions that models of these formats are opened and computed with."""
+    return {name for form in formats for name in PACKAGES.get(form, ())}
 
 
 def required_versions(distribution: str) -> dict[str, str]:

@@ -79,9 +79,11 @@ class DataFacts:
 
     Attributes:
         digests: sha256 of each file, by the path that the config gives; in a record by its name when that is absolute.
-        outcomes: Rows of each class among the evaluated rows; empty for regression.
+        outcomes: Rows of each class among the evaluated rows, of a next token without those of no row; empty for
+            regression.
         features: Of each table that the model takes.
         inputs: What the model takes, by its own names; empty where no model was opened.
+        computed: The sensitive features that were computed from an input, such as the brightness of an image.
         dropped: Rows left out by a stated rule, by rule.
     """
 
@@ -95,6 +97,7 @@ class DataFacts:
     features: tuple[FeatureFacts, ...] = ()
     inputs: tuple[InputFacts, ...] = ()
     sensitive: tuple[str, ...] = ()
+    computed: tuple[str, ...] = ()
     dropped: Mapping[str, int] = field(default_factory=dict)
     licence: str = ""
 

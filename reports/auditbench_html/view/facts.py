@@ -74,7 +74,9 @@ def _model(draft: Draft) -> FactList:
 def _parameters(draft: Draft) -> tuple[Fact, ...]:
     """How many there are; nothing where the model does not tell."""
     say, parameters = draft.say, draft.run.model.parameters
-    return () if parameters is None else (Fact(label=say.say("facts.parameters"), value=say.say("count", n=parameters)),)
+    return (
+        () if parameters is None else (Fact(label=say.say("facts.parameters"), value=say.say("count", n=parameters)),)
+    )
 
 
 def _programs_limit(draft: Draft) -> tuple[Text, ...]:
@@ -111,7 +113,7 @@ def _data(draft: Draft) -> FactList:
         Fact(label=say.say("facts.split"), value=_split(draft)),
         Fact(label=say.say("facts.outcome"), value=_outcome(draft)),
         *_taken(draft),
-        _protected(draft),
+        *_groups(draft),
         _stated(draft, "facts.licence", data.licence),
     ]
     for rule, n in data.dropped.items():
@@ -136,7 +138,7 @@ def _outcome(draft: Draft) -> Text:
         part = words(f"{100 * n / total:.1f}%")
         return say.say("facts.outcome_binary", target=data.target, positive=data.positive, n=n, part=part)
     if data.outcomes:
-        return say.say("facts.outcome_classes", target=data.target, n=len(data.outcomes))
+        return say.say("facts.outcome_classes", target=data.target, n=len(draft.run.model.classes or data.outcomes))
     return name_text(data.target)
 
 
@@ -192,18 +194,30 @@ def _missing(draft: Draft) -> Text:
     )
 
 
-def _protected(draft: Draft) -> Fact:
+def _groups(draft: Draft) -> list[Fact]:
+    """Protected attributes, and apart from them groups that say something of the inputs alone."""
+    say, data = draft.say, draft.run.data
+    stated = [name for name in data.sensitive if name not in data.computed]
+    facts = [_protected(draft, stated)] if stated or not data.computed else []
+    if data.computed:
+        names = say.series(name_text(name) for name in data.computed)
+        value = say.say("facts.computed_value", names=names, n=len(data.computed))
+        facts.append(Fact(label=say.say("facts.computed"), value=value))
+    return facts
+
+
+def _protected(draft: Draft, stated: list[str]) -> Fact:
     say, data = draft.say, draft.run.data
     label = say.say("facts.protected")
-    if not data.sensitive:
+    if not stated:
         return Fact(label=label, value=say.say("value.not_stated"), missing=True)
-    names = say.series(name_text(name) for name in data.sensitive)
+    names = say.series(name_text(name) for name in stated)
     known = {feature.name for feature in data.features}
-    inputs = [name for name in data.sensitive if name in known]
+    inputs = [name for name in stated if name in known]
     if not inputs:
         key = "facts.protected_held" if data.features else "facts.protected_apart"
         return Fact(label=label, value=say.say(key, names=names))
-    if len(inputs) == len(data.sensitive):
+    if len(inputs) == len(stated):
         return Fact(label=label, value=say.say("facts.protected_all", names=names, n=len(inputs)))
     also = say.series(name_text(name) for name in inputs)
     return Fact(label=label, value=say.say("facts.protected_inputs", names=names, inputs=also, n=len(inputs)))
@@ -238,8 +252,9 @@ def _course(draft: Draft, training: TrainingFacts) -> list[Fact]:
     if len(set(rates)) > 1:
         ends = say.say("training.rate_ends", first=words(short(rates[0])), last=words(short(rates[-1])))
         facts.append(Fact(label=say.say("training.rate"), value=ends))
-    if None not in (training.trained_parameters, parameters) and training.trained_parameters < parameters:
-        value = say.say("training.trained_value", n=training.trained_parameters, total=parameters)
+    trained = training.trained_parameters
+    if trained is not None and parameters is not None and trained < parameters:
+        value = say.say("training.trained_value", n=trained, total=parameters)
         facts.append(Fact(label=say.say("training.trained"), value=value))
     if (initial := training.initial) is not None:
         taken, new = len(initial.loaded), len(initial.new)

@@ -21,7 +21,8 @@ def softmax(scores: Sequence[float]) -> tuple[float, ...]:
     """Probabilities of the scores of all classes; they sum to 1, and no finite value overflows."""
     highest = max(scores)
     odds = [math.exp(score - highest) for score in scores]
-    return tuple(value / sum(odds) for value in odds)
+    total = sum(odds)
+    return tuple(value / total for value in odds)
 
 
 def is_log_odds(run: AuditRun, block: Attribution) -> bool:

@@ -131,7 +131,7 @@ def _gaps(draft: Draft, missing: list[GateRow]) -> Text:
     if not missing:
         return draft.say.say("reason.analyses")
     key = "reason.evidence_incomplete" if len(missing) <= 2 else "reason.evidence_incomplete_many"
-    return draft.say.say(key, n=len(missing), titles=draft.say.series(row.name for row in missing[:2]))
+    return draft.say.say(key, n=len(missing), titles=_titles(draft, missing, 2))
 
 
 def _notice(draft: Draft) -> Text:
@@ -164,7 +164,7 @@ def _steps(draft: Draft, findings: tuple[FindingRow, ...]) -> tuple[Step, ...]:
         gates = {row.gate for row in rows}
         links = [_finding_link(draft, finding) for finding in findings if gates.intersection(finding.gates)]
         if rows:
-            titles = say.series(row.name for row in rows[:2])
+            titles = _titles(draft, rows, 2)
             text = say.say(key if len(rows) <= 2 else f"{key}_many", titles=titles, n=len(rows))
             steps.append(Step(text=text, findings=tuple(links[:4])))
     if not steps and draft.run.verdict == "ready_for_review":
@@ -191,10 +191,15 @@ def _firmness(draft: Draft) -> Text:
         clear = [row for row in firm if _lies_clear(row)]
         if firm:
             return say.say("firmness.fail_clear" if clear else "firmness.fail_far", n=len(clear or firm))
-        return say.say("firmness.fail_near", titles=say.series(row.name for row in failing[:3]), n=len(failing))
+        return say.say("firmness.fail_near", titles=_titles(draft, failing, 3), n=len(failing))
     if near:
-        return say.say("firmness.near", titles=say.series(row.name for row in near[:3]), n=len(near))
+        return say.say("firmness.near", titles=_titles(draft, near, 3), n=len(near))
     return say.say("firmness.clear", n=len(decided))
+
+
+def _titles(draft: Draft, rows: list[GateRow], most: int) -> Text:
+    """Names of the first `most` gates; a name that several of them share stands once."""
+    return draft.say.series({str(row.name): row.name for row in rows[:most]}.values())
 
 
 def _lies_clear(row: GateRow) -> bool:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     epilog=example(
         "auditbench export audit.toml --to onnx,pt2",
         "auditbench export model --to onnx --out deployed",
-        "auditbench audit export/onnx/audit.toml",
+        "auditbench audit export/model/onnx/audit.toml",
     )
 )
 @click.argument("source", metavar="CONFIG|BUNDLE", type=click.Path(path_type=Path))
@@ -31,7 +31,9 @@ if TYPE_CHECKING:
     callback=split_names,
     help="What to write: onnx, pt2, safetensors; one or several.",
 )
-@click.option("--out", type=click.Path(path_type=Path), help="Folder for a folder each; `export` beside the bundle.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Folder for a folder each; `export/NAME` beside the bundle NAME."
+)
 @click.option(
     "--tolerance",
     type=click.FloatRange(min=0),
@@ -56,7 +58,7 @@ def export(
 
     wanted = _kinds(kinds)
     loaded, bundle = _source(source, overrides)
-    home = out or bundle.parent / "export"
+    home = out or bundle.resolve().parent / "export" / bundle.resolve().name
     folders = {kind: (home / kind).resolve() for kind in wanted}
     exports = supervisor.export(bundle.resolve(), folders, loaded=loaded, tolerance=tolerance)
     configs = [] if loaded is None else [write_audit(loaded, item, tolerance) for item in exports]

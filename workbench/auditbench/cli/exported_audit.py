@@ -27,7 +27,9 @@ def write_audit(loaded: LoadedConfig, export: Export, tolerance: float) -> Path:
 
     path = Path(export.folder) / "audit.toml"
     try:
-        path.write_text(audit_text(loaded, export, tolerance), encoding="utf-8")
+        written = path.with_name(f".{path.name}.new")
+        written.write_text(audit_text(loaded, export, tolerance), encoding="utf-8")
+        written.replace(path)
     except OSError as error:
         raise RunFolderError(
             "the audit of the export cannot be written",

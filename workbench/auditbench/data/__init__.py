@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from auditbench.data.encoding import make_encoder
     from auditbench.data.fitting import fit_features
     from auditbench.data.modalities import fit_inputs
+    from auditbench.data.next_tokens import FIRST_TOKEN
     from auditbench.data.reading import check_columns, open_source
     from auditbench.data.table import TableSource
 
@@ -32,6 +33,7 @@ BUILT_IN: tuple[DatasetLoader, ...] = (ADULT,)
 """The data sets that come with the product."""
 
 _HOMES = {
+    "FIRST_TOKEN": "next_tokens",
     "TableSource": "table",
     "TabularEncoder": "encoder",
     "build_evaluation": "building",
@@ -46,6 +48,7 @@ _HOMES = {
 
 __all__ = [
     "BUILT_IN",
+    "FIRST_TOKEN",
     "TABULAR_INPUT",
     "DatasetLoader",
     "DatasetSource",

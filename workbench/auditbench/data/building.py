@@ -255,9 +255,12 @@ def _facts(
         train_rows=0 if source.train is None else len(source.train),
         target=table.target,
         positive=classes[1] if len(classes) == 2 and table.positive is not None else "",
-        outcomes={name: int(count) for name, count in zip(classes, counts, strict=True)},
+        outcomes={
+            name: int(count) for name, count in zip(classes, counts, strict=True) if count or table.continued is None
+        },
         features=tuple(_feature_facts(source, feature, part) for feature in features),
         sensitive=table.sensitive,
+        computed=source.computed,
         dropped=dropped,
         licence=source.licence,
     )

@@ -36,7 +36,7 @@ def check_names(
 def _feature_names(table: DataTable, file: TableFile, others: Collection[str | None]) -> tuple[str, ...]:
     if not _has_table(table):
         return ()
-    hidden = {*table.exclude, table.target, table.id, *others, *input_columns(table, file)}
+    hidden = {*table.exclude, table.target, table.id, file.own_ids, *others, *input_columns(table, file)}
     return tuple(table.features) or tuple(name for name in file.names if name not in hidden)
 
 

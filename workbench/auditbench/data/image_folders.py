@@ -79,15 +79,15 @@ def images_in_column(
     """The image files that a column of a table names, relative to the folder of the table.
 
     Raises:
-        DataError: A cell is empty, or its path leads out of the folder or to no image.
+        DataError: A cell is empty or has a null character, or its path leads out of the folder or to no image.
     """
     known: dict[str, ImageFile] = {}
     for row, name in enumerate(names, start=1):
-        if not name:
+        if not name or "\0" in name:
             raise DataError(
                 f"column {column!r} of {shown} has rows without an image",
                 where=where,
-                found=f"an empty cell in row {row}",
+                found=f"{'a null character' if name else 'an empty cell'} in row {row}",
                 allowed="a path in every row",
                 fix="fill it, or drop the row",
             )

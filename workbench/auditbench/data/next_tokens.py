@@ -31,7 +31,7 @@ class TokenRows:
         part: The text that each row is from, with the shown tokens as its input.
         inputs: Token ids, shape `(rows, length)`, `PADDING` behind the end.
         y_true: Class of the token that follows, shape `(rows,)`.
-        unknown: Rows left out since the token that follows is not in the vocabulary.
+        unknown: Rows left out since no token that they would predict is in the vocabulary.
     """
 
     part: TablePart
@@ -63,14 +63,17 @@ def token_rows(part: TablePart, name: str, item: TextInput, *, overlapping: bool
     Args:
         name: Of the text input.
         overlapping: Whether every token but the first of a text is predicted once, from the tokens before it; otherwise
-            rows follow each other, as training needs them, which predicts every token of a row from those before it.
+            rows follow each other, as training needs them, which predicts every token of a row from those before it; such
+            a row ends before the last token of the vocabulary that it predicts.
     """
     ids, bounds = _all_ids(part.inputs[name], item)
     spans = [_spans(start, stop, item.length, overlapping=overlapping) for start, stop in pairwise(bounds.tolist())]
     texts = np.repeat(np.arange(len(part)), [len(found) for found in spans])
     begin, end = np.concatenate([np.empty((0, 2), dtype=np.int64), *spans]).T
-    follows = ids[end]
-    known = np.flatnonzero(follows != UNKNOWN)
+    cut = len(end)
+    if not overlapping:
+        end = np.maximum.accumulate(np.where(ids == UNKNOWN, -1, np.arange(len(ids))))[end]
+    known = np.flatnonzero((end > begin) & (ids[end] != UNKNOWN))
     begin, end, texts = begin[known], end[known], texts[known]
     inputs = StoredArray(
         read=partial(_windows, ids=ids, begin=begin, end=end, length=item.length),
@@ -90,8 +93,8 @@ def token_rows(part: TablePart, name: str, item: TextInput, *, overlapping: bool
     return TokenRows(
         part=rows,
         inputs=inputs,
-        y_true=follows[known].astype(np.int64) - FIRST_TOKEN,
-        unknown=len(follows) - len(known),
+        y_true=ids[end].astype(np.int64) - FIRST_TOKEN,
+        unknown=cut - len(known),
     )
 
 

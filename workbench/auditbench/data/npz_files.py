@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import functools
+import io
 import math
 import os
 import struct
+import tokenize
 import weakref
 import zipfile
 import zlib
@@ -29,8 +31,10 @@ if TYPE_CHECKING:
 MOST_BYTES = 4 * 2**30
 """Of an array that has to be in memory at once: a column, or one that is compressed or stored column by column."""
 _CHECKED_AT_ONCE = 2**20
+_MOST_HEADER_BYTES = 64 * 2**10
 _LOCAL_HEADER = struct.Struct("<4s22xHH")
 _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError, RuntimeError)
+_ODD_HEADER = (tokenize.TokenError, SyntaxError, TypeError, LookupError, MemoryError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +71,8 @@ def open_npz(opened: OpenFile) -> TableFile:
     except _DAMAGE as error:
         raise opened.damaged(".npz", error) from error
     known = {array.name: array for array in arrays}
+    if len(known) < len(arrays):
+        raise _twice(opened, [array.name for array in arrays])
 
     def read(columns: Sequence[str], as_text: Collection[str]) -> Any:
         return _columns(opened, archive, [known[name] for name in columns])
@@ -78,12 +84,13 @@ def open_npz(opened: OpenFile) -> TableFile:
 
 def _described(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> _Array:
     with archive.open(member) as stream:
-        version = np.lib.format.read_magic(stream)
-        if version not in ((1, 0), (2, 0)):
-            raise ValueError(f"{member.filename} has version {version[0]}.{version[1]} of the .npy format")
-        read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, by_column, dtype = read_header(stream)
+        try:
+            shape, by_column, dtype = _read_header(stream, member.filename)
+        except _ODD_HEADER as error:
+            raise ValueError(f"{member.filename} has a header that cannot be read") from error
         header = stream.tell()
+    if min(shape, default=0) < 0 or not dtype.itemsize:
+        raise ValueError(f"{member.filename} has the shape {shape} and {dtype.itemsize} bytes a number")
     array = _Array(
         name=member.filename.removesuffix(".npy"),
         member=member,
@@ -97,6 +104,30 @@ def _described(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> _Array:
     return array
 
 
+def _read_header(stream: IO[bytes], name: str) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Shape, whether it is stored column by column, and type; no more is unpacked than a header may have."""
+    version = np.lib.format.read_magic(stream)
+    if version not in ((1, 0), (2, 0)):
+        raise ValueError(f"{name} has version {version[0]}.{version[1]} of the .npy format")
+    size = stream.read(2 if version == (1, 0) else 4)
+    length = int.from_bytes(size, "little")
+    if length > _MOST_HEADER_BYTES:
+        raise ValueError(f"{name} has a header of {length:,} bytes, more than {_MOST_HEADER_BYTES:,}")
+    read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    return read_header(io.BytesIO(size + stream.read(length)))
+
+
+def _twice(opened: OpenFile, names: Sequence[str]) -> DataError:
+    twice = sorted({name for name in names if names.count(name) > 1})
+    return DataError(
+        f"{opened.shown} has arrays of one name",
+        where=opened.key,
+        found=", ".join(repr(name) for name in twice[:5]),
+        allowed="each name once",
+        fix="save the archive again, with another name for one of them",
+    )
+
+
 def _columns(opened: OpenFile, archive: zipfile.ZipFile, arrays: Sequence[_Array]) -> Any:
     lengths = {array.name: array.shape[0] for array in arrays}
     if len(set(lengths.values())) > 1:
@@ -106,6 +137,14 @@ def _columns(opened: OpenFile, archive: zipfile.ZipFile, arrays: Sequence[_Array
         values = _loaded(opened, archive, array)
         try:
             cells[array.name] = pa.array(values.astype(values.dtype.newbyteorder("="), copy=False))
+        except UnicodeError as error:
+            raise DataError(
+                f"column {array.name!r} of {opened.shown} holds characters that no text has",
+                where=opened.key,
+                found=str(error).splitlines()[0][:160],
+                allowed="characters of Unicode, without surrogates",
+                fix="correct these cells, and save the archive again",
+            ) from error
         except (pa.ArrowException, TypeError) as error:
             raise DataError(
                 f"column {array.name!r} of {opened.shown} is neither a number nor a category",

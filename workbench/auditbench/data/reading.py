@@ -60,6 +60,7 @@ def open_source(
         digests={**digests, **parts.images},
         train_digest="" if parts.train is None else _train_digest(train or test, parts.images),
         left_out=parts.left_out,
+        computed=tuple(name for name in table.sensitive if name not in parts.test.columns),
         licence=table.licence or place.licence,
     )
 

@@ -113,11 +113,11 @@ def open_regular(path: Path, *, key: str, shown: str, allowed: str = _ALLOWED, f
     try:
         # Without O_NONBLOCK, opening a FIFO would wait for a writer.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise DataError(
             f"{shown} cannot be opened",
             where=key,
-            found=error.strerror or str(error),
+            found=getattr(error, "strerror", None) or str(error),
             allowed=allowed,
             fix=fix or _nearby(path),
         ) from error

@@ -102,6 +102,7 @@ class TableSource:
         digests: sha256 of each file, by the path that the config gives.
         train_digest: sha256 of the file with the training rows; empty without them.
         left_out: Rows that belong to neither part, by rule.
+        computed: Sensitive features that no column holds and that were computed from an input.
     """
 
     table: DataTable
@@ -113,6 +114,7 @@ class TableSource:
     train_digest: str
     left_out: Mapping[str, int]
     licence: str
+    computed: tuple[str, ...] = ()
 
 
 def text_of(column: Column) -> CategoryColumn:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 MOST_BYTES = 4 * 2**30
 """Of all series, each as long as the longest."""
 _MISSING = "?"
+_WHOLE = re.compile("[0-9]{1,9}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,9 +62,11 @@ def open_ts(opened: OpenFile) -> TableFile:
         return _content(opened, header)
 
     def read(columns: Sequence[str], as_text: Collection[str]) -> Any:
-        labels = pa.array(content()[1], pa.string())
+        labels: Any = content()[1]
         if header.numeric:
-            labels = labels.cast(pa.float64())
+            labels = pa.array([None if label is None else float(label) for label in labels], pa.float64())
+        else:
+            labels = pa.array(labels, pa.string())
         return pa.table(dict.fromkeys(columns, labels))
 
     def read_series(table: InputTable, where: str) -> StoredArray:
@@ -132,12 +136,12 @@ def _whole(opened: OpenFile, said: dict[str, list[str]], name: str) -> int | Non
     values = said.get(name)
     if values is None:
         return None
-    if len(values) != 1 or not values[0].isdecimal():
+    if len(values) != 1 or _WHOLE.fullmatch(values[0]) is None:
         raise DataError(
             f"{opened.shown} has a header that cannot be read",
             where=opened.key,
             found=f"@{name} {' '.join(values)}"[:80],
-            allowed="a whole number",
+            allowed="a whole number of at most 9 digits",
             fix="correct that line",
         )
     return int(values[0])
@@ -173,7 +177,7 @@ def _label(opened: OpenFile, header: _Header, number: int, cell: str) -> str | N
         raise _wrong(opened, number, f"the label {label!r}", ", ".join(repr(name) for name in header.classes[:12]))
     if header.numeric:
         try:
-            float(label)
+            _number(label)
         except ValueError as error:
             raise _wrong(opened, number, f"the target {label!r}", "a number, as @targetLabel says") from error
     return label
@@ -183,9 +187,16 @@ def _numbers(opened: OpenFile, number: int, cell: str) -> npt.NDArray[np.float64
     if not cell.strip():
         return np.empty(0)
     try:
-        return np.asarray([float(text) for text in cell.replace(_MISSING, "nan").split(",")])
+        return np.asarray([_number(text) for text in cell.replace(_MISSING, "nan").split(",")])
     except ValueError as error:
         raise _wrong(opened, number, str(error), "numbers separated by commas, ? where one is missing") from error
+
+
+def _number(text: str) -> float:
+    """As `float`, which also takes digits of other scripts and underscores between them."""
+    if "_" in text or not text.isascii():
+        raise ValueError(f"could not convert string to float: {text!r}")
+    return float(text)
 
 
 def _padded(opened: OpenFile, rows: list[list[npt.NDArray[np.float64]]]) -> npt.NDArray[np.float64]:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 2
 MOST_NUMBERS = 2**28
 """Of one encoded row: 1 GiB in float32."""
+_LARGEST, _SMALLEST = 3.4028234663852886e38, 1.1754943508222875e-38
+_FLOAT32 = "within float32, in which rows are encoded"
 _AGAIN = "train the model again: auditbench train CONFIG"
 
 
@@ -139,6 +141,7 @@ def _contradictions(description: BundleDescription, file: str) -> tuple[Problem,
         where = f"{file}.inputs.{name}"
         problems += _table_problems(item, where) if isinstance(item, TableInput) else _array_problems(item, where)
     problems += _class_problems(description, file)
+    problems += _vocabulary_problems(description, file)
     scaling = description.scaling
     if not (math.isfinite(scaling.mean) and 0 < scaling.scale < math.inf):
         problems.append(
@@ -187,14 +190,20 @@ def _array_problems(item: ImageInput | TextInput | SeriesInput, where: str) -> l
             found = f"{twice!r} more than once"[:80]
             problems.append(Problem(message="expected each token once", where=f"{where}.vocabulary", found=found))
         return problems
-    finite = all(math.isfinite(mean) for mean in item.mean) and all(0 < scale < math.inf for scale in item.scale)
+    if isinstance(item, ImageInput) and not 0 < item.largest <= _LARGEST:
+        found = f"{item.largest}"
+        problems.append(
+            Problem(message="expected a positive brightness", where=f"{where}.largest", found=found, allowed=_FLOAT32)
+        )
+    least = _SMALLEST if isinstance(item, ImageInput) else 0.0  # images alone are computed in float32
+    finite = all(map(_is_float32, item.mean)) and all(least < scale <= _LARGEST for scale in item.scale)
     if not finite or not len(item.mean) == len(item.scale) == item.shape[0]:
         problems.append(
             Problem(
                 message="expected a finite mean and a positive scale for each channel",
                 where=where,
                 found=f"{item.mean} and {item.scale}"[:80],
-                allowed=f"{item.shape[0]} of each",
+                allowed=f"{item.shape[0]} of each, {_FLOAT32}",
             )
         )
     return problems
@@ -213,8 +222,21 @@ def _feature_problems(feature: FeatureSpec, file: str) -> list[Problem]:
                 allowed=str(width),
             )
         )
-    if feature.scale <= 0:
-        problems.append(Problem(message="expected a positive scale", where=f"{where}.scale", found=str(feature.scale)))
+    if not 0 < feature.scale <= _LARGEST:
+        problems.append(
+            Problem(
+                message="expected a positive scale",
+                where=f"{where}.scale",
+                found=str(feature.scale),
+                allowed=_FLOAT32,
+            )
+        )
+    for name in ("mean", "fill"):
+        if not _is_float32(getattr(feature, name)):
+            found = str(getattr(feature, name))
+            problems.append(
+                Problem(message="expected a number", where=f"{where}.{name}", found=found, allowed=_FLOAT32)
+            )
     if len(set(feature.categories)) != len(feature.categories) or (feature.kind == "number" and feature.categories):
         problems.append(
             Problem(
@@ -224,6 +246,27 @@ def _feature_problems(feature: FeatureSpec, file: str) -> list[Problem]:
             )
         )
     return problems
+
+
+def _vocabulary_problems(description: BundleDescription, file: str) -> list[Problem]:
+    """Of next-token prediction: a class is the token of its place, so that another order would name other tokens."""
+    if description.task != "next-token":
+        return []
+    texts = [item for item in description.inputs.values() if isinstance(item, TextInput)]
+    if len(texts) == len(description.inputs) == 1 and texts[0].vocabulary == description.classes:
+        return []
+    return [
+        Problem(
+            message="the classes of next-token are not the tokens of its text",
+            where=f"{file}.classes",
+            found=f"{len(description.classes):,} classes, {len(description.inputs)} inputs",
+            allowed="one text as the only input, and its vocabulary as the classes, in its order",
+        )
+    ]
+
+
+def _is_float32(number: float) -> bool:
+    return math.isfinite(number) and abs(number) <= _LARGEST
 
 
 def _class_problems(description: BundleDescription, file: str) -> list[Problem]:

@@ -33,6 +33,10 @@ operations that another library computes."""
 EXPORTS: Mapping[str, str] = {"exported": "model.pt2", "onnx": "model.onnx"}
 """The program in the folder of an export, by `model.format`; a model.json beside it describes it, as in a bundle."""
 
+PACKAGES: Mapping[str, tuple[str, ...]] = {"onnx": ("onnx", "onnxruntime", "onnxruntime-gpu")}
+"""Distributions that open or compute a model, by `model.format`, where the product itself does not ask for them; of
+those that stand for each other, one is installed."""
+
 _OF_NETWORK = ("architecture", "factory", "parameters")
 _OF_DESCRIPTION = ("output", "inputs")
 _SUPERFLUOUS: Mapping[Content, tuple[str, ...]] = {

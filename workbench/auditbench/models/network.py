@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from auditbench.data.inputs import ModelInput
     from auditbench.models.description import OutputScaling
 
+
 class ScaledOutput(nn.Module):
     """A network whose outputs are brought to the unit of the target: `network(x) * scale + mean`."""
 

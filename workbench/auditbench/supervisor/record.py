@@ -123,6 +123,7 @@ def build_run(
             threads=subject.threads,
             determinism=subject.flags,
             config_sha256=loaded.digest,
+            formats=model_formats(config),
         ),
         volatile=Volatile(
             started=timing.started,
@@ -134,6 +135,11 @@ def build_run(
             details=timing.details,
         ),
     )
+
+
+def model_formats(config: AuditConfig) -> set[str]:
+    """Formats of the audited model and of those that it is compared with."""
+    return {config.model.format, *(table.format for table in config.models.values())}
 
 
 def with_exit_code(run: AuditRun, code: ExitCode) -> AuditRun:
@@ -183,14 +189,19 @@ def echo(config: AuditConfig, results: Sequence[AnalysisResult]) -> dict[str, An
     for result in results:
         if result.analyzer in document["analyzers"] and result.parameters:
             document["analyzers"][result.analyzer]["parameters"] = dict(result.parameters)
-    for table, key in (("model", "path"), ("data", "test"), ("data", "train")):
-        value = document[table][key]
-        if value is not None:
-            document[table][key] = _without_folder(value)
-    for table in document["models"].values():
-        table["path"] = _without_folder(table["path"])
+    for table in (document["model"], *document["models"].values()):
+        _cut(table, "path", "factory")
+    _cut(document["data"], "test", "train")
+    if document["train"] is not None:
+        _cut(document["train"], "init_from")
     document["audit"]["gates"] = [_without_folder(name) for name in document["audit"]["gates"]]
     return document
+
+
+def _cut(table: dict[str, Any], *keys: str) -> None:
+    for key in keys:
+        if table[key] is not None:
+            table[key] = _without_folder(table[key])
 
 
 def _without_folder(path: str) -> str:

@@ -22,7 +22,7 @@ from auditbench.gates import NO_BASELINE, Judgement
 from auditbench.interruption import Terminated
 from auditbench.listener import Listener
 from auditbench.manifest import RECORD
-from auditbench.provenance import package_versions, product_digest
+from auditbench.provenance import format_packages, package_versions, product_digest
 from auditbench.record import plain, validate
 from auditbench.run import ROW_KEYS, AuditRun, Case
 from auditbench.run_file import decode_run, encode_run
@@ -31,7 +31,7 @@ from auditbench.supervisor.analyzer_runs import AnalyzerRuns
 from auditbench.supervisor.baseline import Baseline, compare_in, lost
 from auditbench.supervisor.opening import lost_over, open_in
 from auditbench.supervisor.planning import Plan, make_plan
-from auditbench.supervisor.record import OpenedSubject, Timing, build_run, empty_subject, moment
+from auditbench.supervisor.record import OpenedSubject, Timing, build_run, empty_subject, model_formats, moment
 from auditbench.supervisor.rendering import ReportWriter
 from auditbench.supervisor.worker_events import (
     LimitChanged,
@@ -325,6 +325,7 @@ class AuditSession:
             "models": {name: table.model_dump(mode="json", exclude={"trust"}) for name, table in config.models.items()},
             "data": config.data.model_dump(mode="json"),
         }
+        packages = package_versions(format_packages(model_formats(config)))
         cases = {"cases": config.report.cases, "raw_inputs": config.report.raw_inputs}
         return {
             "product": f"{__version__} {product_digest()}",
@@ -335,7 +336,7 @@ class AuditSession:
             "plugin of model or data": subject.code,
             "data": digest_of(plain(subject.data)),
             "device": subject.device,
-            "set of packages or threads": digest_of([package_versions(), subject.threads, dict(subject.flags)]),
+            "set of packages or threads": digest_of([packages, subject.threads, dict(subject.flags)]),
         }
 
     def _timing(self, runs: AnalyzerRuns) -> Timing:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
 
+from auditbench import __version__
 from auditbench.config import AuditConfig
 from auditbench.config_training import TrainTable
 from auditbench.errors import ModelError, StaleModelError
@@ -26,7 +27,7 @@ from auditbench.run import TrainingFacts
 from auditbench.training.checkpoints import Checkpoints
 from auditbench.training.loop import Fitted, fit
 from auditbench.training.preparing import Prepared, prepare, train_table
-from auditbench.training.starting import in_target_units, open_initial, trained_parameters
+from auditbench.training.starting import in_target_units, initial_description, open_initial, trained_parameters
 
 if TYPE_CHECKING:
     from auditbench.data.table import TableSource
@@ -168,8 +169,13 @@ def train_bundle(
     refuse_foreign(folder)
     opened = open_initial(table, base)
     key = training_key(config, source, opened)
-    prepared = prepare(config, source, opened, device=device, architectures=architectures)
-    checkpoints = Checkpoints(folder, f"{key} on {torch.device(device).type}")
+    described = initial_description(table, base)
+    if opened is not None and described is None:
+        tell("train.init_from names weights alone: whether inputs and classes mean the same to them was not checked")
+    prepared = prepare(config, source, opened, described=described, device=device, architectures=architectures)
+    checkpoints = Checkpoints(
+        folder, f"{key} on {torch.device(device).type} by {__version__} and torch {torch.__version__}"
+    )
     with computing_threads(sum(tensor.numel() for tensor in prepared.network.parameters())):
         fitted = fit(
             prepared.trained,

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from auditbench.errors import ModelError
 from auditbench.models.opening import MAX_JSON_BYTES, parse_json, parse_tensors, read_file, sha256_of
@@ -25,6 +25,13 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 1
 STATE = "state.json"
+_OWN = re.compile(r"state\.json|state-\d+\.safetensors|\.state\.json\.\d+|\.state-\d+\.safetensors\.\d+")
+"""Names of the files that are written, and of those that a killed run left beside them."""
+
+_Count: TypeAlias = Annotated[int, Field(ge=0)]
+_FromOne: TypeAlias = Annotated[int, Field(ge=1)]
+_Finite: TypeAlias = Annotated[float, Field(allow_inf_nan=False)]
+_NotNegative: TypeAlias = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,19 +48,19 @@ class RunState:
         scaler: State of the scale of half precision.
     """
 
-    epoch: int = 1
-    step: int = 0
-    steps: int = 0
-    total: float = 0.0
-    terms: float = 0.0
-    losses: tuple[tuple[float, float], ...] = ()
-    rates: tuple[float, ...] = ()
-    seconds: tuple[float, ...] = ()
-    spent: float = 0.0
-    best: float | None = None
-    best_epoch: int = 0
-    part_rows: int = 1
-    halvings: int = 0
+    epoch: _FromOne = 1
+    step: _Count = 0
+    steps: _Count = 0
+    total: _Finite = 0.0
+    terms: _NotNegative = 0.0
+    losses: tuple[tuple[_Finite, _Finite], ...] = ()
+    rates: tuple[_NotNegative, ...] = ()
+    seconds: tuple[_NotNegative, ...] = ()
+    spent: _NotNegative = 0.0
+    best: _Finite | None = None
+    best_epoch: _Count = 0
+    part_rows: _FromOne = 1
+    halvings: _Count = 0
     scaler: Mapping[str, int | float] = field(default_factory=dict)
 
 
@@ -83,26 +90,36 @@ class Checkpoints:
         self._key = key
 
     def read(self) -> tuple[Checkpoint | None, str]:
-        """The checkpoint, or None where there is none; and why one that is there was set aside, in words."""
+        """The checkpoint, or None where there is none; and why one that is there was set aside, in words.
+
+        Raises:
+            ModelError: A link, or a folder with files that are none of a checkpoint, stands in its place.
+        """
+        refuse_other_files(self.folder)
         if not (self.folder / STATE).exists():
             return None, ""
         try:
             return self._read(), ""
         except (ModelError, ValidationError, ValueError, TypeError, OSError) as error:
-            shutil.rmtree(self._aside, ignore_errors=True)
-            with suppress(OSError):  # where it cannot be moved, the next one replaces it
-                self.folder.rename(self._aside)
-            said = str(error).partition("\n")[0]
-            return None, f"the checkpoint was set aside as {self._aside.name}: {said}"[:300]
+            return None, self.set_aside(str(error).partition("\n")[0])
+
+    def set_aside(self, reason: str) -> str:
+        """Move a checkpoint that cannot be used out of the way; what to tell about it."""
+        _remove_own(self._aside)
+        with suppress(OSError):  # where it cannot be moved, the next one replaces it
+            self.folder.rename(self._aside)
+        return f"the checkpoint was set aside as {self._aside.name}: {reason}"[:300]
 
     def write(self, checkpoint: Checkpoint) -> None:
         """Replace the checkpoint by a later one.
 
         Raises:
             OSError: The folder cannot be written.
+            ModelError: See `read`.
         """
         import safetensors.torch
 
+        refuse_other_files(self.folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         content = safetensors.torch.save(
             {name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.tensors.items()}
@@ -119,20 +136,22 @@ class Checkpoints:
         _replace(self.folder / STATE, json.dumps(document, indent=1, allow_nan=False).encode() + b"\n")
         _sync_folder(self.folder)
         for other in self.folder.iterdir():
-            if other.name not in (name, STATE):
+            if other.name not in (name, STATE) and _OWN.fullmatch(other.name):
                 other.unlink(missing_ok=True)
 
     def remove(self) -> None:
         """Remove the checkpoint and what was set aside, when the model is there."""
-        shutil.rmtree(self.folder, ignore_errors=True)
-        shutil.rmtree(self._aside, ignore_errors=True)
+        _remove_own(self.folder)
+        _remove_own(self._aside)
 
     def _read(self) -> Checkpoint:
         document = parse_json(read_file(self.folder / STATE, most=MAX_JSON_BYTES), self.folder / STATE)
         if document.get("schema") != SCHEMA_VERSION:
             raise ValueError(f"schema {document.get('schema')!r}, where this version writes {SCHEMA_VERSION}")
         if document.get("key") != self._key:
-            raise ValueError("it was made with other settings, other data, or on another kind of device")
+            raise ValueError(
+                "it was made with other settings, other data, other versions, or on another kind of device"
+            )
         state = TypeAdapter(RunState).validate_python(document.get("state"))
         name = document.get("tensors")
         if not isinstance(name, str) or Path(name).name != name:
@@ -141,6 +160,41 @@ class Checkpoints:
         if sha256_of(content) != document.get("sha256"):
             raise ValueError(f"{name} has other bytes than were written")
         return Checkpoint(state=state, tensors=parse_tensors(content, self.folder / name))
+
+
+def refuse_other_files(folder: Path) -> None:
+    """Refuse to keep checkpoints where something else stands.
+
+    Raises:
+        ModelError: The folder is a link, or holds something that no checkpoint has.
+    """
+    found = "a link" if folder.is_symlink() else ""
+    if not found and folder.is_dir():
+        foreign = [item.name for item in folder.iterdir() if not _is_own(item)]
+        found = ", ".join(repr(name) for name in sorted(foreign)[:4])
+    if found:
+        raise ModelError(
+            "something else than a checkpoint stands in its place",
+            where=str(folder),
+            found=found,
+            allowed="a folder with state.json and its tensors, or nothing",
+            fix="move it away, or name another model.path",
+        )
+
+
+def _is_own(path: Path) -> bool:
+    return _OWN.fullmatch(path.name) is not None and path.is_file() and not path.is_symlink()
+
+
+def _remove_own(folder: Path) -> None:
+    """Remove a folder of a checkpoint; a link, and what no checkpoint has, stays."""
+    with suppress(OSError):
+        if folder.is_symlink():
+            return
+        for item in folder.iterdir():
+            if _is_own(item):
+                item.unlink()
+        folder.rmdir()
 
 
 def _replace(path: Path, content: bytes) -> None:

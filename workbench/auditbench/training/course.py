@@ -59,6 +59,10 @@ class Course:
         """Whether all epochs are done, or so many that none of the last was better."""
         return self.epoch > table.epochs or self.epoch - 1 - self.best_epoch >= table.patience
 
+    def is_finite(self) -> bool:
+        """Whether every parameter that is trained is."""
+        return all(bool(each.isfinite().all()) for each in self.network.parameters() if each.requires_grad)
+
     def checkpoint(self) -> Checkpoint:
         """All that is needed to go on from here, between two steps."""
         tensors = {_WEIGHTS + name: tensor.clone() for name, tensor in self.network.state_dict().items()}

@@ -20,6 +20,7 @@ from auditbench.training.checkpoints import Checkpoints
 from auditbench.training.course import Course, begin
 from auditbench.training.examples import Examples
 from auditbench.training.losses import Loss
+from auditbench.training.resuming import misfit
 from auditbench.training.schedules import Schedule, make_schedule
 from auditbench.training.steps import StepLoss, Stepper, nothing
 
@@ -92,7 +93,7 @@ def fit(
     with _seeded(device, seed), torch.enable_grad():
         course = begin(network, stepper, augmentation, device, seed)
         keeper = _Keeper(course=course, table=table, checkpoints=checkpoints, tell_now=tell)
-        keeper.resume()
+        keeper.resume(-(-len(train) // stepper.rows))
         while not course.ended(table):
             started = time.perf_counter()
             train_loss = _train_epoch(course, train, schedule, keeper)
@@ -154,6 +155,7 @@ def _train_epoch(course: Course, train: Examples, schedule: Schedule, keeper: _K
         if course.stepper.batch.halvings > halvings:
             keeper.tell(f"memory ran out: steps are computed in parts of {course.stepper.part_rows:,} rows")
         if keeper.is_due():
+            _check_finite(float(course.found.total), None, course.epoch, table=keeper.table)
             course.spent = spent + time.perf_counter() - started
             keeper.write()
     course.spent = spent
@@ -181,11 +183,15 @@ class _Keeper:
     earlier_seconds: float = 0.0
     written: float = field(default_factory=time.monotonic)
 
-    def resume(self) -> None:
-        """Go on from the last checkpoint, where there is one."""
+    def resume(self, steps_an_epoch: int) -> None:
+        """Go on from the last checkpoint, where there is one that fits."""
         if self.checkpoints is None:
             return
         checkpoint, refused = self.checkpoints.read()
+        if checkpoint is not None:
+            reason = misfit(self.course, checkpoint, epochs=self.table.epochs, steps_an_epoch=steps_an_epoch)
+            if reason:
+                checkpoint, refused = None, self.checkpoints.set_aside(reason)
         if refused:
             self.tell(refused)
         if checkpoint is not None:
@@ -205,8 +211,8 @@ class _Keeper:
 
     def write(self) -> None:
         """Write a checkpoint; where that fails, say so and go on without."""
-        if self.checkpoints is None:
-            return
+        if self.checkpoints is None or not self.course.is_finite():
+            return  # weights that are not: the next loss says so
         try:
             self.checkpoints.write(self.course.checkpoint())
         except OSError as error:
@@ -231,13 +237,15 @@ def _seeded(device: torch.device, seed: int) -> Iterator[None]:
         yield
 
 
-def _check_finite(train_loss: float, validation_loss: float, epoch: int, table: TrainTable) -> None:
-    if math.isfinite(train_loss) and math.isfinite(validation_loss):
+def _check_finite(train_loss: float, validation_loss: float | None, epoch: int, table: TrainTable) -> None:
+    """Refuse to go on from a loss that is not finite; None stands for one that is not known yet."""
+    if math.isfinite(train_loss) and (validation_loss is None or math.isfinite(validation_loss)):
         return
+    validated = "" if validation_loss is None else f", validation {validation_loss}"
     raise TrainingError(
         f"the loss became infinite or undefined in epoch {epoch}",
         where="train.learning_rate",
-        found=f"{table.learning_rate:g} with {table.optimizer}: training loss {train_loss}, validation {validation_loss}",
+        found=f"{table.learning_rate:g} with {table.optimizer}: training loss {train_loss}{validated}",
         allowed="a step size with which the loss stays finite",
         fix=f"set train.learning_rate = {table.learning_rate / 10:g}, or look for extreme numbers in the data",
     )

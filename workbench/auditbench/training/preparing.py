@@ -18,13 +18,14 @@ from auditbench.data.modalities import fit_inputs
 from auditbench.data.table import NumberColumn, text_of
 from auditbench.errors import TrainingError
 from auditbench.models.architecture import Architecture
-from auditbench.models.description import OutputScaling, output_count
+from auditbench.models.description import BundleDescription, OutputScaling, output_count
 from auditbench.models.network import build_network, check_parameters, find_architecture
 from auditbench.models.opening import OpenedWeights
 from auditbench.models.packing import UnpackedNetwork
 from auditbench.training.augmentation import Augmentation
 from auditbench.training.examples import Examples, encoded_rows, row_weights
 from auditbench.training.losses import Loss, make_loss
+from auditbench.training.meanings import inputs_of_bundle
 from auditbench.training.splitting import held_out, held_out_groups, held_out_last
 from auditbench.training.starting import begin_with, compute_again, freeze, in_standard_units
 
@@ -70,13 +71,14 @@ def prepare(
     source: TableSource,
     opened: OpenedWeights | None,
     *,
+    described: BundleDescription | None = None,
     device: str,
     architectures: Mapping[str, Architecture],
 ) -> Prepared:
     """Make all that the loop needs, and refuse what does not go together.
 
     Args:
-        opened: The weights of `train.init_from`.
+        opened: The weights of `train.init_from`; `described` what their bundle says about them.
 
     Raises:
         TrainingError: There are no training rows, or the settings do not fit the task, the rows or the network.
@@ -85,7 +87,7 @@ def prepare(
     table, task, seed = train_table(config), config.model.task, config.audit.seed
     architecture = find_architecture(table.architecture, architectures, where="train.architecture")
     params = check_parameters(architecture, table.parameters, where="train.parameters")
-    rows, inputs, classes = _rows(source, task)
+    rows, inputs, classes = _rows(source, task, described)
     scaling = _scaling(rows.y_true, task)
     split = _split(rows, table, task, seed)
     network = build_network(architecture, params, inputs=inputs, outputs=output_count(task, classes), seed=seed)
@@ -128,7 +130,9 @@ def train_table(config: AuditConfig) -> TrainTable:
     return config.train
 
 
-def _rows(source: TableSource, task: Task) -> tuple[LabelledRows, dict[str, ModelInput], tuple[str, ...]]:
+def _rows(
+    source: TableSource, task: Task, described: BundleDescription | None
+) -> tuple[LabelledRows, dict[str, ModelInput], tuple[str, ...]]:
     if source.train is None:
         raise TrainingError(
             "there are no training rows",
@@ -138,6 +142,8 @@ def _rows(source: TableSource, task: Task) -> tuple[LabelledRows, dict[str, Mode
         )
     inputs = fit_inputs(source)
     classes = class_names(source, inputs, task)
+    if described is not None:
+        inputs = inputs_of_bundle(described, inputs, classes)
     return labelled_rows(source, source.train, inputs, classes), inputs, classes
 
 

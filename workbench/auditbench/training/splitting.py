@@ -18,7 +18,8 @@ def held_out(labels: npt.NDArray[np.int64] | None, rows: int, share: float, seed
     """Positions of the rows to train on and of those held out, each in the order of the data.
 
     Args:
-        labels: Class of each row, shape `(rows,)`: the share is held out of every class, rounded; None for regression.
+        labels: Class of each row, shape `(rows,)`: the share of all is held out of the classes by the largest
+            remainder; classes of one row stay in training. None for regression.
         share: Between 0 and 1; at least one row is held out and one is kept.
 
     Raises:
@@ -27,15 +28,24 @@ def held_out(labels: npt.NDArray[np.int64] | None, rows: int, share: float, seed
     _check_rows(rows)
     rng = np.random.default_rng([seed, rows])
     groups = [np.arange(rows)] if labels is None else [np.flatnonzero(labels == label) for label in np.unique(labels)]
-    parts = []
-    for group in groups:
-        count = min(round(share * len(group)), len(group) - 1)
-        parts.append(rng.permutation(group)[:count])
-    validation = np.sort(np.concatenate(parts))
-    if not len(validation):
-        largest = max(groups, key=len)
-        validation = rng.choice(largest if len(largest) > 1 else np.arange(rows), size=1)
+    drawn = [rng.permutation(group) for group in groups]
+    counts = _shared(np.array([len(group) for group in groups]), share, rng)
+    validation = np.sort(np.concatenate([group[:count] for group, count in zip(drawn, counts, strict=True)]))
+    if not len(validation):  # every class has one row
+        validation = rng.choice(np.arange(rows), size=1)
     return _rest(validation, rows), validation
+
+
+def _shared(sizes: npt.NDArray[np.intp], share: float, rng: np.random.Generator) -> npt.NDArray[np.intp]:
+    """Rows held out of each class: together the share of the rows of classes of two or more, by largest remainder."""
+    quotas = np.where(sizes > 1, share * sizes, 0.0)
+    counts = np.minimum(np.floor(quotas).astype(np.intp), np.maximum(sizes - 1, 0))
+    total = max(1, round(share * int(sizes[sizes > 1].sum())))
+    remainders = np.round(quotas - counts, 9)
+    order = np.lexsort((rng.random(len(sizes)), -remainders))
+    open_classes = [index for index in order if counts[index] < sizes[index] - 1]
+    counts[open_classes[: max(0, total - int(counts.sum()))]] += 1
+    return counts
 
 
 def held_out_groups(groups: npt.NDArray[np.int64], share: float, seed: int, *, column: str) -> Split:

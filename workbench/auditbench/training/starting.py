@@ -10,8 +10,8 @@ from torch import nn
 
 from auditbench.config_training import TrainTable
 from auditbench.errors import Problem, TrainingError
-from auditbench.models.bundle import WEIGHTS
-from auditbench.models.description import OutputScaling
+from auditbench.models.bundle import DESCRIPTION, WEIGHTS, read_bundle_description
+from auditbench.models.description import BundleDescription, OutputScaling
 from auditbench.models.opening import OpenedWeights, read_weights
 from auditbench.paths import is_there
 from auditbench.run import InitialWeights
@@ -39,6 +39,18 @@ def open_initial(table: TrainTable, base: Path) -> OpenedWeights | None:
             fix="correct the path, or remove train.init_from to begin with random weights",
         )
     return read_weights(path / WEIGHTS if path.is_dir() else path)
+
+
+def initial_description(table: TrainTable, base: Path) -> BundleDescription | None:
+    """What the bundle of `train.init_from` says about its weights; None for a file of weights alone.
+
+    Raises:
+        ModelError: The description cannot be read.
+    """
+    path = None if table.init_from is None else base / table.init_from
+    if path is not None and path.name == WEIGHTS and (path.parent / DESCRIPTION).exists():
+        path = path.parent
+    return read_bundle_description(path) if path is not None and path.is_dir() else None
 
 
 def begin_with(network: nn.Module, opened: OpenedWeights, name: str) -> InitialWeights:

@@ -27,7 +27,7 @@ from auditbench.models.threads import suitable_threads
 from auditbench.record import plain
 from auditbench.worker.cases import ChosenCases, choose_cases, with_stored_inputs
 from auditbench.worker.read_only import read_only, read_only_data
-from auditbench.worker.subject_state import SubjectState, subject_state
+from auditbench.worker.subject_state import ModelWatch, SubjectState, other_watch, subject_state
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -59,7 +59,7 @@ class Subject:
         others: The further models, by name.
         outputs: Shape `(rows, outputs)`, in the declared scale.
         seconds: Wall-clock seconds of `train` and `load`.
-        state: Of model and data, as opened.
+        state: Of model and data, as opened; `others_state` of each further model.
     """
 
     config_seed: int
@@ -70,6 +70,7 @@ class Subject:
     seconds: Mapping[str, float] = field(default_factory=dict)
     state: SubjectState
     others: Mapping[str, ModelUnderTest] = field(default_factory=dict)
+    others_state: Mapping[str, ModelWatch] = field(default_factory=dict)
 
     def context(
         self,
@@ -101,7 +102,10 @@ class Subject:
         Raises:
             Exception: Whatever a model that was changed raises when it is looked at.
         """
-        return self.state.changes(self.model, self.data, self.outputs)
+        changes = list(self.state.changes(self.model, self.data, self.outputs))
+        for name, watch in self.others_state.items():
+            changes += watch.changes(self.others[name], self.data)
+        return tuple(dict.fromkeys(changes))
 
     def document(self) -> dict[str, Any]:
         """What the record says about it, as JSON types; cases without the arrays of their inputs."""
@@ -157,18 +161,25 @@ def open_subject(
     )
     subject = make_subject(model, data, seed=config.audit.seed, cases=config.report.cases, raw=config.report.raw_inputs)
     seconds["load"] = time.monotonic() - started - seconds.get("train", 0.0)
-    return dataclasses.replace(subject, seconds=seconds, others=others)
+    return dataclasses.replace(
+        subject,
+        seconds=seconds,
+        others=others,
+        others_state={name: other_watch(one, subject.data) for name, one in others.items()},
+    )
 
 
 def make_subject(model: ModelUnderTest, data: EvaluationData, *, seed: int, cases: int, raw: bool) -> Subject:
-    """A subject of a model and data that are open already; torch keeps the number of threads that suits the model.
+    """A subject of a model and data that are open already; torch keeps the number of threads that suits the model,
+    where its size is known.
 
     Data and outputs are read-only from here on, so that no analyzer changes what the next one sees.
 
     Raises:
         ModelError: An output is not finite, or no probability where the model is declared to give them.
     """
-    torch.set_num_threads(suitable_threads(model.facts.parameters or 0, torch.get_num_threads()))
+    if model.facts.parameters is not None:
+        torch.set_num_threads(suitable_threads(model.facts.parameters, torch.get_num_threads()))
     data = read_only_data(dataclasses.replace(data, facts=_with_inputs(data)))
     parts = [model.predict(rows.inputs) for rows in data.batches(model.batch_rows)]
     outputs = read_only(np.concatenate(parts))

@@ -24,20 +24,51 @@ _PROBED_ROWS = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SubjectState:
-    """State of a subject at one moment.
+class ModelWatch:
+    """State of one model at one moment.
 
     Attributes:
-        data: Digest of rows, labels, groups, outputs, and of what is known of the model.
+        known: What is known of it, in words.
         probe: What the model gives for the first rows; None where it does not give the same bits twice.
         unsteady: Kinds of state that evaluating alone changes, as in a model that counts or keeps what it computed; they
             say nothing about an analyzer.
     """
 
-    model: ModelState
-    data: str
+    state: ModelState
+    known: str
     probe: bytes | None
     unsteady: tuple[str, ...]
+
+    def changes(self, model: ModelUnderTest, data: EvaluationData) -> tuple[str, ...]:
+        """Kinds of state that are other now.
+
+        Raises:
+            Exception: Whatever a model that was changed raises when it is looked at.
+        """
+        changes = self.looked_at(model)
+        return changes or self.computed(model, data)
+
+    def looked_at(self, model: ModelUnderTest) -> tuple[str, ...]:
+        """Kinds of state that are other now, without computing anything."""
+        now = model_state(model.module, model.encoder)
+        changes = tuple(kind for kind in self.state.changes(now) if kind not in self.unsteady)
+        return changes if self.known == _known(model) else (*changes, "data")
+
+    def computed(self, model: ModelUnderTest, data: EvaluationData) -> tuple[str, ...]:
+        """`OUTPUTS` where the model gives other numbers now."""
+        return (OUTPUTS,) if self.probe is not None and self.probe != _probe(model, data) else ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubjectState:
+    """State of a subject at one moment.
+
+    Attributes:
+        data: Digest of rows, labels, groups and outputs.
+    """
+
+    model: ModelWatch
+    data: str
 
     def changes(self, model: ModelUnderTest, data: EvaluationData, outputs: npt.NDArray[Any]) -> tuple[str, ...]:
         """Kinds of state that are other now.
@@ -45,27 +76,37 @@ class SubjectState:
         Raises:
             Exception: Whatever a model that was changed raises when it is looked at.
         """
-        now = model_state(model.module, model.encoder)
-        changes = tuple(kind for kind in self.model.changes(now) if kind not in self.unsteady)
-        if self.data != _digest(model, data, outputs):
+        changes = self.model.looked_at(model)
+        if "data" not in changes and self.data != _digest(data, outputs):
             changes += ("data",)
-        if not changes and self.probe is not None and self.probe != _probe(model, data):
-            return (OUTPUTS,)
-        return changes
+        return changes or self.model.computed(model, data)
 
 
 def subject_state(model: ModelUnderTest, data: EvaluationData, outputs: npt.NDArray[Any]) -> SubjectState:
     """The state of a subject now."""
+    return SubjectState(model=model_watch(model, data), data=_digest(data, outputs))
+
+
+def model_watch(model: ModelUnderTest, data: EvaluationData) -> ModelWatch:
+    """The state of a model now; it computes a few rows."""
     before = model_state(model.module, model.encoder)
     probe = _probe(model, data)
     again = _probe(model, data)
     now = model_state(model.module, model.encoder)
-    return SubjectState(
-        model=now,
-        data=_digest(model, data, outputs),
+    return ModelWatch(
+        state=now,
+        known=_known(model),
         probe=probe if probe == again else None,
         unsteady=before.changes(now),
     )
+
+
+def other_watch(model: ModelUnderTest, data: EvaluationData) -> ModelWatch:
+    """The state of a further model now, which may take other rows than the audited one: then it computes none."""
+    try:
+        return model_watch(model, data)
+    except Exception:  # noqa: BLE001 - whatever a model raises on rows that are none for it
+        return ModelWatch(state=model_state(model.module, model.encoder), known=_known(model), probe=None, unsteady=())
 
 
 def _probe(model: ModelUnderTest, data: EvaluationData) -> bytes:
@@ -74,9 +115,12 @@ def _probe(model: ModelUnderTest, data: EvaluationData) -> bytes:
     return model.predict(rows.inputs).tobytes()
 
 
-def _digest(model: ModelUnderTest, data: EvaluationData, outputs: npt.NDArray[Any]) -> str:
-    known = (model.facts, model.inputs, model.target_names, model.device, data.facts, data.task, data.classes)
-    digest = hashlib.sha256(repr((known, data.inputs)).encode())
+def _known(model: ModelUnderTest) -> str:
+    return repr((model.facts, model.inputs, model.target_names, model.device))
+
+
+def _digest(data: EvaluationData, outputs: npt.NDArray[Any]) -> str:
+    digest = hashlib.sha256(repr((data.facts, data.task, data.classes, data.inputs)).encode())
     for name, array in _arrays(data):
         _add(digest, name, array)
     _add(digest, "outputs", outputs)

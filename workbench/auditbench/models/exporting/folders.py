@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
@@ -14,11 +15,11 @@ import torch
 from auditbench.config import ModelTable
 from auditbench.errors import ModelError
 from auditbench.models.bundle import COST, DESCRIPTION, WEIGHTS, load_bundle
-from auditbench.models.exporting.kinds import FILES, Difference, Export, ExportKind, scaled_difference
+from auditbench.models.exporting.kinds import FILES, MARKER, Difference, Export, ExportKind, scaled_difference
 from auditbench.models.exporting.programs import onnx_bytes, pt2_bytes
 from auditbench.models.exporting.random_rows import packed, random_inputs
 from auditbench.models.graphs import GraphNetwork
-from auditbench.models.opening import MAX_JSON_BYTES, open_program, read_file, sha256_of
+from auditbench.models.opening import MAX_JSON_BYTES, open_program, parse_json, read_file, sha256_of
 from auditbench.models.opening.onnx import open_graph
 from auditbench.models.packing import UnpackedNetwork
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from auditbench.models.architecture import Architecture
     from auditbench.models.subject import ModelUnderTest
 
+_OF_EXPORTS = frozenset({MARKER, DESCRIPTION, COST, *FILES.values()})
 _RANDOM_BATCHES = (1, 2, 33)
 """Rows a batch: one, two, and more than the program was exported with."""
 
@@ -44,9 +46,9 @@ def write_export(
     tolerance: float,
     architectures: Mapping[str, Architecture],
 ) -> Export:
-    """Write the export of a bundle into a folder, where it replaces an earlier one.
+    """Write the export of a bundle into a folder, where it replaces an earlier one, and nothing else.
 
-    It is opened again first, and its outputs are compared with those of the bundle.
+    The folder appears complete or not at all. It is opened again first, and its outputs are compared with those of the bundle.
 
     Args:
         model: The bundle, opened on the CPU.
@@ -59,20 +61,19 @@ def write_export(
         ModelError: The network cannot be exported, its outputs differ by more, the folder holds something else, or it
             cannot be written.
     """
-    _refuse_foreign(folder, kind)
+    _refuse_foreign(folder, kind, bundle)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as place:
-            written = Path(place)
+            written = Path(place) / folder.name
+            written.mkdir()
             content = _write_files(model, bundle, kind, written, program)
             network = _opened_again(model, kind, written, sha256_of(content), architectures)
             random = difference(model, network, map(partial(_random_rows, model), _RANDOM_BATCHES))
             _refuse_other(random, kind, "random rows", tolerance)
             data = difference(model, network, rows)
             _refuse_other(data, kind, "rows of the data", tolerance)
-            folder.mkdir(exist_ok=True)
-            for file in sorted(written.iterdir()):
-                file.replace(folder / file.name)
+            _put_in_place(written, folder)
     except OSError as error:
         raise ModelError(
             "the export cannot be written",
@@ -126,6 +127,8 @@ def _write_files(
     else:
         content = pt2_bytes(program()) if kind == "pt2" else onnx_bytes(program(), model.inputs)
     (folder / FILES[kind]).write_bytes(content)
+    marker = {"file": FILES[kind], "kind": kind, "sha256": sha256_of(content)}
+    (folder / MARKER).write_text(json.dumps(marker, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     return content
 
 
@@ -155,13 +158,50 @@ def _refuse_other(found: Difference, kind: ExportKind, what: str, tolerance: flo
         )
 
 
-def _refuse_foreign(folder: Path, kind: ExportKind) -> None:
-    names = {item.name for item in folder.iterdir()} if folder.is_dir() else {folder.name} if folder.exists() else set()
-    if names and (not folder.is_dir() or not {DESCRIPTION, FILES[kind]} <= names):
+def _refuse_foreign(folder: Path, kind: ExportKind, bundle: Path) -> None:
+    """Refuse to write in the place of anything but an earlier export of this kind, which its marker tells."""
+    found = "the bundle itself" if folder.resolve() == bundle.resolve() else _foreign(folder, kind)
+    if found:
         raise ModelError(
             "something else than an export stands where this one would be written",
             where=str(folder),
-            found=", ".join(sorted(names)[:5]),
+            found=found,
             allowed=f"a folder that is new, empty, or holds an earlier {kind} export",
             fix="name another folder with --out",
         )
+
+
+def _foreign(folder: Path, kind: ExportKind) -> str:
+    """What stands in the folder, in words; nothing where an export may be written there."""
+    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+        return folder.name
+    names = sorted(item.name for item in folder.iterdir()) if folder.exists() else []
+    if MARKER in names:
+        path = folder / MARKER
+        other = parse_json(read_file(path, most=MAX_JSON_BYTES), path).get("kind")
+        return "" if other == kind else f"{MARKER} of kind {other!r}"[:80]
+    return ", ".join(names[:5])
+
+
+def _put_in_place(written: Path, folder: Path) -> None:
+    """Exchange the whole folder, so that no file of one export stands beside that of another.
+
+    What else lies in the earlier one, such as runs of its audit, is moved over. A crash on the way leaves the earlier
+    one, or what was not moved yet, beside the folder.
+    """
+    old = None
+    if folder.exists():
+        old = Path(tempfile.mkdtemp(prefix=f".{folder.name}.old.", dir=folder.parent)) / folder.name
+        folder.rename(old)
+    try:
+        written.rename(folder)
+    except OSError:
+        if old is not None:
+            old.rename(folder)
+            old.parent.rmdir()
+        raise
+    if old is not None:
+        for item in old.iterdir():
+            if item.name not in _OF_EXPORTS:
+                item.rename(folder / item.name)
+        shutil.rmtree(old.parent, ignore_errors=True)

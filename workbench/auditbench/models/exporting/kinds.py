@@ -18,6 +18,9 @@ KINDS: Mapping[ExportKind, str] = {"onnx": "onnx", "pt2": "exported", "safetenso
 FILES: Mapping[ExportKind, str] = {kind: EXPORTS.get(form, "model.safetensors") for kind, form in KINDS.items()}
 """The file that holds the network, by kind of export."""
 
+MARKER = "export.json"
+"""Tells the folder of an export from a bundle that was trained."""
+
 TOLERANCE = 1e-5
 """Largest scaled difference that an export may have when nothing else is asked for: a hundred roundings of float32."""
 

@@ -29,11 +29,7 @@ def refuse_random(model: Any) -> None:
     """
     nodes = list(_nodes(model))
     never = _never_true(model, nodes)
-    drawing = [
-        node
-        for node in nodes
-        if node.domain in _DOMAINS and (node.op_type in _RANDOM or _drops(node, never))
-    ]
+    drawing = [node for node in nodes if node.domain in _DOMAINS and (node.op_type in _RANDOM or _drops(node, never))]
     if drawing:
         names = sorted({node.op_type for node in drawing})
         raise Damage(
@@ -64,7 +60,9 @@ def _never_true(model: Any, nodes: list[Any]) -> frozenset[str]:
             found[name].add(False)
     for node in nodes:
         for name in node.output:
-            found[name].add(node.op_type == "Constant" and any(_is_false(item.t) for item in node.attribute if _has(item)))
+            found[name].add(
+                node.op_type == "Constant" and any(_is_false(item.t) for item in node.attribute if _has(item))
+            )
     return frozenset(name for name, falses in found.items() if falses == {True})
 
 
