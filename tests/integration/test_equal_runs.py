@@ -37,6 +37,7 @@ class Killer(Recorder):
         self.moments = moments
         self.killed: list[str] = []
         self.steps: dict[str, int] = {}
+        self.others = set(psutil.Process().children(recursive=True))  # such as a browser of other tests
 
     def stage_started(self, name: str, detail: str = "") -> None:
         super().stage_started(name, detail)
@@ -49,7 +50,7 @@ class Killer(Recorder):
     def reach(self, moment: str) -> None:
         if moment in self.moments:
             self.killed.append(moment)
-            for process in psutil.Process().children(recursive=True):
+            for process in set(psutil.Process().children(recursive=True)) - self.others:
                 process.send_signal(signal.SIGKILL)
 
 
