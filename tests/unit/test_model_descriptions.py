@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from auditbench.data import SeriesInput, TableInput
 from auditbench.errors import ModelError
 from auditbench.models.description import BundleDescription, read_description
 
@@ -69,5 +70,11 @@ def test_numbers_of_an_image_are_those_of_float32(changes: dict[str, Any], place
 def test_small_scales_that_training_rows_may_have_are_read() -> None:
     feature = {"name": "x", "kind": "number", "start": 0, "stop": 1, "scale": 1e-42}
     series = {"modality": "series", "channels": ["x"], "steps": 3, "mean": [1e38], "scale": [1e-42]}
-    read({"table": {"modality": "tabular", "features": [feature]}}, task="binary-classification")
-    read({"series": series}, task="binary-classification")
+    table = read({"table": {"modality": "tabular", "features": [feature]}}, task="binary-classification").inputs[
+        "table"
+    ]
+    assert isinstance(table, TableInput)
+    assert table.features[0].scale == 1e-42
+    found = read({"series": series}, task="binary-classification").inputs["series"]
+    assert isinstance(found, SeriesInput)
+    assert (found.mean, found.scale) == ((1e38,), (1e-42,))
