@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -63,6 +65,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
+    _seed()
     if item.get_closest_marker("browser"):
         _browser("CHROMIUM", CHROMIUM)
     if item.get_closest_marker("gpu"):
@@ -99,6 +102,15 @@ def browser_packages() -> Path:
     if not (shutil.which("node") and PACKAGES.is_dir()):
         _missing("no packages to drive a browser with: run `npm ci` in tests/browser, which needs node 18 or later")
     return PACKAGES
+
+
+def _seed() -> None:
+    """Begin a test, and the fixtures that it is first to ask for, from one state of the random numbers."""
+    random.seed(0)
+    if numpy := sys.modules.get("numpy"):
+        numpy.random.seed(0)
+    if torch := sys.modules.get("torch"):
+        torch.manual_seed(0)
 
 
 def _browser(variable: str, names: tuple[str, ...]) -> str:
