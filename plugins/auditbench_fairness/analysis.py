@@ -8,8 +8,10 @@ import numpy as np
 
 from auditbench.findings import Message
 from auditbench.results import AnalysisResult, Note
+from auditbench.statistics import clusters_of
 from auditbench_fairness.classification import Rows, measure_classifier
 from auditbench_fairness.comparisons import comparison_table
+from auditbench_fairness.dependent_rows import without_intervals
 from auditbench_fairness.few_classes import few_classes
 from auditbench_fairness.group_codes import code_groups
 from auditbench_fairness.group_counts import count_groups
@@ -42,6 +44,8 @@ def analyze(context: AuditContext, params: Params) -> AnalysisResult:
         counts = count_groups(y_true=few.y_true, y_pred=few.y_pred, groups=data.sensitive_features, classes=few.size)
         groupings = groupings_of(counts.cells, params.intersections)
         measured = measure_classifier(params, counts.table, groupings, Rows(cells=row_cells, classes=few))
+    if clusters_of(data.clusters) is not None:
+        measured = without_intervals(measured)
     tables = [group_table(measured.group_metrics), disparity_table(measured.summaries)]
     if measured.comparisons:
         tables.append(comparison_table(measured.comparisons))
@@ -61,12 +65,7 @@ def _notes(context: AuditContext, params: Params, groupings: tuple[Grouping, ...
             kind="method",
             text=message("note.minimum", minimum_group=params.minimum_group, minimum_outcomes=params.minimum_outcomes),
         ),
-        Note(
-            kind="method",
-            text=message("note.intervals_regression" if regression else "note.intervals"),
-        ),
-        Note(kind="method", text=message("note.comparisons_regression" if regression else "note.comparisons")),
-        Note(kind="limit", text=message("limit.simultaneous")),
+        *_interval_notes(context),
         Note(kind="limit", text=message("limit.recorded")),
         Note(kind="limit", text=message("limit.law")),
     ]
@@ -81,6 +80,17 @@ def _notes(context: AuditContext, params: Params, groupings: tuple[Grouping, ...
     if left_out > 0 and len(context.data.classes) > 2:
         notes.append(Note(kind="limit", text=message("limit.most_classes", n=left_out, most=params.most_classes)))
     return tuple(notes)
+
+
+def _interval_notes(context: AuditContext) -> tuple[Note, ...]:
+    if clusters_of(context.data.clusters) is not None:
+        return (Note(kind="limit", text=message("limit.dependent_rows")),)
+    ending = "_regression" if context.data.task == "regression" else ""
+    return (
+        Note(kind="method", text=message(f"note.intervals{ending}")),
+        Note(kind="method", text=message(f"note.comparisons{ending}")),
+        Note(kind="limit", text=message("limit.simultaneous")),
+    )
 
 
 def _decision_rule(context: AuditContext) -> Message:

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from auditbench.bands import in_order
 from auditbench.errors import DataError
 
 Codes: TypeAlias = npt.NDArray[np.int64]
@@ -27,7 +28,7 @@ class Cells:
 
     Attributes:
         features: Names of the features.
-        levels: Values of each feature that occur, sorted; `None` for missing ones, last.
+        levels: Values of each feature that occur, sorted, bands such as `18 to 24` from low to high; `None` for missing ones, last.
         digits: Index of each feature's value in each cell, shape `(cells, features)`; cells in the order of values.
     """
 
@@ -136,7 +137,12 @@ def _level_names(levels: Sequence[Level]) -> tuple[str, ...]:
 
 
 def _sorted(feature: str, values: Sequence[Level], used: list[int]) -> list[int]:
-    """Indices of the used values in their order: numbers first, then by kind and value, missing ones last."""
+    """Indices of the used values in their order: bands of numbers from low to high; others by numbers first, then by kind and
+    value; missing ones last."""
+    places = {values[code]: code for code in used if values[code] is not None}
+    bands = in_order([value for value in places if isinstance(value, str)])
+    if bands is not None and len(bands) == len(places):
+        return [*(places[name] for name in bands), *(code for code in used if values[code] is None)]
 
     def key(code: int) -> tuple[int, str, Any]:
         value = values[code]

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from auditbench.contracts import Analyzer
+from auditbench.contracts import NAMES_A_MODEL, Analyzer, Needs
 from auditbench.hookspecs import hookimpl
 from auditbench.messages import load_messages
+from auditbench.models.exporting import TOLERANCE
 
 if TYPE_CHECKING:
     from auditbench.context import AuditContext
@@ -33,10 +34,12 @@ class Params(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     with_model: str = Field(
-        "", description="Model to compare with: a name of the [models.NAME] tables; the only one when empty."
+        "",
+        description="Model to compare with: a name of the [models.NAME] tables; the only one when empty.",
+        json_schema_extra={NAMES_A_MODEL: True},
     )
     tolerance: Annotated[float, Field(ge=0)] = Field(
-        1e-5, description="A scaled difference of the outputs above this is a finding."
+        TOLERANCE, description="A scaled difference of the outputs above this is a finding."
     )
     shown_rows: Annotated[int, Field(ge=0, le=100)] = Field(10, description="Rows shown, those that differ most.")
     most_groups: Annotated[int, Field(ge=1, le=1000)] = Field(
@@ -59,6 +62,7 @@ def auditbench_analyzers() -> Iterator[Analyzer]:
         summary="Differences of outputs and decisions between this model and another on the same rows",
         Params=Params,
         analyze=_analyze,
+        needs=Needs(further_models=True),
         metrics=METRICS,
         messages=load_messages("auditbench_parity"),
     )

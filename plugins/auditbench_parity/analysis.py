@@ -8,6 +8,7 @@ import numpy as np
 
 from auditbench.findings import Finding
 from auditbench.results import AnalysisResult, Cell, Column, Note, Table
+from auditbench.statistics import clusters_of
 from auditbench_parity.differences import Differences, measure_differences
 from auditbench_parity.measures import ANALYZER, group_metrics, message, overall_metrics
 from auditbench_parity.references import reference_model
@@ -28,10 +29,14 @@ def analyze(context: AuditContext, params: Params) -> AnalysisResult:
     """
     reference = reference_model(context, params.with_model)
     found = measure_differences(context, reference)
+    clusters = clusters_of(context.data.clusters)
     features = context.data.sensitive_features
     measured = {name: groups for name, groups in features.items() if len(np.unique(groups)) <= params.most_groups}
     return AnalysisResult(
-        metrics=(*overall_metrics(found, scale=context.model.facts.output), *group_metrics(found, measured)),
+        metrics=(
+            *overall_metrics(found, scale=context.model.facts.output, clusters=clusters),
+            *group_metrics(found, measured, clusters=clusters),
+        ),
         tables=_tables(context, found, params.shown_rows),
         notes=_notes(context, reference, params, left_out=[name for name in features if name not in measured]),
         findings=_findings(context, reference, found, params),
@@ -93,27 +98,26 @@ def _tables(context: AuditContext, found: Differences, most: int) -> tuple[Table
     chosen = [int(row) for row in order if apart[row] > 0]
     if not chosen:
         return ()
-    rows: tuple[tuple[Cell, ...], ...] = tuple(
-        (
-            context.data.row_ids[row],
-            float(apart[row]),
-            _decided(context, found.decision[row]),
-            _decided(context, found.reference_decision[row]),
-        )
-        for row in chosen
-    )
+    named = context.data.task != "next-token"  # a record names no vocabulary
     kind: Literal["text", "number"] = "text" if context.data.classes else "number"
+    decisions = ("decision", found.decision), ("reference", found.reference_decision)
     return (
         Table(
             name="rows",
-            title=message("rows", n=len(rows)),
+            title=message("rows", n=len(chosen)),
             columns=(
                 Column(name="row", label=message("column.row")),
                 Column(name="difference", label=message("column.difference"), kind="number"),
-                Column(name="decision", label=message("column.decision"), kind=kind),
-                Column(name="reference", label=message("column.reference"), kind=kind),
+                *(Column(name=name, label=message(f"column.{name}"), kind=kind) for name, _ in decisions if named),
             ),
-            rows=rows,
+            rows=tuple(
+                (
+                    context.data.row_ids[row],
+                    float(apart[row]),
+                    *(_decided(context, decided[row]) for _, decided in decisions if named),
+                )
+                for row in chosen
+            ),
         ),
     )
 

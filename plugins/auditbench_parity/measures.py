@@ -9,7 +9,7 @@ import numpy as np
 
 from auditbench.findings import Message
 from auditbench.results import Interval, Metric
-from auditbench.statistics import mean_influence, stored_influence, wilson_interval
+from auditbench.statistics import Clusters, mean_influence, share_interval, stored_influence
 from auditbench_parity.differences import Differences
 
 if TYPE_CHECKING:
@@ -23,11 +23,12 @@ def message(key: str, **values: bool | float | str | None) -> Message:
     return Message(key=f"{ANALYZER}.{key}", values=values)
 
 
-def overall_metrics(found: Differences, *, scale: str) -> tuple[Metric, ...]:
+def overall_metrics(found: Differences, *, scale: str, clusters: Clusters | None) -> tuple[Metric, ...]:
     """Metrics of all rows.
 
     Args:
         scale: Declared scale of the outputs.
+        clusters: Of the rows; None where they are independent.
     """
     rows = len(found.decision)
     measured = [
@@ -44,12 +45,14 @@ def overall_metrics(found: Differences, *, scale: str) -> tuple[Metric, ...]:
         measured += [
             _exact("largest_probability_difference", _largest(found.probability), rows, "probability"),
             _exact("mean_probability_difference", _mean(found.probability_mean), rows, "probability"),
-            _share("changed_decisions", found.decision != found.reference_decision),
+            _share("changed_decisions", found.decision != found.reference_decision, clusters),
         ]
     return tuple(measured)
 
 
-def group_metrics(found: Differences, groups: Mapping[str, npt.NDArray[np.str_]]) -> Iterator[Metric]:
+def group_metrics(
+    found: Differences, groups: Mapping[str, npt.NDArray[np.str_]], *, clusters: Clusters | None
+) -> Iterator[Metric]:
     """The largest difference and the changed decisions of each group of these sensitive features."""
     apart, unit = (found.output, "value") if found.probability is None else (found.probability, "probability")
     changed = found.decision != found.reference_decision
@@ -61,7 +64,7 @@ def group_metrics(found: Differences, groups: Mapping[str, npt.NDArray[np.str_]]
                 largest = float(apart[among].max())
                 yield _exact("group_largest_difference", largest, int(among.sum()), unit, where=where)
             if found.probability is not None:
-                yield _share("group_changed_decisions", changed, among, where=where)
+                yield _share("group_changed_decisions", changed, clusters, among, where=where)
 
 
 def _exact(
@@ -90,22 +93,27 @@ def _exact(
 def _share(
     name: str,
     changed: npt.NDArray[np.bool_],
+    clusters: Clusters | None,
     among: npt.NDArray[np.bool_] | None = None,
     *,
     where: Mapping[str, str] | None = None,
 ) -> Metric:
-    """Share of rows, at least one, with its Wilson interval."""
-    rows = len(changed) if among is None else int(among.sum())
-    hits = int(changed.sum() if among is None else (changed & among).sum())
-    bounds = wilson_interval(hits, rows)
-    interval = None if bounds is None else Interval(low=bounds[0], high=bounds[1], method="wilson")
+    """Share of rows, at least one, with its Wilson interval; without one where too few clusters stand behind it."""
+    if among is not None and clusters is not None:
+        clusters = clusters.among(among)
+    share = share_interval(changed if among is None else changed[among], clusters)
+    interval = None
+    if share.low is not None and share.high is not None:
+        interval = Interval(low=share.low, high=share.high, method=share.method)
     return Metric(
         name=name,
-        value=hits / rows,
+        value=share.estimate,
         higher_is_better=False,
         interval=interval,
+        no_interval="" if interval else "few_clusters",
         n=len(changed),
-        denominator=rows,
+        clusters=None if clusters is None else clusters.count,
+        denominator=len(changed) if among is None else int(among.sum()),
         where=where or {},
         method=f"{ANALYZER}.{name}.formula",
         influence=stored_influence(mean_influence(changed, among)),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from auditbench.contracts import model_name_problem
 from auditbench.data import ImageInput, ModelInput, TableInput, TextInput
 from auditbench.errors import AnalyzerNotPossible, ConfigError
 
@@ -28,14 +29,9 @@ def reference_model(context: AuditContext, name: str) -> ModelUnderTest:
             found="no [models.NAME] table",
             fix="add one with the keys of [model]",
         )
-    if name not in models and (name or len(models) > 1):
-        raise ConfigError(
-            "there is no further model of this name" if name else "there are several models to compare with",
-            where="analyzers.parity.with_model",
-            found=name or "nothing",
-            allowed=", ".join(models),
-            fix="name one of them",
-        )
+    problem = model_name_problem(name, models, where="analyzers.parity.with_model")
+    if problem is not None:
+        raise ConfigError(problem.message, problems=(problem,))
     model = models[name] if name else next(iter(models.values()))
     _refuse_other_question(context.model, model)
     return model

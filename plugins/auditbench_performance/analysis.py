@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from auditbench.errors import ModelError
 from auditbench.results import AnalysisResult, Matrix, Note
+from auditbench.statistics import FEWEST_CLUSTERS, clusters_of
 from auditbench_performance.binary import binary_curves, binary_metrics
 from auditbench_performance.confusion import class_counts, confusion_matrix
 from auditbench_performance.measures import message
 from auditbench_performance.multiclass import multiclass_metrics, top_class_reliability
 from auditbench_performance.next_token import next_token_metrics
 from auditbench_performance.regression import regression_metrics
+from auditbench_performance.resampling import Sample
 from auditbench_performance.rules import findings
 
 if TYPE_CHECKING:
@@ -33,16 +35,17 @@ def analyze(context: AuditContext, params: Params) -> AnalysisResult:
     Raises:
         ModelError: Outputs that are NaN or infinite, or declared probabilities outside [0, 1].
     """
-    outputs = context.finite_outputs()
-    if context.data.task == "regression":
-        return _regression(context, params, context.model.decisions(outputs))
-    return _classification(context, params, outputs)
+    outputs, data = context.finite_outputs(), context.data
+    sample = Sample(n=len(data), replicates=params.replicates, clusters=clusters_of(data.clusters))
+    if data.task == "regression":
+        return _regression(context, params, context.model.decisions(outputs), sample)
+    return _classification(context, params, outputs, sample)
 
 
-def _regression(context: AuditContext, params: Params, y_pred: Numbers) -> AnalysisResult:
-    metrics = regression_metrics(context, params, y_pred, context.data.y_true)
+def _regression(context: AuditContext, params: Params, y_pred: Numbers, sample: Sample) -> AnalysisResult:
+    metrics = regression_metrics(context, y_pred, context.data.y_true, sample)
     notes = (
-        Note(kind="method", text=message("note.intervals_regression", replicates=params.replicates)),
+        *_interval_notes("note.intervals_regression", sample),
         Note(kind="how_to_read", text=message("r2.how")),
         Note(kind="limit", text=message("limit.one_sample")),
         Note(kind="limit", text=message("limit.units")),
@@ -50,27 +53,27 @@ def _regression(context: AuditContext, params: Params, y_pred: Numbers) -> Analy
     return AnalysisResult(metrics=metrics, notes=notes, findings=findings(metrics, params))
 
 
-def _classification(context: AuditContext, params: Params, outputs: npt.NDArray[Any]) -> AnalysisResult:
+def _classification(context: AuditContext, params: Params, outputs: npt.NDArray[Any], sample: Sample) -> AnalysisResult:
     data, model = context.data, context.model
     y_true = data.y_true.astype("int64")
     probabilities = _within_unit_interval(model.probabilities(outputs))
     y_pred = model.decisions(outputs).astype("int64")
     counts = class_counts(y_true, y_pred, len(data.classes))
     if data.task == "binary-classification":
-        metrics = binary_metrics(context, params, probabilities[:, 1], y_true, y_pred)
-        curves = binary_curves(params, probabilities[:, 1], y_true, data.classes[1])
+        metrics = binary_metrics(context, params, probabilities[:, 1], y_true, y_pred, sample)
+        curves = binary_curves(params, probabilities[:, 1], y_true, data.classes[1], sample)
     elif data.task == "next-token":
-        metrics = next_token_metrics(context, params, probabilities, y_true, y_pred)
-        curves = top_class_reliability(params, probabilities, y_true, data.facts.target)
+        metrics = next_token_metrics(context, params, probabilities, y_true, y_pred, sample)
+        curves = top_class_reliability(params, probabilities, y_true, data.facts.target, sample)
     else:
-        metrics = multiclass_metrics(context, params, probabilities, y_true, y_pred)
-        curves = top_class_reliability(params, probabilities, y_true, data.facts.target)
+        metrics = multiclass_metrics(context, params, probabilities, y_true, y_pred, sample)
+        curves = top_class_reliability(params, probabilities, y_true, data.facts.target, sample)
     return AnalysisResult(
         metrics=metrics,
         curves=curves,
-        matrices=_confusion(params, y_true, y_pred, data.classes),
-        notes=_notes(context, params),
-        findings=findings(metrics, params, counts),
+        matrices=() if data.task == "next-token" else _confusion(params, y_true, y_pred, data.classes),
+        notes=_notes(context, params, sample),
+        findings=findings(metrics, params, counts, data.classes),
     )
 
 
@@ -92,24 +95,23 @@ def _confusion(params: Params, y_true: Labels, y_pred: Labels, classes: tuple[st
     return (matrix,)
 
 
-def _notes(context: AuditContext, params: Params) -> tuple[Note, ...]:
+def _notes(context: AuditContext, params: Params, sample: Sample) -> tuple[Note, ...]:
     binary = context.data.task == "binary-classification"
     threshold = context.model.facts.threshold
     rule = message("note.most_probable")
     if binary and threshold is not None:
         rule = message("note.threshold", threshold=threshold, positive=context.data.classes[1])
-    intervals = message("note.intervals", replicates=params.replicates)
     calibration = "note.calibration" if binary else "note.calibration_top_class"
     notes = [
         Note(kind="method", text=rule),
-        Note(kind="method", text=intervals),
+        *_interval_notes("note.intervals", sample),
         Note(kind="method", text=message(calibration, bins=params.bins)),
         Note(kind="how_to_read", text=message("accuracy.how")),
     ]
     if binary:
         notes.append(Note(kind="limit", text=message("limit.threshold")))
     if context.data.task == "next-token":
-        notes += [Note(kind="limit", text=message(f"limit.{name}")) for name in ("same_texts", "vocabulary")]
+        notes.append(Note(kind="limit", text=message("limit.vocabulary")))
     left_out = len(context.data.classes) - params.most_classes
     if left_out > 0 and context.data.task != "next-token":
         notes.append(Note(kind="limit", text=message("limit.most_classes", n=left_out, most=params.most_classes)))
@@ -119,6 +121,16 @@ def _notes(context: AuditContext, params: Params) -> tuple[Note, ...]:
         Note(kind="limit", text=message("limit.base_rate")),
         Note(kind="limit", text=message("limit.calibration")),
     )
+
+
+def _interval_notes(key: str, sample: Sample) -> tuple[Note, ...]:
+    """How intervals are made, and of how many clusters the rows are where they are of any."""
+    if sample.clusters is None:
+        return (Note(kind="method", text=message(key, replicates=sample.replicates)),)
+    counts = {"rows": sample.n, "clusters": sample.clusters.count}
+    if not sample.clusters.are_enough:
+        return (Note(kind="limit", text=message("limit.few_clusters", **counts, fewest=FEWEST_CLUSTERS)),)
+    return (Note(kind="method", text=message(f"{key}_clusters", **counts, replicates=sample.replicates)),)
 
 
 def _within_unit_interval(probabilities: npt.NDArray[Any]) -> Numbers:

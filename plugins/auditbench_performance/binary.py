@@ -12,18 +12,19 @@ from auditbench.statistics import (
     calibration_error_influence,
     delong_interval,
     mean_influence,
-    percentile_intervals,
     ratio_of_means_influence,
 )
 from auditbench_performance.confusion import (
     balanced_accuracy,
     balanced_accuracy_influence,
-    drawn_counts,
+    bootstrap_counts,
+    class_counts,
     f1_scores,
 )
 from auditbench_performance.curves import precision_recall_curve, reliability_curve, roc_curve
-from auditbench_performance.measures import Measured, bootstrapped, chance_calibration_error, estimated, proportion
+from auditbench_performance.measures import bootstrapped, chance_calibration_error, estimated, measured, proportion
 from auditbench_performance.resampling import (
+    Sample,
     bootstrap_weighted,
     calibration_error_by_chance,
     weighted_average_precision,
@@ -36,7 +37,9 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from auditbench.context import AuditContext
+    from auditbench.statistics import Clusters
     from auditbench_performance import Params
+    from auditbench_performance.confusion import ClassCounts
     from auditbench_performance.measures import RowInfluence
 
     Labels = npt.NDArray[np.int64]
@@ -44,7 +47,7 @@ if TYPE_CHECKING:
 
 
 def binary_metrics(
-    context: AuditContext, params: Params, probability: Numbers, y_true: Labels, y_pred: Labels
+    context: AuditContext, params: Params, probability: Numbers, y_true: Labels, y_pred: Labels, sample: Sample
 ) -> tuple[Metric, ...]:
     """All metrics of a binary classifier.
 
@@ -53,17 +56,18 @@ def binary_metrics(
         y_true: 0 or 1, shape `(rows,)`; `y_pred`, the decisions, alike.
     """
     return (
-        *_proportions(y_true == 1, y_pred == 1),
-        *_count_metrics(y_true, y_pred, params.replicates, context.rng("confusion")),
-        *_score_metrics(params, probability, y_true, context.rng("rows")),
+        *_proportions(y_true == 1, y_pred == 1, sample.clusters),
+        *_count_metrics(y_true, y_pred, sample, context.rng("confusion")),
+        *_score_metrics(params, probability, y_true, sample, context.rng("rows")),
         chance_calibration_error(
-            calibration_error_by_chance(probability, params.bins, params.replicates, context.rng("calibrated")),
-            len(y_true),
+            calibration_error_by_chance(probability, params.bins, sample, context.rng("calibrated")), sample
         ),
     )
 
 
-def binary_curves(params: Params, probability: Numbers, y_true: npt.NDArray[Any], label: str) -> tuple[Curve, ...]:
+def binary_curves(
+    params: Params, probability: Numbers, y_true: npt.NDArray[Any], label: str, sample: Sample
+) -> tuple[Curve, ...]:
     """Those curves that the labels allow: ROC needs both classes, precision-recall needs positives."""
     positives = int(y_true.sum())
     curves = []
@@ -72,32 +76,36 @@ def binary_curves(params: Params, probability: Numbers, y_true: npt.NDArray[Any]
     if positives:
         curves.append(precision_recall_curve(probability, y_true, label))
     if len(y_true):
-        curves.append(reliability_curve(probability, y_true, params.bins, label))
+        curves.append(reliability_curve(probability, y_true, params.bins, label, sample.clusters))
     return tuple(curves)
 
 
-def _proportions(positive: npt.NDArray[np.bool_], selected: npt.NDArray[np.bool_]) -> tuple[Metric, ...]:
+def _proportions(
+    positive: npt.NDArray[np.bool_], selected: npt.NDArray[np.bool_], clusters: Clusters | None
+) -> tuple[Metric, ...]:
     majority = positive if 2 * int(positive.sum()) > len(positive) else ~positive
     return (
-        proportion("accuracy", positive == selected, reason="no_rows"),
-        proportion("majority_class_accuracy", majority, reason="no_rows"),
-        proportion("precision", positive, selected, reason="none_predicted"),
-        proportion("recall", selected, positive, reason="no_positives"),
-        proportion("specificity", ~selected, ~positive, reason="no_negatives"),
-        proportion("base_rate", positive, reason="no_rows"),
-        proportion("positive_rate", selected, reason="no_rows"),
+        proportion("accuracy", positive == selected, reason="no_rows", clusters=clusters),
+        proportion("majority_class_accuracy", majority, reason="no_rows", clusters=clusters),
+        proportion("precision", positive, selected, reason="none_predicted", clusters=clusters),
+        proportion("recall", selected, positive, reason="no_positives", clusters=clusters),
+        proportion("specificity", ~selected, ~positive, reason="no_negatives", clusters=clusters),
+        proportion("base_rate", positive, reason="no_rows", clusters=clusters),
+        proportion("positive_rate", selected, reason="no_rows", clusters=clusters),
     )
 
 
-def _count_metrics(y_true: Labels, y_pred: Labels, replicates: int, rng: np.random.Generator) -> tuple[Metric, ...]:
+def _count_metrics(y_true: Labels, y_pred: Labels, sample: Sample, rng: np.random.Generator) -> tuple[Metric, ...]:
     import numpy as np
 
-    drawn = drawn_counts(y_true, y_pred, 2, replicates, rng)
-    counts = drawn[0]
-    n, occurring = len(y_true), counts.labelled > 0
-    values = np.stack([balanced_accuracy(drawn, occurring), f1_scores(drawn)[:, 1]], axis=1)
-    estimates = percentile_intervals(values[0], values[1:])
-    balanced, f1 = Measured(name="balanced_accuracy", n=n), Measured(name="f1", n=n)
+    counts = class_counts(y_true, y_pred, 2)
+    occurring = counts.labelled > 0
+
+    def statistic(drawn: ClassCounts) -> Numbers:
+        return np.stack([balanced_accuracy(drawn, occurring), f1_scores(drawn)[:, 1]], axis=1)
+
+    estimates = bootstrap_counts(statistic, y_true, y_pred, 2, sample, rng)
+    balanced, f1 = measured("balanced_accuracy", sample), measured("f1", sample)
 
     def of_balanced() -> Numbers:
         return balanced_accuracy_influence(counts, occurring, y_true, y_pred)
@@ -112,11 +120,10 @@ def _count_metrics(y_true: Labels, y_pred: Labels, replicates: int, rng: np.rand
 
 
 def _score_metrics(
-    params: Params, probability: Numbers, y_true: Labels, rng: np.random.Generator
+    params: Params, probability: Numbers, y_true: Labels, sample: Sample, rng: np.random.Generator
 ) -> tuple[Metric, ...]:
     import numpy as np
 
-    n = len(y_true)
     smallest = np.finfo(np.float64).eps
     kept = np.clip(np.where(y_true == 1, probability, 1.0 - probability), smallest, 1.0 - smallest)
     losses, squares = -np.log(kept), (probability - y_true) ** 2
@@ -132,11 +139,11 @@ def _score_metrics(
         "brier": partial(mean_influence, squares),
         "expected_calibration_error": partial(calibration_error_influence, probability, y_true, bins=params.bins),
     }
-    estimates = bootstrap_weighted(statistics, n, params.replicates, rng)
+    estimates = bootstrap_weighted(statistics, sample, rng)
     reasons = {"average_precision": "no_positives"}
     metrics = [
         bootstrapped(
-            Measured(name=name, n=n),
+            measured(name, sample),
             estimates,
             index,
             reason=reasons.get(name, "no_rows"),
@@ -144,5 +151,5 @@ def _score_metrics(
         )
         for index, name in enumerate(statistics)
     ]
-    area = delong_interval(probability, y_true)
-    return estimated(Measured(name="auc", n=n), area, partial(auc_influence, probability, y_true)), *metrics
+    area = delong_interval(probability, y_true, clusters=sample.clusters)
+    return estimated(measured("auc", sample), area, partial(auc_influence, probability, y_true)), *metrics

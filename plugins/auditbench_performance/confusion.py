@@ -7,14 +7,22 @@ metric is the number of rows times the derivative of the metric by the count of 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from auditbench.statistics import multinomial_replicates
+from auditbench.statistics import (
+    IntervalEstimates,
+    multinomial_replicates,
+    percentile_intervals,
+    resampling_weights,
+)
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+
+    from auditbench_performance.resampling import Sample
 
     Counts = npt.NDArray[np.int64]
     Labels = npt.NDArray[np.int64]
@@ -22,7 +30,8 @@ if TYPE_CHECKING:
     Mask = npt.NDArray[np.bool_]
 
 
-_MARGINS = ("hits", "labelled", "predicted")
+BLOCK_COUNTS = 1 << 22
+"""Counts that one block of replicates may hold: 32 MiB."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -57,25 +66,47 @@ def class_counts(y_true: Labels, y_pred: Labels, classes: int) -> ClassCounts:
     return _margins(y_true, y_pred, None, classes)
 
 
-def drawn_counts(
-    y_true: Labels, y_pred: Labels, classes: int, replicates: int, rng: np.random.Generator
-) -> ClassCounts:
-    """Counts of the rows, then of bootstrap replicates of them, shape `(1 + replicates, classes)` each.
+def bootstrap_counts(
+    statistic: Callable[[ClassCounts], Numbers],
+    y_true: Labels,
+    y_pred: Labels,
+    classes: int,
+    sample: Sample,
+    rng: np.random.Generator,
+) -> IntervalEstimates:
+    """Estimates and percentile intervals of statistics of counts of classes, arrays of shape `(statistics,)`.
 
-    Time and memory follow from the pairs of label and decision that occur, not from all there could be.
+    Args:
+        statistic: Takes counts of shape `(batch, classes)` and returns shape `(batch, statistics)`, NaN where undefined.
     """
     import numpy as np
 
-    pairs, counts = np.unique(y_true * classes + y_pred, return_counts=True)
-    drawn = np.zeros((1 + replicates, len(pairs)), dtype=np.int64)
-    if len(pairs):
-        drawn[0], drawn[1:] = counts, multinomial_replicates(counts, replicates, rng)
+    blocks = drawn_counts(y_true, y_pred, classes, sample, rng)
+    values = np.concatenate([statistic(counts) for counts in blocks])
+    return percentile_intervals(values[0], values[1:], clusters=sample.clusters)
+
+
+def drawn_counts(
+    y_true: Labels, y_pred: Labels, classes: int, sample: Sample, rng: np.random.Generator
+) -> Iterator[ClassCounts]:
+    """Counts of the rows, then of bootstrap replicates of them, in blocks of shape `(batch, classes)`.
+
+    Time and memory follow from the pairs of label and decision that occur, not from all there could be, and a block
+    holds at most `BLOCK_COUNTS` numbers. What is drawn does not depend on the blocks.
+    """
+    import numpy as np
+
+    pairs, place, counts = np.unique(y_true * classes + y_pred, return_inverse=True, return_counts=True)
     labels, decisions = np.divmod(pairs, classes)
-    found = ClassCounts(**{name: np.zeros((1 + replicates, classes), dtype=np.int64) for name in _MARGINS})
-    for place, weights in enumerate(drawn):
-        part = _margins(labels, decisions, weights, classes)
-        found.hits[place], found.labelled[place], found.predicted[place] = part.hits, part.labelled, part.predicted
-    return found
+    ahead = counts[np.newaxis]  # in the first block, so that sums of the rows round as those of replicates
+    for times in _drawn_pairs(counts, place, max(1, BLOCK_COUNTS // (3 * classes + len(pairs))), sample, rng):
+        found = [_margins(labels, decisions, weights, classes) for weights in (*ahead, *times)]
+        ahead = ahead[:0]
+        yield ClassCounts(
+            hits=np.stack([part.hits for part in found]),
+            labelled=np.stack([part.labelled for part in found]),
+            predicted=np.stack([part.predicted for part in found]),
+        )
 
 
 def balanced_accuracy(counts: ClassCounts, occurring: Mask) -> Numbers:
@@ -133,6 +164,27 @@ def macro_f1_influence(counts: ClassCounts, involved: Mask, y_true: Labels, y_pr
     lost = np.nan_to_num(f1_scores(counts)) * each
     moved = 2 * each[y_true] * (y_true == y_pred) - lost[y_true] - lost[y_pred]
     return np.asarray(moved * (counts.labelled.sum() / involved.sum()), dtype=np.float64)
+
+
+def _drawn_pairs(
+    counts: Counts, place: npt.NDArray[np.intp], block: int, sample: Sample, rng: np.random.Generator
+) -> Iterator[Counts]:
+    """How often each pair stands in each replicate, shape `(batch, pairs)` with batches of at most `block`.
+
+    Args:
+        place: Of each row among the pairs, shape `(rows,)`.
+    """
+    import numpy as np
+
+    if sample.clusters is None:
+        for start in range(0, sample.replicates, block):
+            size = min(block, sample.replicates - start)
+            yield multinomial_replicates(counts, size, rng) if len(counts) else np.zeros((size, 0), dtype=np.int64)
+        return
+    for batch in resampling_weights(rng, sample.n, sample.replicates, sample.clusters):
+        for start in range(0, len(batch), block):
+            times = [np.bincount(place, weights, minlength=len(counts)) for weights in batch[start : start + block]]
+            yield np.stack(times).astype(np.int64)
 
 
 def _margins(labels: Labels, decisions: Labels, weights: Counts | None, classes: int) -> ClassCounts:

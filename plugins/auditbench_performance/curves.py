@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from auditbench.results import Axis, Curve, Series
-from auditbench.statistics import reliability_bins
+from auditbench.statistics import Clusters, reliability_bins, share_interval
 from auditbench_performance.measures import message
 
 if TYPE_CHECKING:
@@ -48,10 +48,19 @@ def precision_recall_curve(scores: Numbers, labels: npt.NDArray[Any], label: str
     )
 
 
-def reliability_curve(probability: Numbers, outcome: npt.NDArray[Any], bins: int, label: str) -> Curve:
-    """Observed rate against mean predicted probability, one point a bin that has rows, with Wilson intervals."""
+def reliability_curve(
+    probability: Numbers, outcome: npt.NDArray[Any], bins: int, label: str, clusters: Clusters | None = None
+) -> Curve:
+    """Observed rate against mean predicted probability, one point a bin that has rows, with Wilson intervals.
+
+    Args:
+        clusters: Of the rows; None where they are independent. A bin whose rows are of too few has no interval.
+    """
     table = reliability_bins(probability, outcome, bins=bins)
     filled = table.counts > 0
+    low, high = table.low[filled].tolist(), table.high[filled].tolist()
+    if clusters is not None:
+        low, high = _clustered_bounds(probability, outcome, table.edges, clusters)
     return Curve(
         name="reliability",
         title=message("reliability", bins=bins),
@@ -63,12 +72,26 @@ def reliability_curve(probability: Numbers, outcome: npt.NDArray[Any], bins: int
                 label=label,
                 x=tuple(table.mean_predicted[filled].tolist()),
                 y=tuple(table.observed_rate[filled].tolist()),
-                low=tuple(table.low[filled].tolist()),
-                high=tuple(table.high[filled].tolist()),
+                low=tuple(low),
+                high=tuple(high),
                 n=tuple(table.counts[filled].tolist()),
             ),
         ),
     )
+
+
+def _clustered_bounds(
+    probability: Numbers, outcome: npt.NDArray[Any], edges: Numbers, clusters: Clusters
+) -> tuple[list[float | None], list[float | None]]:
+    """Bounds of the observed rate of each bin that has rows."""
+    import numpy as np
+
+    place = np.minimum(np.searchsorted(edges, probability, side="right") - 1, len(edges) - 2)
+    found = [
+        share_interval(np.asarray(outcome)[place == number] == 1, clusters.among(place == number))
+        for number in np.unique(place)
+    ]
+    return [share.low for share in found], [share.high for share in found]
 
 
 def _threshold_counts(scores: Numbers, labels: npt.NDArray[Any]) -> tuple[Numbers, Numbers]:

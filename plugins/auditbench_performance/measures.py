@@ -10,16 +10,19 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from auditbench.findings import Message
 from auditbench.results import Interval, Metric
 from auditbench.statistics import (
+    Clusters,
     IntervalEstimate,
     IntervalEstimates,
     mean_influence,
+    share_interval,
     stored_influence,
-    wilson_interval,
 )
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+
+    from auditbench_performance.resampling import Sample
 
     Rows = npt.NDArray[np.bool_]
     RowInfluence: TypeAlias = Callable[[], npt.NDArray[Any] | None]
@@ -42,10 +45,15 @@ WITHOUT_DIRECTION = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """Where a metric stands: its name, unit, labels, and the rows it was taken from."""
+    """Where a metric stands: its name, unit, labels, and the rows it was taken from.
+
+    Attributes:
+        clusters: Of the rows it was taken from, or is a share of; None where rows are independent.
+    """
 
     name: str
     n: int
+    clusters: Clusters | None = None
     unit: str = "1"
     denominator: int | None = None
     where: Mapping[str, str] = field(default_factory=dict)
@@ -65,14 +73,19 @@ class Measured:
             unit=self.unit,
             higher_is_better=_direction(self.name),
             interval=None if value is None else interval,
-            no_interval="not_estimated" if interval is None and value is not None else "",
+            no_interval=self._without_interval if interval is None and value is not None else "",
             n=self.n,
+            clusters=None if self.clusters is None else self.clusters.count,
             denominator=self.denominator,
             where=self.where,
             method=f"{ANALYZER}.{self.name}.formula",
             reason=message(f"undefined.{reason}") if value is None else None,
             influence=None if value is None or influence is None else stored_influence(influence()),
         )
+
+    @property
+    def _without_interval(self) -> str:
+        return "not_estimated" if self.clusters is None or self.clusters.are_enough else "few_clusters"
 
 
 def message(key: str, **values: bool | float | str | None) -> Message:
@@ -86,6 +99,7 @@ def proportion(
     among: Rows | None = None,
     *,
     reason: str,
+    clusters: Clusters | None = None,
     where: Mapping[str, str] | None = None,
     by_row: bool = True,
 ) -> Metric:
@@ -94,16 +108,17 @@ def proportion(
     Args:
         hit: Shape `(rows,)`: the rows that are counted, where they are also `among`.
         among: Shape `(rows,)`: the rows that it is a share of; all by default.
+        clusters: Of all rows; None where rows are independent.
         by_row: Whether the metric says what each row does to it.
     """
     trials = len(hit) if among is None else int(among.sum())
-    hits = int((hit if among is None else hit & among).sum())
-    measured = Measured(name=name, n=len(hit), denominator=trials, where=where or {})
-    bounds = wilson_interval(hits, trials)
-    if bounds is None:
+    if clusters is not None and among is not None:
+        clusters = clusters.among(among)
+    measured = Measured(name=name, n=len(hit), clusters=clusters, denominator=trials, where=where or {})
+    if trials == 0:
         return measured.metric(None, None, reason)
-    interval = Interval(low=bounds[0], high=bounds[1], method="wilson")
-    return measured.metric(hits / trials, interval, "", (lambda: mean_influence(hit, among)) if by_row else None)
+    share = share_interval(hit if among is None else hit[among], clusters)
+    return estimated(measured, share, (lambda: mean_influence(hit, among)) if by_row else None)
 
 
 def estimated(measured: Measured, estimate: IntervalEstimate, influence: RowInfluence | None = None) -> Metric:
@@ -134,9 +149,15 @@ def bootstrapped(
     return measured.metric(value, interval, "", influence)
 
 
-def chance_calibration_error(value: float | None, n: int) -> Metric:
+def measured(name: str, sample: Sample, *, unit: str = "1", where: Mapping[str, str] | None = None) -> Measured:
+    """Where a metric of all evaluated rows stands."""
+    return Measured(name=name, n=sample.n, clusters=sample.clusters, unit=unit, where=where or {})
+
+
+def chance_calibration_error(value: float | None, sample: Sample) -> Metric:
     """What the calibration error is to be read against; a quantile of a simulation, without interval."""
-    return Measured(name="calibration_error_by_chance", n=n).metric(value, None, "no_rows")
+    reason = "no_rows" if sample.clusters is None else "clustered"
+    return Measured(name="calibration_error_by_chance", n=sample.n).metric(value, None, reason)
 
 
 def _spanning(value: float, percentiles: Interval) -> Interval:
@@ -148,7 +169,7 @@ def _spanning(value: float, percentiles: Interval) -> Interval:
     """
     low, high = percentiles.low, percentiles.high
     bounds = max(0.0, min(low, 2 * value - high)), min(1.0, max(high, 2 * value - low))
-    return Interval(low=bounds[0], high=bounds[1], level=percentiles.level, method="bootstrap-percentile-basic")
+    return Interval(low=bounds[0], high=bounds[1], level=percentiles.level, method=f"{percentiles.method}-basic")
 
 
 def _direction(name: str) -> bool | None:

@@ -10,20 +10,20 @@ from auditbench.statistics import (
     MOST_INFLUENCES,
     calibration_error_influence,
     mean_influence,
-    percentile_intervals,
 )
 from auditbench_performance.confusion import (
     ClassCounts,
     balanced_accuracy,
     balanced_accuracy_influence,
+    bootstrap_counts,
     class_counts,
-    drawn_counts,
     macro_f1,
     macro_f1_influence,
 )
 from auditbench_performance.curves import reliability_curve
-from auditbench_performance.measures import Measured, bootstrapped, chance_calibration_error, proportion
+from auditbench_performance.measures import bootstrapped, chance_calibration_error, measured, proportion
 from auditbench_performance.resampling import (
+    Sample,
     bootstrap_weighted,
     calibration_error_by_chance,
     weighted_calibration_error,
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from auditbench.context import AuditContext
+    from auditbench.statistics import Clusters
     from auditbench_performance import Params
     from auditbench_performance.measures import RowInfluence
 
@@ -45,7 +46,7 @@ _CLASS_METRICS = 3
 
 
 def multiclass_metrics(
-    context: AuditContext, params: Params, probabilities: Numbers, y_true: Labels, y_pred: Labels
+    context: AuditContext, params: Params, probabilities: Numbers, y_true: Labels, y_pred: Labels, sample: Sample
 ) -> tuple[Metric, ...]:
     """All metrics of a classifier of several classes.
 
@@ -53,34 +54,32 @@ def multiclass_metrics(
         probabilities: Shape `(rows, classes)`.
         y_true: Class indices, shape `(rows,)`; `y_pred`, the decisions, alike.
     """
-    n, classes = probabilities.shape
+    classes = probabilities.shape[1]
     counts = class_counts(y_true, y_pred, classes)
     frequent = counts.labelled.argmax()
-    chance = calibration_error_by_chance(
-        probabilities.max(axis=1), params.bins, params.replicates, context.rng("calibrated")
-    )
+    chance = calibration_error_by_chance(probabilities.max(axis=1), params.bins, sample, context.rng("calibrated"))
     return (
-        proportion("accuracy", y_pred == y_true, reason="no_rows"),
-        proportion("majority_class_accuracy", y_true == frequent, reason="no_rows"),
-        *_count_metrics(y_true, y_pred, classes, params.replicates, context.rng("confusion")),
-        *top_k_accuracy(probabilities, y_true, params.top_k),
-        *probability_metrics(params, probabilities, y_true, context.rng("rows")),
-        chance_calibration_error(chance, n),
-        *_class_metrics(y_true, y_pred, context.data.classes, _listed(counts, params.most_classes)),
+        proportion("accuracy", y_pred == y_true, reason="no_rows", clusters=sample.clusters),
+        proportion("majority_class_accuracy", y_true == frequent, reason="no_rows", clusters=sample.clusters),
+        *_count_metrics(y_true, y_pred, classes, sample, context.rng("confusion")),
+        *top_k_accuracy(probabilities, y_true, params.top_k, sample),
+        *probability_metrics(params, probabilities, y_true, sample, context.rng("rows")),
+        chance_calibration_error(chance, sample),
+        *_class_metrics(y_true, y_pred, context.data.classes, _listed(counts, params.most_classes), sample.clusters),
     )
 
 
 def top_class_reliability(
-    params: Params, probabilities: Numbers, y_true: npt.NDArray[Any], label: str
+    params: Params, probabilities: Numbers, y_true: npt.NDArray[Any], label: str, sample: Sample
 ) -> tuple[Curve, ...]:
     """Share of right decisions against the probability of the most probable class; none without rows."""
     if len(y_true) == 0:
         return ()
     right = probabilities.argmax(axis=1) == y_true
-    return (reliability_curve(probabilities.max(axis=1), right, params.bins, label),)
+    return (reliability_curve(probabilities.max(axis=1), right, params.bins, label, sample.clusters),)
 
 
-def top_k_accuracy(probabilities: Numbers, y_true: Labels, k: int) -> tuple[Metric, ...]:
+def top_k_accuracy(probabilities: Numbers, y_true: Labels, k: int, sample: Sample) -> tuple[Metric, ...]:
     """Top-k accuracy where there are more than `k` classes; a tie with the true class counts against the model."""
     import numpy as np
 
@@ -89,11 +88,12 @@ def top_k_accuracy(probabilities: Numbers, y_true: Labels, k: int) -> tuple[Metr
         return ()
     own = probabilities[np.arange(n), y_true]
     rivals = np.count_nonzero(probabilities >= own[:, np.newaxis], axis=1) - 1
-    return (proportion("top_k_accuracy", rivals < k, reason="no_rows", where={"k": str(k)}),)
+    where = {"k": str(k)}
+    return (proportion("top_k_accuracy", rivals < k, reason="no_rows", clusters=sample.clusters, where=where),)
 
 
 def probability_metrics(
-    params: Params, probabilities: Numbers, y_true: Labels, rng: np.random.Generator
+    params: Params, probabilities: Numbers, y_true: Labels, sample: Sample, rng: np.random.Generator
 ) -> tuple[Metric, ...]:
     """Log loss, Brier score and calibration error with bootstrap intervals.
 
@@ -118,25 +118,27 @@ def probability_metrics(
         "brier": partial(mean_influence, squares),
         "expected_calibration_error": partial(calibration_error_influence, top, right, bins=params.bins),
     }
-    estimates = bootstrap_weighted(statistics, n, params.replicates, rng)
+    estimates = bootstrap_weighted(statistics, sample, rng)
     return tuple(
-        bootstrapped(Measured(name=name, n=n), estimates, index, reason="no_rows", influence=influences[name])
+        bootstrapped(measured(name, sample), estimates, index, reason="no_rows", influence=influences[name])
         for index, name in enumerate(statistics)
     )
 
 
 def _count_metrics(
-    y_true: Labels, y_pred: Labels, classes: int, replicates: int, rng: np.random.Generator
+    y_true: Labels, y_pred: Labels, classes: int, sample: Sample, rng: np.random.Generator
 ) -> tuple[Metric, ...]:
     import numpy as np
 
-    drawn = drawn_counts(y_true, y_pred, classes, replicates, rng)
-    counts = drawn[0]
-    n, occurring = len(y_true), counts.labelled > 0
+    counts = class_counts(y_true, y_pred, classes)
+    occurring = counts.labelled > 0
     involved = occurring | (counts.predicted > 0)
-    values = np.stack([balanced_accuracy(drawn, occurring), macro_f1(drawn, involved)], axis=1)
-    estimates = percentile_intervals(values[0], values[1:])
-    balanced, f1 = Measured(name="balanced_accuracy", n=n), Measured(name="macro_f1", n=n)
+
+    def statistic(drawn: ClassCounts) -> Numbers:
+        return np.stack([balanced_accuracy(drawn, occurring), macro_f1(drawn, involved)], axis=1)
+
+    estimates = bootstrap_counts(statistic, y_true, y_pred, classes, sample, rng)
+    balanced, f1 = measured("balanced_accuracy", sample), measured("macro_f1", sample)
 
     def of_balanced() -> Numbers:
         return balanced_accuracy_influence(counts, occurring, y_true, y_pred)
@@ -166,16 +168,17 @@ def _listed(counts: ClassCounts, most: int) -> tuple[int, ...]:
 
 
 def _class_metrics(
-    y_true: Labels, y_pred: Labels, classes: tuple[str, ...], listed: tuple[int, ...]
+    y_true: Labels, y_pred: Labels, classes: tuple[str, ...], listed: tuple[int, ...], clusters: Clusters | None
 ) -> tuple[Metric, ...]:
     """Metrics of each listed class; with very many classes and rows they do not say what each row does to them."""
     by_row = _CLASS_METRICS * len(listed) * len(y_true) <= MOST_INFLUENCES
     metrics = []
     for index in listed:
-        own, found, where = y_true == index, y_pred == index, {"class": classes[index]}
+        own, found = y_true == index, y_pred == index
+        share = partial(proportion, clusters=clusters, where={"class": classes[index]}, by_row=by_row)
         metrics += [
-            proportion("recall", found, own, reason="no_rows_of_class", where=where, by_row=by_row),
-            proportion("precision", own, found, reason="class_never_predicted", where=where, by_row=by_row),
-            proportion("base_rate", own, reason="no_rows", where=where, by_row=by_row),
+            share("recall", found, own, reason="no_rows_of_class"),
+            share("precision", own, found, reason="class_never_predicted"),
+            share("base_rate", own, reason="no_rows"),
         ]
     return tuple(metrics)

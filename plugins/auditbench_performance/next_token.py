@@ -11,9 +11,9 @@ from auditbench.data import FIRST_TOKEN
 from auditbench.data.inputs import PADDING
 from auditbench.results import Metric
 from auditbench.statistics import mean_influence
-from auditbench_performance.measures import Measured, bootstrapped, proportion
+from auditbench_performance.measures import bootstrapped, measured, proportion
 from auditbench_performance.multiclass import probability_metrics, top_k_accuracy
-from auditbench_performance.resampling import bootstrap_weighted, weighted_mean
+from auditbench_performance.resampling import Sample, bootstrap_weighted, weighted_mean
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -29,7 +29,7 @@ _AT_ONCE = 4096
 
 
 def next_token_metrics(
-    context: AuditContext, params: Params, probabilities: Numbers, y_true: Ids, y_pred: Ids
+    context: AuditContext, params: Params, probabilities: Numbers, y_true: Ids, y_pred: Ids, sample: Sample
 ) -> tuple[Metric, ...]:
     """All metrics of a model of the next token.
 
@@ -37,14 +37,13 @@ def next_token_metrics(
         probabilities: Shape `(rows, tokens of the vocabulary)`.
         y_true: Class of the token that follows, shape `(rows,)`; `y_pred`, the most probable one, alike.
     """
-    n = len(y_true)
     frequent = np.bincount(y_true, minlength=probabilities.shape[1]).argmax()
     return (
-        proportion("accuracy", y_pred == y_true, reason="no_rows"),
-        proportion("majority_class_accuracy", y_true == frequent, reason="no_rows"),
-        *top_k_accuracy(probabilities, y_true, params.top_k),
-        *probability_metrics(params, probabilities, y_true, context.rng("rows")),
-        *_against_bigrams(context, params, _surprise(probabilities[np.arange(n), y_true]), y_true),
+        proportion("accuracy", y_pred == y_true, reason="no_rows", clusters=sample.clusters),
+        proportion("majority_class_accuracy", y_true == frequent, reason="no_rows", clusters=sample.clusters),
+        *top_k_accuracy(probabilities, y_true, params.top_k, sample),
+        *probability_metrics(params, probabilities, y_true, sample, context.rng("rows")),
+        *_against_bigrams(context, _surprise(probabilities[np.arange(sample.n), y_true]), y_true, sample),
     )
 
 
@@ -69,9 +68,8 @@ def bigram_surprise(pairs: tuple[Ids, Ids], last: Ids, follows: Ids, classes: in
     return np.asarray(-np.log((found + 1) / (totals[last] + classes)), dtype=np.float64)
 
 
-def _against_bigrams(context: AuditContext, params: Params, surprise: Numbers, y_true: Ids) -> tuple[Metric, ...]:
+def _against_bigrams(context: AuditContext, surprise: Numbers, y_true: Ids, sample: Sample) -> tuple[Metric, ...]:
     """Perplexity, the log loss of a bigram model of the training rows, and what the network gains over it."""
-    n = len(y_true)
     statistics: dict[str, WeightedStatistic] = {"perplexity": _exponential(weighted_mean(surprise))}
     influences = {"perplexity": partial(_perplexity_influence, surprise)}
     if context.data.background_source == "train":
@@ -82,14 +80,14 @@ def _against_bigrams(context: AuditContext, params: Params, surprise: Numbers, y
             "bigram_log_loss": partial(mean_influence, bigram),
             "gain_over_bigram": partial(mean_influence, bigram - surprise),
         }
-    estimates = bootstrap_weighted(statistics, n, params.replicates, context.rng("tokens"))
+    estimates = bootstrap_weighted(statistics, sample, context.rng("tokens"))
     found = [
-        bootstrapped(Measured(name=name, n=n), estimates, index, reason="no_rows", influence=influences[name])
+        bootstrapped(measured(name, sample), estimates, index, reason="no_rows", influence=influences[name])
         for index, name in enumerate(statistics)
     ]
     if len(found) == 1:
         absent = ("bigram_log_loss", "gain_over_bigram")
-        found += [Measured(name=name, n=n).metric(None, None, "no_training_rows") for name in absent]
+        found += [measured(name, sample).metric(None, None, "no_training_rows") for name in absent]
     return tuple(found)
 
 

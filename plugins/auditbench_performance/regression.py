@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from auditbench.results import Interval, Metric
 from auditbench.statistics import mean_influence, quantile_interval, r2_influence, root_mean_influence
-from auditbench_performance.measures import Measured, bootstrapped, estimated
-from auditbench_performance.resampling import bootstrap_weighted, weighted_mean, weighted_r2
+from auditbench_performance.measures import bootstrapped, estimated, measured
+from auditbench_performance.resampling import Sample, bootstrap_weighted, weighted_mean, weighted_r2
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
     from auditbench.context import AuditContext
-    from auditbench_performance import Params
     from auditbench_performance.measures import RowInfluence
     from auditbench_performance.resampling import WeightedStatistic
 
@@ -27,10 +26,10 @@ ABSOLUTE_ERROR_PERCENTILES = (50, 90, 95)
 
 
 def regression_metrics(
-    context: AuditContext, params: Params, y_pred: Numbers, y_true: npt.NDArray[Any]
+    context: AuditContext, y_pred: Numbers, y_true: npt.NDArray[Any], sample: Sample
 ) -> tuple[Metric, ...]:
     """All metrics of a regression model; both arrays have shape `(rows,)`, a residual is prediction - label."""
-    n, residual = len(y_true), y_pred - y_true
+    residual = y_pred - y_true
     statistics: dict[str, WeightedStatistic] = {
         "mse": weighted_mean(residual**2),
         "mae": weighted_mean(abs(residual)),
@@ -43,12 +42,12 @@ def regression_metrics(
         "mean_error": partial(mean_influence, residual),
         "r2": partial(r2_influence, y_true, y_pred),
     }
-    estimates = bootstrap_weighted(statistics, n, params.replicates, context.rng("rows"))
-    reasons = {"r2": "constant_labels" if n else "no_rows"}
+    estimates = bootstrap_weighted(statistics, sample, context.rng("rows"))
+    reasons = {"r2": "constant_labels" if sample.n else "no_rows"}
     units = {"mse": "value²", "r2": "1"}
     metrics = {
         name: bootstrapped(
-            Measured(name=name, n=n, unit=units.get(name, "value")),
+            measured(name, sample, unit=units.get(name, "value")),
             estimates,
             index,
             reason=reasons.get(name, "no_rows"),
@@ -57,30 +56,30 @@ def regression_metrics(
         for index, name in enumerate(statistics)
     }
     return (
-        _root(metrics["mse"], partial(root_mean_influence, residual**2)),
+        _root(metrics["mse"], partial(root_mean_influence, residual**2), sample),
         *metrics.values(),
-        *_percentiles("absolute_error_percentile", abs(residual), ABSOLUTE_ERROR_PERCENTILES),
-        *_percentiles("residual_percentile", residual, RESIDUAL_PERCENTILES),
+        *_percentiles("absolute_error_percentile", abs(residual), ABSOLUTE_ERROR_PERCENTILES, sample),
+        *_percentiles("residual_percentile", residual, RESIDUAL_PERCENTILES, sample),
     )
 
 
-def _root(mse: Metric, influence: RowInfluence) -> Metric:
+def _root(mse: Metric, influence: RowInfluence, sample: Sample) -> Metric:
     """Root mean squared error; its bounds are the roots of those of the mean squared error."""
-    measured = Measured(name="rmse", n=mse.n, unit="value")
+    root = measured("rmse", sample, unit="value")
     if mse.value is None:
-        return measured.metric(None, None, "no_rows")
+        return root.metric(None, None, "no_rows")
     interval = None
     if mse.interval is not None:
         bounds = math.sqrt(max(0.0, mse.interval.low)), math.sqrt(mse.interval.high)
         interval = Interval(low=bounds[0], high=bounds[1], level=mse.interval.level, method=mse.interval.method)
-    return measured.metric(math.sqrt(mse.value), interval, "", influence)
+    return root.metric(math.sqrt(mse.value), interval, "", influence)
 
 
-def _percentiles(name: str, values: Numbers, percentiles: tuple[int, ...]) -> tuple[Metric, ...]:
+def _percentiles(name: str, values: Numbers, percentiles: tuple[int, ...], sample: Sample) -> tuple[Metric, ...]:
     return tuple(
         estimated(
-            Measured(name=name, n=len(values), unit="value", where={"percentile": str(percentile)}),
-            quantile_interval(values, percentile / 100),
+            measured(name, sample, unit="value", where={"percentile": str(percentile)}),
+            quantile_interval(values, percentile / 100, clusters=sample.clusters),
         )
         for percentile in percentiles
     )

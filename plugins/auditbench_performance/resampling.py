@@ -1,11 +1,12 @@
-"""Row bootstrap of several statistics at once: all see the same resampled rows."""
+"""Bootstrap of several statistics at once: all see the same resampled rows, or clusters of rows."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from auditbench.statistics import IntervalEstimates, percentile_intervals, resampling_weights
+from auditbench.statistics import Clusters, IntervalEstimates, percentile_intervals, resampling_weights
 
 if TYPE_CHECKING:
     import numpy as np
@@ -15,35 +16,51 @@ if TYPE_CHECKING:
     WeightedStatistic: TypeAlias = Callable[[Numbers], Numbers]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)  # comparing arrays with == gives no truth value
+class Sample:
+    """The evaluated rows, and how they are drawn again.
+
+    Attributes:
+        n: Rows.
+        replicates: Bootstrap replicates.
+        clusters: Of the rows, drawn whole; None where rows are independent.
+    """
+
+    n: int
+    replicates: int
+    clusters: Clusters | None = None
+
+
 def bootstrap_weighted(
-    statistics: Mapping[str, WeightedStatistic], n: int, replicates: int, rng: np.random.Generator
+    statistics: Mapping[str, WeightedStatistic], sample: Sample, rng: np.random.Generator
 ) -> IntervalEstimates:
-    """Estimates and percentile intervals of statistics of `n` rows, arrays of shape `(statistics,)`.
+    """Estimates and percentile intervals of statistics of the rows, arrays of shape `(statistics,)`.
+
+    Fewer than two rows give no bounds, for resamples of one row cannot differ.
 
     Args:
         statistics: Each takes how often every row is drawn, shape `(batch, n)`, and returns shape `(batch,)`, NaN where
             undefined.
-        n: Fewer than two rows give no bounds, for resamples of one row cannot differ.
     """
     import numpy as np
 
+    n, replicates, clusters = sample.n, sample.replicates, sample.clusters
     if n == 0:
         estimate = np.full(len(statistics), np.nan)
     else:
         estimate = np.concatenate([statistic(np.ones((1, n))) for statistic in statistics.values()])
     if n < 2:
-        return percentile_intervals(estimate, np.full((replicates, len(statistics)), np.nan))
+        return percentile_intervals(estimate, np.full((replicates, len(statistics)), np.nan), clusters=clusters)
     drawn = [
         np.stack([statistic(weights) for statistic in statistics.values()], axis=1)
-        for weights in resampling_weights(rng, n, replicates)
+        for weights in resampling_weights(rng, n, replicates, clusters)
     ]
-    return percentile_intervals(estimate, np.concatenate(drawn))
+    return percentile_intervals(estimate, np.concatenate(drawn), clusters=clusters)
 
 
 def weighted_mean(values: Numbers) -> WeightedStatistic:
     """The mean of `values`, shape `(n,)`."""
-    n = len(values)
-    return lambda weights: weights @ values / n
+    return lambda weights: weights @ values / weights.sum(axis=1)
 
 
 def weighted_calibration_error(probability: Numbers, outcome: npt.NDArray[Any], bins: int) -> WeightedStatistic:
@@ -54,28 +71,29 @@ def weighted_calibration_error(probability: Numbers, outcome: npt.NDArray[Any], 
     place = np.minimum(np.searchsorted(edges, probability, side="right") - 1, bins - 1)
     excess = np.zeros((len(probability), bins))
     excess[np.arange(len(probability)), place] = probability - outcome
-    return lambda weights: np.abs(weights @ excess).sum(axis=1) / len(probability)
+    return lambda weights: np.abs(weights @ excess).sum(axis=1) / weights.sum(axis=1)
 
 
 def calibration_error_by_chance(
-    probability: Numbers, bins: int, replicates: int, rng: np.random.Generator
+    probability: Numbers, bins: int, sample: Sample, rng: np.random.Generator
 ) -> float | None:
     """95th percentile of the calibration error that calibrated probabilities would show on as many rows.
 
-    Outcomes are drawn from the probabilities themselves, shape `(n,)`; None without rows.
+    Outcomes are drawn from the probabilities themselves, shape `(n,)`; None without rows, and where rows depend on each
+    other in a way that no probability tells.
 
     Source: Bröcker and Smith (2007), Weather and Forecasting 22:651 (consistency resampling).
     """
     import numpy as np
 
     n = len(probability)
-    if n == 0:
+    if n == 0 or sample.clusters is not None:
         return None
     edges = np.linspace(0.0, 1.0, bins + 1)
     place = np.minimum(np.searchsorted(edges, probability, side="right") - 1, bins - 1)
     expected = np.bincount(place, weights=probability, minlength=bins)
     errors = []
-    for _ in range(replicates):
+    for _ in range(sample.replicates):
         observed = np.bincount(place[rng.random(n) < probability], minlength=bins)
         errors.append(float(np.abs(expected - observed).sum()) / n)
     return float(np.quantile(errors, 0.95))
@@ -108,11 +126,10 @@ def weighted_r2(y_true: Numbers, y_pred: Numbers) -> WeightedStatistic:
 
     squared = (y_pred - y_true) ** 2
     centred = y_true - y_true.mean() if len(y_true) else y_true
-    n = len(y_true)
     smallest = 1e-12 * float(np.sum(centred**2))
 
     def statistic(weights: Numbers) -> Numbers:
-        spread = weights @ centred**2 - (weights @ centred) ** 2 / n
+        spread = weights @ centred**2 - (weights @ centred) ** 2 / weights.sum(axis=1)
         ratio = np.divide(weights @ squared, spread, out=np.full(len(weights), np.nan), where=spread > smallest)
         return np.asarray(1.0 - ratio, dtype=np.float64)
 

@@ -13,9 +13,12 @@ if TYPE_CHECKING:
     from auditbench_performance.confusion import ClassCounts
 
 FEW_ROWS = 10
+MOST_NAMED = 5
 
 
-def findings(metrics: tuple[Metric, ...], params: Params, counts: ClassCounts | None = None) -> tuple[Finding, ...]:
+def findings(
+    metrics: tuple[Metric, ...], params: Params, counts: ClassCounts | None = None, classes: tuple[str, ...] = ()
+) -> tuple[Finding, ...]:
     """Findings by fixed rules on the intervals of the metrics.
 
     `at_baseline`: accuracy's interval does not lie above the share of the most frequent class.
@@ -27,11 +30,11 @@ def findings(metrics: tuple[Metric, ...], params: Params, counts: ClassCounts | 
     `one_decision`: every row gets the same class.
 
     Args:
-        counts: Of a classifier.
+        counts: Of a classifier; `classes` are the names of its classes.
     """
     overall = {metric.name: metric for metric in metrics if not metric.where}
     by_class = "balanced_accuracy" in overall  # a language model has no metrics of single tokens
-    found = [*(_labels(counts) if by_class else ()), *_decisions(counts)] if counts is not None else []
+    found = [*(_labels(counts, classes) if by_class else ()), *_decisions(counts)] if counts is not None else []
     found += _baseline(overall) + _chance(overall) + _calibration(overall, params.calibration_line) + _mean(overall)
     return tuple(found)
 
@@ -81,12 +84,18 @@ def _mean(metrics: dict[str, Metric]) -> list[Finding]:
     return [_finding("no_better_than_mean", "high", ("r2",), low=low, high=high)]
 
 
-def _labels(counts: ClassCounts) -> list[Finding]:
+def _labels(counts: ClassCounts, classes: tuple[str, ...]) -> list[Finding]:
     rows = counts.labelled
     if (rows > 0).sum() == 1:
         return [_finding("one_class", "high", ("base_rate", "balanced_accuracy"), n=int(rows.sum()))]
-    few = int(((rows > 0) & (rows < FEW_ROWS)).sum())
-    return [_finding("few_rows", "low", ("balanced_accuracy",), n=few, fewest=FEW_ROWS)] if few else []
+    few = [place for place in rows.argsort(kind="stable").tolist() if 0 < rows[place] < FEW_ROWS]
+    if not few:
+        return []
+    named = ", ".join(classes[place] for place in few[:MOST_NAMED])
+    more = len(few) - MOST_NAMED
+    key = "few_rows_more" if more > 0 else "few_rows"
+    metrics = ("balanced_accuracy",)
+    return [_finding("few_rows", "low", metrics, key, n=len(few), fewest=FEW_ROWS, named=named, more=max(0, more))]
 
 
 def _decisions(counts: ClassCounts) -> list[Finding]:
@@ -96,11 +105,12 @@ def _decisions(counts: ClassCounts) -> list[Finding]:
     return [_finding("one_decision", "high", ("accuracy",), n=rows)]
 
 
-def _finding(rule: str, severity: Severity, metrics: tuple[str, ...], **values: float) -> Finding:
+def _finding(rule: str, severity: Severity, metrics: tuple[str, ...], key: str = "", **values: float | str) -> Finding:
+    """A finding of a rule; `key` is the last part of that of its title, where it is not the rule."""
     return Finding(
         rule=f"{ANALYZER}.{rule}",
         severity=severity,
-        title=message(f"finding.{rule}", **values),
+        title=message(f"finding.{key or rule}", **values),
         action=message(f"finding.{rule}.action"),
         metrics=tuple(f"{ANALYZER}.{name}" for name in metrics),
     )

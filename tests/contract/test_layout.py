@@ -18,6 +18,7 @@ CONTRACTS: dict[str, dict[str, Any]] = {contract["id"]: contract for contract in
 
 # What a plugin may import of the host, beside `auditbench` itself.
 PUBLIC = {
+    "bands",
     "contracts",
     "hookspecs",
     "results",
@@ -33,6 +34,7 @@ PUBLIC = {
 }
 # What a renderer may import of the host: the record and the types on it.
 PUBLIC_TO_RENDERERS = {
+    "bands",
     "contracts",
     "hookspecs",
     "run",

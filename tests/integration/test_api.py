@@ -205,6 +205,37 @@ def test_a_config_is_audited_with_the_options_of_the_supervisor() -> None:
     }
 
 
+def test_what_the_tables_of_a_file_say_can_be_said_in_a_call() -> None:
+    images = np.random.default_rng(0).integers(0, 256, (24, 1, 4, 4)).astype(np.float32) / 255
+    run = auditbench.audit(
+        nn.Sequential(nn.Flatten(), nn.Linear(16, 1)),
+        images,
+        np.arange(24) % 2,
+        task="binary-classification",
+        output="logit",
+        analyzers={"tidy": {}},
+        gates=[{"id": "right", "metric": "tidy.right", "min": 1.1}],
+        waivers=[{"gate": "right", "until": "2999-01-01", "by": "A. Person", "reason": "a test"}],
+        about={"intended_use": "to name what an image shows", "owner": "A. Person"},
+        report={"raw_inputs": True, "cases": 2, "language": "zh-CN"},
+    )
+    assert (run.audit.intended_use, run.audit.owner) == ("to name what an image shows", "A. Person")
+    assert run.config["report"]["language"] == "zh-CN"
+    assert [(gate.state, gate.waiver_holds) for gate in run.gates] == [("fail", True)]
+    assert [item.values is not None for case in run.cases for item in case.shown] == [True, True]
+
+
+@pytest.mark.parametrize(
+    ("keys", "where"),
+    [({"about": {"ouner": "A. Person"}}, "audit.ouner"), ({"report": {"lang": "en"}}, "report.lang"),
+     ({"about": {"gates": "gates.toml"}}, "about.gates")],
+)  # fmt: skip
+def test_further_keys_are_checked(table: Any, keys: dict[str, Any], where: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        audit(module(), table, **keys)
+    assert [problem.where for problem in caught.value.problems] == [where]
+
+
 def test_everything_wrong_with_the_arguments_is_said_at_once(table: Any) -> None:
     with pytest.raises(ConfigError) as caught:
         audit(module(), table, analyzers={"probe": {"x": 1}, "prob": {}}, gates=[{"metric": "shap.a", "min": 0}])

@@ -33,6 +33,29 @@ def test_images_show_size_and_a_band_of_brightness() -> None:
             assert numbers[0] <= level <= (numbers[1:] or [1.0])[0]
 
 
+def grouped(name: str, levels: list[str]) -> list[str]:
+    """What cases say of brightness where rows are grouped by it, under a name that the host computed."""
+    subject = toy_subject(modality="image")
+    facts = dataclasses.replace(subject.data.facts, computed=(name,))
+    rows = subject.data.take(np.arange(len(subject.data)))
+    groups = {name: np.asarray((levels * len(rows))[: len(rows)], dtype=np.str_)}
+    evaluated = dataclasses.replace(rows, sensitive_features=groups)
+    data = dataclasses.replace(subject.data, facts=facts, _evaluated=evaluated)
+    return [item.brightness for (item,) in other_inputs(data, data.take(np.arange(4)), raw=False)]
+
+
+@pytest.mark.parametrize("name", ["brightness", "image.brightness"])
+def test_images_show_the_group_of_their_brightness_where_there_are_groups_of_it(name: str) -> None:
+    levels = ["0.1 to under 0.5", "under 0.1"]
+    assert grouped(name, levels) == levels * 2
+    assert not set(grouped("other.brightness", levels)) & set(levels)
+
+
+def test_a_group_of_brightness_that_could_point_at_one_image_is_not_shown() -> None:
+    rows = len(toy_subject(modality="image").data)
+    assert grouped("brightness", ["under 0.1", *["0.1 and over"] * (rows - 1)]) == ["", *["0.1 and over"] * 3]
+
+
 def test_raw_images_are_pixels_of_one_or_three_colours() -> None:
     found, rows = shown("image", raw=True)
     np.testing.assert_array_equal(np.asarray(found[3][0].values), rows.inputs["image"][3, 0])

@@ -104,7 +104,7 @@ def test_audit_tells_verdict_gates_gaps_files_and_times(
     folder = config.parent / "auditbench-out" / "loan-model-2"
     assert out.splitlines() == [
         "Not ready for release: Loan Model 2",
-        "2 blocking gates: 1 failed, 1 passed; 1 of 3 analyzers completed on 16,281 rows.",
+        "2 blocking gates: 1 failed, 1 passed; 1 of 2 analyzers completed on 16,281 rows, and 1 analyzer does not apply.",
         "",
         "Gates that did not pass",
         "  failed  fairness.demographic_parity_ratio (feature = sex)",
@@ -123,6 +123,30 @@ def test_audit_tells_verdict_gates_gaps_files_and_times(
         "exit code 1",
     ]
     assert err == "shap: started\n"
+
+
+def test_what_does_not_apply_is_counted_apart(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = a_run()
+    assert [result.status for result in run.results] == ["ok", "failed", "not_applicable"]
+    document = run_document(run, tmp_path)
+    assert document["analyzers_by_status"] == {"ok": 1, "failed": 1, "not_applicable": 1}
+    apart = dataclasses.replace(run.results[2], analyzer="captum")
+    say_run(dataclasses.replace(run, results=(*run.results, apart)), tmp_path)
+    assert "1 of 2 analyzers completed on 16,281 rows, and 2 analyzers do not apply." in capsys.readouterr().out
+    say_run(dataclasses.replace(run, results=run.results[:1]), tmp_path)
+    assert "1 of 1 analyzer completed on 16,281 rows." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("options", "language"), [([], "zh-CN"), (["--lang", "en"], "en")])
+def test_audit_takes_a_language(calls: dict[str, Any], config: Path, options: list[str], language: str) -> None:
+    assert guarded(["audit", str(config), *options]) == 1
+    assert calls["audit"]["loaded"].config.report.language == language
+
+
+@pytest.mark.parametrize("device", ["auto", "cpu"])
+def test_check_looks_at_the_device_of_the_audit(calls: dict[str, Any], config: Path, device: str) -> None:
+    assert guarded(["check", str(config), "--device", device]) == 0
+    assert calls["plan"]["device"] == device
 
 
 def test_findings_are_counted_by_severity(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

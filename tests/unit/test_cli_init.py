@@ -28,10 +28,13 @@ from auditbench.cli.guesses import (
     task_of,
     text_reason,
 )
+from auditbench.cli.input_profile import DataProfile
 from auditbench.config_file import load_config
+from auditbench.descriptions import AnalyzerDescription
 from auditbench.errors import DataError, EmptyDataError
 from auditbench.gate_file import GateFile, GateSource, read_gates
 from auditbench.presets import load_preset
+from auditbench.run import PluginFacts
 
 ROWS = 200
 ADULT = Path(str(resources.files("auditbench") / "data" / "adult.parquet"))
@@ -48,6 +51,15 @@ def table(**extra: Any) -> pa.Table:
         "approved": ["yes" if i % 5 == 0 else "no" for i in range(ROWS)],
     }
     return pa.table({**columns, **extra})
+
+
+def described(name: str, summary: str = "") -> AnalyzerDescription:
+    plugin = PluginFacts(name="performance", distribution="auditbench", version="0")
+    return AnalyzerDescription(name=name, topic=name, summary=summary, plugin=plugin)
+
+
+def whole(path: Path, content: pa.Table) -> DataProfile:
+    return DataProfile(columns=tuple(profiles(path, content).values()))
 
 
 def profiles(path: Path, content: pa.Table) -> dict[str, ColumnProfile]:
@@ -207,9 +219,7 @@ def test_targets_of_adult() -> None:
 
 
 def test_draft_of_a_table(tmp_path: Path) -> None:
-    made = draft_config(
-        tuple(profiles(tmp_path, table()).values()), SOURCES, target=None, analyzers=[("shap", "Shapley values")]
-    )
+    made = draft_config(whole(tmp_path, table()), SOURCES, target=None, analyzers=[described("shap", "Shapley values")])
     document = tomllib.loads(made.text)
     assert document["data"]["target"] == made.target == "approved"
     assert document["data"]["positive"] == "yes"
@@ -219,11 +229,12 @@ def test_draft_of_a_table(tmp_path: Path) -> None:
     assert document["data"]["exclude"] == ["person_id"]
     assert document["analyzers"] == {"shap": {}}
     assert "# its name says 'age'" in made.text
-    assert any("training rows" in question for question in made.open_questions)
+    assert document["data"]["held_out"] == 0.2
+    assert any("`held_out`" in question for question in made.open_questions)
 
 
 def test_the_named_target_is_used_or_refused(tmp_path: Path) -> None:
-    columns = tuple(profiles(tmp_path, table(same=["x"] * ROWS)).values())
+    columns = whole(tmp_path, table(same=["x"] * ROWS))
     assert draft_config(columns, SOURCES, target="wage", analyzers=[]).task == "regression"
     for wrong, words in (("wages", "no such column"), ("same", "cannot be the target")):
         with pytest.raises(DataError, match=words):
@@ -232,23 +243,17 @@ def test_the_named_target_is_used_or_refused(tmp_path: Path) -> None:
 
 def test_without_any_candidate_it_asks(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no column could be the target"):
-        draft_config(
-            tuple(profiles(tmp_path, pa.table({"x": ["same"] * 30})).values()), SOURCES, target=None, analyzers=[]
-        )
+        draft_config(whole(tmp_path, pa.table({"x": ["same"] * 30})), SOURCES, target=None, analyzers=[])
 
 
 def test_training_rows_are_found_in_a_split_or_a_file(tmp_path: Path) -> None:
-    split = draft_config(
-        tuple(profiles(tmp_path, table(part=["train", "test"] * (ROWS // 2))).values()),
-        SOURCES,
-        target="approved",
-        analyzers=[],
-    )
+    parts = whole(tmp_path, table(part=["train", "test"] * (ROWS // 2)))
+    split = draft_config(parts, SOURCES, target="approved", analyzers=[])
     assert tomllib.loads(split.text)["data"]["split"] == "part"
     beside = Sources(name="people", test="people.csv", train="train.csv", model="")
-    file = draft_config(tuple(profiles(tmp_path, table()).values()), beside, target="approved", analyzers=[])
+    file = draft_config(whole(tmp_path, table()), beside, target="approved", analyzers=[])
     assert tomllib.loads(file.text)["data"]["train"] == "train.csv"
-    assert not [question for made in (split, file) for question in made.open_questions if "training" in question]
+    assert not [question for made in (split, file) for question in made.open_questions if "held_out" in question]
 
 
 names = st.text(alphabet=st.characters(codec="utf-8"), max_size=12)
@@ -266,7 +271,9 @@ def test_hostile_names_and_values_stay_text(names: list[str], values: list[str],
         for name in names
     )
     sources = Sources(name=path, test=path, train=path, model="")
-    made = draft_config(columns, sources, target=names[0], analyzers=[("performance", path)])
+    made = draft_config(
+        DataProfile(columns=columns), sources, target=names[0], analyzers=[described("performance", path)]
+    )
     document = tomllib.loads(made.text)
     assert document["data"]["target"] == names[0]
     assert document["data"]["test"] == path
@@ -284,7 +291,7 @@ def test_quoting_is_undone_by_a_toml_reader(text: str) -> None:
 def installed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two analyzers, as if they had been described by a worker."""
     monkeypatch.setattr(
-        "auditbench.cli.init._installed_analyzers", lambda: [("performance", "Metrics"), ("shap", "SHAP")]
+        "auditbench.cli.init._installed_analyzers", lambda: [described("performance", "Metrics"), described("shap")]
     )
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 import auditbench_html
+from auditbench.bands import MISSING_GROUP
 from auditbench.data.banding import RARE_VALUE
-from auditbench.data.coding import MISSING_GROUP
 from auditbench.findings import Message
 from auditbench.messages import Catalogue
 from auditbench_html.render import render_report
@@ -140,7 +140,7 @@ def test_units_given_as_ids_are_said_in_words() -> None:
         ("over 0", "高于 0"),
         ("50 and over", "50 及以上"),
         ("37 to 48", "37 至 48"),
-        ("-1.5 to under 1,000", "\N{MINUS SIGN}1.5 至 1,000（不含）"),  # noqa: RUF001 - Chinese brackets
+        ("-1.5 to under 1,000", "\N{MINUS SIGN}1.5 至不足 1,000"),
         (RARE_VALUE, "罕见值"),
         (MISSING_GROUP, "缺失"),
         ("under the line", "under the line"),

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from auditbench.findings import Message
 from auditbench.run import AuditRun, ShownInput
 from auditbench_html.draw import spark_path
 from auditbench_html.render import render_report
@@ -177,6 +178,72 @@ def test_training_says_what_is_recorded_and_what_it_cost(language: str) -> None:
     if language == "en":
         assert "24 s in all, 1.0 s an epoch" in facts
         assert "start.safetensors: 3 tensors taken from it, 1 begun anew" in facts
+
+
+@pytest.mark.parametrize(("language", "head"), [("en", "Seconds"), ("zh-CN", "耗时（秒）")])  # noqa: RUF001 - Chinese brackets
+def test_the_table_of_epochs_has_losses_step_size_and_seconds(language: str, head: str) -> None:
+    losses = ((0.9, 0.95), (0.52, 0.6), (0.4123, 0.61))
+    run = trained_run(losses=losses, epochs=3, best_epoch=2, learning_rates=(0.01, 0.004, 0.001))
+    cost = {**run.volatile.training, "epoch.1.seconds": 5.743, "epoch.2.seconds": 5.6, "epoch.3.seconds": 12.0}
+    timed = dataclasses.replace(run, volatile=dataclasses.replace(run.volatile, training=cost))
+    (table,) = section(timed, "facts", language).one("figure").every("table")
+    heads, *rows = [[cell.text for cell in row.every() if cell.name in ("th", "td")] for row in table.every("tr")]
+    assert (len(heads), heads[-1]) == (5, head)
+    assert rows[0] == ["1", "0.9000", "0.9500", "0.01", "5.7"]
+    assert rows[2] == ["3", "0.4123", "0.6100", "0.001", "12.0"]
+    assert head not in section(run, "facts", language).one("figure").text
+
+
+def test_an_epoch_without_a_time_has_none() -> None:
+    run = trained_run(losses=((0.9, 0.95), (0.52, 0.6)), epochs=2, best_epoch=2)
+    cost = {**run.volatile.training, "epoch.2.seconds": 0.5}
+    timed = dataclasses.replace(run, volatile=dataclasses.replace(run.volatile, training=cost))
+    rows = section(timed, "facts").one("figure").one("table").every("tr")
+    assert [row.every("td")[-1].text for row in rows[1:]] == ["—", "0.500"]
+
+
+MOST_PROBABLE = (("rare token", 0.5), ("e", 0.25), (" ", 0.125), ("t", 0.0625))
+
+
+def language_model(unit: str) -> AuditRun:
+    """The toy audit of texts as that of a language model."""
+    run = modality_run("text", raw_inputs=False)
+    facts = dataclasses.replace(run.data.inputs[0], unit=unit)
+    where = {run.data.target: "e"}
+    rare = dataclasses.replace(run.cases[1], predicted="rare token", observed="e", most_probable=MOST_PROBABLE)
+    cases = (run.cases[0], rare, dataclasses.replace(run.cases[2], rule="typical", where=where))
+    return dataclasses.replace(
+        run,
+        model=dataclasses.replace(run.model, task="next-token"),
+        data=dataclasses.replace(run.data, inputs=(facts,), dropped={"unknown_token": 3}),
+        cases=cases,
+        case_rule=Message(key="core.case_rule_multiclass", values={"n": 3, "rows": 9, "typical": 1}),
+    )
+
+
+@pytest.mark.parametrize("unit", ["characters", "words"])
+def test_rows_of_a_language_model_are_windows_of_texts(unit: str) -> None:
+    tree = page(language_model(unit))
+    facts, cases = tree.one("section", id="facts").text, tree.one("section", id="cases").text
+    assert f"A windowup to 7 {unit} of a text. Here the model predicts the one {unit[:-1]} that follows" in facts
+    assert "Evaluated windows" in facts
+    assert "3 windows: whose next token is outside the vocabulary" in facts
+    assert "places in texts" in tree.one("section", id="summary").text
+    assert "windows of text" in tree.one("section", id="verdict").text
+    assert f"Text, of which the model sees {language_model(unit).cases[0].shown[0].size[0]} {unit}" in cases
+    assert "3 of 9 windows of texts, chosen by rule" in cases
+    assert "typical, next token e" in cases
+    assert "predicted a rare token" in cases
+    assert "· then e 25.0%, ␣ 12.5%" in cases
+    assert "t 6.2%" not in cases
+    assert "预测罕见词元" in section(language_model(unit), "cases", "zh-CN").text
+    assert " rows" not in cases
+
+
+def test_rows_of_other_models_stay_rows() -> None:
+    tree = page(modality_run("text", raw_inputs=False))
+    assert "window" not in tree.one("section", id="facts").text + tree.one("section", id="cases").text
+    assert "nearest to the threshold" in tree.one("section", id="cases").text
 
 
 def test_a_constant_learning_rate_is_a_setting_alone() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 import auditbench_fairness
 import auditbench_performance
+from auditbench.record import plain
 from auditbench.results import Metric
 from auditbench.testing import given_outputs_subject, toy_context
 from auditbench.worker.cases import choose_cases
@@ -19,6 +21,7 @@ from auditbench_fairness.analysis import analyze as analyze_fairness
 from auditbench_fairness.few_classes import few_classes
 from auditbench_performance.analysis import analyze as analyze_performance
 from auditbench_performance.confusion import class_counts, confusion_matrix, drawn_counts
+from auditbench_performance.resampling import Sample
 from auditbench_performance.rules import findings
 from tests.plugin_results import check_result, metric_of
 
@@ -38,7 +41,7 @@ def test_counts_of_classes_are_the_margins_of_the_table(rows: list[tuple[int, in
 @given(rows=ROWS, seed=st.integers(0, 3))
 def test_replicates_have_as_many_rows_of_pairs_that_occur(rows: list[tuple[int, int]], seed: int) -> None:
     y_true, y_pred = np.array(rows).T
-    drawn = drawn_counts(y_true, y_pred, 8, 5, np.random.default_rng(seed))
+    (drawn,) = drawn_counts(y_true, y_pred, 8, Sample(n=len(rows), replicates=5), np.random.default_rng(seed))
     assert drawn.hits.shape == drawn.labelled.shape == drawn.predicted.shape == (6, 8)
     assert (drawn.labelled.sum(axis=1) == len(rows)).all()
     assert (drawn.predicted.sum(axis=1) == len(rows)).all()
@@ -49,7 +52,7 @@ def test_replicates_have_as_many_rows_of_pairs_that_occur(rows: list[tuple[int, 
 def test_replicates_vary_as_resampled_rows_do() -> None:
     rng = np.random.default_rng(0)
     y_true, y_pred = rng.integers(0, 3, 200), rng.integers(0, 3, 200)
-    drawn = drawn_counts(y_true, y_pred, 3, 4000, rng)
+    (drawn,) = drawn_counts(y_true, y_pred, 3, Sample(n=200, replicates=4000), rng)
     share = drawn.labelled[0] / 200
     np.testing.assert_allclose(drawn.labelled[1:].mean(axis=0), drawn.labelled[0], rtol=0.01)
     np.testing.assert_allclose(drawn.labelled[1:].std(axis=0), np.sqrt(200 * share * (1 - share)), rtol=0.06)
@@ -109,8 +112,31 @@ def test_rare_classes_are_a_finding_only_where_classes_are_measured() -> None:
     counts, accuracy = class_counts(rows, rows, 2), Metric(name="accuracy", value=1.0, no_interval="exact", n=23)
     balanced = dataclasses.replace(accuracy, name="balanced_accuracy")
     params = auditbench_performance.Params()
-    assert [finding.rule for finding in findings((accuracy, balanced), params, counts)] == ["performance.few_rows"]
-    assert findings((accuracy,), params, counts) == ()
+    (finding,) = findings((accuracy, balanced), params, counts, ("common", "rare"))
+    assert finding.rule == "performance.few_rows"
+    assert finding.title.values == {"n": 1, "fewest": 10, "named": "rare", "more": 0}
+    assert findings((accuracy,), params, counts, ("common", "rare")) == ()
+
+
+@pytest.mark.parametrize(("few", "more"), [(5, 0), (20, 15)])
+def test_many_rare_classes_are_one_finding_that_names_the_rarest(few: int, more: int) -> None:
+    names = tuple(f"c{index}" for index in range(few + 1))
+    rows = np.concatenate([np.full(20, 0), *(np.full(1 + index % 9, index) for index in range(1, few + 1))])
+    params = auditbench_performance.Params(replicates=40, most_classes=few + 1)
+    outputs = np.eye(few + 1)[rows]
+    context = toy_context(
+        given_outputs_subject(outputs, rows, task="multiclass-classification", classes=names),
+        analyzer="performance",
+        params=params,
+    )
+    result = analyze_performance(context, params)
+    check_result(auditbench_performance, result)
+    (finding,) = (finding for finding in result.findings if "few_rows" in finding.rule)
+    counts = np.bincount(rows)
+    named = str(finding.title.values["named"]).split(", ")
+    assert [counts[names.index(name)] for name in named] == sorted(counts[1:])[:5]
+    assert (finding.title.values["n"], finding.title.values["more"]) == (few, more)
+    assert finding.title.key.endswith("few_rows_more") == (more > 0)
 
 
 def test_fairness_of_many_classes_is_that_of_the_rows(vocabulary: Any) -> None:
@@ -133,3 +159,14 @@ def test_cases_of_many_classes_are_chosen(vocabulary: Any) -> None:
     chosen = choose_cases(vocabulary.model, vocabulary.data, outputs, count=12, raw_inputs=True)
     assert len(chosen.cases) == 12
     assert "typical" in {case.rule for case in chosen.cases}
+    probabilities = vocabulary.model.probabilities(outputs)
+    for case, row in zip(chosen.cases, chosen.indices, strict=True):
+        assert case.output == ()
+        ranked = np.argsort(-probabilities[row], kind="stable")[:5]
+        assert case.most_probable == tuple((f"token {place}", probabilities[row, place]) for place in ranked)
+        assert case.predicted_probability == case.most_probable[0][1]
+        label = vocabulary.data.y_true[row]
+        assert (case.observed, case.observed_probability) == (f"token {label}", probabilities[row, label])
+        if case.rule == "typical":
+            assert case.where == {"target": case.observed}
+        assert len(json.dumps(plain(dataclasses.replace(case, inputs=())))) < 1000

@@ -102,6 +102,13 @@ def test_round_trip_gives_equal_predictions_and_facts(tmp_path: Path) -> None:
     assert not any(tensor.requires_grad for tensor in model.module.parameters())
 
 
+def test_cost_of_epochs_is_read_epoch_by_epoch(tmp_path: Path) -> None:
+    epochs = [{"seconds": 2.5, "rows_per_second": 4.0}, {"seconds": "soon"}, 7, {}, {"seconds": 1}]
+    cost = read_cost(saved(tmp_path, seconds=3.5, epochs=epochs))
+    assert cost == {"seconds": 3.5, "epoch.1.seconds": 2.5, "epoch.5.seconds": 1.0}
+    assert read_cost(saved(tmp_path, seconds=3.5, epochs={"seconds": 1})) == {"seconds": 3.5}
+
+
 def test_digest_follows_weights_and_description_only(tmp_path: Path) -> None:
     one = opened(saved(tmp_path / "one", seconds=1.0)).facts.digest
     assert opened(saved(tmp_path / "two", seconds=2.0)).facts.digest == one

@@ -67,6 +67,7 @@ def test_rows_are_those_of_a_naive_cut(texts: list[str], length: int, overlappin
     assert [LETTERS[label] for label in found.y_true] == [letter for _, letter, *_ in expected]
     names = [] if found.part.ids is None else found.part.ids.tolist()
     assert names == [f"{number + 1}, token {place}" for _, _, number, place in expected]
+    assert found.texts.tolist() == [number + 1 for _, _, number, _ in expected]
     total = sum(max(0, len(text) - 1) for text in texts)
     assert not overlapping or len(expected) + found.unknown == total
 
@@ -94,8 +95,8 @@ def test_texts_of_rows_are_made_when_rows_are_taken(tmp_path: Path, monkeypatch:
     inputs = fit_inputs(source)
     classes = class_names(source, inputs, "next-token")
     data = build_evaluation(source, inputs, task="next-token", classes=classes, seed=0)
-    assert data.facts.outcomes
     assert all(data.facts.outcomes.values())
+    assert set(np.asarray(data.clusters).tolist()) == {1}
     data = read_only_data(data.subset(np.asarray([1, 2, 4])))
     assert made == []
     assert data.take(np.asarray([0, 2])).texts["text"].tolist() == ["the cat", "on the"]
@@ -141,3 +142,23 @@ def test_a_language_model_takes_its_text_alone(tmp_path: Path) -> None:
     text = caught.value.describe()
     assert "data.inputs: a language model takes one text, and the data have further inputs" in text
     assert "found: 'other'" in text
+
+
+def test_rows_know_their_text_wherever_they_are_taken(tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("text\nthe cat sat\n\nthe dog\nthe cat sat on the mat\n")
+    table = DataTable(
+        test="rows.csv", target="text", max_rows=6, inputs={"text": InputTable(modality="text", length=2)}
+    )
+    source = open_source(table, tmp_path, {})
+    inputs = fit_inputs(source)
+    data = build_evaluation(
+        source, inputs, task="next-token", classes=class_names(source, inputs, "next-token"), seed=0
+    )
+    texts = [int(name.split(",")[0]) for name in data.row_ids]
+    assert len(set(texts)) > 1
+    assert np.asarray(data.clusters).tolist() == texts
+    some = np.asarray([5, 0, 2])
+    for chosen in (data.subset(some), read_only_data(data.subset(some))):
+        assert np.asarray(chosen.clusters).tolist() == [texts[row] for row in some]
+    assert np.asarray(data.take(some).clusters).tolist() == [texts[row] for row in some]
+    assert not np.asarray(read_only_data(data).clusters).flags.writeable

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from auditbench.config_training import TrainTable
 from auditbench.data.inputs import ImageInput, SeriesInput
 from auditbench.errors import TrainingError
 from auditbench.training.augmentation import LEAST_CROP, MOST_DEGREES, NOISE, Augmentation
+from auditbench.training.examples import Batch, Examples
+from auditbench.training.loop import fit
+from auditbench.training.losses import LossValue
+from tests.small_training import LOSS, quiet
 
 ITEM = ImageInput(channels=2, height=20, width=30, mean=(0.25, 0.5), scale=(0.5, 0.2))
 INPUTS = {"image": ITEM}
@@ -125,3 +131,24 @@ def test_only_the_image_of_several_inputs_is_varied() -> None:
     assert torch.equal(found[:, 4:-4].reshape(images.shape), varied(["flip", "noise"], images))
     with pytest.raises(TrainingError, match="only images are varied"):
         varied(["flip"], packed, inputs={"series": series})
+
+
+def test_images_are_varied_in_training_and_never_in_validation() -> None:
+    images = noisy_images(40)
+    rows = Examples(rows=images.__getitem__, targets=torch.zeros(40), positions=torch.arange(40))
+    seen: dict[bool, list[torch.Tensor]] = {True: [], False: []}
+
+    def loss(module: nn.Module, batch: Batch) -> LossValue:
+        seen[module.training].append(batch.inputs)
+        return LOSS(module, batch)
+
+    table = TrainTable(epochs=2, batch_size=10, augment=("noise", "shift", "rotate", "crop", "flip"))
+    network = nn.Sequential(nn.Flatten(), nn.Linear(ITEM.channels * ITEM.height * ITEM.width, 1))
+    train, held = rows.at(np.arange(30)), rows.at(np.arange(30, 40))
+    augmentation = Augmentation(table, INPUTS, seed=0)
+    fit(network, train, held, loss, table, seed=0, progress=quiet, augmentation=augmentation)
+    assert [torch.equal(each, images[30:]) for each in seen[False]] == [True, True]
+    trained = torch.cat(seen[True])
+    assert len(trained) == 60
+    assert len(torch.unique(trained.flatten(1), dim=0)) == 60
+    assert not (trained.flatten(1)[:, None] == images.flatten(1)[None]).all(dim=2).any()

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from auditbench.config_training import TrainTable
+from auditbench.config_training import LEAST_WEIGHT, MOST_WEIGHT, TrainTable
 from auditbench.data.inputs import SeriesInput, TextInput
 from auditbench.errors import TrainingError
 from auditbench.training.examples import Batch, row_weights
@@ -123,6 +123,26 @@ def test_balanced_classes_have_equal_sums(labels: list[int], data: st.DataObject
     assert all(weights[row] == 1 for row in range(len(labels)) if labels[row] not in there)
 
 
+def test_classes_are_balanced_by_the_rows_trained_on_alone() -> None:
+    labels = np.array([0, 0, 0, 1, 1, 1, 1, 1])
+    train, held = np.array([0, 1, 2, 3]), np.array([4, 5, 6, 7])
+    weights = row_weights(TrainTable(class_weights="balanced"), labels, ("a", "b"), None, (train, held))
+    assert weights is not None
+    np.testing.assert_allclose(weights, np.where(labels == 0, 4 / (2 * 3), 4 / (2 * 1)))
+
+
+def test_the_largest_and_the_smallest_weights_are_held_by_float32() -> None:
+    class_weights = {"a": LEAST_WEIGHT, "b": MOST_WEIGHT}
+    table = TrainTable(class_weights=class_weights, sample_weights="w")
+    own = np.array([LEAST_WEIGHT, MOST_WEIGHT, 1.0, 0.0])
+    every = np.arange(4)
+    weights = row_weights(table, np.array([0, 1, 1, 1]), ("a", "b"), own, (every, every))
+    assert weights is not None
+    narrow = torch.tensor(weights, dtype=torch.float32)
+    np.testing.assert_allclose(narrow.double().numpy(), weights, rtol=1e-6)
+    assert math.isfinite(float(narrow.expand(1_000_000, 4).sum()))
+
+
 def test_weights_of_class_and_row_are_multiplied() -> None:
     table = TrainTable(class_weights={"b": 3.0}, sample_weights="w")
     split = (np.array([0, 1]), np.array([2]))
@@ -145,6 +165,9 @@ def test_weights_of_class_and_row_are_multiplied() -> None:
         ),
         (TrainTable(sample_weights="w"), None, [1.0, math.nan, 1.0], ("nan in the labelled row 2",)),
         (TrainTable(sample_weights="w"), None, [1.0, 1.0, 0.0], ("0 in every row of one side",)),
+        (TrainTable(sample_weights="w"), None, [0.0, 0.0, 1.0], ("0 in every row of one side",)),
+        (TrainTable(sample_weights="w"), None, [1.0, 1e300, 1.0], ("1e+300 in the labelled row 2", "1e-12 to 1e+12")),
+        (TrainTable(sample_weights="w"), None, [1.0, 1.0, 1e-60], ("1e-60 in the labelled row 3", "divided by their")),
     ],
 )
 def test_weights_that_do_not_fit_are_refused(

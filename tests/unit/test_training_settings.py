@@ -9,118 +9,27 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-import safetensors.torch
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from pydantic import ValidationError
-from torch import nn
 
-from auditbench.config import AuditConfig
 from auditbench.config_training import TrainTable
-from auditbench.data import encoded_size, open_source
+from auditbench.data import open_source
 from auditbench.errors import AuditbenchError, DataError, TrainingError
-from auditbench.models import Architecture, load_bundle
-from auditbench.models.architectures import BUILT_IN
-from auditbench.models.opening import read_weights
-from auditbench.run import TrainingFacts
-from auditbench.training import ensure_model, train_bundle, training_key
-from auditbench.training.splitting import held_out_groups, held_out_last
-from auditbench.training.starting import freeze, open_initial
-
-
-class Switching(nn.Module):
-    """A network whose activations can be computed again."""
-
-    def __init__(self, inputs: int, outputs: int) -> None:
-        super().__init__()
-        self.first, self.last = nn.Linear(inputs, 5), nn.Linear(5, outputs)
-        self.checkpointed = False
-
-    def set_checkpointing(self, on: bool) -> None:
-        self.checkpointed = on
-
-    def forward(self, rows: torch.Tensor) -> torch.Tensor:
-        if self.checkpointed:
-            rows = torch.utils.checkpoint.checkpoint(self.first, rows, use_reentrant=False)  # type: ignore[no-untyped-call]
-        else:
-            rows = self.first(rows)
-        return self.last(torch.tanh(rows))
-
-
-SWITCHING = Architecture(
-    name="switching", summary="", build=lambda params, inputs, outputs: Switching(encoded_size(inputs), outputs)
-)
-ARCHITECTURES = {item.name: item for item in (*BUILT_IN, SWITCHING)}
+from auditbench.models import load_bundle
+from auditbench.training import training_key
+from tests.dated_tables import ARCHITECTURES, config, facts, prepared, refused, train, weights, write_tables
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    rng = np.random.default_rng(0)
-    rows = 160
-    x = rng.normal(size=rows)
-    frame = pd.DataFrame(
-        {
-            "x": x,
-            "noise": rng.normal(size=rows),
-            "person": rng.integers(0, 12, rows),
-            "day": np.sort(rng.integers(0, 40, rows)),
-            "weight": rng.random(rows) + 0.1,
-            "label": np.where(x + rng.normal(scale=0.5, size=rows) > 0.4, "yes", "no"),
-            "value": 500 + 90 * x + rng.normal(size=rows),
-        }
-    )
-    frame.iloc[:120].to_parquet(tmp_path / "train.parquet")
-    frame.iloc[120:].drop(columns=["weight", "person", "day"]).to_parquet(tmp_path / "test.parquet")
+    write_tables(tmp_path)
     return tmp_path
-
-
-def config(task: str = "binary-classification", **train: Any) -> AuditConfig:
-    target = "value" if task == "regression" else "label"
-    return AuditConfig.model_validate(
-        {
-            "audit": {"name": "a"},
-            "model": {"task": task},
-            "data": {
-                "test": "test.parquet",
-                "train": "train.parquet",
-                "target": target,
-                "features": ["x", "noise"],
-                "positive": None if task == "regression" else "yes",
-            },
-            "train": {"epochs": 3, "batch_size": 32, "parameters": {"hidden": [4]}, **train},
-        }
-    )
-
-
-def train(settings: AuditConfig, folder: Path, name: str = "model", told: list[str] | None = None) -> Path:
-    columns = settings.train.columns if settings.train else {}
-    source = open_source(settings.data, folder, {}, columns)
-    heard: list[str] = [] if told is None else told
-    arguments: dict[str, Any] = {"device": "cpu", "architectures": ARCHITECTURES, "base": folder}
-    train_bundle(settings, source, folder / name, progress=lambda *_: None, tell=heard.append, **arguments)
-    return folder / name
-
-
-def facts(settings: AuditConfig, path: Path) -> TrainingFacts:
-    found = load_bundle(path, settings.model, "cpu", ARCHITECTURES).facts.training
-    assert found is not None
-    return found
-
-
-def weights(path: Path) -> dict[str, torch.Tensor]:
-    return read_weights(path / "model.safetensors").tensors
-
-
-def refused(settings: AuditConfig, folder: Path) -> str:
-    with pytest.raises(AuditbenchError) as caught:
-        train(settings, folder)
-    return caught.value.describe()
 
 
 @pytest.mark.parametrize(
     ("keys", "said"),
     [
+        ({"momentum": 0.9}, 'expected `momentum` with `optimizer = "sgd"` only'),
         ({"nesterov": True, "optimizer": "sgd"}, "expected `nesterov` with a `momentum` above 0 only"),
         ({"betas": [0.5, 0.9], "optimizer": "sgd"}, "expected `betas` and `epsilon` with"),
         ({"batch_size": 7, "optimizer": "gradient-descent"}, "expected no `batch_size` with"),
@@ -134,7 +43,8 @@ def refused(settings: AuditConfig, folder: Path) -> str:
         ({"augment": ["flip", "flip"]}, "expected each word of `augment` once"),
         ({"augment": ["mirror"]}, "augment.0"),
         ({"clip_norm": 0.0}, "greater than 0"),
-        ({"class_weights": {"yes": -1.0}}, "expected a number above 0 for 'yes'"),
+        ({"class_weights": {"yes": -1.0}}, "expected a number from 1e-12 to 1e+12 for 'yes'"),
+        ({"class_weights": {"no": 1.0, "yes": 1e300}}, "expected a number from 1e-12 to 1e+12 for 'yes'"),
         ({"class_weights": "equal"}, 'expected "none", "balanced", or a table with a number for each class'),
         ({"precision": "half"}, "precision"),
     ],
@@ -183,35 +93,6 @@ def test_columns_of_training_are_no_features(folder: Path) -> None:
     assert [feature.name for feature in model.features] == ["x", "noise"]
 
 
-@given(
-    groups=st.lists(st.integers(0, 9), min_size=2, max_size=60).filter(lambda found: len(set(found)) > 1),
-    share=st.floats(0.01, 0.99),
-    seed=st.integers(0, 99),
-)
-def test_no_group_is_on_both_sides(groups: list[int], share: float, seed: int) -> None:
-    kept, out = held_out_groups(np.array(groups), share, seed, column="g")
-    assert sorted([*kept.tolist(), *out.tolist()]) == list(range(len(groups)))
-    assert {groups[row] for row in kept}.isdisjoint({groups[row] for row in out})
-    assert len(kept) >= 1
-    assert len(out) >= 1
-    largest = max(groups.count(group) for group in set(groups))
-    nearest = min(abs(len(out) - share * len(groups)), abs(len(kept) - (1 - share) * len(groups)))
-    assert nearest <= largest
-    assert np.array_equal(held_out_groups(np.array(groups), share, seed, column="g")[1], out)
-
-
-@given(
-    times=st.lists(st.integers(0, 20).map(float), min_size=2, max_size=60).filter(lambda found: len(set(found)) > 1),
-    share=st.floats(0.01, 0.99),
-)
-def test_the_last_rows_are_held_out_and_no_moment_is_on_both_sides(times: list[float], share: float) -> None:
-    kept, out = held_out_last(np.array(times), share, column="t")
-    assert sorted([*kept.tolist(), *out.tolist()]) == list(range(len(times)))
-    assert max(times[row] for row in kept) < min(times[row] for row in out)
-    sizes = [sum(one >= moment for one in times) for moment in sorted(set(times))[1:]]
-    assert abs(len(out) - share * len(times)) == min(abs(size - share * len(times)) for size in sizes)
-
-
 @pytest.mark.parametrize(
     ("keys", "parts"),
     [
@@ -220,7 +101,8 @@ def test_the_last_rows_are_held_out_and_no_moment_is_on_both_sides(times: list[f
         ({"sample_weights": "label"}, ("train.sample_weights", "holds categories")),
         ({"init_from": "nothing"}, ("train.init_from", "there are no weights to begin with")),
         ({"init_from": "train.parquet"}, ("train.parquet is no file of weights",)),
-        ({"freeze": ["embedding."]}, ("train.freeze", "found: 'embedding.'", "allowed: 0.weight, 0.bias")),
+        ({"freeze": ["embedding."]}, ("train.freeze", "found: 'embedding.'", "allowed: 0, 2\n")),
+        ({"freeze": ["0.wei"]}, ("train.freeze", "found: '0.wei'", "allowed: 0.weight, 0.bias\n")),
         ({"freeze": ["0.", "2."]}, ("train.freeze", "nothing to train")),
         ({"checkpointing": True}, ("train.checkpointing", "'mlp' keeps its activations")),
         ({"augment": ["flip"]}, ("train.augment", "found: features: tabular")),
@@ -255,81 +137,84 @@ def test_columns_that_split_nothing_are_refused(
     assert "train.split_column" in text
 
 
-def test_days_as_text_are_in_the_order_of_the_calendar(folder: Path) -> None:
+def as_text(days: pd.Series) -> pd.Series:
+    return days.dt.strftime("%Y-%m-%dT%H:%M:%S")
+
+
+@pytest.mark.parametrize("kind", ["parquet", "csv"])
+@pytest.mark.parametrize(
+    "form",
+    [
+        lambda days: days,
+        lambda days: days.dt.tz_localize("Europe/Oslo"),
+        lambda days: days.dt.as_unit("ns") + pd.Timedelta(1),
+        lambda days: days.dt.date,
+        as_text,
+        lambda days: as_text(days).astype("category"),
+        lambda days: days.dt.day_of_year,
+    ],
+    ids=["timestamp", "zoned", "nanoseconds", "date", "text", "dictionary", "number"],
+)
+def test_the_last_days_are_held_out_in_every_form(folder: Path, form: Any, kind: str) -> None:
     frame = pd.read_parquet(folder / "train.parquet").sample(frac=1, random_state=0)
-    frame["day"] = [f"2026-{1 + day // 28:02d}-{1 + day % 28:02d}" for day in frame["day"]]
-    frame.to_parquet(folder / "train.parquet")
+    days = pd.Timestamp("2026-08-30") + pd.to_timedelta(frame["day"], unit="D")  # from August to October
+    frame = frame.assign(day=form(days))
+    (frame.to_csv if kind == "csv" else frame.to_parquet)(folder / f"train.{kind}", index=False)
     settings = config(split_by="time", split_column="day", validation=0.25)
-    found = facts(settings, train(settings, folder))
-    late = sorted(frame["day"])[-found.validation_rows :]
-    assert found.validation_rows == pytest.approx(30, abs=5)
-    assert late[0] > sorted(frame["day"])[-found.validation_rows - 1]
-
-
-def test_training_begins_with_the_weights_of_a_bundle(folder: Path) -> None:
-    first = train(config(), folder, "first")
-    settings = config(init_from="first", learning_rate=1e-9, epochs=1)
-    path = train(settings, folder)
-    for name, tensor in weights(first).items():
-        torch.testing.assert_close(weights(path)[name], tensor, rtol=0, atol=1e-6)
-    initial = facts(settings, path).initial
-    assert initial is not None
-    assert (initial.file, initial.new, initial.unused) == ("first", (), ())
-    assert initial.loaded == ("0.bias", "0.weight", "2.bias", "2.weight")
-    source = open_source(settings.data, folder, {})
-    assert training_key(settings, source, open_initial(settings.train, folder)) == facts(settings, path).key  # type: ignore[arg-type]
-    train(config(), folder, "first")
-    assert not ensure_model(settings, folder, source, "cpu", ARCHITECTURES, lambda *_: None).trained
-    train(config(epochs=2), folder, "first")
-    with pytest.raises(AuditbenchError, match="made with other settings or other data"):
-        ensure_model(settings, folder, source, "cpu", ARCHITECTURES, lambda *_: None)
-
-
-def test_a_regression_begins_in_the_unit_of_its_target(folder: Path) -> None:
-    first = train(config("regression", epochs=20), folder, "first")
-    path = train(config("regression", init_from="first", learning_rate=1e-9, epochs=1), folder)
-    for name, tensor in weights(first).items():
-        torch.testing.assert_close(weights(path)[name], tensor, rtol=1e-5, atol=1e-4)
-
-
-def test_parts_of_a_file_are_taken_by_name_and_frozen(folder: Path) -> None:
-    given_weight = torch.arange(8.0).reshape(4, 2) / 10
-    state = {"0.weight": given_weight, "head.weight": torch.zeros(3)}
-    torch.save(state, folder / "part.pt")
-    settings = config(init_from="part.pt", freeze=["0.weight"])
-    path = train(settings, folder)
-    assert torch.equal(weights(path)["0.weight"], given_weight)
-    found = facts(settings, path)
-    assert found.initial is not None
-    assert found.initial.loaded == ("0.weight",)
-    assert found.initial.new == ("0.bias", "2.bias", "2.weight")
-    assert found.initial.unused == ("head.weight",)
-    assert found.trained_parameters == 4 + 4 + 1
-    assert found.settings["freeze"] == ["0.weight"]
+    data = settings.data.model_copy(update={"train": f"train.{kind}"})
+    found = prepared(settings.model_copy(update={"data": data}), folder)
+    kept, held = (days.to_numpy()[side.positions.numpy()] for side in (found.train, found.validation))
+    assert kept.max() < held.min()
+    assert len(held) == pytest.approx(30, abs=5)
 
 
 @pytest.mark.parametrize(
-    ("state", "parts"),
-    [
-        ({"0.weight": torch.zeros(4, 3)}, ("0.weight has another shape", "(4, 3)", "(4, 2) of torch.float32")),
-        ({"0.bias": torch.zeros(4, dtype=torch.int64)}, ("0.bias has another shape or kind", "torch.int64")),
-        ({"first.weight": torch.zeros(4)}, ("no tensor has a name that the network has", "found: first.weight")),
-    ],
+    ("cell", "said"),
+    [("31/12/2026", "found: '31/12/2026'"), ("2026-01-01T00:00Z", "'2026-01-01T00:00Z' with a time zone and")],
 )
-def test_weights_that_do_not_fit_are_refused(
-    folder: Path, state: dict[str, torch.Tensor], parts: tuple[str, ...]
-) -> None:
-    safetensors.torch.save_file(state, folder / "part.safetensors")
-    text = refused(config(init_from="part.safetensors"), folder)
-    for part in ("train.init_from", *parts):
-        assert part in text
+def test_days_that_are_no_days_are_refused(folder: Path, cell: str, said: str) -> None:
+    frame = pd.read_parquet(folder / "train.parquet")
+    days = [f"2026-01-{1 + day % 28:02d}" for day in frame["day"]]
+    frame.assign(day=[*days[:-1], cell]).to_parquet(folder / "train.parquet")
+    text = refused(config(split_by="time", split_column="day"), folder)
+    assert "train.split_column: the column 'day' does not say which row was first" in text
+    assert said in text
 
 
-def test_what_an_architecture_never_trains_stays_so() -> None:
-    network = Switching(3, 1)
-    network.first.weight.requires_grad_(False)
-    freeze(network, ("last.bias",))
-    assert [name for name, one in network.named_parameters() if one.requires_grad] == ["first.bias", "last.weight"]
+def test_days_are_no_features_and_no_weights(folder: Path) -> None:
+    for part in ("train", "test"):
+        frame = pd.read_parquet(folder / f"{part}.parquet")
+        frame.assign(noise=pd.Timestamp("2026-01-01")).to_parquet(folder / f"{part}.parquet")
+    keys = {"split_by": "time", "split_column": "noise"}
+    assert "column 'noise' of test.parquet is neither a number nor a category" in refused(config(**keys), folder)
+    data = config().data.model_copy(update={"features": ("x",)})
+    settings = config(sample_weights="noise").model_copy(update={"data": data})
+    assert "train.sample_weights: the column 'noise' holds categories" in refused(settings, folder)
+
+
+def test_groups_stay_apart_whatever_the_order_of_the_rows(folder: Path) -> None:
+    frame = pd.read_parquet(folder / "train.parquet").sample(frac=1, random_state=1)
+    frame.to_parquet(folder / "train.parquet")
+    found = prepared(config(split_by="group", split_column="person", validation=0.3), folder)
+    kept, held = (set(frame["person"].to_numpy()[side.positions.numpy()]) for side in (found.train, found.validation))
+    assert kept
+    assert held
+    assert kept.isdisjoint(held)
+    assert kept | held == set(frame["person"])
+
+
+def test_classes_are_balanced_by_the_rows_that_are_trained_on(folder: Path) -> None:
+    settings = config(split_by="time", split_column="day", validation=0.4, class_weights="balanced")
+    frame = pd.read_parquet(folder / "train.parquet")
+    frame["label"] = np.where(frame.index % np.where(frame["day"] > frame["day"].median(), 2, 5) == 0, "yes", "no")
+    frame.to_parquet(folder / "train.parquet")
+    found = prepared(settings, folder)
+    labels = (frame["label"] == "yes").to_numpy()
+    shares = labels[found.train.positions.numpy()].mean(), labels.mean()
+    assert abs(shares[0] - shares[1]) > 0.05
+    expected = np.where(labels, 0.5 / shares[0], 0.5 / (1 - shares[0]))
+    assert found.train.weights is not None
+    np.testing.assert_allclose(found.train.weights.numpy(), expected, rtol=1e-6)
 
 
 def test_activations_computed_again_give_the_same_model(folder: Path) -> None:
@@ -349,7 +234,7 @@ def test_something_else_in_the_place_of_the_model_is_told_before_training(folder
 def test_a_checkpoint_of_other_settings_is_told_and_gone_when_the_model_is_there(folder: Path) -> None:
     left = folder / ".model.training"
     left.mkdir()
-    (left / "state.json").write_text(json.dumps({"schema": 1, "key": "other"}))
+    (left / "state.json").write_text(json.dumps({"schema": 2, "key": "other"}))
     told: list[str] = []
     path = train(config(), folder, told=told)
     assert len(told) == 1

@@ -141,6 +141,11 @@ class DataTable(Table):
     split: str | None = Field(
         None, description="Column that says `train` or `test`, when both are in the file named by `test`."
     )
+    held_out: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+        None,
+        description="Share of the rows of `test` that are evaluated, when nothing else says which; the others are to train "
+        "on. Drawn by the number of rows alone, so that rows that belong together may be parted.",
+    )
     inputs: Mapping[Slug, InputTable] = Field(
         default_factory=dict, description="Images, texts or series that the model takes, by name; else a table."
     )
@@ -178,12 +183,22 @@ class DataTable(Table):
         named = (name for name, item in self.inputs.items() if (item.column or name) == self.target)
         return next((name for name in named if self.inputs[name].modality == "text"), None)
 
+    @property
+    def modality(self) -> Literal["tabular", "image", "text", "series", "mixed"]:
+        """What the model takes: that of the only input, or `mixed`; without inputs a table."""
+        named = [item.modality for item in self.inputs.values()]
+        return "mixed" if len(named) > 1 else named[0] if named else "tabular"
+
     @model_validator(mode="after")
     def _one_source(self) -> DataTable:
         if (self.dataset is None) == (self.test is None):
             raise ValueError("expected exactly one of `dataset` and `test`")
         if self.split is not None and self.train is not None:
             raise ValueError("expected `split` or `train`, not both")
+        if self.held_out is not None and (self.split or self.train or self.dataset):
+            raise ValueError(
+                "expected `held_out` with `test` alone: `split`, `train` or `dataset` say which rows are evaluated"
+            )
         return self
 
     @field_validator("bins")

@@ -28,13 +28,14 @@ from auditbench.config import (
 )
 from auditbench.config_problems import nearest
 from auditbench.config_training import TrainTable
-from auditbench.errors import AuditbenchError, Problem
+from auditbench.errors import AuditbenchError, Problem, UnknownPluginError
 from auditbench.gates import gate_ids, parse_day
 from auditbench.models.formats import describes_itself, factory_parts, key_problems
 from auditbench.paths import is_there
 from auditbench.registry import PluginEntry, find_entry, find_exact
 
 RECORD_FORMAT = "json"
+_LISTED = "what `auditbench plugins list` names"
 _Table = TypeVar("_Table", bound=BaseModel)
 
 
@@ -218,6 +219,9 @@ def name_problems(parts: Parts, entries: Sequence[PluginEntry]) -> Iterator[Prob
     for find, name, where in wanted:
         try:
             find(name, entries, where=where)
+        except UnknownPluginError as error:
+            # What a plugin provides is not known before it is loaded, so that renderers would stand among analyzers.
+            yield from (dataclasses.replace(problem, allowed=_LISTED) for problem in error.problems)
         except AuditbenchError as error:
             yield from error.problems
 

@@ -55,6 +55,16 @@ _FIXES = {
 }
 
 
+_OTHER_WORDS = {
+    "hflip": "flip", "horizontal": "flip", "mirror": "flip", "translate": "shift", "move": "shift", "turn": "rotate",
+    "zoom": "crop", "scale": "crop", "blur": "noise", "jitter": "noise", "gaussian": "noise",
+    "gd": "gradient-descent", "batch": "gradient-descent", "momentum": "sgd",
+    "bce": "cross-entropy", "ce": "cross-entropy", "nll": "cross-entropy", "l2": "mse", "half": "float16", "amp": "bfloat16",
+    "picture": "image", "table": "tabular", "sequence": "series", "time-series": "series", "signal": "series",
+}  # fmt: skip
+"""What values are called elsewhere."""
+
+
 def problems_of(error: ValidationError, model: type[BaseModel], prefix: str = "") -> list[Problem]:
     """Every error of a pydantic validation as a problem.
 
@@ -118,12 +128,17 @@ def _problem(item: ErrorDetails, model: type[BaseModel], prefix: str) -> Problem
         return _unknown_key(item, model, where)
     if kind == "missing":
         described = field.description if field and field.description else ""
-        return Problem(message="this key is missing", where=where, allowed=described, fix=f"add `{path[-1]} = …`")
+        words = [shown(choice) for choice in _choices(field)]
+        return Problem(
+            message="this key is missing",
+            where=where,
+            allowed=", ".join(words) or described,
+            fix=f"add `{path[-1]} = {words[0] if words else '…'}`" + (", or another of these" if words[1:] else ""),
+        )
     if kind == "value_error":
         text = str(item.get("ctx", {}).get("error", item["msg"]))
         return Problem(message=text, where=where or "audit.toml", found=shown(item["input"]))
     allowed = _allowed(field) or _TYPES.get(kind, "")
-    choices = _choices(field)
     message = f"expected {_TYPES[kind]}" if kind in _TYPES else "this value is not allowed"
     if kind == "too_short":
         allowed = f"at least {item['ctx']['min_length']} entries"
@@ -134,16 +149,20 @@ def _problem(item: ErrorDetails, model: type[BaseModel], prefix: str) -> Problem
         where=where,
         found=shown(item["input"]),
         allowed=allowed,
-        fix=nearest(str(item["input"]), [str(choice) for choice in choices]) or _way_on(kind, where, field),
+        fix=_way_on(kind, where, field, item["input"]),
     )
 
 
-def _way_on(kind: str, where: str, field: FieldInfo | None) -> str:
-    """How to write a value of the type that a key takes."""
+def _way_on(kind: str, where: str, field: FieldInfo | None, value: Any) -> str:
+    """The choice that is meant, or how to write a value of the type that a key takes."""
     if kind in ("tuple_type", "list_type"):
         tables = field is not None and _model_in(field.annotation) is not None
-        return f"begin each table with `[[{where}]]`" if tables else "put it in square brackets"
-    return _FIXES.get(kind, "")
+        if tables:
+            return f"begin each table with `[[{where}]]`"
+        return "put it in square brackets" + (f": `[{shown(value)}]`" if isinstance(value, str) else "")
+    choices = [str(choice) for choice in _choices(field)]
+    other = _OTHER_WORDS.get(str(value).lower(), "")
+    return nearest(str(value), choices) or (f"did you mean `{other}`?" if other in choices else _FIXES.get(kind, ""))
 
 
 def _unknown_key(item: ErrorDetails, model: type[BaseModel], where: str) -> Problem:

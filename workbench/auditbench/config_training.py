@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal, TypeAlias
 
@@ -12,6 +11,12 @@ from auditbench.config_base import Slug, Table
 
 Augmentation: TypeAlias = Literal["flip", "shift", "rotate", "noise", "crop"]
 PositiveNumber: TypeAlias = Annotated[float, Field(gt=0)]
+
+LEAST_WEIGHT, MOST_WEIGHT = 1e-12, 1e12
+"""Bounds of what a row or a class counts in the loss: the weight of a class times that of a row, summed over all rows, is
+then a number that float32 holds."""
+
+ClassWeight: TypeAlias = Annotated[float, Field(ge=LEAST_WEIGHT, le=MOST_WEIGHT)]
 
 
 class TrainTable(Table):
@@ -32,7 +37,7 @@ class TrainTable(Table):
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = Field(
         0.0, description="Share of each label that is spread evenly over all classes, in classification."
     )
-    class_weights: Literal["none", "balanced"] | Mapping[str, PositiveNumber] = Field(
+    class_weights: Literal["none", "balanced"] | Mapping[str, ClassWeight] = Field(
         "none",
         description="What a row of each class counts in the loss: `balanced` gives every class the same sum, and "
         "`{ NAME = NUMBER }` names the classes that do not count 1.",
@@ -73,7 +78,11 @@ class TrainTable(Table):
         0.0, description="Share of `learning_rate` that `cosine` and `linear` come to after the last epoch."
     )
 
-    batch_size: Annotated[int, Field(ge=1)] = Field(256, description="Rows a step.")
+    batch_size: Annotated[int, Field(ge=1)] = Field(
+        256,
+        description="Rows a step; a last one of one row is joined with the step before it where the network standardises over "
+        "the rows of a batch and needs two.",
+    )
     accumulate: Annotated[int, Field(ge=1)] = Field(
         1,
         description="Parts that the rows of a step are computed in, one after the other, to need less memory; where memory "
@@ -98,7 +107,7 @@ class TrainTable(Table):
     split_by: Literal["none", "group", "time"] = Field(
         "none",
         description="Which rows are held out: a share of each class (`none`), whole groups of rows with equal values in "
-        "`split_column` (`group`), or those with its last values (`time`).",
+        "`split_column` (`group`), or those with its last values (`time`): numbers, or ISO dates and times.",
     )
     split_column: str | None = Field(
         None, description="Column that `split_by` goes by; no feature unless `data.features` names it."
@@ -110,7 +119,9 @@ class TrainTable(Table):
         "Tensors are taken by name.",
     )
     freeze: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(strict=False)] = Field(
-        (), description="Beginnings of the names of parameters that stay as they are, such as `embedding.`."
+        (),
+        description="Beginnings of the names of parameters that stay as they are, in whole parts, such as `embedding` or "
+        "`layers.0`.",
     )
     augment: Annotated[tuple[Augmentation, ...], Field(strict=False)] = Field(
         (),
@@ -133,7 +144,7 @@ class TrainTable(Table):
         if isinstance(weights, Mapping):
             wrong = [name for name, weight in weights.items() if not _is_weight(weight)]
             if wrong:
-                raise ValueError(f"expected a number above 0 for {wrong[0]!r}")
+                raise ValueError(f"expected a number from {LEAST_WEIGHT:g} to {MOST_WEIGHT:g} for {wrong[0]!r}")
         elif weights not in ("none", "balanced"):
             raise ValueError('expected "none", "balanced", or a table with a number for each class to weigh')
         return weights
@@ -146,7 +157,7 @@ class TrainTable(Table):
 
 
 def _is_weight(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf
+    return isinstance(value, int | float) and not isinstance(value, bool) and LEAST_WEIGHT <= value <= MOST_WEIGHT
 
 
 def _problems(table: TrainTable) -> Iterator[str]:

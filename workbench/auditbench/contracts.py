@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from auditbench.data.loading import DatasetLoader, DatasetSource
+from auditbench.errors import Problem
 from auditbench.messages import Templates
 from auditbench.models.architecture import Architecture
 from auditbench.run import AuditRun, Capability, Modality
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from auditbench.results import AnalysisResult
 
 __all__ = [
+    "NAMES_A_MODEL",
     "Analyzer",
     "Architecture",
     "DatasetLoader",
@@ -32,7 +34,11 @@ __all__ = [
     "Program",
     "RenderOptions",
     "Renderer",
+    "model_name_problem",
 ]
+
+NAMES_A_MODEL = "names_a_model"
+"""Key in `json_schema_extra` of a parameter whose value is the name of a further model; empty means the only one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +82,7 @@ class Needs:
         tasks: Empty means any.
         modalities: Empty means any.
         sensitive_features: Whether the data must name sensitive features.
+        further_models: Whether the config must name further models.
         packages: Import names that must be installed, looked up without importing them.
         extra: Extra of the distribution that brings these packages.
         programs: That the machine must have.
@@ -85,6 +92,7 @@ class Needs:
     tasks: tuple[str, ...] = ()
     modalities: tuple[Modality, ...] = ()
     sensitive_features: bool = False
+    further_models: bool = False
     packages: tuple[str, ...] = ()
     extra: str = ""
     programs: tuple[Program, ...] = ()
@@ -153,3 +161,23 @@ class ModelLoader:
     name: str
     summary: str
     load: Callable[[Path, ModelTable, str], ModelUnderTest]
+
+
+def model_name_problem(name: str, models: Collection[str], *, where: str) -> Problem | None:
+    """What is wrong with the name of a further model; None where it is one, or empty and there is at most one.
+
+    Args:
+        models: Names of the `[models.NAME]` tables.
+        where: Key path of the parameter.
+    """
+    from auditbench.config_problems import nearest  # pydantic enters here
+
+    if name in models or (not name and len(models) < 2):
+        return None
+    return Problem(
+        message="there is no further model of this name" if name else "there are several models to compare with",
+        where=where,
+        found=name or "nothing",
+        allowed=", ".join(models) or "no [models.NAME] table is there",
+        fix=nearest(name, models) or ("name one of them" if models else "add one with the keys of [model]"),
+    )

@@ -1,4 +1,4 @@
-"""The lock of a run folder: held by the kernel for a process, and gone when the process is, however it ends.
+"""Locks of run folders and of files: held by the kernel for a process, and gone when the process is, however it ends.
 
 The holder signs the file and wipes it when it comes to its end, so that a signature nobody holds is that of a process that
 did not.
@@ -10,9 +10,10 @@ import datetime
 import fcntl
 import os
 import socket
+from collections.abc import Callable
 from pathlib import Path
 
-from auditbench.errors import RunFolderError
+from auditbench.errors import AuditbenchError, RunFolderError
 
 LOCK = ".lock"
 _SIGNED = b"process "
@@ -27,24 +28,33 @@ def lock_folder(folder: Path) -> int:
         RunFolderError: Another process holds the lock; the message names it. Or the file is something else.
         OSError: The file cannot be written.
     """
+    return lock_file(folder / LOCK, busy=lambda holder: _busy(folder, holder), foreign=lambda: _foreign(folder))
+
+
+def lock_file(path: Path, *, busy: Callable[[str], AuditbenchError], foreign: Callable[[], AuditbenchError]) -> int:
+    """Lock a file for this process, as `lock_folder` does; it is made where it is not there.
+
+    Args:
+        busy: The error where another process holds the lock, from what that signed it with.
+        foreign: The error where the file is none that a holder has signed.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
     while True:
-        handle = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if _is_there(handle, folder / LOCK):
-                _refuse_foreign(handle, folder)
+            if _is_there(handle, path):
+                if os.pread(handle, len(_SIGNED), 0) not in (b"", _SIGNED):
+                    raise foreign()
                 _sign(handle)
                 return handle
         except BlockingIOError as error:
             holder = os.pread(handle, 500, 0).decode("utf-8", "replace")
             os.close(handle)
-            raise RunFolderError(
-                "another audit is at work in this folder",
-                where=str(folder),
-                found=holder or "its process is not known",
-                fix="wait for it, or choose another folder with --out",
-            ) from error
-        except (OSError, RunFolderError):
+            raise busy(holder or "its process is not known") from error
+        except (OSError, AuditbenchError):
             os.close(handle)
             raise
         os.close(handle)
@@ -88,13 +98,21 @@ def is_signed(folder: Path) -> bool:
         return False
 
 
-def _refuse_foreign(handle: int, folder: Path) -> None:
-    if os.pread(handle, len(_SIGNED), 0) not in (b"", _SIGNED):
-        raise RunFolderError(
-            "the output folder holds a file of the lock's name that is something else",
-            where=str(folder / LOCK),
-            fix="choose another folder with --out",
-        )
+def _busy(folder: Path, holder: str) -> RunFolderError:
+    return RunFolderError(
+        "another audit is at work in this folder",
+        where=str(folder),
+        found=holder,
+        fix="wait for it, or choose another folder with --out",
+    )
+
+
+def _foreign(folder: Path) -> RunFolderError:
+    return RunFolderError(
+        "the output folder holds a file of the lock's name that is something else",
+        where=str(folder / LOCK),
+        fix="choose another folder with --out",
+    )
 
 
 def _is_there(handle: int, path: Path) -> bool:

@@ -42,18 +42,17 @@ class Metric:
         name: Without the analyzer's name; a gate writes `analyzer.name`.
         value: Absent exactly when `reason` says why it is undefined.
         unit: `1` for a ratio or share, else a unit such as `ms`, `MiB`, `logit`.
-        interval: Absent when `no_interval` says why: `exact` for its rows, `count`, `not_estimated`. A count with an
-            `n` of 1 is of the model and rests on no row, such as the number of its parameters.
+        interval: Absent when `no_interval` says why: `exact` for its rows, `count`, `not_estimated`,
+            `few_clusters`, `dependent_rows`. A count with an `n` of 1 is of the model and rests on no row.
         n: Rows the value rests on; `denominator` the rows it is a share of, where that is fewer. Neither is 0 unless
             the value is undefined.
+        clusters: Groups of rows that depend on each other, such as texts, among these rows; None without such groups.
         where: Labels that tell apart the metrics of one name: `{"feature": "sex", "group": "Female"}`.
         method: How the value was computed, as a catalogue key; renderers and `explain` resolve it.
         repeatable: False when a clock or a meter produced it.
         influence: Shape `(evaluated rows,)`, finite, float32: how far each evaluated row moves the value, in its unit
-            (the empirical influence function, of mean 0; 0 for rows that play no part). The standard error of the value
-            is `std(influence, ddof=1) / sqrt(rows)`; that of the difference of two values on the same rows is that of
-            the difference of their influences. See `auditbench.statistics.influence`. Not part of what makes two
-            metrics equal.
+            (the empirical influence function, of mean 0; 0 for rows that play no part). Standard errors of the value
+            and of differences follow from it; see `auditbench.statistics.influence`. Two metrics are equal without it.
 
     References: Hampel (1974), J. American Statistical Association 69:383.
     """
@@ -66,6 +65,7 @@ class Metric:
     no_interval: str = ""
     n: int
     denominator: int | None = None
+    clusters: int | None = None
     where: Mapping[str, str] = field(default_factory=dict)
     method: str = ""
     repeatable: bool = True

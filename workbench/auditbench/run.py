@@ -15,6 +15,7 @@ from auditbench.safe_text import safe_text
 
 SCHEMA_VERSION = 1
 ROW_KEYS = "row_keys"
+ROW_CLUSTERS = "row_clusters"
 Task: TypeAlias = Literal["binary-classification", "multiclass-classification", "regression", "next-token"]
 Capability: TypeAlias = Literal["gradients", "hooks", "layers", "embeddings", "black_box", "channels_last"]
 Modality: TypeAlias = Literal["tabular", "image", "text", "series", "mixed"]
@@ -79,8 +80,8 @@ class DataFacts:
 
     Attributes:
         digests: sha256 of each file, by the path that the config gives; in a record by its name when that is absolute.
-        outcomes: Rows of each class among the evaluated rows, of a next token without those of no row; empty for
-            regression.
+        outcomes: Rows of each class among the evaluated rows; empty for regression, and in the record of a language
+            model, whose classes are words.
         features: Of each table that the model takes.
         inputs: What the model takes, by its own names; empty where no model was opened.
         computed: The sensitive features that were computed from an input, such as the brightness of an image.
@@ -167,6 +168,10 @@ class ModelFacts:
     """The audited model.
 
     Attributes:
+        classes: Names by index; empty in the record of a language model, whose classes are the words of its training
+            texts, and for regression.
+        class_count: Of a language model in a record, how many classes it has, and `classes_digest` a digest of their
+            names.
         capabilities: What analyzers may use.
         digest: sha256 over weights and description, independent of where and when they were written.
         parameters: Learned numbers; None where a file does not tell them from others, as in an ONNX graph.
@@ -179,6 +184,8 @@ class ModelFacts:
     architecture: str
     task: Task
     classes: tuple[str, ...] = ()
+    class_count: int | None = None
+    classes_digest: str = ""
     output: OutputScale
     threshold: float | None = None
     parameters: int | None
@@ -186,6 +193,11 @@ class ModelFacts:
     digest: str
     programs: tuple[ProgramFacts, ...] = ()
     training: TrainingFacts | None = None
+
+    @property
+    def n_classes(self) -> int:
+        """Classes, whether they are named or not; 0 for regression."""
+        return len(self.classes) if self.class_count is None else self.class_count
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,7 +228,12 @@ class Case:
     Attributes:
         rule: Why this row: `threshold`, `margin`, `worst_error`, `typical`, `extreme`, `group`.
         where: Labels of the rule, such as the group the row stands for.
-        output: The explained output, in the model's declared unit.
+        output: The outputs of the model, in its declared unit; empty where there are more than a reader could use.
+        predicted: Class, or value of a regression; of a language model, `rare token` for one that is rare in the
+            training rows, unless the config asks for raw inputs. `observed` alike.
+        predicted_probability: Of the predicted class; `observed_probability` of the true one. None for a regression,
+            and in records of versions that had all outputs instead.
+        most_probable: Some classes of several with their probabilities, the highest first.
         inputs: Feature and value as shown: banded, unless the config asks for raw inputs.
         shown: Inputs that are no table.
     """
@@ -227,6 +244,9 @@ class Case:
     output: tuple[float, ...]
     predicted: str
     observed: str
+    predicted_probability: float | None = None
+    observed_probability: float | None = None
+    most_probable: tuple[tuple[str, float], ...] = ()
     inputs: tuple[tuple[str, str], ...]
     shown: tuple[ShownInput, ...] = ()
 
@@ -268,7 +288,8 @@ class Volatile:
     Attributes:
         seconds: Wall-clock seconds by stage: `start`, `train`, `load`, each analyzer, `render`.
         host: Operating system, processor, memory.
-        training: Cost of training: seconds, rows per second, peak memory; empty when nothing was trained.
+        training: Cost of training: seconds, rows per second, peak memory, and `epoch.N.seconds` of each epoch; empty when
+            nothing was trained.
         results: Blocks whose values came from a clock or a meter, by analyzer.
         gates: Decisions on such metrics.
         changes: Changes of such metrics since the baseline.
@@ -299,6 +320,8 @@ class AuditRun:
     Attributes:
         row_keys: Shape `(rows,)`, unsigned 64-bit integers: what the evaluated rows are found by in another run; the
             order is that of every `influence`. See `auditbench.comparison.row_keys`.
+        row_clusters: Shape and type alike: rows of one number depend on each other, as the tokens of one text do, in
+            every run of the same data. None where rows are independent.
         gates: Every decision, those on clocked metrics too; the file keeps the latter under `volatile`.
         baseline: What is other than in the baseline; None where the audit was run without one.
         messages: Templates of the analyzers that took part, by language and key, so that the record reads by itself.
@@ -314,6 +337,7 @@ class AuditRun:
     model: ModelFacts
     data: DataFacts
     row_keys: IntegerArray | None = field(default=None, compare=False)
+    row_clusters: IntegerArray | None = field(default=None, compare=False)
     cases: tuple[Case, ...] = ()
     case_rule: Message | None = None
     results: tuple[AnalysisResult, ...] = ()

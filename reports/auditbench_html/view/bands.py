@@ -2,20 +2,10 @@
 
 from __future__ import annotations
 
-import re
-
 from auditbench_html.view.draft import Draft
-from auditbench_html.view.text import Text, name_text, words
+from auditbench_html.view.text import Text, name_text
 
-_NUMBER = r"(-?[0-9][0-9,.]*(?:e[+-]?[0-9]+)?)"
-_FORMS = (
-    ("band.under", re.compile(f"under {_NUMBER}")),
-    ("band.over", re.compile(f"over {_NUMBER}")),
-    ("band.from", re.compile(f"{_NUMBER} and over")),
-    ("band.to_under", re.compile(f"{_NUMBER} to under {_NUMBER}")),
-    ("range", re.compile(f"{_NUMBER} to {_NUMBER}")),
-)
-_VALUES = {"rare value": "band.rare", "missing": "band.missing"}
+_RARE = "rare value"
 
 
 def input_value(draft: Draft, value: str, *, banded: bool = False) -> Text:
@@ -26,15 +16,6 @@ def input_value(draft: Draft, value: str, *, banded: bool = False) -> Text:
     """
     if draft.raw_inputs and not banded:
         return name_text(value)
-    if value in _VALUES:
-        return draft.say.say(_VALUES[value])
-    for key, form in _FORMS:
-        match = form.fullmatch(value)
-        if match is not None:
-            low, high = match[1], match[match.lastindex or 1]
-            return draft.say.say(key, low=_number(low), high=_number(high))
-    return name_text(value)
-
-
-def _number(text: str) -> Text:
-    return words(text.replace("-", "\N{MINUS SIGN}"))
+    if value == _RARE:
+        return draft.say.say("band.rare")
+    return draft.say.band(value) or name_text(value)

@@ -172,7 +172,7 @@ def table_grid(draft: Draft, block: Table) -> Grid:
     of_groups = any(column.name == "group" for column in block.columns)
     digits = [_digits(row[place] for row in block.rows[:shown]) for place in range(len(block.columns))]
     rows = tuple(
-        tuple(_cell(draft, *parts, of_groups) for parts in zip(row, block.columns, digits, strict=True))
+        tuple(_cell(draft, *parts, of_groups=of_groups) for parts in zip(row, block.columns, digits, strict=True))
         for row in block.rows[:shown]
     )
     return Grid(caption=draft.title(block.title), columns=headings, rows=rows, more=draft.more(shown, len(block.rows)))
@@ -234,7 +234,7 @@ def _digits(cells: Iterable[BlockCell]) -> int | None:
     return min(4, max(decimals(number, None, None) for number in numbers))
 
 
-def _cell(draft: Draft, cell: BlockCell, column: Column, digits: int | None, of_groups: bool) -> Cell:
+def _cell(draft: Draft, cell: BlockCell, column: Column, digits: int | None, *, of_groups: bool) -> Cell:
     if cell is None:
         return Cell(text=DASH)
     if isinstance(cell, Message):
@@ -242,13 +242,15 @@ def _cell(draft: Draft, cell: BlockCell, column: Column, digits: int | None, of_
     if isinstance(cell, bool):
         return Cell(text=_yes(draft, cell))
     if isinstance(cell, str):
-        return Cell(text=name_text(cell))
+        told = {"feature": draft.say.feature, "group": draft.say.group}.get(column.name, name_text)
+        return Cell(text=told(cell))
     if of_groups and column.name == "n" and cell < SMALLEST_SHOWN:
         return Cell(text=group_count(draft, int(cell)))
     if column.kind == "percent":
         return Cell(text=words(f"{short(100 * cell)}%"), value=float(cell))
-    if column.name.endswith("p_value") and cell < SMALLEST_P:
-        return Cell(text=words(f"< {SMALLEST_P:g}"), value=float(cell))
+    if column.name.endswith("p_value"):
+        text = f"< {SMALLEST_P:g}" if cell < SMALLEST_P else f"{cell:.2g}"
+        return Cell(text=words(text), value=float(cell))
     return _number(float(cell), digits)
 
 

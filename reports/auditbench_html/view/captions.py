@@ -45,9 +45,11 @@ def caption(draft: Draft, sizes: Iterable[int], *, drawn: bool = False) -> Text:
 
 
 def metrics_caption(draft: Draft, metrics: Iterable[Metric]) -> Text:
-    """The rows behind metrics; with the seed where an interval comes from resampling."""
+    """The rows behind metrics, and their clusters where they depend on each other; the seed where they were resampled."""
     shown = list(metrics)
-    return caption(draft, map(rows_behind, shown), drawn=resampled(shown))
+    clusters = max((metric.clusters or 0 for metric in shown), default=0)
+    counted = draft.say.say("figure.clusters", n=clusters) if clusters else EMPTY
+    return joined(caption(draft, map(rows_behind, shown), drawn=resampled(shown)), counted)
 
 
 def result_caption(draft: Draft, result: AnalysisResult) -> Text:

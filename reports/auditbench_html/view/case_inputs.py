@@ -62,7 +62,9 @@ def _size(draft: Draft, item: ShownInput) -> Text:
         return joined(size, say.say("shown.brightness", level=level)) if item.brightness else size
     if item.modality == "series" and len(item.size) == 2:
         return say.say("shown.series", n=item.size[0], steps=item.size[1])
-    return say.say("shown.text", n=item.size[0] if item.size else 0)
+    units = {known.name: known.unit for known in draft.run.data.inputs}
+    unit = "characters" if units.get(item.name) == "characters" else "words"
+    return say.say(f"shown.text_{unit}", n=item.size[0] if item.size else 0)
 
 
 def _picture(draft: Draft, levels: npt.NDArray[Any]) -> Picture | None:

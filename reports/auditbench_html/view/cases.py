@@ -10,10 +10,12 @@ from auditbench_html.view.figures import Cell, Chip, Grid, Heading
 from auditbench_html.view.numbers import short
 from auditbench_html.view.page import CaseView, Section
 from auditbench_html.view.scores import case_probability
-from auditbench_html.view.text import EMPTY, Text, name_text, words
+from auditbench_html.view.text import EMPTY, Text, joined, name_text, words
 from auditbench_html.view.waterfall import waterfall
 
 MOST = 12
+MOST_PROBABLE = 3
+_STAND_INS = {"rare token": "cases.rare_token", "another rare token": "cases.other_rare_token"}
 
 
 def cases_section(draft: Draft) -> Section | None:
@@ -67,8 +69,18 @@ def _case(draft: Draft, index: int, case: Case) -> CaseView:
 
 def _rule(draft: Draft, case: Case) -> Text:
     rule = draft.say.first((f"case_rule.{case.rule}",)) or name_text(case.rule)
-    where = draft.say.labels(case.where)
+    where = _labels(draft, case)
     return draft.say.say("label.other", title=rule, labels=where) if where else rule
+
+
+def _labels(draft: Draft, case: Case) -> Text:
+    """Labels of the rule; what follows a text is no value of the column that holds the text."""
+    say, run, rest = draft.say, draft.run, dict(case.where)
+    token = rest.pop(run.data.target, None) if run.model.task == "next-token" else None
+    if token is None:
+        return say.labels(rest)
+    following = say.say("label.entry", name=say.say("where.next_token"), value=_class(draft, token))
+    return joined(following, say.labels(rest), mark=say.mark("comma"))
 
 
 def _verdict(draft: Draft, case: Case) -> Chip | None:
@@ -80,7 +92,7 @@ def _verdict(draft: Draft, case: Case) -> Chip | None:
 
 def _facts(draft: Draft, case: Case) -> Text:
     say, model = draft.say, draft.run.model
-    facts = {"predicted": name_text(case.predicted), "observed": name_text(case.observed)}
+    facts = {"predicted": _class(draft, case.predicted), "observed": _class(draft, case.observed)}
     probability = case_probability(draft.run, case)
     text = say.say("cases.predicted", **facts)
     if probability is not None:
@@ -89,7 +101,24 @@ def _facts(draft: Draft, case: Case) -> Text:
         if model.task == "binary-classification" and len(case.output) == 1 and model.threshold is not None:
             threshold = words(f"{short(100 * model.threshold)}%")
             text = say.say("cases.scored", **facts, score=score, threshold=threshold)
-    return text + words(" · ") + say.say("cases.row", row=case.row_id) if draft.raw_inputs else text
+    row = say.say("cases.row", row=case.row_id) if draft.raw_inputs else EMPTY
+    return joined(text, _runners_up(draft, case), row)
+
+
+def _class(draft: Draft, name: str) -> Text:
+    """The name of a class; what stands for rare tokens of a language model in words."""
+    key = _STAND_INS.get(name) if draft.run.model.task == "next-token" and not draft.raw_inputs else None
+    return draft.say.say(key) if key else name_text(name)
+
+
+def _runners_up(draft: Draft, case: Case) -> Text:
+    """The classes with the highest probabilities after the predicted one, where there are several."""
+    say = draft.say
+    shares = [
+        say.say("cases.class_share", name=_class(draft, name), part=words(f"{100 * part:.1f}%"))
+        for name, part in case.most_probable[1:MOST_PROBABLE]
+    ]
+    return say.say("cases.runners_up", classes=joined(*shares, mark=say.mark("comma"))) if shares else EMPTY
 
 
 def _inputs(draft: Draft, case: Case) -> Grid | None:

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from auditbench.findings import Message
-from auditbench.results import Axis, Curve, Series
-from auditbench.run import InputFacts, TrainingFacts
-from auditbench_html.view.captions import caption
-from auditbench_html.view.curves import curve_figure
+from auditbench.run import InputFacts
 from auditbench_html.view.draft import Draft
-from auditbench_html.view.figures import Cell, Figure, Grid, Heading
+from auditbench_html.view.figures import Cell, Grid, Heading
 from auditbench_html.view.numbers import short
 from auditbench_html.view.page import Fact, FactList, Section
-from auditbench_html.view.record import duration
+from auditbench_html.view.record import digest_fact
 from auditbench_html.view.scores import positive_class
-from auditbench_html.view.sections import parameter_facts
-from auditbench_html.view.text import EMPTY, Text, name_text, words
+from auditbench_html.view.text import Text, name_text, words
+from auditbench_html.view.training import learning_figures, training_facts
 from auditbench_html.view.verdict import model_name
 
 
@@ -23,24 +19,17 @@ def facts_section(draft: Draft) -> Section:
     say, training = draft.say, draft.run.model.training
     lists = [_model(draft), _data(draft)]
     if training is not None:
-        lists.append(_training(draft))
+        lists.append(training_facts(draft))
     return Section(
         id="facts",
         group="result",
         title=say.say("section.facts"),
         lead=say.say("facts.lead"),
         lists=tuple(lists),
-        figures=_learning(draft),
+        figures=learning_figures(draft),
         limits=(*_programs_limit(draft), say.say("facts.limit")),
         details=_inputs(draft),
     )
-
-
-def digest_fact(draft: Draft, label: Text, digest: str) -> Fact:
-    """A sha256, shortened for reading; the whole one stands in run.json."""
-    if not digest:
-        return Fact(label=label, value=draft.say.say("value.not_recorded"), missing=True)
-    return Fact(label=label, value=name_text(digest[:12] + "…" if len(digest) > 12 else digest), code=True)
 
 
 def _stated(draft: Draft, key: str, value: str) -> Fact:
@@ -100,8 +89,8 @@ def _output(draft: Draft) -> Text:
             threshold=words(short(model.threshold)),
             positive=positive_class(draft.run),
         )
-    if model.classes:
-        return say.say("facts.output_classes", scale=scale, n=len(model.classes))
+    if model.n_classes:
+        return say.say("facts.output_classes", scale=scale, n=model.n_classes)
     return scale
 
 
@@ -110,6 +99,7 @@ def _data(draft: Draft) -> FactList:
     facts = [
         Fact(label=say.say("facts.data_name"), value=name_text(data.name)),
         Fact(label=say.say("facts.rows"), value=say.say("count", n=data.rows)),
+        *_window(draft),
         Fact(label=say.say("facts.split"), value=_split(draft)),
         Fact(label=say.say("facts.outcome"), value=_outcome(draft)),
         *_taken(draft),
@@ -130,6 +120,19 @@ def _split(draft: Draft) -> Text:
     return draft.say.say(key, train=data.train_rows, rows=data.rows)
 
 
+def _window(draft: Draft) -> list[Fact]:
+    """What a row of a language model is."""
+    texts = [item for item in draft.run.data.inputs if item.modality == "text" and item.shape]
+    if draft.run.model.task != "next-token" or not texts:
+        return []
+    value = draft.say.say(f"facts.window_{_unit(texts[0])}", length=texts[0].shape[0])
+    return [Fact(label=draft.say.say("facts.window"), value=value)]
+
+
+def _unit(item: InputFacts) -> str:
+    return "characters" if item.unit == "characters" else "words"
+
+
 def _outcome(draft: Draft) -> Text:
     say, data = draft.say, draft.run.data
     total = sum(data.outcomes.values())
@@ -137,8 +140,8 @@ def _outcome(draft: Draft) -> Text:
         n = data.outcomes[data.positive]
         part = words(f"{100 * n / total:.1f}%")
         return say.say("facts.outcome_binary", target=data.target, positive=data.positive, n=n, part=part)
-    if data.outcomes:
-        return say.say("facts.outcome_classes", target=data.target, n=len(draft.run.model.classes or data.outcomes))
+    if n := draft.run.model.n_classes or len(data.outcomes):
+        return say.say("facts.outcome_classes", target=data.target, n=n)
     return name_text(data.target)
 
 
@@ -173,8 +176,7 @@ def _extent(draft: Draft, item: InputFacts) -> Text:
         return say.say("facts.input_series", n=item.shape[0], steps=item.shape[1])
     length = item.shape[0] if item.shape else 0
     if item.modality == "text":
-        unit = "characters" if item.unit == "characters" else "words"
-        return say.say(f"facts.input_{unit}", n=item.vocabulary, length=length)
+        return say.say(f"facts.input_{_unit(item)}", n=item.vocabulary, length=length)
     return _kinds(draft)
 
 
@@ -200,10 +202,16 @@ def _groups(draft: Draft) -> list[Fact]:
     stated = [name for name in data.sensitive if name not in data.computed]
     facts = [_protected(draft, stated)] if stated or not data.computed else []
     if data.computed:
-        names = say.series(name_text(name) for name in data.computed)
+        names = say.series(_computed_name(draft, name) for name in data.computed)
         value = say.say("facts.computed_value", names=names, n=len(data.computed))
         facts.append(Fact(label=say.say("facts.computed"), value=value))
     return facts
+
+
+def _computed_name(draft: Draft, name: str) -> Text:
+    """A computed feature in words, with what the audit file calls it where that is another word."""
+    word = draft.say.feature(name)
+    return word if str(word) == name else draft.say.say("facts.computed_name", word=word, name=name)
 
 
 def _protected(draft: Draft, stated: list[str]) -> Fact:
@@ -221,83 +229,6 @@ def _protected(draft: Draft, stated: list[str]) -> Fact:
         return Fact(label=label, value=say.say("facts.protected_all", names=names, n=len(inputs)))
     also = say.series(name_text(name) for name in inputs)
     return Fact(label=label, value=say.say("facts.protected_inputs", names=names, inputs=also, n=len(inputs)))
-
-
-def _training(draft: Draft) -> FactList:
-    say, training = draft.say, draft.run.model.training
-    if training is None:
-        return FactList(title=EMPTY, facts=())
-    facts = [
-        Fact(
-            label=say.say("training.rows"),
-            value=say.say("training.rows_value", train=training.train_rows, validation=training.validation_rows),
-        ),
-        Fact(
-            label=say.say("training.epochs"),
-            value=say.say("training.epochs_value", n=training.epochs, best=training.best_epoch),
-        ),
-        *_course(draft, training),
-        *parameter_facts(draft, {**training.parameters, **training.settings}),
-    ]
-    return FactList(title=say.say("training.title"), facts=(*facts, *_training_cost(draft, training.epochs)))
-
-
-def _course(draft: Draft, training: TrainingFacts) -> list[Fact]:
-    """Steps, step sizes, and what was trained and what was there before, as far as the model records it."""
-    say, parameters = draft.say, draft.run.model.parameters
-    facts = []
-    if training.steps is not None:
-        facts.append(Fact(label=say.say("training.steps"), value=say.say("count", n=training.steps)))
-    rates = training.learning_rates
-    if len(set(rates)) > 1:
-        ends = say.say("training.rate_ends", first=words(short(rates[0])), last=words(short(rates[-1])))
-        facts.append(Fact(label=say.say("training.rate"), value=ends))
-    trained = training.trained_parameters
-    if trained is not None and parameters is not None and trained < parameters:
-        value = say.say("training.trained_value", n=trained, total=parameters)
-        facts.append(Fact(label=say.say("training.trained"), value=value))
-    if (initial := training.initial) is not None:
-        taken, new = len(initial.loaded), len(initial.new)
-        value = say.say("training.initial_value", file=initial.file, n=taken, new=new)
-        facts.append(Fact(label=say.say("training.initial"), value=value))
-        facts.append(digest_fact(draft, say.say("facts.file", file=initial.file), initial.sha256))
-    return facts
-
-
-def _training_cost(draft: Draft, epochs: int) -> list[Fact]:
-    """What a clock and a meter said of training, as far as the model records it."""
-    say, cost = draft.say, draft.run.volatile.training
-    facts = []
-    if (seconds := cost.get("seconds")) is not None:
-        each = duration(draft, seconds / max(1, epochs))
-        value = say.say("training.time_value", total=duration(draft, seconds), epoch=each)
-        facts.append(Fact(label=say.say("training.time"), value=value))
-    if (speed := cost.get("rows_per_second")) is not None:
-        facts.append(Fact(label=say.say("training.speed"), value=say.say("training.speed_value", n=round(speed))))
-    if (peak := cost.get("peak_memory_bytes")) is not None:
-        value = say.say("training.memory_value", n=peak / 2**20)
-        facts.append(Fact(label=say.say("training.memory"), value=value))
-    return facts
-
-
-def _learning(draft: Draft) -> tuple[tuple[Figure, ...], ...]:
-    training = draft.run.model.training
-    if training is None or len(training.losses) < 2:
-        return ()
-    epochs = tuple(float(index) for index in range(1, len(training.losses) + 1))
-    curve = Curve(
-        name="learning",
-        title=Message(key="training.curve", values={"best": training.best_epoch, "n": len(training.losses)}),
-        kind="learning",
-        x=Axis(label=Message(key="training.epoch")),
-        y=Axis(label=Message(key="training.loss")),
-        series=(
-            Series(label="training", x=epochs, y=tuple(pair[0] for pair in training.losses)),
-            Series(label="validation", x=epochs, y=tuple(pair[1] for pair in training.losses)),
-        ),
-    )
-    note = caption(draft, [training.train_rows], drawn=True)
-    return ((curve_figure(draft, None, curve, note=note, event=float(training.best_epoch)),),)
 
 
 def _inputs(draft: Draft) -> Grid | None:

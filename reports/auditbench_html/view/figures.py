@@ -364,6 +364,7 @@ class Figure:
     Attributes:
         how_first: Number of the figure that gave the same reading help before, 0 for none: this one refers to it.
         folded: Whether a table is long enough to be closed at first.
+        aside: Whether it is one of several alike, such as one a class, of which many are closed at first.
         number: In the order of the page, from 1; `fig-4` is its place.
         kind: Name of the drawing; a renderer that has none for it shows `data`.
         wide: Whether it needs the whole width of the page.
@@ -382,3 +383,4 @@ class Figure:
     number: int = 0
     how_first: int = 0
     folded: bool = False
+    aside: bool = False

@@ -1,10 +1,11 @@
-"""Rates of groups: paired dots for two of them, and a table of all."""
+"""Rates of groups: paired dots for two of them, and a table of all; in words where groups are too small to compare."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable
 
+from auditbench.bands import in_order
 from auditbench.results import AnalysisResult, Metric, Table
 from auditbench_html.view.captions import SMALLEST_SHOWN, caption, group_count, group_n, resampled, rows_behind
 from auditbench_html.view.draft import TABLE_ROWS, Draft
@@ -15,7 +16,6 @@ from auditbench_html.view.text import EMPTY, Text, bare, humanize, joined, name_
 
 RATES = ("selection_rate", "true_positive_rate", "false_positive_rate", "precision", "accuracy")
 DRAWN_ROWS = 24
-MOST_FIGURES = 9
 
 
 def group_metrics(result: AnalysisResult) -> list[Metric]:
@@ -24,11 +24,12 @@ def group_metrics(result: AnalysisResult) -> list[Metric]:
 
 
 def group_figures(draft: Draft, result: AnalysisResult) -> list[Figure]:
-    """One figure a feature, each with the table of every rate."""
-    parts: dict[tuple[str, str], list[Metric]] = {}
-    for metric in group_metrics(result):
-        parts.setdefault((metric.where["feature"], str(_rest(draft, metric))), []).append(metric)
-    return [_figure(draft, result, key[0], metrics) for key, metrics in list(parts.items())[:MOST_FIGURES]]
+    """One figure a feature, each with the table of every rate; none where fewer than two groups have a value."""
+    return [
+        dataclasses.replace(_figure(draft, result, feature, metrics), aside=bool(rest))
+        for (feature, rest), metrics in group_parts(draft, result).items()
+        if comparable(metrics)
+    ]
 
 
 def repeats_groups(result: AnalysisResult, table: Table) -> bool:
@@ -42,23 +43,72 @@ def repeats_groups(result: AnalysisResult, table: Table) -> bool:
     )
 
 
+def group_parts(draft: Draft, result: AnalysisResult) -> dict[tuple[str, str], list[Metric]]:
+    """Metrics of groups by feature, and by what else tells them apart, such as the class."""
+    parts: dict[tuple[str, str], list[Metric]] = {}
+    for metric in group_metrics(result):
+        parts.setdefault((metric.where["feature"], str(rest_of(draft, metric))), []).append(metric)
+    return parts
+
+
+def comparable(metrics: list[Metric]) -> bool:
+    """Whether two groups or more have a value."""
+    return len({metric.where["group"] for metric in metrics if metric.value is not None}) > 1
+
+
+def group_sizes(metrics: list[Metric]) -> dict[str, int]:
+    """Rows by group."""
+    sizes: dict[str, int] = {}
+    for metric in metrics:
+        sizes[metric.where["group"]] = max(metric.n, sizes.get(metric.where["group"], 0))
+    return sizes
+
+
+def naturally(groups: list[str]) -> list[str]:
+    """Bands of numbers from low to high, alone or with other features; other groups as they are."""
+    split = [group.split(" & ") for group in groups]
+    if len({len(parts) for parts in split}) != 1:
+        return groups
+    columns = [list(dict.fromkeys(column)) for column in zip(*split, strict=True)]
+    ordered = [in_order(column) for column in columns]
+    if not any(ordered):
+        return groups
+    ranks = [
+        dict(zip(found or column, range(len(column)), strict=True))
+        for column, found in zip(columns, ordered, strict=True)
+    ]
+    return sorted(groups, key=lambda group: [rank[part] for rank, part in zip(ranks, group.split(" & "), strict=True)])
+
+
+def rest_of(draft: Draft, metric: Metric) -> Text:
+    """Labels besides feature and group, such as the class."""
+    values = [name_text(value) for key, value in sorted(metric.where.items()) if key not in ("feature", "group")]
+    return draft.say.series(values)
+
+
+def size_words(draft: Draft, size: int) -> Text:
+    """`12 rows`, or `fewer than 10 rows`."""
+    return draft.say.say("groups.size_small") if size < SMALLEST_SHOWN else draft.say.say("groups.size", n=size)
+
+
 def _figure(draft: Draft, result: AnalysisResult, feature: str, metrics: list[Metric]) -> Figure:
     say = draft.say
     cells = {(metric.where["group"], metric.name): metric for metric in metrics}
     names = _ordered(metric.name for metric in metrics)
-    drawn = _drawn(names)
+    drawn = _drawn(_ordered(metric.name for metric in metrics if metric.value is not None))
     groups = _groups(metrics)
     titles = [_rate_title(draft, result, name) for name in drawn]
-    rows = tuple(_row(draft, cells, group, drawn) for group in groups[:DRAWN_ROWS])
+    rows = tuple(_row(draft, cells, group, drawn) for group in naturally(groups[:DRAWN_ROWS]))
     reference = groups[0]
     references = tuple(_value(cells.get((reference, name))) for name in drawn)
     ends = [end for row in rows for rate in row.rates for end in (rate.value, rate.low, rate.high)]
     keys = [
         Key(mark=mark, label=title) for mark, title in zip(("disc-interval", "square-interval"), titles, strict=False)
     ]
-    keys.append(Key(mark="reference", label=say.say("groups.reference", group=reference)))
+    if any(value is not None for value in references):
+        keys.append(Key(mark="reference", label=say.say("groups.reference", group=reference)))
     body = GroupRates(
-        heading=name_text(feature),
+        heading=say.feature(feature),
         rates=tuple(titles),
         track=say.say("groups.track" if _are_shares(metrics) else "groups.track_value"),
         rows=rows,
@@ -66,7 +116,7 @@ def _figure(draft: Draft, result: AnalysisResult, feature: str, metrics: list[Me
         scale=scale_for(ends, percent=_are_shares(metrics)),
     )
     subtitle = say.say("groups.sub", feature=feature)
-    if rest := _rest(draft, metrics[0]):
+    if rest := rest_of(draft, metrics[0]):
         subtitle = say.say("series.sentences", first=say.say("groups.class", of_class=rest), second=subtitle)
     if len(groups) > DRAWN_ROWS:
         subtitle = say.say(
@@ -106,13 +156,19 @@ def _title(
     return draft.say.say(
         "groups.title",
         rate=name,
-        low_group=low_group,
+        low_group=_in_title(draft, feature, low_group),
         low=_estimate(draft, low).text,
         low_n=group_n(draft, rows_behind(low)),
-        high_group=high_group,
+        high_group=_in_title(draft, feature, high_group),
         high=_estimate(draft, high).text,
         high_n=group_n(draft, rows_behind(high)),
     )
+
+
+def _in_title(draft: Draft, feature: str, group: str) -> Text:
+    """A group within a sentence; a band of numbers needs its feature to be understood."""
+    band = draft.say.band(group)
+    return draft.say.say("label.entry", name=draft.say.feature(feature), value=band) if band else draft.say.group(group)
 
 
 def _place(known: tuple[float, str, Metric]) -> tuple[float, str]:
@@ -124,12 +180,14 @@ def _row(draft: Draft, cells: dict[tuple[str, str], Metric], group: str, drawn: 
     found = [cells.get((group, name)) for name in drawn]
     size = _size(cells, group)
     rates = tuple(_with_rows(draft, metric, size) for metric in found)
-    text = say.say("groups.size_small") if size < SMALLEST_SHOWN else say.say("groups.size", n=size)
     reason = EMPTY
     if all(rate.value is None for rate in rates):
         reason = next((_reason(draft, metric) for metric in found if metric is not None and metric.reason), EMPTY)
         reason = reason or say.say("groups.not_estimated")
-    return GroupRow(label=name_text(group), size=text, rates=rates, reason=reason)
+    else:
+        empty = say.say("groups.not_estimated")
+        rates = tuple(dataclasses.replace(rate, interval=empty) if rate.value is None else rate for rate in rates)
+    return GroupRow(label=say.group(group), size=size_words(draft, size), rates=rates, reason=reason)
 
 
 def _estimate(draft: Draft, metric: Metric | None) -> Estimate:
@@ -174,12 +232,12 @@ def _table(
     names: list[str],
 ) -> Grid:
     say = draft.say
-    columns = [Heading(label=name_text(feature)), Heading(label=say.say("column.rows"), number=True)]
+    columns = [Heading(label=say.feature(feature)), Heading(label=say.say("column.rows"), number=True)]
     columns += [Heading(label=_rate_title(draft, result, name), number=True) for name in names]
     columns.append(Heading(label=say.say("column.note")))
     rows = []
-    for group in groups[:TABLE_ROWS]:
-        row = [Cell(text=name_text(group)), _size_cell(draft, _size(cells, group))]
+    for group in naturally(groups[:TABLE_ROWS]):
+        row = [Cell(text=say.group(group)), _size_cell(draft, _size(cells, group))]
         reasons = []
         for name in names:
             metric = cells.get((group, name))
@@ -197,12 +255,6 @@ def _size_cell(draft: Draft, size: int) -> Cell:
     return Cell(text=group_count(draft, size), value=None if size < SMALLEST_SHOWN else float(size))
 
 
-def _rest(draft: Draft, metric: Metric) -> Text:
-    """Labels besides feature and group, such as the class."""
-    values = [name_text(value) for key, value in sorted(metric.where.items()) if key not in ("feature", "group")]
-    return draft.say.series(values)
-
-
 def _ordered(names: Iterable[str]) -> list[str]:
     found = set(names)
     return [name for name in RATES if name in found] + sorted(found.difference(RATES))
@@ -215,9 +267,7 @@ def _drawn(names: list[str]) -> list[str]:
 
 def _groups(metrics: list[Metric]) -> list[str]:
     """Groups by size, largest first."""
-    sizes: dict[str, int] = {}
-    for metric in metrics:
-        sizes[metric.where["group"]] = max(metric.n, sizes.get(metric.where["group"], 0))
+    sizes = group_sizes(metrics)
     return sorted(sizes, key=lambda group: (-sizes[group], group))
 
 

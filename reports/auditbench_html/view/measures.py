@@ -25,15 +25,25 @@ def measure_figures(draft: Draft, result: AnalysisResult) -> list[Figure]:
     figures: list[Figure] = []
     told: set[str] = set()
     for metrics in _by_scale(_plain_metrics(result)):
+        if all(metric.value is None for metric in metrics):
+            continue
         if _differs_by_feature(metrics):
             features = dict.fromkeys(metric.where["feature"] for metric in metrics)
             parts = [[m for m in metrics if m.where["feature"] == name] for name in features]
-            figures += [_rows(draft, result, part, told, most=PART_ROWS) for part in parts]
+            known = [part for part in parts if any(metric.value is not None for metric in part)]
+            figures += [_rows(draft, result, part, told, most=PART_ROWS) for part in known]
         elif len(metrics) > TABLE_ROWS:
             figures.append(_table(draft, result, metrics))
         elif len(metrics) > 1 or metrics[0].interval is not None:
             figures.append(_rows(draft, result, metrics, told, most=MOST_ROWS))
     return figures
+
+
+def undrawn_measures(draft: Draft, result: AnalysisResult) -> list[Metric]:
+    """Measures of a figure that is not drawn, since none of them has a value."""
+    alone = {id(metric) for metric in _alone(result)}
+    parts = _by_scale(_plain_metrics(result))
+    return [m for part in parts if all(m.value is None for m in part) for m in part if id(m) not in alone]
 
 
 def value_list(draft: Draft, result: AnalysisResult) -> FactList | None:
@@ -103,9 +113,11 @@ def _rows(draft: Draft, result: AnalysisResult, metrics: list[Metric], told: set
     say, total = draft.say, len(metrics)
     metrics = _first(draft, result, metrics, most)
     directions = {metric.higher_is_better for metric in metrics}
-    one_feature = _one_feature(metrics)
     mixed = len(directions) > 1
-    rows = tuple(_row(draft, result, metric, told, mixed=mixed, bare=bool(one_feature)) for metric in metrics)
+    labels = _row_labels(draft, result, metrics)
+    rows = tuple(
+        _row(draft, result, metric, label, told, mixed=mixed) for metric, label in zip(metrics, labels, strict=True)
+    )
     ends: list[float | None] = []
     for row in rows:
         ends += [row.estimate.value, row.estimate.low, row.estimate.high, *row.limits]
@@ -130,6 +142,7 @@ def _rows(draft: Draft, result: AnalysisResult, metrics: list[Metric], told: set
         how=draft.how(result, "metrics", "intervals"),
         note=metrics_caption(draft, metrics),
         wide=len(metrics) > 5 or any(_is_long(metric) for metric in metrics),
+        aside=_is_aside(metrics) and not any(row.tone for row in rows),
     )
 
 
@@ -138,8 +151,36 @@ def _is_long(metric: Metric) -> bool:
     return len(" ".join((metric.name, *metric.where.values()))) > LONG_NAME
 
 
+def _shared(metrics: list[Metric]) -> dict[str, str]:
+    """Labels that all of several measures have."""
+    return dict(set.intersection(*(set(metric.where.items()) for metric in metrics)))
+
+
+def _is_aside(metrics: list[Metric]) -> bool:
+    """Whether measures between groups are told apart by more than the feature, such as the class."""
+    labels = set().union(*(metric.where for metric in metrics))
+    return "feature" in labels and bool(labels - _shared(metrics).keys() - {"feature"})
+
+
+def _row_labels(draft: Draft, result: AnalysisResult, metrics: list[Metric]) -> list[Text]:
+    """What tells each measure from the others: its labels, its name or both; what all share stands in the title."""
+    shared = _shared(metrics) if len(metrics) > 1 else {}
+    labels = []
+    one_name = len({metric.name for metric in metrics}) == 1
+    for metric in metrics:
+        own = {name: value for name, value in metric.where.items() if name not in shared}
+        full_name = f"{result.analyzer}.{metric.name}"
+        if _one_feature(metrics):
+            labels.append(draft.metric_name(full_name))
+        elif one_name and own:
+            labels.append(draft.say.labels(own))
+        else:
+            labels.append(draft.metric_title(full_name, metric.where))
+    return labels
+
+
 def _row(
-    draft: Draft, result: AnalysisResult, metric: Metric, told: set[str], *, mixed: bool, bare: bool
+    draft: Draft, result: AnalysisResult, metric: Metric, label: Text, told: set[str], *, mixed: bool
 ) -> IntervalRow:
     full_name = f"{result.analyzer}.{metric.name}"
     gate = draft.gate_on(full_name, metric.where)
@@ -153,7 +194,6 @@ def _row(
     if row is not None:
         note = draft.say.say("measures.gate", code=words(row.code), limit=row.limit)
     tone = row.tone if row is not None and row.tone in ("fail", "warn", "pass") else None
-    label = draft.metric_name(full_name) if bare else draft.metric_title(full_name, metric.where)
     return IntervalRow(label=label, note=shown.reason or note, estimate=shown, tone=tone, limits=limits)
 
 
@@ -169,6 +209,8 @@ def _title(draft: Draft, result: AnalysisResult, metrics: list[Metric], rows: tu
     if feature := _one_feature(metrics):
         return say.say("measures.title_feature", feature=feature)
     analyzer = draft.analyzer_title(result.analyzer)
+    if len({metric.name for metric in metrics}) == 1 < len(metrics):
+        return draft.metric_title(f"{result.analyzer}.{metrics[0].name}", _shared(metrics))
     gated = [row for row in rows if row.tone is not None]
     outside = [row for row in gated if row.tone == "fail"]
     crossing = [row for row in gated if row.tone == "warn" and row.estimate.low is not None]
@@ -185,7 +227,7 @@ def _title(draft: Draft, result: AnalysisResult, metrics: list[Metric], rows: tu
         )
     if gated:
         return say.say("measures.title_pass", n=len(gated), analyzer=analyzer)
-    if len({metric.name for metric in metrics}) == 1:
+    if len(metrics) == 1:
         return draft.metric_name(f"{result.analyzer}.{metrics[0].name}")
     return say.say("measures.title", analyzer=analyzer)
 

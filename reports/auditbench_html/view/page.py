@@ -259,6 +259,7 @@ class Section:
         group: Group of the contents list it stands in: `result`, `analyses` or `record`.
         gates: The gates it holds the evidence for.
         figures: Rows of one wide or one to two narrow figures.
+        more_figures: Rows of those that are closed at first; `not_drawn` says which are not there at all.
         requirements: Entries of the regulatory index.
         limits: What this does not show.
         method: Method and parameters, one list an analyzer.
@@ -274,6 +275,8 @@ class Section:
     states: tuple[StateBox, ...] = ()
     lists: tuple[FactList, ...] = ()
     figures: tuple[tuple[Figure, ...], ...] = ()
+    more_figures: tuple[tuple[Figure, ...], ...] = ()
+    not_drawn: Text = EMPTY
     cases: tuple[CaseView, ...] = ()
     limits: tuple[Text, ...] = ()
     method: tuple[FactList, ...] = ()

@@ -10,7 +10,6 @@ from auditbench_html.view.figures import Figure, Hundred, HundredPeople
 from auditbench_html.view.numbers import share
 from auditbench_html.view.page import GateRow
 from auditbench_html.view.scores import positive_class
-from auditbench_html.view.text import name_text
 from auditbench_html.view.verdict import gate_sentence
 
 # The rates of groups that a fairness metric compares; of two, the picture shows the one that decides.
@@ -98,7 +97,7 @@ def _hundred(
         bounds = metric.interval
         shown = share(say, metric.value, low=bounds.low if bounds else None, high=bounds.high if bounds else None)
         filled = round(100 * _value(metric))
-        parts.append(Hundred(label=name_text(metric.where["group"]), filled=filled, interval=shown.interval))
+        parts.append(Hundred(label=say.group(metric.where["group"]), filled=filled, interval=shown.interval))
     n = n_words(draft, [sum(rows_behind(metric) for metric in groups)])
     return draft.figure(
         "hundred",

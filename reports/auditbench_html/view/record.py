@@ -108,6 +108,13 @@ def duration(draft: Draft, seconds: float) -> Text:
     return say.say("duration.hours", hours=whole // 3600, minutes=whole % 3600 // 60)
 
 
+def digest_fact(draft: Draft, label: Text, digest: str) -> Fact:
+    """A sha256, shortened for reading; the whole one stands in run.json."""
+    if not digest:
+        return Fact(label=label, value=draft.say.say("value.not_recorded"), missing=True)
+    return Fact(label=label, value=name_text(digest[:12] + "…" if len(digest) > 12 else digest), code=True)
+
+
 def _missing(draft: Draft) -> list[AnalysisResult]:
     return [result for result in draft.run.results if result.status != "ok"]
 

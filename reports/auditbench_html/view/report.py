@@ -25,6 +25,7 @@ from auditbench_html.view.text import Text, Words, safe_templates
 from auditbench_html.view.verdict import date_text, hero, model_name
 
 SEVERAL_CLASSES = ("multiclass-classification", "next-token")
+_WINDOW = "_window"
 _SAFE = re.compile(r"[0-9A-Za-z-]{1,20}")
 
 
@@ -92,13 +93,20 @@ def _second(run: AuditRun, templates: Templates, language: str) -> SecondSummary
 def words_of(run: AuditRun, templates: Templates, language: str) -> Words:
     """The words for a run: a renderer's own catalogue, then the templates that the analyzers left in the run."""
     own = {**templates, **_class_scores(templates)} if run.model.task in SEVERAL_CLASSES else templates
+    if run.model.task == "next-token":
+        own = {**own, **_of_windows(own)}
     told = (safe_templates(run.messages.get(name, {})) for name in (language, "en"))
-    return Words(catalogue=merge_catalogues(language, own, *told))
+    return Words(catalogue=merge_catalogues(language, own, *told), computed=frozenset(run.data.computed))
 
 
 def _class_scores(templates: Templates) -> Templates:
     """Words for the logits of several classes, which are scores and no log-odds."""
     return {key: templates[f"{key}_class"] for key in ("unit.logit", "unit_long.logit", "output.logit")}
+
+
+def _of_windows(templates: Templates) -> Templates:
+    """Words for rows that are windows of texts: each key that has others for them."""
+    return {key.removesuffix(_WINDOW): template for key, template in templates.items() if key.endswith(_WINDOW)}
 
 
 def _placed(figure: Figure, number: int, told: dict[str, int]) -> Figure:
@@ -108,8 +116,10 @@ def _placed(figure: Figure, number: int, told: dict[str, int]) -> Figure:
 
 
 def _numbered(section: Section, counter: Iterator[int], told: dict[str, int]) -> Section:
-    rows = tuple(tuple(_placed(figure, next(counter), told) for figure in row) for row in section.figures)
-    return dataclasses.replace(section, figures=rows)
+    def placed(rows: tuple[tuple[Figure, ...], ...]) -> tuple[tuple[Figure, ...], ...]:
+        return tuple(tuple(_placed(figure, next(counter), told) for figure in row) for row in rows)
+
+    return dataclasses.replace(section, figures=placed(section.figures), more_figures=placed(section.more_figures))
 
 
 def _analyses(draft: Draft) -> list[Section]:

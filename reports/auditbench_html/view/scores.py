@@ -40,7 +40,11 @@ def positive_class(run: AuditRun) -> str:
 def case_probability(run: AuditRun, case: Case) -> float | None:
     """Probability of the positive class of a binary model, else of the predicted class; None where outputs are values."""
     model, outputs = run.model, case.output
-    if model.output == "value" or not outputs:
+    if model.output == "value":
+        return None
+    if model.task != "binary-classification" and case.predicted_probability is not None:
+        return case.predicted_probability
+    if not outputs:
         return None
     if model.task == "binary-classification" and len(outputs) == 1:
         return sigmoid(outputs[0]) if model.output == "logit" else outputs[0]

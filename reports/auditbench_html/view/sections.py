@@ -23,7 +23,12 @@ from auditbench_html.view.record import duration
 from auditbench_html.view.swarm import swarm_figure
 from auditbench_html.view.text import EMPTY, Text, joined, name_text, words
 from auditbench_html.view.tokens import tokens_figure
+from auditbench_html.view.uncompared import uncompared_groups, undefined_measures
 from auditbench_html.view.verdict import gate_sentence
+
+MOST_ASIDE = 3
+"""Figures of one kind, such as one a class, that stand open; more of them are closed at first."""
+MOST_CLOSED = 40
 
 
 def topic_sections(draft: Draft) -> dict[str, Section]:
@@ -46,12 +51,19 @@ def _section(draft: Draft, topic: str, results: list[AnalysisResult]) -> Section
     if swarm is not None:
         figures.insert(1, swarm)
     figures += agreements
-    lists = []
+    lists, states = [], [_state(draft, result) for result in results if result.status != "ok"]
     for result in finished:
         figures += result_figures(draft, result)
+        states += uncompared_groups(draft, result) + undefined_measures(draft, result)
         facts = value_list(draft, result)
         if facts is not None:
             lists.append(facts)
+    aside = [figure for figure in figures if figure.aside]
+    if len(aside) > MOST_ASIDE:
+        figures = [figure for figure in figures if not figure.aside]
+    else:
+        aside = []
+    rest = len(aside) - MOST_CLOSED
     return Section(
         id=draft.section_id(topic),
         group="analyses",
@@ -60,8 +72,10 @@ def _section(draft: Draft, topic: str, results: list[AnalysisResult]) -> Section
         meta=_meta(draft, gates, finished),
         chip=worst_chip(draft, gates),
         gates=gates,
-        states=tuple(_state(draft, result) for result in results if result.status != "ok"),
+        states=tuple(states),
         figures=arranged(figures),
+        more_figures=arranged(aside[:MOST_CLOSED]),
+        not_drawn=say.say("figure.not_drawn", n=rest) if rest > 0 else EMPTY,
         lists=tuple(lists),
         limits=_notes(draft, finished, ("limit",)) or (say.say("limits.none"),),
         method=tuple(_method(draft, result) for result in finished),
@@ -104,7 +118,14 @@ def parameter_facts(draft: Draft, parameters: Mapping[str, Any]) -> tuple[Fact, 
 
 
 def _tables(result: AnalysisResult) -> list[Table]:
-    return [table for table in result.tables if table.rows and table.columns and not repeats_groups(result, table)]
+    return [table for table in result.tables if _says_something(table) and not repeats_groups(result, table)]
+
+
+def _says_something(table: Table) -> bool:
+    """Whether it has rows and, where columns are for numbers, one in any of them; counts alone do not measure."""
+    numbers = [place for place, column in enumerate(table.columns) if column.kind in ("number", "percent")]
+    cells = [row[place] for row in table.rows for place in numbers]
+    return bool(table.rows and table.columns) and (not numbers or any(cell is not None for cell in cells))
 
 
 def _lead(draft: Draft, topic: str, gates: tuple[GateRow, ...], finished: list[AnalysisResult]) -> Text:

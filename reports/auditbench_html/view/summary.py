@@ -64,15 +64,17 @@ def _about_model(draft: Draft) -> Text:
         threshold = words(f"{short(100 * run.model.threshold)}%")
         text = say.say("plain.binary", target=run.data.target, positive=positive, threshold=threshold)
     else:
-        text = say.say(f"plain.{run.model.task}", target=run.data.target, n=len(run.model.classes))
+        text = say.say(f"plain.{run.model.task}", target=run.data.target, n=run.model.n_classes)
     text = say.say("series.sentences", first=purpose, second=text) if purpose else text
     rows = say.say("plain.rows" if draft.trained_here else "plain.rows_unknown", n=run.data.rows)
     return say.say("series.sentences", first=text, second=rows)
 
 
 def _about_performance(draft: Draft) -> Text:
+    """The first two gates on different measures."""
     rows = [row for row in draft.gates if row.topic in ("performance", "resources") and row.estimate.value is not None]
-    return _sentences(draft, rows[:2])
+    first = {str(row.title): row for row in reversed(rows)}
+    return _sentences(draft, [row for row in rows if first[str(row.title)] is row][:2])
 
 
 def _about_inputs(draft: Draft) -> Text:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+from auditbench.bands import MISSING_GROUP, read_band
 from auditbench.findings import Message, Scalar
 from auditbench.messages import Catalogue, Template, Templates, format_scalar
 from auditbench.safe_text import LONGEST_TEXT, safe_text
@@ -20,6 +21,7 @@ _LATIN = "[0-9A-Za-z\u00c0-\u024f\u0370-\u04ff]"
 _LATIN_FIRST = f"(?:{_LATIN}|[−+≥≤<>])"
 _CROWDED = re.compile(f"(?<={_HAN})(?={_LATIN_FIRST})|(?<={_LATIN})(?={_HAN})|(?<=[%°])(?={_HAN})")
 _TERM = re.compile(r"\uff08[A-Za-z][A-Za-z0-9 .,'\u2019²/-]*\uff09")
+_AND, _COMMA = " & ", ", "
 _LOOSE = re.compile(f"(?<={_HAN}) (?={_HAN})")
 
 
@@ -52,9 +54,14 @@ EMPTY = Text()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Words:
-    """The catalogue of one language. Values that are `str` are taken for names; give `Text` for words."""
+    """The catalogue of one language. Values that are `str` are taken for names; give `Text` for words.
+
+    Attributes:
+        computed: Sensitive features that the host computed, such as `brightness`, whose names are words of its own.
+    """
 
     catalogue: Catalogue
+    computed: frozenset[str] = frozenset()
 
     @property
     def language(self) -> str:
@@ -67,7 +74,7 @@ class Words:
 
     def say(self, key: str, /, **values: Scalar | Text) -> Text:
         """The sentence for a key of the catalogue, spaced as its language is written."""
-        filled = {name: _mark(value) for name, value in values.items()}
+        filled = {name: _mark(self._named(name, value)) for name, value in values.items()}
         text = _split(self.catalogue.text(Message(key=key, values=filled)))
         return Text(runs=tuple(_spaced(text.runs))) if self.language.startswith("zh") else text
 
@@ -86,6 +93,23 @@ class Words:
     def unit(self, unit: str) -> Text:
         """A unit in words; one that no catalogue names shows itself."""
         return self.first((f"unit.{unit}",)) or name_text(unit)
+
+    def feature(self, name: str) -> Text:
+        """A sensitive feature or several, `sex & brightness`; a computed one in words."""
+        return _combined(name, [self._computed(part) for part in name.split(_AND)])
+
+    def group(self, name: str) -> Text:
+        """A group, or one of several features at once, `Female & under 25`; bands of numbers in words."""
+        return _combined(name, [self.band(part) for part in name.split(_AND)])
+
+    def band(self, text: str) -> Text | None:
+        """A band of numbers, or the group without a number, in words; None for any other text."""
+        if text == MISSING_GROUP:
+            return self.say("band.missing")
+        band = read_band(text)
+        if band is None or band.kind == "single":
+            return None
+        return self.say(f"band.{band.kind}", low=_number(band.low), high=_number(band.high))
 
     def mark(self, name: str) -> str:
         """A mark between parts of a text: `comma`, `semicolon`, `colon`, `stop`, or the `gap` between sentences."""
@@ -120,14 +144,32 @@ class Words:
         parts = []
         if feature is not None and group is not None:
             parts.append(self.say("label.group", feature=feature, group=group))
-        elif feature is not None or group is not None:
-            parts.append(name_text(feature or group or ""))
+        elif feature is not None:
+            parts.append(self.feature(feature))
+        elif group is not None:
+            parts.append(self.group(group))
         parts += [self._label(key, value) for key, value in sorted(rest.items())]
         return joined(*parts, mark=self.mark("comma"))
 
     def _label(self, key: str, value: str) -> Text:
         method = self.first((f"{value}.name", f"analyzer.{value}", f"method.{value}")) if key == "method" else None
-        return self.say("label.entry", name=self.first((f"where.{key}",)) or humanize(key), value=method or value)
+        name = self._computed(key) or self.first((f"where.{key}",)) or humanize(key)
+        return self.say("label.entry", name=name, value=method or self.band(value) or value)
+
+    def _computed(self, name: str) -> Text | None:
+        if name not in self.computed:
+            return None
+        source, _, attribute = name.rpartition(".")
+        word = self.first((f"computed.{attribute}",)) or name_text(attribute)
+        return self.say("computed.of", source=source, attribute=word) if source else word
+
+    def _named(self, name: str, value: Scalar | Text) -> Scalar | Text:
+        """Names of features and groups in words, as far as these are the host's own; any other value as it is."""
+        if not isinstance(value, str):
+            return value
+        if name == "groups":
+            return _combined(value, [self.band(part) for part in value.split(_COMMA)], _COMMA, self.mark("comma"))
+        return self.feature(value) if name == "feature" else self.group(value) if name == "group" else value
 
     def _resolved(self, name: str, value: Scalar) -> Scalar | Text:
         return self.unit(value) if name == "unit" and isinstance(value, str) else value
@@ -177,6 +219,18 @@ class Slugs:
 def bare(title: Text) -> Text:
     """A title without the English term that a translation gives in full-width brackets: tables give it, sentences do not."""
     return Text(runs=tuple(Run(text=_TERM.sub("", run.text)) if run.kind == "words" else run for run in title.runs))
+
+
+def _combined(name: str, told: list[Text | None], between: str = _AND, mark: str = _AND) -> Text:
+    """A name of several parts, some of which are told in words; the whole as it is where none are."""
+    if not any(told):
+        return name_text(name)
+    parts = zip(name.split(between), told, strict=True)
+    return joined(*(text or name_text(part) for part, text in parts), mark=mark)
+
+
+def _number(digits: str) -> Text:
+    return words(digits.replace("-", "\N{MINUS SIGN}"))
 
 
 def joined(*parts: Text, mark: str = " · ") -> Text:

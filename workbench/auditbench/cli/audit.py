@@ -16,6 +16,7 @@ from auditbench.cli.options import (
     format_option,
     gates_option,
     json_option,
+    lang_option,
     only_option,
     set_option,
     skip_option,
@@ -42,6 +43,7 @@ from auditbench.cli.options import (
 @gates_option("Decide the gates of this file, or of `preset:NAME`, beside those of CONFIG; repeatable.")
 @device_option
 @format_option
+@lang_option
 @click.option(
     "--baseline",
     type=click.Path(path_type=Path),
@@ -62,6 +64,7 @@ def audit(
     gate_files: tuple[str, ...],
     device: str,
     formats: tuple[str, ...],
+    lang: str | None,
     baseline: Path | None,
     no_resume: bool,
     as_json: bool,
@@ -78,6 +81,8 @@ def audit(
     from auditbench.cli.terminal import say, say_json
     from auditbench.config_file import load_config
 
+    if lang is not None:
+        overrides = (*overrides, f'report.language="{lang}"')
     loaded = load_config(config, overrides, trusted, gate_files)
     folder = out or default_folder(config, loaded.config.audit.name)
     with progress_listener() as listener:

@@ -1,4 +1,4 @@
-"""`auditbench check`: everything that can be found out before any work is done."""
+"""`auditbench check`: everything that can be found out before anything is trained or evaluated."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import click
 from auditbench.cli.options import (
     config_argument,
     debug_option,
+    device_option,
     example,
     format_option,
     gates_option,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 @set_option
 @trust_option
 @gates_option("Decide the gates of this file, or of `preset:NAME`, beside those of CONFIG; repeatable.")
+@device_option
 @format_option
 @json_option
 @debug_option
@@ -45,14 +47,17 @@ def check(
     overrides: tuple[str, ...],
     trusted: tuple[str, ...],
     gate_files: tuple[str, ...],
+    device: str,
     formats: tuple[str, ...],
     as_json: bool,
 ) -> int:
-    """Validate CONFIG and print the plan; nothing is computed.
+    """Validate CONFIG and its data, and print the plan.
 
     Looks at every key, the plugins and files it names, their parameters and the metrics of the gates, and lists
-    everything that is wrong at once. Prints which analyzers would run, in which order, and which would not and why.
-    Exits 0 when an audit can start, 2 when it would be refused, 4 when no analyzer would run.
+    everything that is wrong at once. Then reads the data, and opens the model or prepares its training, as an audit
+    does; a program is not run, and nothing is trained or evaluated. Prints which analyzers would run, in which order,
+    and which would not and why. Exits 0 when an audit can start, 2 when it would be refused, 4 when there are no rows
+    or no analyzer would run.
     """
     from auditbench import supervisor
     from auditbench.cli.terminal import say_json
@@ -61,7 +66,7 @@ def check(
     from auditbench.messages import load_messages, merge_catalogues
 
     loaded = load_config(config, overrides, trusted, gate_files)
-    plan = supervisor.plan(loaded, only=only, skip=skip, formats=formats or None)
+    plan = supervisor.plan(loaded, only=only, skip=skip, device=device, formats=formats or None)
     catalogue = merge_catalogues("en", load_messages("auditbench").get("en", {}))
     if as_json:
         say_json(_document(loaded, plan, catalogue))

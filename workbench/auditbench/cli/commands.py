@@ -14,7 +14,7 @@ from auditbench.cli.options import debug_option
 COMMANDS = {
     "demo": "Audit the embedded example, end to end.",
     "init": "Write a commented audit.toml from a data file.",
-    "check": "Validate CONFIG and print the plan; nothing is computed.",
+    "check": "Validate CONFIG and its data, and print the plan.",
     "train": "Train the model that CONFIG describes, and write it as a bundle.",
     "audit": "Audit the model that CONFIG describes.",
     "export": "Write a bundle as ONNX or .pt2, with an audit of the export.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from auditbench.errors import DataError, EmptyDataError
 if TYPE_CHECKING:
     import pyarrow
 
+_ALLOWED = "a .parquet, .csv, .npz or .ts file, or a folder with a folder of images for each class"
 _HEAD_ROWS = 5_000
 _ROWS_A_BATCH = 300
 _BATCHES = 32
@@ -34,6 +36,7 @@ class ColumnProfile:
         whole: Whether every number is an integer.
         counts_up: Whether each number is one more than the last, as row numbers are.
         quantiles: Tertiles of a number, rising; empty for everything else.
+        words: On average in a cell of text, as blanks part them; 0 for everything else.
     """
 
     name: str
@@ -45,6 +48,7 @@ class ColumnProfile:
     whole: bool = False
     counts_up: bool = False
     quantiles: tuple[float, ...] = ()
+    words: float = 0.0
 
     @property
     def all_different(self) -> bool:
@@ -60,28 +64,40 @@ def profile_table(path: Path) -> tuple[ColumnProfile, ...]:
         EmptyDataError: It holds no rows.
     """
     if not path.is_file():
-        raise DataError("there is no such file", where=str(path), fix="name a .parquet or .csv file after --data")
+        raise DataError(
+            "there is no such file", where=str(path), allowed=_ALLOWED, fix="name a file or a folder after --data"
+        )
     readers = {".parquet": _parquet_sample, ".pq": _parquet_sample, ".csv": _csv_sample}
     if path.suffix.lower() not in readers:
         raise DataError(
             "the type of this file is not known",
             where=str(path),
             found=path.suffix or "no suffix",
-            allowed=".parquet, .csv",
+            allowed=_ALLOWED,
         )
     import pyarrow
 
     try:
         table = readers[path.suffix.lower()](path)
-    except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
+    except (pyarrow.ArrowException, OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(
             "the file cannot be read", where=str(path), found=str(error).splitlines()[0], fix="check how it was written"
         ) from error
+    return profile_columns(table, shown=str(path))
+
+
+def profile_columns(table: pyarrow.Table, shown: str = "--data") -> tuple[ColumnProfile, ...]:
+    """The columns of a sample.
+
+    Raises:
+        DataError: A column is named twice.
+        EmptyDataError: There are no rows.
+    """
     twice = [name for name, count in Counter(table.column_names).items() if count > 1]
     if twice:
-        raise DataError("a column name stands twice", where=str(path), found=repr(twice[0]), fix="rename one of them")
+        raise DataError("a column name stands twice", where=shown, found=repr(twice[0]), fix="rename one of them")
     if table.num_rows == 0:
-        raise EmptyDataError("the file holds no rows", where=str(path), fix="name a file with rows")
+        raise EmptyDataError("the file holds no rows", where=shown, fix="name a file with rows")
     return tuple(_profile(name, table.column(name)) for name in table.column_names)
 
 
@@ -100,17 +116,24 @@ def _parquet_sample(path: Path) -> pyarrow.Table:
 def _csv_sample(path: Path) -> pyarrow.Table:
     """Rows from the first megabytes, read by the rules of the audit itself."""
     import pyarrow
-    from pyarrow import csv
+    from pyarrow import csv as arrow_csv
 
-    from auditbench.data.files import MISSING_WORDS
+    from auditbench.data.csv_files import MISSING_WORDS, dialect_of
 
     if path.stat().st_size == 0:
         raise EmptyDataError("the file is empty", where=str(path), fix="name a file with a header and rows")
-    convert = csv.ConvertOptions(
-        null_values=list(MISSING_WORDS), strings_can_be_null=True, true_values=[], false_values=[]
+    with path.open("rb") as handle:
+        dialect = dialect_of(handle)
+    convert = arrow_csv.ConvertOptions(
+        null_values=list(MISSING_WORDS),
+        strings_can_be_null=True,
+        true_values=[],
+        false_values=[],
+        decimal_point=dialect.decimal,
     )
-    read = csv.ReadOptions(block_size=_BATCH_BYTES)
-    with csv.open_csv(path, read_options=read, convert_options=convert) as reader:
+    parse = arrow_csv.ParseOptions(delimiter=dialect.separator, newlines_in_values=True)
+    read = arrow_csv.ReadOptions(block_size=_BATCH_BYTES)
+    with arrow_csv.open_csv(path, read_options=read, parse_options=parse, convert_options=convert) as reader:
         return pyarrow.Table.from_batches(list(_thinned(reader)), schema=reader.schema)
 
 
@@ -147,6 +170,7 @@ def _profile(name: str, column: pyarrow.ChunkedArray) -> ColumnProfile:
         whole=numeric and (pyarrow.types.is_integer(column.type) or all(value.is_integer() for value in numbers)),
         counts_up=len(numbers) > 1 and all(b - a == 1 for a, b in pairwise(numbers[:_HEAD_ROWS])),
         quantiles=_tertiles(numbers),
+        words=sum(len(cell.split()) for cell in cells if isinstance(cell, str)) / max(1, len(cells)),
     )
 
 

@@ -1,12 +1,13 @@
-"""The text of a first audit.toml: what was found in a table, as comments beside the keys it led to."""
+"""The text of a first audit.toml: what was found in the data, as comments beside the keys it led to."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from auditbench.analyzer_needs import unmet_need
 from auditbench.cli.data_profile import ColumnProfile
 from auditbench.cli.gates_draft import fitting_presets, own_gate
 from auditbench.cli.guesses import (
@@ -20,9 +21,19 @@ from auditbench.cli.guesses import (
     task_of,
     text_reason,
 )
+from auditbench.cli.input_profile import DataProfile, InputProfile
+from auditbench.cli.training_draft import draft_training
+from auditbench.descriptions import AnalyzerDescription
 from auditbench.errors import DataError
+from auditbench.messages import load_messages, merge_catalogues
+from auditbench.run import Modality
 from auditbench.safe_text import LONGEST_TEXT, safe_text
 
+_COMPUTED: Mapping[str, tuple[str, ...]] = {
+    "image": ("brightness", "contrast"),
+    "text": ("tokens",),
+    "series": ("steps", "energy"),
+}
 _SHOWN_TARGETS = 3
 _FEW_VALUES = 12
 
@@ -34,6 +45,7 @@ class Draft:
     Attributes:
         text: Of audit.toml.
         candidates: Columns that could be the target, the most likely first; the first is used unless one was named.
+        inputs: What the model takes beside columns or instead of them, in words.
         open_questions: What the user has to see to before the audit can run, as instructions.
     """
 
@@ -43,6 +55,7 @@ class Draft:
     candidates: tuple[Candidate, ...]
     sensitive: tuple[str, ...]
     excluded: tuple[str, ...]
+    inputs: tuple[str, ...]
     open_questions: tuple[str, ...]
 
 
@@ -57,32 +70,38 @@ class Sources:
 
 
 def draft_config(
-    columns: tuple[ColumnProfile, ...],
+    data: DataProfile,
     sources: Sources,
     *,
     target: str | None,
-    analyzers: Sequence[tuple[str, str]],
+    analyzers: Sequence[AnalyzerDescription],
     gates: str = "",
 ) -> Draft:
-    """Write the configuration for a table.
+    """Write the configuration for a table, or for images, texts or series.
 
     Args:
         target: Column to predict; None takes the best candidate.
-        analyzers: Name and one line on each, in the order of their tables.
+        analyzers: In the order of their tables; those that do not apply stand there as comments.
         gates: File of gates to name; empty names none.
 
     Raises:
         DataError: The named target is no column, or no column could be a target.
     """
-    candidates = tuple(target_candidates(columns))
+    columns, taken = data.columns, {item.column for item in data.inputs}
+    candidates = tuple(one for one in target_candidates(columns) if one.column.name not in taken)
     chosen = _chosen(columns, candidates, target)
     task = task_of(chosen)
-    inputs = [column for column in columns if column is not chosen and not is_split(column)]
+    inputs = [item for item in data.inputs if item.column != chosen.name]
+    further = [one for one in columns if one is not chosen and not is_split(one) and one.name not in taken]
     split = next((column.name for column in columns if is_split(column) and column is not chosen), "")
-    left_out = [(column, reason) for column in inputs if (reason := id_reason(column) or text_reason(column))]
+    left_out = [(column, reason) for column in further if (reason := id_reason(column) or text_reason(column))]
     dropped = {column.name for column, _ in left_out}
-    sensitive = [c for c in inputs if sensitive_reason(c) and c.name not in dropped]
-    questions = tuple(_questions(sources, split, sensitive, ranked=target is None))
+    seen = [column for column in further if column.name not in dropped]
+    sensitive = [column for column in seen if sensitive_reason(column)]
+    # Beside images, texts or series, sensitive columns alone make no table.
+    table = not inputs or len(seen) > len(sensitive)
+    modality = _modality(inputs, table=table)
+    questions = tuple(_questions(sources, data, sensitive, ranked=target is None))
     test = safe_text(sources.test, LONGEST_TEXT)
     lines = [
         f"# A first configuration for {test}. What stands here was guessed from a sample of its rows:",
@@ -90,11 +109,12 @@ def draft_config(
         *(f"# TO DO: {question}" for question in questions),
         "",
         *_audit_table(sources, gates),
-        *_model_tables(sources, task),
+        *_model_tables(sources, task, modality),
         *_data_table(sources, chosen, candidates, task, split),
-        *_column_lists(left_out, sensitive),
-        *_columns_seen([column for column in inputs if column.name not in dropped]),
-        *_analyzer_tables(analyzers),
+        *_column_lists(left_out if table else [], sensitive, inputs),
+        *_input_tables(inputs, table=table),
+        *(_columns_seen(seen) if table else [""]),
+        *_analyzer_tables(analyzers, modality, task, sensitive=bool(sensitive)),
         *_closing(task, sensitive=bool(sensitive), gates=gates),
     ]
     return Draft(
@@ -104,6 +124,7 @@ def draft_config(
         candidates=candidates,
         sensitive=tuple(column.name for column in sensitive),
         excluded=tuple(column.name for column, _ in left_out),
+        inputs=tuple(f"{item.name}: {item.what}" for item in inputs),
         open_questions=questions,
     )
 
@@ -139,13 +160,23 @@ def _chosen(columns: Sequence[ColumnProfile], candidates: Sequence[Candidate], t
     return named
 
 
-def _questions(sources: Sources, split: str, sensitive: Sequence[ColumnProfile], *, ranked: bool) -> Iterator[str]:
+def _modality(inputs: Sequence[InputProfile], *, table: bool) -> Modality:
+    if not inputs:
+        return "tabular"
+    return "mixed" if table or len(inputs) > 1 else inputs[0].modality
+
+
+def _questions(
+    sources: Sources, data: DataProfile, sensitive: Sequence[ColumnProfile], *, ranked: bool
+) -> Iterator[str]:
     if ranked:
         yield "check `target`: it was chosen by rank"
-    if not sources.train and not split and not sources.model:
-        yield "name a file with training rows in `train`; without it no model can be trained"
+    if not sources.train and not sources.model and not any(is_split(column) for column in data.columns):
+        yield "see whether rows belong together: `held_out` draws them one by one; else name `train` or `split`"
     if not sensitive:
         yield "name the columns whose groups are to be compared in `sensitive`; none was found by name"
+    if data.left_out:
+        yield f"see whether these arrays are needed; they were left out: {', '.join(map(safe_text, data.left_out))}"
     yield "say in `intended_use` what the model is for"
 
 
@@ -166,7 +197,7 @@ def _audit_table(sources: Sources, gates: str) -> list[str]:
     ]
 
 
-def _model_tables(sources: Sources, task: Task) -> list[str]:
+def _model_tables(sources: Sources, task: Task, modality: Modality) -> list[str]:
     lines = [
         "[model]",
         f"path = {quoted(sources.model or 'model')}",
@@ -176,16 +207,7 @@ def _model_tables(sources: Sources, task: Task) -> list[str]:
         lines.append("threshold = 0.5               # probability from which a decision is positive")
     if sources.model:
         return [*lines, ""]
-    return [
-        *lines,
-        "",
-        "[train]                       # how the model is made when there is none at that path",
-        'architecture = "mlp"          # or "linear"',
-        "epochs = 30",
-        "[train.parameters]",
-        'hidden = [64, 32]             # widths of the hidden layers; leave this table out for "linear"',
-        "",
-    ]
+    return [*lines, "", *draft_training(modality)]
 
 
 def _data_table(
@@ -196,8 +218,10 @@ def _data_table(
         lines.append(f"split = {quoted(split)}              # says `train` or `test`")
     elif sources.train:
         lines.append(f"train = {quoted(sources.train)}")
+    elif sources.model:
+        lines.append('# train = "train.parquet"     # training rows, as background of explanations')
     else:
-        lines.append('# train = "train.parquet"     # training rows: for [train], and as background of explanations')
+        lines.append("held_out = 0.2                # share of the rows that are evaluated; the others train the model")
     lines.append("# The target. Candidates, the most likely first:")
     for candidate in candidates[:_SHOWN_TARGETS]:
         lines.append(
@@ -210,8 +234,13 @@ def _data_table(
     return lines
 
 
-def _column_lists(left_out: Sequence[tuple[ColumnProfile, str]], sensitive: Sequence[ColumnProfile]) -> list[str]:
-    lines = ["# Columns whose groups are compared. The model sees them too, unless `exclude` names them."]
+def _column_lists(
+    left_out: Sequence[tuple[ColumnProfile, str]], sensitive: Sequence[ColumnProfile], inputs: Sequence[InputProfile]
+) -> list[str]:
+    lines = ["# Columns whose groups are compared. A table holds them too, unless `exclude` names them."]
+    follows = sorted({name for item in inputs for name in _COMPUTED[item.modality]})
+    if follows:
+        lines.append(f"# What follows from an input can stand there, too: {', '.join(follows)}.")
     lines += _list("sensitive", [(column, sensitive_reason(column)) for column in sensitive])
     if left_out:
         lines += ["# Columns the model does not see."]
@@ -235,6 +264,24 @@ def _list(name: str, columns: Sequence[tuple[ColumnProfile, str]]) -> list[str]:
     return [f"{name} = [", *(f"    {quoted(column.name)},   # {reason}" for column, reason in columns), "]"]
 
 
+def _input_tables(inputs: Sequence[InputProfile], *, table: bool) -> list[str]:
+    lines: list[str] = []
+    for item in inputs:
+        lines += ["", f"# {safe_text(item.what, LONGEST_TEXT)}", f"[data.inputs.{key(item.name)}]"]
+        lines.append(f'modality = "{item.modality}"')
+        if item.column and item.column != item.name:
+            lines.append(f"column = {quoted(item.column)}")
+        if item.size is not None:
+            lines.append(
+                f"size = [{item.size[0]}, {item.size[1]}]             # height and width that all are brought to"
+            )
+        if item.modality == "text":
+            lines.append("length = 256                  # tokens of a text that the model sees")
+    if inputs and table:
+        lines += ["[data.inputs.columns]         # the columns beside them", 'modality = "tabular"']
+    return lines
+
+
 def _columns_seen(inputs: Sequence[ColumnProfile]) -> list[str]:
     lines = ["", "# What the model sees:"]
     for column in inputs:
@@ -245,9 +292,20 @@ def _columns_seen(inputs: Sequence[ColumnProfile]) -> list[str]:
     return [*lines, ""]
 
 
-def _analyzer_tables(analyzers: Sequence[tuple[str, str]]) -> list[str]:
+def _analyzer_tables(
+    analyzers: Sequence[AnalyzerDescription], modality: Modality, task: Task, *, sensitive: bool
+) -> list[str]:
+    words = merge_catalogues("en", load_messages("auditbench").get("en", {}))
     lines = ["# One table an analyzer; an empty table means its defaults, see `auditbench plugins show NAME`."]
-    lines += [f"[analyzers.{key(name)}]".ljust(30) + f"# {safe_text(summary)}" for name, summary in analyzers]
+    for item in analyzers:
+        missing = item.missing_packages + item.missing_programs
+        reason = unmet_need(
+            item.needs, modality=modality, task=task, sensitive=sensitive, others=False, missing=missing
+        )
+        table = f"[analyzers.{key(item.name)}]"
+        lines.append(
+            f"{table:<29} # {safe_text(item.summary)}" if reason is None else f"# {table:<27} # {words.text(reason)}"
+        )
     return [*lines, ""]
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from auditbench.cli.options import debug_option, example, set_option, split_names
+from auditbench.models.exporting import TOLERANCE
 
 if TYPE_CHECKING:
     from auditbench.config_file import LoadedConfig
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     "--to",
     "kinds",
     multiple=True,
-    required=True,
     metavar="A,B",
     callback=split_names,
     help="What to write: onnx, pt2, safetensors; one or several.",
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 @click.option(
     "--tolerance",
     type=click.FloatRange(min=0),
-    default=1e-5,
+    default=TOLERANCE,
     show_default=True,
     help="Largest difference of an output, divided by the largest output (of logits where that is above 1).",
 )
@@ -80,6 +80,14 @@ def _kinds(names: tuple[str, ...]) -> tuple[ExportKind, ...]:
     from auditbench.models.opening.packages import EXPORTING, require_onnx
 
     kinds: tuple[ExportKind, ...] = tuple(kind for kind in KINDS if kind in names)
+    if not names:
+        raise ConfigError(
+            "the format of the export is not named",
+            where="--to",
+            found="nothing",
+            allowed=", ".join(KINDS),
+            fix="such as `auditbench export audit.toml --to onnx`; several are separated by commas",
+        )
     for name in names:
         if name not in KINDS:
             raise ConfigError(

@@ -36,6 +36,8 @@ _POSITIVE = ("1", "1.0", "true", "yes", "y", "positive", "approved", "good", "pa
 # fmt: on
 _CLASSES = 20
 _MANY = 50
+_SENTENCE = 3
+"""Words of a cell on average, from which a column is taken for text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +102,11 @@ def text_reason(column: ColumnProfile) -> str:
     if column.kind == "category" and column.distinct > max(_MANY, column.rows // 2):
         return f"{column.distinct:,} different texts in {column.rows:,} rows"
     return ""
+
+
+def is_text(column: ColumnProfile) -> bool:
+    """Whether a column holds texts: sentences, most of them different."""
+    return column.kind == "category" and column.words >= _SENTENCE and column.distinct > max(_CLASSES, column.rows // 2)
 
 
 def is_split(column: ColumnProfile) -> bool:

@@ -12,6 +12,7 @@ from auditbench.cli.options import debug_option, example
 
 if TYPE_CHECKING:
     from auditbench.cli.draft import Draft, Sources
+    from auditbench.descriptions import AnalyzerDescription
 
 
 @click.command(
@@ -22,7 +23,12 @@ if TYPE_CHECKING:
     )
 )
 @click.argument("folder", metavar="[DIR]", default=".", type=click.Path(path_type=Path))
-@click.option("--data", required=True, type=click.Path(path_type=Path), help="Evaluated rows: a .parquet or .csv file.")
+@click.option(
+    "--data",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Rows: a .parquet, .csv, .npz or .ts file, or a folder of images.",
+)
 @click.option("--model", type=click.Path(path_type=Path), help="Model to audit; without it, [train] makes one.")
 @click.option("--target", help="Column to predict; without it, the best candidate.")
 @click.option("--with-gates", is_flag=True, help="Write a gates.toml beside it, and name it in audit.toml.")
@@ -30,21 +36,21 @@ if TYPE_CHECKING:
 def init(folder: Path, data: Path, model: Path | None, target: str | None, with_gates: bool) -> None:
     """Write a commented audit.toml from a data file.
 
-    Types, candidates for the target, and columns that may hold sensitive features or row ids are guessed from the
+    Columns of a table and of texts, arrays of images and of series, .ts files and folders of images are recognised. Types, candidates for the target, and columns that may hold sensitive features or row ids are guessed from the
     schema and a sample of the rows; each guess stands with its reason. DIR is the current folder unless given. A file
     that is already there is never overwritten.
     """
-    from auditbench.cli.data_profile import profile_table
     from auditbench.cli.draft import draft_config
     from auditbench.cli.gates_draft import GATES_FILE, draft_gates
+    from auditbench.cli.input_profile import profile_data
 
     path, gates = folder / "audit.toml", folder / GATES_FILE if with_gates else None
     for file in (path, *([gates] if gates else [])):
         _refuse_existing(file)
-    columns = profile_table(data)
+    sources, data = _sources(folder, data, model)
     draft = draft_config(
-        columns,
-        _sources(folder, data, model),
+        profile_data(data),
+        sources,
         target=target,
         analyzers=_installed_analyzers(),
         gates=GATES_FILE if gates else "",
@@ -66,26 +72,31 @@ def _refuse_existing(path: Path) -> None:
         )
 
 
-def _sources(folder: Path, data: Path, model: Path | None) -> Sources:
+def _sources(folder: Path, data: Path, model: Path | None) -> tuple[Sources, Path]:
+    """Where everything is, and the evaluated rows: of a folder with `train` and `test` in it, the latter."""
     from auditbench.cli.draft import Sources
     from auditbench.errors import ModelError
 
     if model is not None and not model.exists():
         raise ModelError("there is no such model", where="--model", found=str(model), fix="name its file or folder")
+    name = data.stem
+    if (data / "train").is_dir() and (data / "test").is_dir():
+        data = data / "test"
     train = _training_file(data)
-    return Sources(
-        name=data.stem,
+    sources = Sources(
+        name=name,
         test=_seen_from(folder, data),
         train=_seen_from(folder, train) if train else "",
         model=_seen_from(folder, model) if model else "",
     )
+    return sources, data
 
 
 def _training_file(data: Path) -> Path | None:
-    """The file beside the data whose name says `train` where the other says `test`."""
+    """The file or folder beside the data whose name says `train` where the other says `test`."""
     for old, new in (("test", "train"), ("Test", "Train"), ("TEST", "TRAIN")):
         candidate = data.with_name(data.name.replace(old, new))
-        if candidate != data and candidate.is_file():
+        if candidate != data and candidate.exists():
             return candidate
     return None
 
@@ -94,11 +105,11 @@ def _seen_from(folder: Path, path: Path) -> str:
     return os.path.relpath(path.resolve(), folder.resolve())
 
 
-def _installed_analyzers() -> list[tuple[str, str]]:
-    """Name and summary of the analyzers that are installed and load."""
+def _installed_analyzers() -> list[AnalyzerDescription]:
+    """The analyzers that are installed and load."""
     from auditbench import supervisor
 
-    return [(item.name, item.summary) for plugin in supervisor.describe(None) for item in plugin.analyzers]
+    return [item for plugin in supervisor.describe(None) for item in plugin.analyzers]
 
 
 def _write_new(path: Path, text: str) -> None:
@@ -125,6 +136,8 @@ def _tell(path: Path, draft: Draft, gates: Path | None) -> None:
         say(
             f"           {mark} {safe_text(candidate.column.name)}: {'; '.join(candidate.reasons) or 'nothing speaks for it'}"
         )
+    for item in draft.inputs:
+        say(f"  input      {safe_text(item)}")
     say(f"  sensitive  {', '.join(map(safe_text, draft.sensitive)) or 'none found by name'}")
     say(f"  excluded   {', '.join(map(safe_text, draft.excluded)) or 'none'}")
     say(f"  gates      {gates.name if gates else 'none yet: see the end of the file, or give --with-gates'}")

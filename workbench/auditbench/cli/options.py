@@ -84,6 +84,11 @@ format_option = click.option(
 )
 
 
+lang_option = click.option(
+    "--lang", type=click.Choice(["en", "zh-CN"]), help="Language of the reports, instead of the configured one."
+)
+
+
 def gates_option(text: str) -> Callable[[_Command], _Command]:
     """The option that names files of gates; commands differ in what it does to the gates that are there."""
     return click.option("--gates", "gate_files", multiple=True, metavar="FILE", help=text)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from auditbench.cli.options import debug_option, example, format_option
+from auditbench.cli.options import debug_option, example, format_option, lang_option
 
 
 @click.command(
@@ -14,7 +14,7 @@ from auditbench.cli.options import debug_option, example, format_option
 )
 @click.argument("run", type=click.Path(path_type=Path))
 @format_option
-@click.option("--lang", type=click.Choice(["en", "zh-CN"]), help="Language, instead of the configured one.")
+@lang_option
 @debug_option
 def render(run: Path, formats: tuple[str, ...], lang: str | None) -> None:
     """Write the reports of a run again, from its record alone.

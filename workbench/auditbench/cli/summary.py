@@ -75,6 +75,7 @@ def run_document(run: AuditRun, folder: Path) -> dict[str, Any]:
             }
             for result in run.results
         ],
+        "analyzers_by_status": results_by_status(run),
         "findings": findings_by_severity(run),
         "warnings": [spoken(run, warning) for warning in run.warnings],
         "baseline": None if run.baseline is None else plain(run.baseline),
@@ -90,6 +91,11 @@ def findings_by_severity(run: AuditRun) -> dict[str, int]:
     return {severity: found[severity] for severity in SEVERITIES if found[severity]}
 
 
+def results_by_status(run: AuditRun) -> dict[str, int]:
+    """How many analyzers ended in each status, in the order in which they ran."""
+    return dict(Counter(result.status for result in run.results))
+
+
 def say_times(run: AuditRun) -> None:
     """Print how long each stage took, the longest first."""
     seconds = run.volatile.seconds
@@ -101,9 +107,12 @@ def say_times(run: AuditRun) -> None:
 
 
 def _sentence(run: AuditRun) -> str:
-    done = sum(result.status == "ok" for result in run.results)
-    of = f"{done} of {counted(len(run.results), 'analyzer')} completed on {counted(run.data.rows, 'row')}"
-    return f"{states_counted(run.gates)}; {of}."
+    found = results_by_status(run)
+    apart = found.get("not_applicable", 0)
+    of = f"{found.get('ok', 0)} of {counted(len(run.results) - apart, 'analyzer')} completed"
+    on = f"on {counted(run.data.rows, 'row')}"
+    rest = f", and {counted(apart, 'analyzer does', 'analyzers do')} not apply" if apart else ""
+    return f"{states_counted(run.gates)}; {of} {on}{rest}."
 
 
 def _say_gates(run: AuditRun) -> None:

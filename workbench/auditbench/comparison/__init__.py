@@ -5,7 +5,7 @@ by the functions that compute with it; `record` and `questions` have none.
 """
 
 from auditbench.comparison.compare import compare
-from auditbench.comparison.pairing import row_keys
+from auditbench.comparison.pairing import cluster_keys, row_keys
 from auditbench.comparison.questions import refuse_incomparable, refuse_without_common_metric
 from auditbench.comparison.record import LEVEL, BaselineFacts, Comparison, FindingChange, MetricChange, OtherChange
 
@@ -16,6 +16,7 @@ __all__ = [
     "FindingChange",
     "MetricChange",
     "OtherChange",
+    "cluster_keys",
     "compare",
     "refuse_incomparable",
     "refuse_without_common_metric",

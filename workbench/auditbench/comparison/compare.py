@@ -40,6 +40,8 @@ def compare(baseline: AuditRun, candidate: AuditRun, *, level: float = LEVEL) ->
         candidate.row_keys,
         baseline_rows=baseline.data.rows,
         candidate_rows=candidate.data.rows,
+        baseline_clusters=baseline.row_clusters,
+        candidate_clusters=candidate.row_clusters,
     )
     common = Common(
         rows=pairs,

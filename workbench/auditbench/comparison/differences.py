@@ -16,8 +16,11 @@ from auditbench.comparison.reach import (
     unseen_reach,
 )
 from auditbench.comparison.record import ROUNDING, Design
+from auditbench.statistics.clusters import FEWEST_CLUSTERS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
     import numpy.typing as npt
 
@@ -66,10 +69,11 @@ def paired_difference(before: Metric, after: Metric, pairs: RowPairs) -> Differe
     The value on these rows is the value on all rows plus the mean influence of these: exact for means and, to first
     order, for what is made of means. The standard error is that of the mean difference of influences; Student's t has
     the degrees of freedom that fit the kurtosis of these differences, so that few rows that differ weigh as the few
-    they are. Where no row differs, the difference is as uncertain as rows that were not seen leave it.
+    they are. Where no row differs, the difference is as uncertain as rows that were not seen leave it. Where rows are of
+    clusters, these take the place of rows: the standard error is that of the jackknife of whole clusters.
 
     Returns:
-        None with fewer than 2 pairs, and where the influence on a value is not known or 0 everywhere.
+        None with fewer than 2 pairs or too few clusters, and where the influence on a value is not known or 0 everywhere.
 
     Source: Hampel (1974), JASA 69:383 (influence); O'Neill (2014), The American Statistician 68:282 (degrees of
     freedom).
@@ -78,14 +82,17 @@ def paired_difference(before: Metric, after: Metric, pairs: RowPairs) -> Differe
     if rows is None or pairs.n < 2:
         return None
     first, second = rows[0][pairs.baseline], rows[1][pairs.candidate]
-    spread, freedom = _spread(second - first)
-    error = spread / math.sqrt(pairs.n)
+    clusters = _common_clusters(pairs)
+    found = _error(second - first) if clusters is None else _cluster_error([(second - first, clusters)])
+    if found is None:
+        return None
+    error, freedom, units = found
     most = max(float(part.max() - part.min()) for part in rows)
     some_differ = error > ROUNDING * most
     return Difference(
         before=_number(before) + (float(first.mean()) if pairs.baseline_only else 0.0),
         after=_number(after) + (float(second.mean()) if pairs.candidate_only else 0.0),
-        reach=student_reach(error, freedom) if some_differ else unseen_reach(most, pairs.n),
+        reach=student_reach(error, freedom) if some_differ else unseen_reach(most, units),
         n=pairs.n,
         design="paired",
     )
@@ -94,14 +101,18 @@ def paired_difference(before: Metric, after: Metric, pairs: RowPairs) -> Differe
 def unpaired_difference(before: Metric, after: Metric, pairs: RowPairs) -> Difference | None:
     """The difference of two runs with few or no rows in common, from the influences of all their rows.
 
-    Its variance is that of two independent values less twice the covariance that common rows bring in.
+    Its variance is that of two independent values less twice the covariance that common rows bring in; that of the
+    jackknife of whole clusters where rows are of such, which common clusters bring together.
 
     Returns:
-        None where the influence on a value is not known or 0 everywhere, and where the variance is not positive.
+        None where the influence on a value is not known or 0 everywhere, where the variance is not positive, and with
+        too few clusters or where one run alone says which rows are of one.
     """
     rows = _influences(before, after, pairs)
     if rows is None:
         return None
+    if pairs.baseline_clusters is not None or pairs.candidate_clusters is not None:
+        return _unpaired_clusters(before, after, pairs, rows)
     import numpy as np
 
     sizes = (len(rows[0]), len(rows[1]))
@@ -171,6 +182,62 @@ def _influences(
     return (first, second) if first.any() and second.any() else None
 
 
+def _unpaired_clusters(
+    before: Metric, after: Metric, pairs: RowPairs, rows: tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
+) -> Difference | None:
+    if pairs.baseline_clusters is None or pairs.candidate_clusters is None:
+        return None
+    found = _cluster_error([(-rows[0], pairs.baseline_clusters), (rows[1], pairs.candidate_clusters)])
+    if found is None or found[0] == 0.0:
+        return None
+    return Difference(
+        before=_number(before),
+        after=_number(after),
+        reach=student_reach(*found[:2]),
+        n=min(len(rows[0]), len(rows[1])),
+        design="overlapping" if pairs.n > 1 else "independent",
+    )
+
+
+def _common_clusters(pairs: RowPairs) -> npt.NDArray[np.uint64] | None:
+    """The cluster of each common row, as either run says."""
+    if pairs.candidate_clusters is not None:
+        return pairs.candidate_clusters[pairs.candidate]
+    return None if pairs.baseline_clusters is None else pairs.baseline_clusters[pairs.baseline]
+
+
+def _error(values: npt.NDArray[np.float64]) -> tuple[float, float, int]:
+    """Standard error of the mean of independent values, its degrees of freedom, and how many they are."""
+    spread, freedom = _spread(values)
+    return spread / math.sqrt(len(values)), freedom, len(values)
+
+
+def _cluster_error(
+    parts: Sequence[tuple[npt.NDArray[np.float64], npt.NDArray[np.uint64]]],
+) -> tuple[float, float, int] | None:
+    """Standard error of a sum of means over rows of clusters, its degrees of freedom, and how many clusters there are.
+
+    Args:
+        parts: Values of rows and the cluster of each, both of shape `(rows,)`.
+
+    Returns:
+        None with fewer clusters than `FEWEST_CLUSTERS`.
+
+    Source: Wolter (2007), Introduction to Variance Estimation (the jackknife of clusters).
+    """
+    import numpy as np
+
+    names = np.unique(np.concatenate([clusters for _, clusters in parts]))
+    count, moved = len(names), np.zeros(len(names))
+    for values, clusters in parts:
+        place = np.searchsorted(names, clusters)
+        rest = len(values) - np.bincount(place, minlength=count)
+        if count < FEWEST_CLUSTERS or not rest.all():
+            return None
+        moved += np.bincount(place, values, minlength=count) / rest
+    return math.sqrt((count - 1) / count * float(np.sum(moved**2))), _spread(moved)[1], count
+
+
 def _spread(values: npt.NDArray[np.float64]) -> tuple[float, float]:
     """Standard deviation, and the degrees of freedom of its square by the kurtosis of the values."""
     import numpy as np
@@ -187,6 +254,8 @@ def _spread(values: npt.NDArray[np.float64]) -> tuple[float, float]:
 
 def _freedom(metric: Metric) -> float:
     """Degrees of freedom of an interval: a share has its variance from its value, others estimate it."""
+    if metric.clusters is not None:
+        return max(1.0, metric.clusters - 1.0)
     return math.inf if metric.denominator is not None or metric.n < 2 else metric.n - 1.0
 
 

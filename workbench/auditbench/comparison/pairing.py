@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from auditbench.digests import digest_of
+from auditbench.errors import ResultError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,12 +28,16 @@ class RowPairs:
     Attributes:
         baseline: Positions of the common rows in the baseline, `candidate` in the candidate, in one order.
         baseline_rows: Evaluated rows of the baseline; `candidate_rows` of the candidate.
+        baseline_clusters: Cluster of each evaluated row of the baseline, `candidate_clusters` of the candidate; a cluster
+            has one number in both. None where rows are independent, or a record does not say.
     """
 
     baseline: npt.NDArray[np.intp]
     candidate: npt.NDArray[np.intp]
     baseline_rows: int
     candidate_rows: int
+    baseline_clusters: npt.NDArray[np.uint64] | None = None
+    candidate_clusters: npt.NDArray[np.uint64] | None = None
 
     @property
     def n(self) -> int:
@@ -110,14 +115,35 @@ def row_keys(row_ids: Iterable[str], data: DataFacts, *, file: str = "") -> npt.
     return keys
 
 
+def cluster_keys(clusters: IntegerArray, data: DataFacts, *, file: str = "") -> npt.NDArray[np.uint64]:
+    """A number a row for its cluster, shape `(rows,)`, which is the same in another run of the same data.
+
+    Args:
+        clusters: As `EvaluationData` has them; other arguments as for `row_keys`.
+    """
+    import numpy as np
+
+    names, of_row = np.unique(np.asarray(clusters), return_inverse=True)
+    keys = row_keys((f"cluster {name}" for name in names.tolist()), data, file=file)[of_row]
+    keys.setflags(write=False)
+    return keys
+
+
 def pair_rows(
-    baseline: IntegerArray | None, candidate: IntegerArray | None, *, baseline_rows: int, candidate_rows: int
+    baseline: IntegerArray | None,
+    candidate: IntegerArray | None,
+    *,
+    baseline_rows: int,
+    candidate_rows: int,
+    baseline_clusters: IntegerArray | None = None,
+    candidate_clusters: IntegerArray | None = None,
 ) -> RowPairs:
     """The rows that two runs share, by their keys; a key that stands twice in a run names no row.
 
     Args:
         baseline: Keys of the evaluated rows; None where a record has none, and then no row is common.
         baseline_rows: Evaluated rows of the baseline; `candidate_rows` of the candidate.
+        baseline_clusters: Keys of the clusters of its rows, where these depend on each other; `candidate_clusters` alike.
     """
     import numpy as np
 
@@ -126,8 +152,29 @@ def pair_rows(
     mine, other = first[1][at_first], second[1][at_second]
     order = np.argsort(mine, kind="stable")
     return RowPairs(
-        baseline=mine[order], candidate=other[order], baseline_rows=baseline_rows, candidate_rows=candidate_rows
+        baseline=mine[order],
+        candidate=other[order],
+        baseline_rows=baseline_rows,
+        candidate_rows=candidate_rows,
+        baseline_clusters=_of_rows(baseline_clusters, baseline_rows),
+        candidate_clusters=_of_rows(candidate_clusters, candidate_rows),
     )
+
+
+def _of_rows(keys: IntegerArray | None, rows: int) -> npt.NDArray[np.uint64] | None:
+    """The keys, one a row; None where there are none.
+
+    Raises:
+        ResultError: There are more or fewer of them than rows.
+    """
+    import numpy as np
+
+    if keys is None:
+        return None
+    numbers = np.asarray(keys, dtype=np.uint64)
+    if numbers.shape != (rows,):
+        raise ResultError("expected a cluster for each row", found=f"shape {numbers.shape}", allowed=f"({rows},)")
+    return numbers
 
 
 def _once(keys: IntegerArray | None, rows: int) -> tuple[npt.NDArray[Any], npt.NDArray[np.intp]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from auditbench.comparison.record import Comparison, MetricChange
+from auditbench.digests import digest_of
 from auditbench.errors import ComparisonError
 from auditbench.safe_text import LONGEST_NAME, shortened
 
@@ -26,8 +27,8 @@ def refuse_incomparable(baseline: AuditRun, model: ModelFacts) -> None:
         (
             "the baseline has other classes, or has them in another order",
             "classes",
-            ", ".join(baseline.model.classes),
-            ", ".join(model.classes),
+            _classes(baseline.model),
+            _classes(model),
         ),
     )
     for message, where, before, after in questions:
@@ -43,6 +44,14 @@ def refuse_incomparable(baseline: AuditRun, model: ModelFacts) -> None:
             allowed="status complete",
             fix="let that audit come to its end, or name another baseline",
         )
+
+
+def _classes(model: ModelFacts) -> str:
+    """The classes as text; those of a language model by their number and digest."""
+    if model.task != "next-token":
+        return ", ".join(model.classes)
+    digest = model.classes_digest or digest_of(model.classes)
+    return f"{model.n_classes:,} tokens, sha256 {digest}"
 
 
 def refuse_without_common_metric(comparison: Comparison) -> None:

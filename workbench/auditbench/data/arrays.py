@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from auditbench.bands import MISSING_GROUP
 from auditbench.data.array_inputs import take_arrays
-from auditbench.data.coding import MISSING_GROUP
 from auditbench.data.evaluation import EvaluationData, Rows
 from auditbench.data.inputs import ModelInput, TableInput, features_of
 from auditbench.data.table import named_rows

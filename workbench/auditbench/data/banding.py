@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from auditbench.data.coding import MISSING_GROUP
+from auditbench.bands import MISSING_GROUP
 from auditbench.data.evaluation import EvaluationData, Rows
 from auditbench.data.features import FeatureSpec
 from auditbench.data.inputs import TableInput
@@ -39,6 +39,17 @@ def shown_inputs(data: EvaluationData, rows: Rows, *, raw: bool) -> list[tuple[t
             cells = [tuple(zip(names, texts, strict=True)) for texts in zip(*columns, strict=True)]
             shown = [before + row for before, row in zip(shown, cells, strict=True)]
     return shown
+
+
+def shown_groups(everyone: npt.NDArray[np.str_], shown: npt.NDArray[np.str_]) -> list[str]:
+    """Groups of single rows as they may be shown: one of fewer than 10 evaluated rows as `rare value`.
+
+    Args:
+        everyone: Group of each evaluated row; `shown` those of the single rows.
+    """
+    names, counts = np.unique(everyone, return_counts=True)
+    rare = {str(name) for name, count in zip(names, counts, strict=True) if count < RARE_ROWS}
+    return [RARE_VALUE if str(group) in rare else str(group) for group in shown]
 
 
 def band(value: float, reference: npt.NDArray[np.float64]) -> str:
@@ -102,7 +113,7 @@ def _banded(data: EvaluationData, rows: Rows, name: str, item: TableInput) -> li
     for index, feature in enumerate(item.features):
         cells = rows.inputs[name][:, index]
         if feature.name in rows.sensitive_features:
-            columns.append(_groups(data.sensitive_features[feature.name], rows.sensitive_features[feature.name]))
+            columns.append(shown_groups(data.sensitive_features[feature.name], rows.sensitive_features[feature.name]))
         elif feature.kind == "number":
             columns.append([band(float(cell), background[:, index]) for cell in cells])
         else:
@@ -110,12 +121,6 @@ def _banded(data: EvaluationData, rows: Rows, name: str, item: TableInput) -> li
             texts = _raw(feature, cells)
             columns.append([RARE_VALUE if rare[int(cell)] else text for cell, text in zip(cells, texts, strict=True)])
     return columns
-
-
-def _groups(everyone: npt.NDArray[np.str_], shown: npt.NDArray[np.str_]) -> list[str]:
-    names, counts = np.unique(everyone, return_counts=True)
-    rare = {str(name) for name, count in zip(names, counts, strict=True) if count < RARE_ROWS}
-    return [RARE_VALUE if str(group) in rare else str(group) for group in shown]
 
 
 def _category_counts(data: EvaluationData, name: str, item: TableInput) -> list[npt.NDArray[np.int64]]:

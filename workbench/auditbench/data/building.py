@@ -34,12 +34,14 @@ class LabelledRows:
         inputs: By name, coded as `ModelInput` says.
         y_true: Shape `(rows,)`: class index as int64, or the value as float64.
         dropped: Rows left out by rule.
+        clusters: Which rows depend on each other, shape `(rows,)`; None where they are independent.
     """
 
     part: TablePart
     inputs: RawInputs
     y_true: npt.NDArray[Any]
     dropped: Mapping[str, int]
+    clusters: npt.NDArray[np.int64] | None = None
 
 
 def build_evaluation(
@@ -139,6 +141,7 @@ def labelled_rows(
             inputs={name: cut.inputs},
             y_true=cut.y_true,
             dropped={"unknown_token": cut.unknown} if cut.unknown else {},
+            clusters=cut.texts,
         )
     y_true, missing = code_labels(part, table.target, classes)
     dropped: dict[str, int] = {}
@@ -235,6 +238,7 @@ def _rows(
         sensitive_features=code_groups(part, source.table),
         row_ids=tuple(str(name) for name in ids.tolist()),
         texts=texts_of(part, inputs),
+        clusters=None if rows.clusters is None else rows.clusters[kept],
     )
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from auditbench.data.banding import band
+from auditbench.data.banding import RARE_VALUE, band, shown_groups
 from auditbench.data.evaluation import EvaluationData, Rows
 from auditbench.data.inputs import PADDING, ImageInput, ModelInput, SeriesInput, TableInput, TextInput
 from auditbench.run import ShownInput
@@ -45,25 +45,44 @@ def brightness(images: RawArray, item: ImageInput) -> npt.NDArray[np.float64]:
 def _shown(name: str, item: ModelInput, data: EvaluationData, rows: Rows, *, raw: bool) -> list[ShownInput]:
     array = rows.inputs[name]
     if isinstance(item, ImageInput):
-        return _images(name, item, array, data, raw=raw)
+        return _images(name, item, array, data, rows, raw=raw)
     if isinstance(item, TextInput):
         return _texts(name, item, array, rows, raw=raw)
     return [_series(name, series, raw=raw) for series in array] if isinstance(item, SeriesInput) else []
 
 
-def _images(name: str, item: ImageInput, images: RawArray, data: EvaluationData, *, raw: bool) -> list[ShownInput]:
-    background = data.background(_BACKGROUND_IMAGES, np.random.default_rng(0)).inputs[name]
-    reference = brightness(background, item)
+def _images(
+    name: str, item: ImageInput, images: RawArray, data: EvaluationData, rows: Rows, *, raw: bool
+) -> list[ShownInput]:
+    levels = _brightness_groups(name, data, rows)
+    if levels is None:
+        background = data.background(_BACKGROUND_IMAGES, np.random.default_rng(0)).inputs[name]
+        reference = brightness(background, item)
+        levels = [band(float(level), reference) for level in brightness(images, item)]
     return [
         ShownInput(
             name=name,
             modality="image",
             size=item.shape,
-            brightness=band(float(level), reference),
+            brightness=level,
             values=_pixels(image / item.largest) if raw else None,
         )
-        for image, level in zip(images, brightness(images, item), strict=True)
+        for image, level in zip(images, levels, strict=True)
     ]
+
+
+def _brightness_groups(name: str, data: EvaluationData, rows: Rows) -> list[str] | None:
+    """The group of each row where groups are made of the brightness of this input, so that one page has one set of bands.
+
+    A group that could point at a person is not told, see `shown_groups`; None where brightness makes no groups.
+    """
+    images = [other for other, item in data.inputs.items() if isinstance(item, ImageInput)]
+    names = [f"{name}.brightness", *(["brightness"] if images == [name] else [])]
+    feature = next((found for found in names if found in data.facts.computed), None)
+    if feature is None:
+        return None
+    groups = shown_groups(data.sensitive_features[feature], rows.sensitive_features[feature])
+    return ["" if group == RARE_VALUE else group for group in groups]
 
 
 def _texts(name: str, item: TextInput, ids: RawArray, rows: Rows, *, raw: bool) -> list[ShownInput]:

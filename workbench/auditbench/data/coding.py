@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from auditbench.bands import MISSING_GROUP
 from auditbench.data.features import FeatureSpec
 from auditbench.data.fitting import refuse_infinite
 from auditbench.data.table import CategoryColumn, Column, NumberColumn, TablePart, named_rows, text_of
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from auditbench.config import DataTable
-
-MISSING_GROUP = "missing"
 
 
 def code_columns(part: TablePart, features: tuple[FeatureSpec, ...], table: DataTable) -> npt.NDArray[np.float64]:

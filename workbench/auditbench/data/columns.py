@@ -25,6 +25,11 @@ def kind_of(kind: Any) -> FeatureKind | None:
     return None
 
 
+def is_time(kind: Any) -> bool:
+    """Whether cells of this Arrow type are dates, or dates with a time; their text is that of ISO 8601."""
+    return bool(pa.types.is_date(kind) or pa.types.is_timestamp(kind))
+
+
 def usable(kind: Any) -> bool:
     """Whether a column of this Arrow type can be used without a declared type."""
     return kind_of(kind) is not None or bool(pa.types.is_null(kind))

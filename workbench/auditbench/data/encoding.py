@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import torch
 from torch import nn
@@ -20,6 +20,12 @@ def make_encoder(inputs: Mapping[str, ModelInput]) -> nn.Module:
     """
     encoders = {name: _encoder(name, item) for name, item in inputs.items()}
     return next(iter(encoders.values())) if len(encoders) == 1 else PackedEncoder(encoders)
+
+
+def pack(encoded: Iterable[torch.Tensor]) -> torch.Tensor:
+    """Encoded rows of several inputs as one matrix of float32, shape `(rows, numbers of all inputs)`, one input behind the
+    other."""
+    return torch.cat([tensor.flatten(1).to(torch.float32) for tensor in encoded], dim=1)
 
 
 def encoded_zeros(inputs: Mapping[str, ModelInput], rows: int, device: str) -> torch.Tensor:
@@ -99,7 +105,7 @@ class PackedEncoder(nn.Module):
 
     def forward(self, inputs: Mapping[str, torch.Tensor]) -> torch.Tensor:
         """Encoded rows, shape `(rows, numbers of all inputs)`, float32."""
-        return torch.cat([encoder(inputs).flatten(1).to(torch.float32) for encoder in self.encoders], dim=1)
+        return pack(encoder(inputs) for encoder in self.encoders)
 
 
 def _encoder(name: str, item: ModelInput) -> nn.Module:

@@ -32,6 +32,8 @@ class Rows:
         y_true: Shape `(rows,)`: class index as int64, or the value as float64.
         sensitive_features: Shape `(rows,)` of text, by column.
         row_ids: One id a row.
+        clusters: Shape `(rows,)`, whole numbers: rows of one number depend on each other, as the tokens of one text do. None
+            where rows are independent.
     """
 
     inputs: Inputs
@@ -39,6 +41,7 @@ class Rows:
     sensitive_features: Mapping[str, npt.NDArray[np.str_]]
     row_ids: tuple[str, ...]
     texts: Mapping[str, npt.NDArray[np.object_]] = field(default_factory=dict)
+    clusters: npt.NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.row_ids)
@@ -66,6 +69,7 @@ class Rows:
             sensitive_features={name: array[indices] for name, array in self.sensitive_features.items()},
             row_ids=tuple(self.row_ids[int(i)] for i in indices),
             texts=texts,
+            clusters=None if self.clusters is None else self.clusters[indices],
         )
 
 
@@ -114,6 +118,11 @@ class EvaluationData:
     def row_ids(self) -> tuple[str, ...]:
         """Ids of the evaluated rows."""
         return self._evaluated.row_ids
+
+    @property
+    def clusters(self) -> npt.NDArray[np.int64] | None:
+        """Which evaluated rows depend on each other, see `Rows`; statistics take clusters as independent."""
+        return self._evaluated.clusters
 
     def batches(self, size: int) -> Iterator[Rows]:
         """The evaluated rows, in order, at most `size` at a time."""

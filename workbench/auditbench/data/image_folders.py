@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections import Counter
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -52,6 +53,7 @@ def open_image_folder(path: Path, *, key: str, shown: str, target: str) -> Table
             fix="name the folder that holds the folders of the classes, or a file of rows",
         )
     files = [inspect_image(item, key=key, shown=f"{shown}/{item.relative_to(path).as_posix()}") for item in paths]
+    sizes = Counter(file.size for file in files)
     names = [item.relative_to(path).as_posix() for item in paths]
     shown_names = [name.encode(errors="surrogateescape").decode(errors="backslashreplace") for name in names]
     columns = {PATH_COLUMN: shown_names, target: [name.split("/")[0] for name in shown_names]}
@@ -68,7 +70,7 @@ def open_image_folder(path: Path, *, key: str, shown: str, target: str) -> Table
         names=tuple(columns),
         sha256=images_digest(names, files),
         read=read,
-        only=FileArray(row_shape=None, dtype=np.dtype(np.uint8), modality="image", read=read_images),
+        only=FileArray(row_shape=None, dtype=np.dtype(np.uint8), modality="image", read=read_images, sizes=sizes),
         own_ids=PATH_COLUMN if target != PATH_COLUMN else None,
     )
 

@@ -31,12 +31,14 @@ class TokenRows:
         part: The text that each row is from, with the shown tokens as its input.
         inputs: Token ids, shape `(rows, length)`, `PADDING` behind the end.
         y_true: Class of the token that follows, shape `(rows,)`.
+        texts: Place in its file of the text that each row is from, shape `(rows,)`.
         unknown: Rows left out since no token that they would predict is in the vocabulary.
     """
 
     part: TablePart
     inputs: StoredArray
     y_true: npt.NDArray[np.int64]
+    texts: npt.NDArray[np.int64]
     unknown: int
 
 
@@ -94,6 +96,7 @@ def token_rows(part: TablePart, name: str, item: TextInput, *, overlapping: bool
         part=rows,
         inputs=inputs,
         y_true=ids[end].astype(np.int64) - FIRST_TOKEN,
+        texts=rows.row_numbers.astype(np.int64),
         unknown=cut - len(known),
     )
 

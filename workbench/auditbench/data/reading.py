@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from auditbench.data.column_checks import check_names
-from auditbench.data.columns import category_column, kind_of, typed_column, usable
+from auditbench.data.columns import category_column, is_time, kind_of, typed_column, usable
 from auditbench.data.computed import add_computed
 from auditbench.data.files import open_table
 from auditbench.data.loading import DatasetLoader, DatasetSource
@@ -46,7 +46,7 @@ def open_source(
         EmptyDataError: A file has no bytes.
     """
     place = _place(table, base, datasets)
-    beside = beside if place.train is not None or place.split is not None else {}
+    beside = beside if _has_training_rows(table, place) else {}
     with _checked_files(table, place, beside) as (test, train, features):
         parts = _read_parts(table, test, train, features, tuple(beside.values()), place)
     digests = {file.shown: file.sha256 for file in (test, train) if file is not None}
@@ -58,7 +58,7 @@ def open_source(
         test=test_part,
         train=train_part,
         digests={**digests, **parts.images},
-        train_digest="" if parts.train is None else _train_digest(train or test, parts.images),
+        train_digest="" if parts.train is None else _train_digest(train or test, parts.images, table.held_out),
         left_out=parts.left_out,
         computed=tuple(name for name in table.sensitive if name not in parts.test.columns),
         licence=table.licence or place.licence,
@@ -74,16 +74,16 @@ def check_columns(
     """Find what is wrong with the files and the columns that the config names, without reading a row.
 
     Returns:
-        Whether training rows are named: a training file, or a split column.
+        Whether training rows are named: a training file, a split column, or a share that is held out.
 
     Raises:
         DataError: As `open_source`, as far as names tell.
         EmptyDataError: A file has no bytes.
     """
     place = _place(table, base, datasets)
-    beside = beside if place.train is not None or place.split is not None else {}
-    with _checked_files(table, place, beside) as (_, train, _):
-        return train is not None or place.split is not None
+    beside = beside if _has_training_rows(table, place) else {}
+    with _checked_files(table, place, beside):
+        return _has_training_rows(table, place)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,9 +167,14 @@ def _refuse_one_file(test: TableFile, train: TableFile) -> None:
         )
 
 
-def _train_digest(file: TableFile, images: Mapping[str, str]) -> str:
-    """That of the file; with those of the images that its columns name, where there are any."""
+def _has_training_rows(table: DataTable, place: _Place) -> bool:
+    return place.train is not None or place.split is not None or table.held_out is not None
+
+
+def _train_digest(file: TableFile, images: Mapping[str, str], held_out: float | None) -> str:
+    """That of the file; with those of the images that its columns name, and the share of rows it is without, if any."""
     own = [digest for name, digest in sorted(images.items()) if name.startswith(f"{file.shown}: ")]
+    own += [] if held_out is None else [f"without {held_out}"]
     return hashlib.sha256("".join([file.sha256, *own]).encode()).hexdigest() if own else file.sha256
 
 
@@ -188,15 +193,19 @@ def _read_parts(
     key = table.id or test.own_ids
     cells = _read(test, table, everything if train is None else wanted, extra=[place.split, key])
     if train is None:
-        kinds = {name: _kind(table, name, (cells[name].type,), test.shown) for name in everything}
+        kinds = {
+            name: _kind(table, name, (cells[name].type,), test.shown, times=name not in wanted) for name in everything
+        }
         whole, images = _part(cells, kinds, test, table, key)
+        if table.held_out is not None:
+            return replace(_drawn(whole, table.held_out), images=images)
         if not place.split:
             return _Parts(test=whole, train=None, left_out={}, images=images)
         return replace(_split(whole, cells, place, test.shown), images=images)
     known = [name for name in everything if name in train.names]
     other = _read(train, table, known, extra=[])
     types = {name: tuple(part[name].type for part in (other, cells) if name in part) for name in everything}
-    kinds = {name: _kind(table, name, types[name], test.shown) for name in everything}
+    kinds = {name: _kind(table, name, types[name], test.shown, times=name not in wanted) for name in everything}
     part, images = _part(cells, {name: kinds[name] for name in wanted}, test, table, key)
     train_part, train_images = _part(other, {name: kinds[name] for name in known}, train, table, None)
     return _Parts(test=part, train=train_part, left_out={}, images={**images, **train_images})
@@ -212,10 +221,13 @@ def _read(file: TableFile, table: DataTable, names: Sequence[str], extra: Sequen
     return {name: content.column(name) for name in columns}
 
 
-def _kind(table: DataTable, name: str, types: tuple[Any, ...], shown: str) -> FeatureKind:
+def _kind(table: DataTable, name: str, types: tuple[Any, ...], shown: str, *, times: bool) -> FeatureKind:
+    """What a column holds, as declared or as its types say; `times` whether dates and times may stand as text."""
     declared = table.types.get(name)
     if declared is not None:
         return declared
+    if times and types and all(is_time(kind) for kind in types):
+        return "category"
     for kind in types:
         if not usable(kind):
             raise DataError(
@@ -280,3 +292,11 @@ def _split(whole: TablePart, cells: Mapping[str, Any], place: _Place, shown: str
         left_out={"other_split": others} if others else {},
         images={},
     )
+
+
+def _drawn(whole: TablePart, share: float) -> _Parts:
+    """A share of the rows to evaluate, at random but the same for the same number of rows; the others to train on."""
+    rows = np.random.default_rng(len(whole)).permutation(len(whole))
+    count = max(1, round(share * len(whole)))
+    test, train = np.sort(rows[:count]), np.sort(rows[count:])
+    return _Parts(test=whole.take(test), train=whole.take(train) if len(train) else None, left_out={}, images={})

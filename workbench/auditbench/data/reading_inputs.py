@@ -63,7 +63,9 @@ def read_inputs(
             found[name] = _of_array(array, item, where, file.shown if file.only else _array_name(column, file))
         elif item.modality == "text":
             refuse = table.missing_categories == "refuse"
-            found[name] = texts_in(cells[column], name=column, shown=file.shown, where=where, refuse_missing=refuse)
+            texts = texts_in(cells[column], name=column, shown=file.shown, where=where, refuse_missing=refuse)
+            _refuse_numbers(texts, item, column=column, shown=file.shown, where=where)
+            found[name] = texts
         else:
             paths = texts_in(cells[column], name=column, shown=file.shown, where=where, refuse_missing=False)[:]
             files = images_in_column(paths.tolist(), file.folder, column=column, shown=file.shown, where=where)
@@ -125,6 +127,31 @@ def _check_column(name: str, column: str, item: InputTable, file: TableFile) -> 
             allowed="a .ts file, or an array of shape (rows, channels, steps) or (rows, steps) in an .npz file",
             fix="save the series in such a file",
         )
+
+
+def _refuse_numbers(texts: StoredArray, item: InputTable, *, column: str, shown: str, where: str) -> None:
+    """Refuse a column of nothing but numbers, which a vocabulary of words makes into tokens without a size."""
+    first = ""
+    for text in (text for block in texts.blocks() for text in block if text.strip()):
+        if item.unit != "words" or not _is_number(text):
+            return
+        first = first or text
+    if first:
+        raise DataError(
+            f"column {column!r} of {shown} holds numbers, and no text",
+            where=where,
+            found=f"{first[:40]!r} and other numbers in every row",
+            allowed="texts; their characters may be digits",
+            fix=f'leave out [{where}] to take the column as a number, or set {where}.unit = "characters"',
+        )
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _of_array(array: FileArray, item: InputTable, where: str, shown: str) -> StoredArray:

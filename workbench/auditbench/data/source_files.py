@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from io import BufferedReader
@@ -33,12 +34,14 @@ class FileArray:
         dtype: As stored.
         modality: The only one it can be; empty where its shape decides.
         read: From the table of the input and its key path to the rows, still stored.
+        sizes: How many images have each height and width, where their files may differ.
     """
 
     row_shape: tuple[int, ...] | None
     dtype: np.dtype[Any]
     modality: str = ""
     read: Callable[[InputTable, str], StoredArray]
+    sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -165,8 +165,8 @@ def read_training_key(path: Path) -> str | None:
 
 
 def read_cost(path: Path) -> dict[str, float]:
-    """What training cost: `seconds`, `rows_per_second`, `peak_memory_bytes`, `rows_at_once`, `halved_for_memory`, and on a
-    GPU `peak_device_memory_bytes`; empty when the bundle does not say.
+    """What training cost: `seconds`, `rows_per_second`, `peak_memory_bytes`, `rows_at_once`, `halved_for_memory`, on a GPU
+    `peak_device_memory_bytes`, and `epoch.1.seconds`, ...; empty when the bundle does not say.
 
     Raises:
         ModelError: training.json is there and cannot be read.
@@ -174,8 +174,14 @@ def read_cost(path: Path) -> dict[str, float]:
     if not (path / COST).exists():
         return {}
     document = parse_json(read_file(path / COST, most=MAX_JSON_BYTES), path / COST)
+    epochs = document.get("epochs")
+    each = {
+        f"epoch.{number}.seconds": epoch.get("seconds")
+        for number, epoch in enumerate(epochs if isinstance(epochs, list) else (), start=1)
+        if isinstance(epoch, dict)
+    }
     try:
-        return {name: float(value) for name, value in document.items() if type(value) in (int, float)}
+        return {name: float(value) for name, value in {**document, **each}.items() if type(value) in (int, float)}
     except OverflowError as error:
         raise ModelError(
             f"{COST} has a number that is too large",

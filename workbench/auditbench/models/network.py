@@ -11,6 +11,7 @@ from torch import nn
 
 from auditbench.errors import ModelError, Problem
 from auditbench.models.architecture import Architecture
+from auditbench.models.architectures import modality_problem, usually_called
 
 if TYPE_CHECKING:
     from auditbench.data.inputs import ModelInput
@@ -44,12 +45,13 @@ def find_architecture(name: str, architectures: Mapping[str, Architecture], *, w
     found = architectures.get(name)
     if found is None:
         close = difflib.get_close_matches(name, list(architectures), n=1)
+        nearest = f"did you mean {close[0]!r}?" if close else "install the plugin that provides it"
         raise ModelError(
             f"there is no architecture {name!r}",
             where=where,
             found=repr(name),
             allowed=", ".join(sorted(architectures)),
-            fix=f"did you mean {close[0]!r}?" if close else "install the plugin that provides it",
+            fix=usually_called(name) or nearest,
         )
     return found
 
@@ -106,8 +108,6 @@ def expected_tensors(
 
 
 def _built(architecture: Architecture, params: Any, inputs: Mapping[str, ModelInput], outputs: int) -> nn.Module:
-    from auditbench.models.architectures import modality_problem
-
     modalities = {name: item.modality for name, item in inputs.items()}
     problem = modality_problem(architecture, modalities, where="architecture")
     if problem is not None:

@@ -13,6 +13,7 @@ from auditbench.statistics.bootstrap import (
     resampling_weights,
 )
 from auditbench.statistics.calibration import ReliabilityBins, expected_calibration_error, reliability_bins
+from auditbench.statistics.clusters import FEWEST_CLUSTERS, Clusters, clusters_of, jackknife_error
 from auditbench.statistics.influence import (
     MOST_INFLUENCES,
     auc_influence,
@@ -42,6 +43,7 @@ from auditbench.statistics.paired import (
 from auditbench.statistics.proportions import (
     minimum_detectable_difference,
     newcombe_difference,
+    share_interval,
     wilson_interval,
     wilson_intervals,
 )
@@ -57,7 +59,9 @@ from auditbench.statistics.simultaneous import (
 )
 
 __all__ = [
+    "FEWEST_CLUSTERS",
     "MOST_INFLUENCES",
+    "Clusters",
     "IntervalEstimate",
     "IntervalEstimates",
     "PairedTest",
@@ -71,11 +75,13 @@ __all__ = [
     "bootstrap_interval",
     "bootstrap_mean_intervals",
     "calibration_error_influence",
+    "clusters_of",
     "combined_influence",
     "delong_interval",
     "expected_calibration_error",
     "holm",
     "holm_levels",
+    "jackknife_error",
     "largest_difference",
     "largest_difference_derivatives",
     "largest_difference_to_derivatives",
@@ -101,6 +107,7 @@ __all__ = [
     "reliability_bins",
     "resampling_weights",
     "root_mean_influence",
+    "share_interval",
     "sidak_level",
     "smallest_ratio",
     "smallest_ratio_derivatives",

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from auditbench.statistics._arguments import check_replicates, tail_replicates
+from auditbench.statistics.clusters import FEWEST_CLUSTERS, Clusters, expanded_level
 from auditbench.statistics.interval import (
     IntervalEstimate,
     IntervalEstimates,
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 PERCENTILE_METHOD = "bootstrap-percentile"
+CLUSTER_METHOD = "cluster-bootstrap-percentile"
 BATCH_ELEMENTS = 1 << 22
 """Array elements that one batch of resampled rows may hold; bounds the memory of every bootstrap here."""
 
@@ -89,7 +91,7 @@ def bootstrap_interval(
 
 
 def percentile_intervals(
-    estimate: npt.ArrayLike, replicates: npt.ArrayLike, *, level: float = 0.95
+    estimate: npt.ArrayLike, replicates: npt.ArrayLike, *, level: float = 0.95, clusters: Clusters | None = None
 ) -> IntervalEstimates:
     """Percentile bootstrap intervals of many estimates, from replicates that are already there.
 
@@ -97,10 +99,11 @@ def percentile_intervals(
         estimate: Shape (...): the values on the rows themselves; NaN where undefined.
         replicates: Shape (number of replicates, ...); NaN where undefined, and then left out and counted. float32 stays
             float32, which is sorted in half the time.
+        clusters: Those that were drawn, where it was not rows: percentiles are taken as `expanded_level` says.
 
     Returns:
-        Arrays of shape (...). Bounds are NaN where the estimate is NaN, or where fewer replicates are defined than put
-        one in each tail (40 for level 0.95).
+        Arrays of shape (...). Bounds are NaN where the estimate is NaN, where fewer replicates are defined than put
+        one in each tail (40 for level 0.95), and where there are fewer clusters than `FEWEST_CLUSTERS`.
 
     Raises:
         ValueError: Shapes that do not match, infinite values, too few replicates, or `level` outside (0, 1).
@@ -120,14 +123,19 @@ def percentile_intervals(
     check_replicates(len(drawn), level)
     ordered = np.sort(drawn, axis=0)  # NaN goes last
     defined = np.count_nonzero(~np.isnan(drawn), axis=0)
-    known = ~np.isnan(centre) & (defined >= tail_replicates(level))
-    bounds = [np.where(known, _ordered_quantile(ordered, defined, (1 + side * level) / 2), np.nan) for side in (-1, 1)]
+    span = level
+    known = ~np.isnan(centre)
+    if clusters is not None:
+        known &= clusters.count >= FEWEST_CLUSTERS
+        span = expanded_level(level, max(clusters.count, FEWEST_CLUSTERS))
+    known &= defined >= tail_replicates(span)
+    bounds = [np.where(known, _ordered_quantile(ordered, defined, (1 + side * span) / 2), np.nan) for side in (-1, 1)]
     return IntervalEstimates(
         estimate=centre,
         low=bounds[0],
         high=bounds[1],
         level=level,
-        method=PERCENTILE_METHOD,
+        method=PERCENTILE_METHOD if clusters is None else CLUSTER_METHOD,
         replicates=len(drawn),
         undefined_replicates=np.asarray(len(drawn) - defined, dtype=np.int64),
     )
@@ -167,14 +175,24 @@ def multinomial_replicates(counts: npt.ArrayLike, replicates: int, rng: np.rando
     return drawn.reshape(replicates, *table.shape)
 
 
-def resampling_weights(rng: np.random.Generator, n: int, replicates: int) -> Iterator[npt.NDArray[np.float64]]:
-    """Yield how often each of `n` rows is drawn, in batches of shape (batch, n) that add up to `replicates` rows."""
+def resampling_weights(
+    rng: np.random.Generator, n: int, replicates: int, clusters: Clusters | None = None
+) -> Iterator[npt.NDArray[np.float64]]:
+    """Yield how often each of `n` rows is drawn, in batches of shape (batch, n) that add up to `replicates` rows.
+
+    Args:
+        clusters: Drawn whole, as many as there are, in the place of rows; then a replicate has more or fewer rows than
+            `n`, and its means divide by the sum of its weights.
+
+    Source: Davison and Hinkley (1997), Bootstrap Methods and their Application, section 3.8 (hierarchical data).
+    """
     import numpy as np
 
-    for picks in _row_picks(rng, n, replicates, 1):
-        cells = picks + n * np.arange(len(picks))[:, np.newaxis]
-        times = np.bincount(cells.ravel(), minlength=picks.size)
-        yield times.reshape(picks.shape).astype(np.float64)
+    units = n if clusters is None else clusters.count
+    for picks in _row_picks(rng, units, replicates, math.ceil(n / units)):
+        cells = picks + units * np.arange(len(picks))[:, np.newaxis]
+        times = np.bincount(cells.ravel(), minlength=picks.size).reshape(picks.shape).astype(np.float64)
+        yield times if clusters is None else times[:, clusters.of_row]
 
 
 def _row_picks(rng: np.random.Generator, n: int, replicates: int, row_size: int) -> Iterator[npt.NDArray[np.int64]]:

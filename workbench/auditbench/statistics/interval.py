@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 UndefinedReason: TypeAlias = Literal[
     "no_rows",  # there is nothing to estimate from
     "too_few_rows",  # the estimate exists, its variance does not
+    "too_few_clusters",  # rows depend on each other, and there are too few clusters of them
     "one_class",  # the labels hold one class where two are needed
     "one_group",  # fewer than two groups to compare
     "zero_denominator",  # a ratio to 0

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from auditbench.statistics._arguments import check_counts, check_level
+from auditbench.statistics.clusters import Clusters, effective_trials
 from auditbench.statistics.interval import IntervalEstimate, normal_quantile, undefined_interval
 
 if TYPE_CHECKING:
@@ -30,13 +31,35 @@ def wilson_interval(successes: int, trials: int, level: float = 0.95) -> tuple[f
     """
     check_counts(successes, trials)
     z = _two_sided_z(level)
-    if trials == 0:
-        return None
-    centre = (successes + z * z / 2) / (trials + z * z)
-    half = z / (trials + z * z) * math.sqrt(successes * (trials - successes) / trials + z * z / 4)
-    low = 0.0 if successes == 0 else max(0.0, centre - half)
-    high = 1.0 if successes == trials else min(1.0, centre + half)
-    return low, high
+    return None if trials == 0 else _wilson(successes, trials, z)
+
+
+def share_interval(
+    hit: npt.NDArray[np.bool_], clusters: Clusters | None = None, *, level: float = 0.95
+) -> IntervalEstimate:
+    """Share of rows that are hits with its Wilson score interval, all in [0, 1].
+
+    Where rows depend on each other, the interval is that of as many independent rows as `effective_trials` says.
+    Undefined: everything without rows (`no_rows`); the bounds with fewer clusters than `FEWEST_CLUSTERS`
+    (`too_few_clusters`).
+
+    Args:
+        hit: Shape `(rows,)`, of the rows that it is a share of.
+        clusters: Of these rows; None where they are independent.
+
+    Raises:
+        ValueError: `level` is outside (0, 1).
+    """
+    z, rows = _two_sided_z(level), len(hit)
+    method = "wilson" if clusters is None else "cluster-wilson"
+    if rows == 0:
+        return undefined_interval(method, level, "no_rows")
+    share = int(hit.sum()) / rows
+    trials = rows if clusters is None else effective_trials(hit, clusters, level=level)
+    if trials is None:
+        return undefined_interval(method, level, "too_few_clusters", share)
+    low, high = _wilson(int(hit.sum()) if clusters is None else share * trials, trials, z)
+    return IntervalEstimate(estimate=share, low=low, high=high, level=level, method=method)
 
 
 def wilson_intervals(successes: npt.ArrayLike, trials: npt.ArrayLike, level: float = 0.95) -> npt.NDArray[np.float64]:
@@ -121,6 +144,15 @@ def minimum_detectable_difference(
     z_power = normal_quantile(power)
     found = [_detectable(n_a, n_b, p, sign, z_null, z_power) for sign in (-1, 1)]
     return min((difference for difference in found if difference is not None), default=None)
+
+
+def _wilson(successes: float, trials: float, z: float) -> tuple[float, float]:
+    """The interval of counts that need not be whole; there is a trial."""
+    centre = (successes + z * z / 2) / (trials + z * z)
+    half = z / (trials + z * z) * math.sqrt(max(0.0, successes * (trials - successes) / trials) + z * z / 4)
+    low = 0.0 if successes == 0 else max(0.0, centre - half)
+    high = 1.0 if successes == trials else min(1.0, centre + half)
+    return low, high
 
 
 def _two_sided_z(level: float) -> float:

@@ -6,6 +6,8 @@ import math
 from typing import TYPE_CHECKING, Literal
 
 from auditbench.statistics._arguments import binary_labels, check_level, finite_array
+from auditbench.statistics.clusters import Clusters, jackknife_error
+from auditbench.statistics.influence import auc_influence
 from auditbench.statistics.interval import IntervalEstimate, normal_quantile, undefined_interval
 
 if TYPE_CHECKING:
@@ -39,24 +41,28 @@ def delong_interval(
     *,
     level: float = 0.95,
     transform: Literal["logit", "none"] = "logit",
+    clusters: Clusters | None = None,
 ) -> IntervalEstimate:
     """Area under the ROC curve with DeLong's interval; all in [0, 1].
 
     Undefined: everything where a class is missing (`no_rows`, `one_class`); the bounds where a class has one row
-    (`too_few_rows`), or where the variance is 0, as for a perfect ranking (`no_variation`): the formula would give an
-    interval of width 0 there.
+    (`too_few_rows`), where there are fewer clusters than `FEWEST_CLUSTERS` (`too_few_clusters`), or where the variance
+    is 0, as for a perfect ranking (`no_variation`): the formula would give an interval of width 0 there.
 
     Args:
         transform: `logit` builds the interval on the log-odds of the area, by the delta method: it stays inside (0, 1)
             and covers better near 1. `none` is the plain normal interval, cut to [0, 1].
+        clusters: Of the rows, where those of one cluster depend on each other. The structural components of a cluster are
+            then summed, and Student's quantile takes the place of the normal one.
 
     Raises:
         ValueError: As for `auc`, or a bad `level` or `transform`.
 
     Source: DeLong, DeLong and Clarke-Pearson (1988), Biometrics 44:837, through the midranks of Sun and Xu
-    (2014), IEEE Signal Processing Letters 21:1389; logit form: Pepe (2003), section 5.2.
+    (2014), IEEE Signal Processing Letters 21:1389; logit form: Pepe (2003), section 5.2; clusters: Obuchowski (1997),
+    Biometrics 53:567, with the variance of `jackknife_error`.
     """
-    z = normal_quantile((1.0 + check_level(level)) / 2.0)
+    check_level(level)
     if transform not in ("logit", "none"):
         raise ValueError(f"expected `transform` logit or none, got {transform!r}")
     method = "delong-logit" if transform == "logit" else "delong"
@@ -67,7 +73,9 @@ def delong_interval(
         return undefined_interval(method, level, "one_class" if len(values) else "no_rows")
     if min(int(positive.sum()), int((~positive).sum())) < 2:
         return undefined_interval(method, level, "too_few_rows", area)
-    variance = _delong_variance(values, positive)
+    if clusters is not None and not clusters.are_enough:
+        return undefined_interval(method, level, "too_few_clusters", area)
+    z, variance = _spread(values, positive, clusters, level)
     if variance <= 0.0 or not 0.0 < area < 1.0:
         return undefined_interval(method, level, "no_variation", area)
     half = z * math.sqrt(variance)
@@ -106,6 +114,19 @@ def _midranks(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
     _, group, size = np.unique(values, return_inverse=True, return_counts=True)
     return np.asarray((np.cumsum(size) - (size - 1) / 2)[group], dtype=np.float64)
+
+
+def _spread(
+    values: npt.NDArray[np.float64], positive: npt.NDArray[np.bool_], clusters: Clusters | None, level: float
+) -> tuple[float, float]:
+    """The quantile of an interval at a level, and the variance of the area."""
+    influence = None if clusters is None else auc_influence(values, positive)
+    if clusters is None or influence is None:
+        return normal_quantile((1.0 + level) / 2.0), _delong_variance(values, positive)
+    from scipy import special
+
+    student = float(special.stdtrit(clusters.count - 1, (1.0 + level) / 2.0))
+    return student, jackknife_error(influence, clusters) ** 2
 
 
 def _delong_variance(values: npt.NDArray[np.float64], positive: npt.NDArray[np.bool_]) -> float:

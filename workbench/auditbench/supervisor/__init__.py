@@ -33,7 +33,7 @@ from auditbench.run_file import read_run
 from auditbench.store import LOGS, RunFolder
 from auditbench.supervisor.baseline import read_baseline
 from auditbench.supervisor.opening import lost_over
-from auditbench.supervisor.planning import Plan, format_group, make_plan
+from auditbench.supervisor.planning import Plan, group_or_ours, make_plan
 from auditbench.supervisor.rendering import render_formats
 from auditbench.supervisor.session import AuditSession
 from auditbench.supervisor.worker_events import Progress, Told, WorkerEvent
@@ -94,16 +94,39 @@ def audit(
 
 
 def plan(
-    loaded: LoadedConfig, *, only: Sequence[str] = (), skip: Sequence[str] = (), formats: Sequence[str] | None = None
+    loaded: LoadedConfig,
+    *,
+    only: Sequence[str] = (),
+    skip: Sequence[str] = (),
+    device: str = "auto",
+    formats: Sequence[str] | None = None,
 ) -> Plan:
-    """What `audit` would do, found without opening model or data.
+    """What `audit` would do, when it would not be refused: data and model are opened, nothing is trained or evaluated.
+
+    Args:
+        device: Where the model would run: `auto`, `cpu` or `cuda`.
 
     Raises:
         ConfigError: With everything that is wrong with the config, the plugins it names and the files it names.
+        AuditbenchError: What `audit` would raise when it opens data and model.
     """
     check_platform()
-    with _short_lived_pool(loaded.config.limits) as pool:
-        return make_plan(loaded, pool, only=only, skip=skip, formats=formats)
+    config = loaded.config
+    with _short_lived_pool(config.limits) as pool:
+        found = make_plan(loaded, pool, only=only, skip=skip, formats=formats)
+        try:
+            pool.worker(FIRST_PARTY).ask(
+                "try",
+                seconds=config.limits.load_seconds,
+                event=no_event,
+                config=config.model_dump_json(),
+                base=str(loaded.base),
+                device=device,
+            )
+        except WorkerFault as fault:
+            limit = "limits.load_seconds"
+            raise lost_over("data and model could not be looked at", fault, where="load", limit=limit) from None
+        return found
 
 
 def train(loaded: LoadedConfig, *, device: str = "auto", listener: Listener | None = None) -> TrainedModel:
@@ -210,7 +233,7 @@ def render(
     home = RunFolder(folder, way_on="copy the whole folder of the run, and render the copy")
     try:
         entries = list_entry_points()
-        groups = {name: format_group(name, entries=entries, where="--format") for name in names}
+        groups = {name: group_or_ours(name, entries=entries, where="--format") for name in names}
         with _short_lived_pool() as pool:
             _require(pool, groups)
             home.reopen()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from auditbench.analyzer_needs import unmet_need
 from auditbench.config import AuditConfig
 from auditbench.config_checks import RECORD_FORMAT, file_problems, gate_problems, parts_of
 from auditbench.config_file import LoadedConfig
@@ -92,10 +93,10 @@ def make_plan(
     problems = _selection_problems(config, only, skip)
     left_out = {name for name in config.analyzers if (only and name not in only) or name in skip}
     wanted = tuple(name for name in config.analyzers if name not in left_out)
-    groups = _groups_of(wanted, lambda name: group_of(find_entry(name, entries, where=f"analyzers.{name}")), problems)
+    groups = _groups_of(wanted, lambda name: group_or_ours(name, entries=entries, where=f"analyzers.{name}"), problems)
     names = tuple(dict.fromkeys(name for name in (config.report.formats if formats is None else formats)))
     rendered = tuple(name for name in names if name != RECORD_FORMAT)
-    renderers = _groups_of(rendered, partial(format_group, entries=entries, where="report.formats"), problems)
+    renderers = _groups_of(rendered, partial(group_or_ours, entries=entries, where="report.formats"), problems)
     parts = _ask(loaded, pool, groups, renderers, problems)
     described = {item.name: item for part in parts for item in part.analyzers}
     parts_read = parts_of(config, loaded.gate_places)
@@ -119,8 +120,8 @@ def make_plan(
     )
 
 
-def format_group(name: str, *, entries: Sequence[PluginEntry], where: str) -> str:
-    """The worker of a format. Where no plugin has its name the first-party one, which knows what formats there are.
+def group_or_ours(name: str, *, entries: Sequence[PluginEntry], where: str) -> str:
+    """The worker of an analyzer or a format. Where no plugin has its name the first-party one, which knows what there is.
 
     Raises:
         PluginConflictError: Two distributions claim the plugin's name.
@@ -185,16 +186,14 @@ def _planned(
 
 def _foreseen(config: AuditConfig, description: AnalyzerDescription) -> Message | None:
     """Why an analyzer will not apply, as far as the config alone tells."""
-    needs = description.needs
-    if needs.tasks and config.model.task not in needs.tasks:
-        values = {"found": config.model.task, "allowed": ", ".join(needs.tasks)}
-        return Message(key="core.not_applicable_task", values=values)
-    if needs.sensitive_features and not config.data.sensitive:
-        return Message(key="core.not_applicable_sensitive")
-    if missing := description.missing_packages + description.missing_programs:
-        values = {"package": ", ".join(missing), "extra": needs.extra}
-        return Message(key="core.not_applicable_package", values=values)
-    return None
+    return unmet_need(
+        description.needs,
+        modality=config.data.modality,
+        task=config.model.task,
+        sensitive=bool(config.data.sensitive),
+        others=bool(config.models),
+        missing=description.missing_packages + description.missing_programs,
+    )
 
 
 def _selection_problems(config: AuditConfig, only: Sequence[str], skip: Sequence[str]) -> list[Problem]:

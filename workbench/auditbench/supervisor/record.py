@@ -14,6 +14,7 @@ from auditbench.arrays import IntegerArray
 from auditbench.comparison.record import Comparison
 from auditbench.config import AuditConfig, GateTable
 from auditbench.config_file import LoadedConfig
+from auditbench.digests import digest_of
 from auditbench.errors import ExitCode, PluginError
 from auditbench.findings import Message, Waiver, changed_their_subject
 from auditbench.messages import Templates, load_messages, shipped_messages
@@ -75,6 +76,7 @@ def build_run(
     *,
     status: Literal["complete", "interrupted"] = "complete",
     row_keys: IntegerArray | None = None,
+    row_clusters: IntegerArray | None = None,
     comparison: Comparison | None = None,
     uncompared: gates.Judgement = gates.NO_BASELINE,
     stopped: ExitCode | None = None,
@@ -98,6 +100,7 @@ def build_run(
         comparison=comparison,
         uncompared=uncompared,
     )
+    model, data = without_vocabulary(subject.model, subject.data)
     word, code = gates.verdict(decisions, results, rows=subject.data.rows)
     return AuditRun(
         status=status,
@@ -105,9 +108,10 @@ def build_run(
         exit_code=int(code if stopped is None else stopped),
         audit=_audit_facts(config),
         config=echo(config, results),
-        model=subject.model,
-        data=_without_folders(subject.data),
+        model=model,
+        data=_without_folders(data),
         row_keys=row_keys,
+        row_clusters=row_clusters,
         cases=subject.cases,
         case_rule=subject.case_rule,
         results=tuple(results),
@@ -135,6 +139,15 @@ def build_run(
             details=timing.details,
         ),
     )
+
+
+def without_vocabulary(model: ModelFacts, data: DataFacts) -> tuple[ModelFacts, DataFacts]:
+    """The same facts, of a language model without its tokens: a word of one training text may point at a person."""
+    if model.task != "next-token":
+        return model, data
+    names = model.classes
+    model = dataclasses.replace(model, classes=(), class_count=len(names), classes_digest=digest_of(names))
+    return model, dataclasses.replace(data, outcomes={})
 
 
 def model_formats(config: AuditConfig) -> set[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import shlex
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
@@ -24,7 +24,7 @@ from auditbench.listener import Listener
 from auditbench.manifest import RECORD
 from auditbench.provenance import format_packages, package_versions, product_digest
 from auditbench.record import plain, validate
-from auditbench.run import ROW_KEYS, AuditRun, Case
+from auditbench.run import ROW_CLUSTERS, ROW_KEYS, AuditRun, Case
 from auditbench.run_file import decode_run, encode_run
 from auditbench.store import RunFolder
 from auditbench.supervisor.analyzer_runs import AnalyzerRuns
@@ -54,7 +54,7 @@ class _BegunRun:
     plan: Plan
     subject: OpenedSubject
     runs: AnalyzerRuns
-    row_keys: StoredArray
+    row_arrays: Mapping[str, StoredArray]
 
 
 class AuditSession:
@@ -134,9 +134,9 @@ class AuditSession:
             self._loaded, self._folder, self._pool, self._listener, device=self._device, subject=subject
         )
         self._folder.begin(self._key(subject), resume=resume, replace=replace)
-        row_keys, cases = self._rows()
+        row_arrays, cases = self._rows()
         subject = dataclasses.replace(subject, cases=cases)
-        return _BegunRun(plan=plan, subject=subject, runs=runs, row_keys=row_keys)
+        return _BegunRun(plan=plan, subject=subject, runs=runs, row_arrays=row_arrays)
 
     def _open(self) -> OpenedSubject:
         """Open the subject in the first-party worker, which trains a missing model first."""
@@ -166,7 +166,7 @@ class AuditSession:
                 message = "model and data were not opened" if counting == "load" else "the model was not trained"
                 raise lost_over(message, fault, where=counting, limit=f"limits.{counting}_seconds") from None
 
-    def _rows(self) -> tuple[StoredArray, tuple[Case, ...]]:
+    def _rows(self) -> tuple[dict[str, StoredArray], tuple[Case, ...]]:
         """What the rows are found by in another run, and the cases; arrays are written by the worker that opened them."""
         seconds = self._loaded.config.limits.load_seconds
         try:
@@ -177,7 +177,12 @@ class AuditSession:
             message = "the ids of the evaluated rows were not written"
             raise lost_over(message, fault, where="load", limit="limits.load_seconds") from None
         cases = tuple(validate(Case, case, where="cases") for case in answer["cases"])
-        return validate(StoredArray, answer[ROW_KEYS], where=ROW_KEYS), cases
+        arrays = {
+            name: validate(StoredArray, answer["arrays"][name], where=name)
+            for name in (ROW_KEYS, ROW_CLUSTERS)
+            if name == ROW_KEYS or name in answer["arrays"]
+        }
+        return arrays, cases
 
     def _finish(self, begun: _BegunRun) -> AuditRun:
         """Decide, write the reports, tell the observers, and give back the record that the reports were made from.
@@ -258,7 +263,7 @@ class AuditSession:
             self._timing(begun.runs),
             status=status,
             stopped=stopped,
-            row_keys=begun.row_keys,
+            **begun.row_arrays,
             comparison=comparison,
             uncompared=uncompared,
             warnings=begun.runs.warnings + warnings,

@@ -19,13 +19,22 @@ from auditbench.config import AuditConfig
 from auditbench.config_training import TrainTable
 from auditbench.errors import ModelError, StaleModelError
 from auditbench.models.architecture import Architecture
-from auditbench.models.bundle import bundle_exists, read_cost, read_training_key, refuse_foreign, save_bundle
-from auditbench.models.description import BundleDescription
+from auditbench.models.bundle import (
+    bundle_exists,
+    read_bundle_description,
+    read_cost,
+    read_training_key,
+    refuse_foreign,
+    save_bundle,
+)
+from auditbench.models.description import BundleDescription, OutputScaling, canonical
 from auditbench.models.opening import OpenedWeights
 from auditbench.models.threads import computing_threads
 from auditbench.run import TrainingFacts
+from auditbench.training.changed_settings import changed_settings
 from auditbench.training.checkpoints import Checkpoints
 from auditbench.training.loop import Fitted, fit
+from auditbench.training.one_at_a_time import training_lock
 from auditbench.training.preparing import Prepared, prepare, train_table
 from auditbench.training.starting import in_target_units, initial_description, open_initial, trained_parameters
 
@@ -77,7 +86,7 @@ def ensure_model(
     Raises:
         ModelError: There is no model and no `[train]` table.
         StaleModelError: The bundle was made with other settings or data.
-        TrainingError: Training cannot start, or diverged.
+        TrainingError: Training cannot start, or diverged, or another process trains this model.
     """
     path = base / config.model.path
     if config.train is None or config.model.format != "bundle":
@@ -90,31 +99,36 @@ def ensure_model(
                 fix="correct model.path, or add a [train] table",
             )
         return EnsuredModel(path=path, trained=False)
-    key = training_key(config, source, open_initial(config.train, base))
+    key = training_key(config, source, *_initial(config.train, base))
     trained = not bundle_exists(path)
     if trained:
         train_bundle(
             config, source, path, base=base, device=device, architectures=architectures, progress=progress, tell=tell
         )
-    elif (found := read_training_key(path)) != key:
+    elif read_training_key(path) != key:
         raise StaleModelError(
             "the model was made with other settings or other data than the configuration names",
             where="model.path",
-            found=f"{path} with training key {found or 'none'}"[:200],
-            allowed=f"training key {key}",
+            found=changed_settings(read_bundle_description(path), config, config.train, source, architectures),
+            allowed="a model of these settings and data",
             fix="replace it with `auditbench train CONFIG`, name another model.path, or remove [train] to audit it as it is",
         )
     return EnsuredModel(path=path, trained=trained, key=key, cost=read_cost(path))
 
 
-def training_key(config: AuditConfig, source: TableSource, opened: OpenedWeights | None = None) -> str:
-    """sha256 over everything that decides the weights, except device and threads.
+def training_key(
+    config: AuditConfig,
+    source: TableSource,
+    opened: OpenedWeights | None = None,
+    described: BundleDescription | None = None,
+) -> str:
+    """sha256 over everything that decides the weights, except versions, device and threads.
 
     That is the `[train]` table, task, seed, the file of training rows, the `[data]` keys that touch them, and the file of
-    weights that training begins with.
+    weights that training begins with, with what its bundle says about it.
 
     Args:
-        opened: The weights of `train.init_from`.
+        opened: The weights of `train.init_from`; `described` what their bundle says about them.
 
     Raises:
         TrainingError: There is no `[train]` table.
@@ -123,7 +137,7 @@ def training_key(config: AuditConfig, source: TableSource, opened: OpenedWeights
     document = {
         "schema": SCHEMA_VERSION,
         "train": train_table(config).model_dump(mode="json", exclude={"checkpoint_steps"}),
-        "initial": None if opened is None else opened.sha256,
+        "initial": None if opened is None else [opened.sha256, _digest(described)],
         "task": config.model.task,
         "seed": config.audit.seed,
         "data": source.train_digest,
@@ -161,40 +175,50 @@ def train_bundle(
         tell: Called with a sentence when something goes otherwise than planned.
 
     Raises:
-        TrainingError: There are no training rows, the settings do not fit the task, or the loss diverged.
+        TrainingError: There are no training rows, the settings do not fit the task, the loss diverged, or another process
+            trains this model.
         ModelError: The architecture is unknown or does not take its parameters, or the folder cannot be written.
     """
     started = time.perf_counter()
     table = train_table(config)
     refuse_foreign(folder)
-    opened = open_initial(table, base)
-    key = training_key(config, source, opened)
-    described = initial_description(table, base)
-    if opened is not None and described is None:
-        tell("train.init_from names weights alone: whether inputs and classes mean the same to them was not checked")
-    prepared = prepare(config, source, opened, described=described, device=device, architectures=architectures)
-    checkpoints = Checkpoints(
-        folder, f"{key} on {torch.device(device).type} by {__version__} and torch {torch.__version__}"
-    )
-    with computing_threads(sum(tensor.numel() for tensor in prepared.network.parameters())):
-        fitted = fit(
-            prepared.trained,
-            prepared.train,
-            prepared.validation,
-            prepared.loss,
-            table,
-            seed=config.audit.seed,
-            progress=progress,
-            tell=tell,
-            augmentation=prepared.augmentation,
-            checkpoints=checkpoints,
+    with training_lock(folder):
+        opened, described = _initial(table, base)
+        key = training_key(config, source, opened, described)
+        if opened is not None and described is None:
+            tell(
+                "train.init_from names weights alone: whether inputs and classes mean the same to them was not checked"
+            )
+        prepared = prepare(config, source, opened, described=described, device=device, architectures=architectures)
+        checkpoints = Checkpoints(
+            folder, f"{key} on {torch.device(device).type} by {__version__} and torch {torch.__version__}"
         )
-    weights = dict(fitted.weights)
-    if prepared.trained is not prepared.network:
-        weights = {name.removeprefix("network."): tensor for name, tensor in weights.items()}
-    scaling = in_target_units(prepared.network, weights, prepared.scaling)
-    facts = _facts(config, prepared, fitted, key)
-    description = BundleDescription(
+        with computing_threads(sum(tensor.numel() for tensor in prepared.network.parameters())):
+            fitted = fit(
+                prepared.trained,
+                prepared.train,
+                prepared.validation,
+                prepared.loss,
+                table,
+                seed=config.audit.seed,
+                progress=progress,
+                tell=tell,
+                augmentation=prepared.augmentation,
+                checkpoints=checkpoints,
+            )
+        weights = dict(fitted.weights)
+        if prepared.trained is not prepared.network:
+            weights = {name.removeprefix("network."): tensor for name, tensor in weights.items()}
+        scaling = in_target_units(prepared.network, weights, prepared.scaling)
+        description = _description(config, source, prepared, scaling, _facts(config, prepared, fitted, key))
+        save_bundle(folder, description, weights, _cost(time.perf_counter() - started, prepared, fitted, device))
+        checkpoints.remove()
+
+
+def _description(
+    config: AuditConfig, source: TableSource, prepared: Prepared, scaling: OutputScaling, facts: TrainingFacts
+) -> BundleDescription:
+    return BundleDescription(
         architecture=facts.architecture,
         parameters=facts.parameters,
         task=config.model.task,
@@ -205,8 +229,15 @@ def train_bundle(
         inputs=prepared.inputs,
         training=facts,
     )
-    save_bundle(folder, description, weights, _cost(time.perf_counter() - started, prepared, fitted, device))
-    checkpoints.remove()
+
+
+def _initial(table: TrainTable, base: Path) -> tuple[OpenedWeights | None, BundleDescription | None]:
+    """What training begins with, and what its bundle says about it."""
+    return open_initial(table, base), initial_description(table, base)
+
+
+def _digest(described: BundleDescription | None) -> str:
+    return "" if described is None else hashlib.sha256(canonical(described)).hexdigest()
 
 
 def _facts(config: AuditConfig, prepared: Prepared, fitted: Fitted, key: str) -> TrainingFacts:

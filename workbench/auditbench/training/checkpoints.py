@@ -23,7 +23,7 @@ from auditbench.models.opening import MAX_JSON_BYTES, parse_json, parse_tensors,
 if TYPE_CHECKING:
     import torch
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 STATE = "state.json"
 _OWN = re.compile(r"state\.json|state-\d+\.safetensors|\.state\.json\.\d+|\.state-\d+\.safetensors\.\d+")
 """Names of the files that are written, and of those that a killed run left beside them."""
@@ -40,6 +40,7 @@ class RunState:
 
     Attributes:
         epoch: That is under way, from 1; `step` of its steps are done, and `steps` of all epochs.
+        moved: Steps that moved the weights, of all epochs; `moved_in_epoch` of this one.
         total: Loss summed over `terms` in this epoch.
         losses: Training and validation loss of each epoch that is done; so `rates` and `seconds`.
         spent: Seconds of the epoch that is under way.
@@ -51,6 +52,8 @@ class RunState:
     epoch: _FromOne = 1
     step: _Count = 0
     steps: _Count = 0
+    moved: _Count = 0
+    moved_in_epoch: _Count = 0
     total: _Finite = 0.0
     terms: _NotNegative = 0.0
     losses: tuple[tuple[_Finite, _Finite], ...] = ()

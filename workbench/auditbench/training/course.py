@@ -12,7 +12,7 @@ from torch import nn
 from auditbench.config_training import TrainTable
 from auditbench.training.augmentation import Augmentation
 from auditbench.training.checkpoints import Checkpoint, RunState
-from auditbench.training.steps import StepLoss, Stepper, nothing
+from auditbench.training.steps import Step, StepLoss, Stepper, nothing
 
 _WEIGHTS, _KEPT, _OPTIMIZER = "weights.", "kept.", "optimizer."
 _ORDER, _AUGMENTATION, _CPU, _GPU = "generator.order", "generator.augmentation", "generator.cpu", "generator.cuda"
@@ -26,6 +26,7 @@ class Course:
         order: Draws the order of the rows of each epoch.
         epoch_order: State of `order` before that of this epoch was drawn.
         found: Loss of the steps of this epoch that are done.
+        moved: Steps that moved the weights, of all epochs; half precision leaves out those whose gradients overflow.
         kept_weights: State of the network in the epoch so far whose weights are to be kept.
     """
 
@@ -40,6 +41,8 @@ class Course:
     epoch: int = 1
     step: int = 0
     steps: int = 0
+    moved: int = 0
+    moved_in_epoch: int = 0
     losses: list[tuple[float, float]] = field(default_factory=list)
     rates: list[float] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
@@ -55,19 +58,32 @@ class Course:
         if better or table.keep == "last":
             self.kept_weights = copied_state(self.network)
 
+    def count(self, step: Step) -> None:
+        """Take in a step that was made."""
+        self.found = self.found + step.loss
+        self.step, self.steps = self.step + 1, self.steps + 1
+        self.moved, self.moved_in_epoch = self.moved + step.moved, self.moved_in_epoch + step.moved
+
+    def begin_epoch(self) -> None:
+        """Go on to the next epoch."""
+        self.epoch, self.step, self.moved_in_epoch, self.spent = self.epoch + 1, 0, 0, 0.0
+        self.found, self.epoch_order = nothing(self.device), self.order.get_state()
+
     def ended(self, table: TrainTable) -> bool:
         """Whether all epochs are done, or so many that none of the last was better."""
         return self.epoch > table.epochs or self.epoch - 1 - self.best_epoch >= table.patience
 
     def is_finite(self) -> bool:
-        """Whether every parameter that is trained is."""
-        return all(bool(each.isfinite().all()) for each in self.network.parameters() if each.requires_grad)
+        """Whether every parameter that is trained is, and all that the optimizer keeps."""
+        trained = [parameter for parameter in self.network.parameters() if parameter.requires_grad]
+        kept = _optimizer_tensors(self.stepper.optimizer).values()
+        return all(bool(each.isfinite().all()) for each in (*trained, *kept))
 
     def checkpoint(self) -> Checkpoint:
         """All that is needed to go on from here, between two steps."""
         tensors = {_WEIGHTS + name: tensor.clone() for name, tensor in self.network.state_dict().items()}
         tensors |= {_KEPT + name: tensor for name, tensor in self.kept_weights.items()}
-        tensors |= _optimizer_tensors(self.stepper.optimizer)
+        tensors |= {name: tensor.clone() for name, tensor in _optimizer_tensors(self.stepper.optimizer).items()}
         tensors |= {_ORDER: self.epoch_order, _CPU: torch.get_rng_state()}
         if self.augmentation is not None:
             tensors[_AUGMENTATION] = self.augmentation.generator.get_state()
@@ -77,6 +93,8 @@ class Course:
             epoch=self.epoch,
             step=self.step,
             steps=self.steps,
+            moved=self.moved,
+            moved_in_epoch=self.moved_in_epoch,
             total=float(self.found.total),
             terms=float(self.found.terms),
             losses=tuple(self.losses),
@@ -109,6 +127,7 @@ class Course:
         zero = nothing(self.device)
         self.found = StepLoss(total=zero.total + state.total, terms=zero.terms + state.terms)
         self.epoch, self.step, self.steps = state.epoch, state.step, state.steps
+        self.moved, self.moved_in_epoch = state.moved, state.moved_in_epoch
         self.losses, self.rates, self.seconds = list(state.losses), list(state.rates), list(state.seconds)
         self.spent, self.best_epoch = state.spent, state.best_epoch
         self.best = math.inf if state.best is None else state.best
@@ -138,7 +157,7 @@ def copied_state(network: nn.Module) -> dict[str, torch.Tensor]:
 
 def _optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
     return {
-        f"{_OPTIMIZER}{index}.{name}": value.clone()
+        f"{_OPTIMIZER}{index}.{name}": value
         for index, state in optimizer.state_dict()["state"].items()
         for name, value in state.items()
         if isinstance(value, torch.Tensor)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 import torch
 
-from auditbench.config_training import TrainTable
+from auditbench.config_training import LEAST_WEIGHT, MOST_WEIGHT, TrainTable
 from auditbench.data.encoding import make_encoder
 from auditbench.data.inputs import ModelInput, TextInput, encoded_size
 from auditbench.errors import TrainingError
@@ -120,8 +120,8 @@ def row_weights(
         split: Positions of the rows that are trained on, and of those held out.
 
     Raises:
-        TrainingError: A weight is named for no class, or there are no classes; a row's own weight is negative or
-            missing, or those of one side are all 0.
+        TrainingError: A weight is named for no class, or there are no classes; a row's own weight is missing, negative,
+            or beyond what sums in float32 hold, or those of one side are all 0.
     """
     weights = None if table.class_weights == "none" else _by_class(table, labels, classes, split[0])
     if sample_weights is not None:
@@ -161,7 +161,8 @@ def _by_class(
 
 
 def _check_sample_weights(weights: npt.NDArray[np.float64], column: str, split: Split) -> None:
-    wrong = np.flatnonzero(~(np.isfinite(weights) & (weights >= 0)))
+    held = (weights == 0) | ((weights >= LEAST_WEIGHT) & (weights <= MOST_WEIGHT))
+    wrong = np.flatnonzero(~held)
     if len(wrong) or not all(weights[side].any() for side in split):
         found = (
             f"{weights[wrong[0]]} in the labelled row {wrong[0] + 1}" if len(wrong) else "0 in every row of one side"
@@ -170,8 +171,9 @@ def _check_sample_weights(weights: npt.NDArray[np.float64], column: str, split: 
             f"the column {column!r} does not say what each row counts",
             where="train.sample_weights",
             found=found,
-            allowed="a number of at least 0 in each row, not 0 in all that are trained on or all that are held out",
-            fix="correct the column, or name another one",
+            allowed=f"0, or a number from {LEAST_WEIGHT:g} to {MOST_WEIGHT:g} in each row, and not 0 in all that are trained "
+            "on or all that are held out",
+            fix="correct the column, or name another one; only ratios of weights count, so that all may be divided by their mean",
         )
 
 

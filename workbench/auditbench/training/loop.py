@@ -16,6 +16,7 @@ from auditbench.config_training import TrainTable
 from auditbench.errors import TrainingError
 from auditbench.models.batching import BatchSize, fitting
 from auditbench.training.augmentation import Augmentation
+from auditbench.training.batch_statistics import to_training
 from auditbench.training.checkpoints import Checkpoints
 from auditbench.training.course import Course, begin
 from auditbench.training.examples import Examples
@@ -88,12 +89,12 @@ def fit(
     """
     device = train.targets.device
     stepper = Stepper(network, loss, table, train, augmentation)
-    schedule = make_schedule(table, -(-len(train) // stepper.rows))
+    schedule = make_schedule(table, stepper.steps_an_epoch)
     part = BatchSize(VALIDATION_ROWS if train.tabular else 1 << (stepper.part_rows - 1).bit_length())
     with _seeded(device, seed), torch.enable_grad():
         course = begin(network, stepper, augmentation, device, seed)
         keeper = _Keeper(course=course, table=table, checkpoints=checkpoints, tell_now=tell)
-        keeper.resume(-(-len(train) // stepper.rows))
+        keeper.resume(stepper.steps_an_epoch)
         while not course.ended(table):
             started = time.perf_counter()
             train_loss = _train_epoch(course, train, schedule, keeper)
@@ -102,11 +103,13 @@ def fit(
             course.seconds.append(course.spent + time.perf_counter() - started)
             course.rates.append(schedule.rate(course.steps - 1))
             course.losses.append((train_loss, validation_loss))
+            keeper.tell_of_overflow()
             progress(course.epoch, table.epochs, f"loss {train_loss:.4f}, validation {validation_loss:.4f}")
             course.judge(validation_loss, table)
-            course.epoch, course.step, course.found, course.spent = course.epoch + 1, 0, nothing(device), 0.0
-            course.epoch_order = course.order.get_state()
+            course.begin_epoch()
             keeper.epoch_ended()
+    if not course.moved:
+        raise _never_moved(table)
     return Fitted(
         weights=course.kept_weights,
         losses=tuple(course.losses),
@@ -145,13 +148,12 @@ def _evaluated(network: nn.Module, examples: Examples, loss: Loss, start: int, r
 
 def _train_epoch(course: Course, train: Examples, schedule: Schedule, keeper: _Keeper) -> float:
     """What is left of an epoch; the mean loss of all of it."""
-    _to_training(course.network)
+    to_training(course.network)
     started, spent = time.perf_counter(), course.spent
     order = torch.randperm(len(train), generator=course.order)
-    for indices in torch.split(order, course.stepper.rows)[course.step :]:
+    for indices in course.stepper.batches(order)[course.step :]:
         halvings = course.stepper.batch.halvings
-        course.found = course.found + course.stepper.step(indices, schedule.rate(course.steps))
-        course.step, course.steps = course.step + 1, course.steps + 1
+        course.count(course.stepper.step(indices, schedule.rate(course.steps)))
         if course.stepper.batch.halvings > halvings:
             keeper.tell(f"memory ran out: steps are computed in parts of {course.stepper.part_rows:,} rows")
         if keeper.is_due():
@@ -160,15 +162,6 @@ def _train_epoch(course: Course, train: Examples, schedule: Schedule, keeper: _K
             keeper.write()
     course.spent = spent
     return course.found.mean()
-
-
-def _to_training(network: nn.Module) -> None:
-    """Training mode, but for parts of which every parameter is frozen: they give what they gave when they were made."""
-    network.train()
-    for part in network.modules():
-        parameters = list(part.parameters())
-        if parameters and not any(parameter.requires_grad for parameter in parameters):
-            part.eval()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -220,10 +213,29 @@ class _Keeper:
             self.checkpoints = None
         self.written = time.monotonic()
 
+    def tell_of_overflow(self) -> None:
+        """Say that an epoch moved no weights, where half precision left out each of its steps."""
+        course = self.course
+        if not course.moved_in_epoch:
+            self.tell(
+                f"epoch {course.epoch} moved no weights: in float16, gradients overflowed in each of its {course.step:,} steps"
+            )
+
     def tell(self, text: str) -> None:
         """Say something that is no result, now and in the end."""
         self.told.append(text)
         self.tell_now(text)
+
+
+def _never_moved(table: TrainTable) -> TrainingError:
+    return TrainingError(
+        "no step moved the weights, so that nothing was trained",
+        where="train.precision",
+        found=f"{table.precision!r}, in which the gradients of every step overflowed",
+        allowed="a precision that holds the gradients",
+        fix='set train.precision = "bfloat16" or "float32"; or train for more steps, since '
+        "each that overflows halves the scale of the loss",
+    )
 
 
 @contextmanager

@@ -50,13 +50,15 @@ class Precision:
         if self._scaler is not None:
             self._scaler.unscale_(optimizer)
 
-    def step(self, optimizer: torch.optim.Optimizer) -> None:
-        """Move the weights."""
+    def step(self, optimizer: torch.optim.Optimizer) -> bool:
+        """Move the weights; whether they were, since a step of overflown gradients is left out."""
         if self._scaler is None:
             optimizer.step()
-            return
+            return True
+        scale = self._scaler.get_scale()
         self._scaler.step(optimizer)
         self._scaler.update()
+        return self._scaler.get_scale() >= scale
 
     def state(self) -> dict[str, int | float]:
         """Numbers that a later run needs to go on as this one would."""

@@ -28,6 +28,7 @@ from auditbench.training.losses import Loss, make_loss
 from auditbench.training.meanings import inputs_of_bundle
 from auditbench.training.splitting import held_out, held_out_groups, held_out_last
 from auditbench.training.starting import begin_with, compute_again, freeze, in_standard_units
+from auditbench.training.times import times_of
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -137,8 +138,8 @@ def _rows(
         raise TrainingError(
             "there are no training rows",
             where="data.train",
-            found="neither data.train nor a split column with `train`",
-            fix="name a file in data.train; a model is never trained on the rows it is evaluated on",
+            found="neither data.train, nor a split column with `train`, nor data.held_out",
+            fix="name a file in data.train, or set data.held_out = 0.2; a model is never trained on the rows it is evaluated on",
         )
     inputs = fit_inputs(source)
     classes = class_names(source, inputs, task)
@@ -157,8 +158,7 @@ def _split(rows: LabelledRows, table: TrainTable, task: Task, seed: int) -> Spli
     _refuse_missing(column, name, "train.split_column")
     if table.split_by == "group":
         return held_out_groups(text_of(column).codes, table.validation, seed, column=name)
-    moments = column.values if isinstance(column, NumberColumn) else column.codes.astype(np.float64)
-    return held_out_last(moments, table.validation, column=name)
+    return held_out_last(times_of(column, name), table.validation, column=name)
 
 
 def _examples(

@@ -33,6 +33,7 @@ def _state_misfit(state: RunState, course: Course, epochs: int, steps_an_epoch: 
         f"epoch {state.epoch} of {epochs}": done <= epochs,
         f"step {state.step} of {steps_an_epoch} in an epoch": state.step <= steps_an_epoch,
         f"{state.steps} steps in all": state.steps == done * steps_an_epoch + state.step,
+        f"{state.moved} steps that moved weights": state.moved_in_epoch <= state.step and state.moved <= state.steps,
         f"{len(state.losses)} losses after {done} epochs": len(state.losses) == done,
         f"{len(state.rates)} rates after {done} epochs": len(state.rates) == len(state.seconds) == done,
         f"best epoch {state.best_epoch} of {done}": state.best_epoch <= done,
@@ -75,6 +76,8 @@ def _optimizer_misfit(optimizer: torch.optim.Optimizer, tensors: Mapping[str, to
         shape = () if kind == "step" else parameters[int(index)].shape
         if tuple(tensor.shape) != tuple(shape) or not tensor.is_floating_point():
             return f"{name} has the shape {tuple(tensor.shape)} of {tensor.dtype}, here {tuple(shape)}"
+        if not bool(tensor.isfinite().all()):
+            return f"{name} has numbers that are infinite or undefined"
         there.setdefault(index, set()).add(kind)
     lacking = [f"{_OPTIMIZER}{index}.{name}" for index, kinds in there.items() for name in names if name not in kinds]
     return f"it lacks {lacking[0]}" if lacking else ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import torch
@@ -95,32 +95,47 @@ def begin_with(network: nn.Module, opened: OpenedWeights, name: str) -> InitialW
     )
 
 
-def freeze(network: nn.Module, prefixes: tuple[str, ...]) -> None:
+def freeze(network: nn.Module, beginnings: tuple[str, ...]) -> None:
     """Keep the parameters whose names begin with one of these from being trained, as well as those that never are.
 
+    A name begins with whole parts of it: `encoder` and `encoder.` freeze `encoder.weight`, and not `encoder2.weight`.
+
     Raises:
-        TrainingError: A prefix fits no parameter, or none is left to train.
+        TrainingError: A beginning fits no parameter, or none is left to train.
     """
     named: Mapping[str, nn.Parameter] = dict(network.named_parameters())
-    for prefix in prefixes:
-        if not any(name.startswith(prefix) for name in named):
+    for beginning in beginnings:
+        if not any(_begins(name, beginning) for name in named):
             raise TrainingError(
-                f"no parameter has a name that begins with {prefix!r}",
+                f"no parameter has a name that begins with {beginning!r}",
                 where="train.freeze",
-                found=repr(prefix),
-                allowed=", ".join(list(named)[:12]),
-                fix="take the beginning of one of these names",
+                found=repr(beginning),
+                allowed=", ".join(_nearest_beginnings(beginning, named)[:12]),
+                fix="take one of these, or a name below it",
             )
     for name, parameter in named.items():
-        if name.startswith(prefixes):
+        if any(_begins(name, beginning) for beginning in beginnings):
             parameter.requires_grad_(False)
     if not any(parameter.requires_grad for parameter in named.values()):
         raise TrainingError(
             "every parameter is frozen, so that there is nothing to train",
             where="train.freeze",
-            found=", ".join(repr(prefix) for prefix in prefixes),
+            found=", ".join(repr(beginning) for beginning in beginnings),
             fix="leave out the beginning that fits the parameters to train, such as those of the last layer",
         )
+
+
+def _begins(name: str, beginning: str) -> bool:
+    return f"{name}.".startswith(f"{beginning.removesuffix('.')}.")
+
+
+def _nearest_beginnings(wanted: str, names: Iterable[str]) -> list[str]:
+    """The names one part longer than as much of a beginning as there is."""
+    parts = wanted.split(".")
+    while parts and not any(_begins(name, ".".join(parts)) for name in names):
+        parts.pop()
+    below = [name for name in names if not parts or _begins(name, ".".join(parts))]
+    return list(dict.fromkeys(".".join(name.split(".")[: len(parts) + 1]) for name in below))
 
 
 def compute_again(network: nn.Module, architecture: str) -> None:

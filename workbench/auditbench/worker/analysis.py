@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from auditbench import analyzer_needs
 from auditbench.contracts import Analyzer, Needs
 from auditbench.errors import AnalyzerNotPossible, ResultError
 from auditbench.findings import Finding, Message
@@ -172,19 +173,15 @@ def rerun(
 def unmet_need(needs: Needs, context: AuditContext) -> Message | None:
     """Why an analyzer with these needs cannot run on this model and data; None when it can."""
     facts = context.model.facts
-    if needs.modalities and (found := context.data.modality) not in needs.modalities:
-        return Message(key=f"core.not_applicable_modality_{found}", values={"allowed": ", ".join(needs.modalities)})
-    absent = [name for name in needs.capabilities if name not in facts.capabilities]
-    if absent:
-        return Message(key="core.not_applicable_capability", values={"capability": ", ".join(absent)})
-    if needs.tasks and facts.task not in needs.tasks:
-        return Message(key="core.not_applicable_task", values={"found": facts.task, "allowed": ", ".join(needs.tasks)})
-    if needs.sensitive_features and not context.data.sensitive_features:
-        return Message(key="core.not_applicable_sensitive")
-    missing = missing_packages(needs) + missing_programs(needs)
-    if missing:
-        return Message(key="core.not_applicable_package", values={"package": ", ".join(missing), "extra": needs.extra})
-    return None
+    return analyzer_needs.unmet_need(
+        needs,
+        modality=context.data.modality,
+        task=facts.task,
+        sensitive=bool(context.data.sensitive_features),
+        others=bool(context.models),
+        missing=missing_packages(needs) + missing_programs(needs),
+        capabilities=facts.capabilities,
+    )
 
 
 def seed_everything(context: AuditContext) -> None:

@@ -13,17 +13,21 @@ from auditbench.data.banding import RARE_ROWS, RARE_VALUE, shown_inputs
 from auditbench.data.case_inputs import other_inputs
 from auditbench.findings import Message, Scalar
 from auditbench.run import Case
+from auditbench.worker.class_names import ClassNames
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     from auditbench.arrays import Array, IntegerArray
-    from auditbench.data import EvaluationData
+    from auditbench.data import EvaluationData, Rows
     from auditbench.models import ModelUnderTest
 
 
 _TYPICAL_CLASSES = 50
 """More than there are cases, so that it matters for language models alone, whose classes are thousands of tokens."""
+_MOST_OUTPUTS = 20
+"""Of a classifier of more classes a case keeps the probabilities that are shown, and not every output."""
+_MOST_PROBABLE = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,16 +71,15 @@ def choose_cases(
     picks = selection.picks
     chosen = np.asarray([pick.index for pick in picks], dtype=np.intp)
     rows = data.take(chosen)
-    predicted = model.decisions(outputs[chosen])
+    shown = _shown_classes(model, data, rows, outputs[chosen], raw=raw_inputs)
     columns, others = shown_inputs(data, rows, raw=raw_inputs), other_inputs(data, rows, raw=raw_inputs)
     cases = tuple(
         Case(
             row_id=rows.row_ids[position],
             rule=pick.rule,
-            where=dict.fromkeys(pick.where, RARE_VALUE) if pick.rare and not raw_inputs else pick.where,
-            output=tuple(float(value) for value in outputs[pick.index]),
-            predicted=_named(data, predicted[position]),
-            observed=_named(data, rows.y_true[position]),
+            where=_labels(pick, shown[position]["observed"], raw=raw_inputs),
+            output=tuple(float(value) for value in outputs[pick.index]) if outputs.shape[1] <= _MOST_OUTPUTS else (),
+            **shown[position],
             inputs=columns[position],
             shown=others[position],
         )
@@ -269,6 +272,34 @@ def _rule(model: ModelUnderTest, data: EvaluationData, selection: _Selection) ->
     return Message(key=f"core.case_rule_{kind}_groups", values=values)
 
 
-def _named(data: EvaluationData, value: float) -> str:
-    """A class by its index, or a value of a regression target."""
-    return data.classes[int(value)] if data.classes else f"{value:.6g}"
+def _labels(pick: _Pick, observed: str, *, raw: bool) -> Mapping[str, str]:
+    """The labels of a case, without the name of a group or of a token that could point at a person."""
+    if pick.rule == "typical":
+        return dict.fromkeys(pick.where, observed)
+    return dict.fromkeys(pick.where, RARE_VALUE) if pick.rare and not raw else pick.where
+
+
+def _shown_classes(
+    model: ModelUnderTest, data: EvaluationData, rows: Rows, outputs: npt.NDArray[Any], *, raw: bool
+) -> list[dict[str, Any]]:
+    """What each case says of classes and their probabilities, or of the values of a regression."""
+    predicted = model.decisions(outputs)
+    if not data.classes:
+        return [
+            {"predicted": f"{value:.6g}", "observed": f"{label:.6g}"}
+            for value, label in zip(predicted.tolist(), rows.y_true.tolist(), strict=True)
+        ]
+    names, probabilities = ClassNames(data, raw=raw), model.probabilities(outputs)
+    found = []
+    for own, decided, label in zip(probabilities, predicted.astype(int), rows.y_true.astype(int), strict=True):
+        top = np.argsort(-own, kind="stable")[:_MOST_PROBABLE] if len(own) > 2 else ()
+        found.append(
+            {
+                "predicted": names.beside(decided, label),
+                "observed": names.of(label),
+                "predicted_probability": float(own[decided]),
+                "observed_probability": float(own[label]),
+                "most_probable": tuple((names.of(place), float(own[place])) for place in top),
+            }
+        )
+    return found

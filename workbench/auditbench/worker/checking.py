@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from auditbench.config import AuditConfig, DataTable, ModelTable
 from auditbench.config_checks import RECORD_FORMAT
 from auditbench.config_problems import nearest, problems_of, unknown_keys
-from auditbench.contracts import Analyzer, Renderer
+from auditbench.contracts import NAMES_A_MODEL, Analyzer, Renderer, model_name_problem
 from auditbench.data import BUILT_IN as DATA_SETS
 from auditbench.data import TABULAR_INPUT
 from auditbench.descriptions import AnalyzerDescription, CheckedPart, PluginDescription, Provision
@@ -27,7 +27,7 @@ from auditbench.errors import (
     UnknownPluginError,
 )
 from auditbench.models.architectures import BUILT_IN as ARCHITECTURES
-from auditbench.models.architectures import modality_problem
+from auditbench.models.architectures import modality_problem, usually_called
 from auditbench.models.formats import FORMATS
 from auditbench.models.inspection import Inspection, inspect_model
 from auditbench.models.opening.packages import OPENING, require_onnx
@@ -112,7 +112,7 @@ def require_renderer(registry: Registry, name: str, *, where: str) -> Provided[R
     try:
         provided = registry.renderer(name, where=where)
     except UnknownPluginError as error:
-        raise _unknown_format(registry, name, where) from error
+        raise _unknown(registry, Renderer, "format", name, where) from error
     missing = missing_dependency(provided.record.needs, provided.origin, f"{where}: {name}")
     if missing is not None:
         raise missing
@@ -142,9 +142,10 @@ def check_part(
             further += registry.load_named([name], where=f"audit.plugins[{index}]")
     for name in analyzers:
         with _Collected(problems):
-            provided = registry.analyzer(name, where=f"analyzers.{name}")
+            provided = _require_analyzer(registry, name)
             table = config.analyzers[name]
             _, plain_parameters = parameters_of(provided, table.parameters)
+            problems += _named_models(provided.record, plain_parameters, config)
             code = code_of_plugins(registry, [provided.origin, *further])
             described.append(describe_analyzer(provided, plain_parameters, code=code))
             missing = missing_dependency(provided.record.needs, provided.origin, f"analyzers.{name}")
@@ -166,6 +167,21 @@ def check_part(
         untrusted=inspection.untrusted,
         programs=inspection.programs,
     )
+
+
+def _named_models(analyzer: Analyzer, parameters: Mapping[str, Any], config: AuditConfig) -> list[Problem]:
+    """What is wrong with the parameters that name a further model."""
+    fields = analyzer.Params.model_fields if analyzer.Params else {}
+    named = [
+        name
+        for name, field in fields.items()
+        if isinstance(field.json_schema_extra, dict) and field.json_schema_extra.get(NAMES_A_MODEL)
+    ]
+    found = [
+        model_name_problem(str(parameters[name]), config.models, where=f"analyzers.{analyzer.name}.{name}")
+        for name in named
+    ]
+    return [problem for problem in found if problem is not None]
 
 
 def _inspected(config: AuditConfig, base: Path) -> Inspection:
@@ -208,19 +224,29 @@ def code_of_plugins(registry: Registry, plugins: Iterable[PluginEntry]) -> str:
     return digest_of([[registry.code_of(entry), required_versions(entry.distribution)] for entry in plugins])
 
 
-def _unknown_format(registry: Registry, name: str, where: str) -> UnknownPluginError:
-    """The error that names the formats of ours, which are loaded for it, and other plugins by their entry points."""
+def _require_analyzer(registry: Registry, name: str) -> Provided[Analyzer]:
+    try:
+        return registry.analyzer(name, where=f"analyzers.{name}")
+    except UnknownPluginError as error:
+        raise _unknown(registry, Analyzer, "analyzer", name, f"analyzers.{name}") from error
+
+
+def _unknown(
+    registry: Registry, kind: type[Analyzer] | type[Renderer], what: str, name: str, where: str
+) -> UnknownPluginError:
+    """The error that names what is there of the kind of ours, loaded for it, and other plugins by their entry points."""
     entries = list_entry_points()
     records = [item.record for entry in entries if entry.first_party for item in _provided(registry, entry)]
-    formats = sorted(record.name for record in records if isinstance(record, Renderer))
+    ours = sorted(record.name for record in records if isinstance(record, kind))
+    ours += [RECORD_FORMAT] if kind is Renderer else []
     others = sorted({entry.name for entry in entries if not entry.first_party})
     further = f"; or what these plugins provide: {', '.join(others)}" if others else ""
     return UnknownPluginError(
-        f"nothing installed provides the format {name!r}",
+        f"nothing installed provides the {what} {name!r}",
         where=where,
         found=name,
-        allowed=", ".join([*formats, RECORD_FORMAT]) + further,
-        fix=nearest(name, [*formats, *others]) or "see `auditbench plugins list`",
+        allowed=", ".join(ours) + further,
+        fix=nearest(name, [*ours, *others]) or "see `auditbench plugins list`",
     )
 
 
@@ -326,8 +352,9 @@ def _check_data(config: AuditConfig, base: Path, registry: Registry, problems: l
             Problem(
                 message="there is no model, and there are no training rows to make one",
                 where="data.train",
-                found="neither data.train nor a column named in data.split",
-                fix="name a file in data.train, or a bundle in model.path",
+                found="none of data.train, data.split and data.held_out",
+                fix="name a file in data.train, set data.held_out = 0.2 to draw the evaluated rows from one file, or name a "
+                "bundle in model.path",
             )
         )
 
@@ -343,7 +370,7 @@ def _known(name: str, built_in: Iterable[str], find: Callable[..., Provided[Any]
             where=where,
             found=name,
             allowed=f"{', '.join(sorted(built_in))}, or one that a plugin provides",
-            fix=nearest(name, names),
+            fix=(usually_called(name) if what == "architecture" else "") or nearest(name, names),
         ) from error
 
 

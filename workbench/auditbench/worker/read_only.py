@@ -35,6 +35,7 @@ def _read_only_rows(rows: Rows) -> Rows:
         inputs=MappingProxyType({name: _read_only_stored(array) for name, array in rows.inputs.items()}),
         texts=MappingProxyType({name: _read_only_stored(array) for name, array in rows.texts.items()}),
         y_true=read_only(rows.y_true),
+        clusters=None if rows.clusters is None else read_only(rows.clusters),
         sensitive_features=MappingProxyType(
             {name: read_only(array) for name, array in rows.sensitive_features.items()}
         ),

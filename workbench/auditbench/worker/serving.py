@@ -78,6 +78,7 @@ class Worker:
         self._commands: dict[str, Callable[..., dict[str, Any]]] = {
             "describe": self._describe,
             "check": self._check,
+            "try": self._try,
             "open": self._open,
             "rows": self._rows,
             "train": self._train,
@@ -132,6 +133,12 @@ class Worker:
         part = check_part(self._config, self._registry, analyzers=analyzers, formats=formats, foundation=base)
         return {"part": plain(part)}
 
+    def _try(self, config: str, base: str, device: str) -> dict[str, Any]:
+        from auditbench.worker.trying import try_subject
+
+        try_subject(AuditConfig.model_validate_json(config), Path(base), self._registry, device=device)
+        return {}
+
     def _open(self, config: str, base: str, device: str, train: bool) -> dict[str, Any]:
         from auditbench.worker.determinism import make_deterministic
         from auditbench.worker.subject_opening import open_subject
@@ -151,16 +158,16 @@ class Worker:
 
     def _rows(self, folder: str) -> dict[str, Any]:
         """Write what the evaluated rows are found by in another run, and what the cases show of their inputs."""
-        from auditbench.comparison import row_keys
-        from auditbench.run import ROW_KEYS
         from auditbench.worker.array_store import write_array
         from auditbench.worker.cases import with_stored_inputs
+        from auditbench.worker.row_arrays import row_arrays
 
-        home, data = Path(folder), self._opened().data
+        home = Path(folder)
         file = self._config.data.test if self._config is not None else None
-        keys = row_keys(data.row_ids, data.facts, file=file or "")
+        arrays = row_arrays(self._opened().data, file=file or "")
         cases = with_stored_inputs(self._opened().chosen.cases, functools.partial(write_array, home))
-        return {ROW_KEYS: plain(write_array(home, ROW_KEYS, keys)), "cases": plain(cases)}
+        stored = {name: plain(write_array(home, name, array)) for name, array in arrays.items()}
+        return {"arrays": stored, "cases": plain(cases)}
 
     def _train(self, config: str, base: str, device: str) -> dict[str, Any]:
         from auditbench.worker.determinism import make_deterministic

@@ -16,11 +16,14 @@ import torch
 from auditbench.config import AuditConfig, ModelTable
 from auditbench.context import AuditContext, ContextHost
 from auditbench.data import BUILT_IN as DATA_SETS
-from auditbench.data import build_evaluation, open_source
+from auditbench.data import build_evaluation, class_names, open_source
+from auditbench.data.building import labelled_rows
+from auditbench.data.coding import code_groups
 from auditbench.data.inputs import input_facts
 from auditbench.descriptions import TrainedModel
 from auditbench.errors import EmptyDataError, ModelError
 from auditbench.models.architectures import BUILT_IN as ARCHITECTURES
+from auditbench.models.bundle import bundle_exists
 from auditbench.models.formats import FORMATS, ModelRequest
 from auditbench.models.loading import load_model
 from auditbench.models.threads import suitable_threads
@@ -139,8 +142,10 @@ def open_subject(
     place = resolve_device(device)
     seconds: dict[str, float] = {}
     started = time.monotonic()
-    source = _source(config, base, registry)
-    architectures = _architectures(config, registry)
+    source = read_source(config, base, registry)
+    architectures = named_architectures(config, registry)
+    if may_train and config.train is not None and not bundle_exists(base / config.model.path):
+        refuse_rows(config, source)
     with _Training(stage, seconds) as training:
         ensure_model(
             config if may_train else config.model_copy(update={"train": None}),
@@ -151,9 +156,10 @@ def open_subject(
             training.progress,
             training.tell,
         )
-    model = _load(_audited(config), base, registry, place, architectures, source)
+    model = open_model(audited_table(config), base, registry, place, architectures, source)
     others = {
-        name: _load(table, base, registry, place, architectures, source) for name, table in _further(config).items()
+        name: open_model(table, base, registry, place, architectures, source)
+        for name, table in further_tables(config).items()
     }
     model = _with_programs(model, others.values())
     data = build_evaluation(
@@ -232,8 +238,8 @@ def train_subject(config: AuditConfig, base: Path, registry: Registry, *, device
     from auditbench.training import train_bundle
 
     place = resolve_device(device)
-    source = _source(config, base, registry)
-    architectures = _architectures(config, registry)
+    source = read_source(config, base, registry)
+    architectures = named_architectures(config, registry)
     with _Training(stage, {}) as training:
         train_bundle(
             config,
@@ -245,8 +251,86 @@ def train_subject(config: AuditConfig, base: Path, registry: Registry, *, device
             progress=training.progress,
             tell=training.tell,
         )
-    model = _load(_audited(config), base, registry, place, architectures, source)
+    model = open_model(audited_table(config), base, registry, place, architectures, source)
     return TrainedModel(path=config.model.path, model=model.facts, cost=dict(model.training_cost))
+
+
+def refuse_rows(config: AuditConfig, source: TableSource) -> None:
+    """Refuse labels and groups that no model could be evaluated on, before one is trained.
+
+    Raises:
+        DataError: A label is missing or none of the classes, or a sensitive column holds numbers without bins.
+    """
+    if source.table.continued is None:
+        classes = class_names(source, {}, config.model.task)
+        labelled_rows(source, source.test, {}, classes)
+    code_groups(source.test, source.table)
+
+
+def read_source(config: AuditConfig, base: Path, registry: Registry) -> TableSource:
+    """The data that the config names, read.
+
+    Raises:
+        DataError: They do not fit the config.
+        EmptyDataError: There are no rows to evaluate.
+    """
+    loaders: dict[str, DatasetLoader] = {item.name: item for item in DATA_SETS}
+    name = config.data.dataset
+    if name is not None and name not in loaders:
+        loaders[name] = registry.dataset_loader(name, where="data.dataset").record
+    source = open_source(config.data, base, loaders, {} if config.train is None else config.train.columns)
+    if not len(source.test):
+        raise EmptyDataError(
+            "there are no rows to evaluate", where="data", found="0 rows", fix="name a file with labelled rows"
+        )
+    return source
+
+
+def named_architectures(config: AuditConfig, registry: Registry) -> dict[str, Architecture]:
+    """Every architecture of the product, and those of plugins that the config names."""
+    found: dict[str, Architecture] = {item.name: item for item in ARCHITECTURES}
+    tables = {"model": config.model, **{f"models.{name}": table for name, table in config.models.items()}}
+    named = {
+        f"{where}.architecture": table.architecture
+        for where, table in tables.items()
+        if FORMATS.get(table.format) == "weights"
+    }
+    if config.train is not None:
+        named["train.architecture"] = config.train.architecture
+    for where, name in named.items():
+        if name is not None and name not in found:
+            found[name] = registry.architecture(name, where=where).record
+    return found
+
+
+def audited_table(config: AuditConfig) -> ModelTable:
+    """The `[model]` table, with a name."""
+    return config.model.model_copy(update={"name": config.model.name or config.audit.name})
+
+
+def further_tables(config: AuditConfig) -> dict[str, ModelTable]:
+    """The `[models.NAME]` tables, each with a name."""
+    return {name: table.model_copy(update={"name": table.name or name}) for name, table in config.models.items()}
+
+
+def open_model(
+    table: ModelTable,
+    base: Path,
+    registry: Registry,
+    device: str,
+    architectures: Mapping[str, Architecture],
+    source: TableSource,
+) -> ModelUnderTest:
+    """Open the model of a table.
+
+    Raises:
+        ModelError: It cannot be opened or does not fit the data.
+    """
+    path = base / table.path
+    if table.format not in FORMATS:
+        return registry.model_loader(table.format, where="model.format").record.load(path, table, device)
+    request = ModelRequest(path=path, base=base, table=table, source=source, device=device, architectures=architectures)
+    return load_model(request)
 
 
 def resolve_device(device: str) -> str:
@@ -306,55 +390,3 @@ class _Training:
             self._running = True
             self._stage("started", "train")
         self._stage("progress", "train", step="epochs", done=done, total=total, text=text)
-
-
-def _source(config: AuditConfig, base: Path, registry: Registry) -> TableSource:
-    loaders: dict[str, DatasetLoader] = {item.name: item for item in DATA_SETS}
-    name = config.data.dataset
-    if name is not None and name not in loaders:
-        loaders[name] = registry.dataset_loader(name, where="data.dataset").record
-    source = open_source(config.data, base, loaders, {} if config.train is None else config.train.columns)
-    if not len(source.test):
-        raise EmptyDataError(
-            "there are no rows to evaluate", where="data", found="0 rows", fix="name a file with labelled rows"
-        )
-    return source
-
-
-def _architectures(config: AuditConfig, registry: Registry) -> dict[str, Architecture]:
-    found: dict[str, Architecture] = {item.name: item for item in ARCHITECTURES}
-    tables = {"model": config.model, **{f"models.{name}": table for name, table in config.models.items()}}
-    named = {
-        f"{where}.architecture": table.architecture
-        for where, table in tables.items()
-        if FORMATS.get(table.format) == "weights"
-    }
-    if config.train is not None:
-        named["train.architecture"] = config.train.architecture
-    for where, name in named.items():
-        if name is not None and name not in found:
-            found[name] = registry.architecture(name, where=where).record
-    return found
-
-
-def _audited(config: AuditConfig) -> ModelTable:
-    return config.model.model_copy(update={"name": config.model.name or config.audit.name})
-
-
-def _further(config: AuditConfig) -> dict[str, ModelTable]:
-    return {name: table.model_copy(update={"name": table.name or name}) for name, table in config.models.items()}
-
-
-def _load(
-    table: ModelTable,
-    base: Path,
-    registry: Registry,
-    device: str,
-    architectures: Mapping[str, Architecture],
-    source: TableSource,
-) -> ModelUnderTest:
-    path = base / table.path
-    if table.format not in FORMATS:
-        return registry.model_loader(table.format, where="model.format").record.load(path, table, device)
-    request = ModelRequest(path=path, base=base, table=table, source=source, device=device, architectures=architectures)
-    return load_model(request)

@@ -135,6 +135,8 @@ def _arrays(data: EvaluationData) -> Iterator[tuple[str, npt.NDArray[Any]]]:
         inputs: Mapping[str, Any] = rows.inputs
         yield from ((f"{part} {name}", array) for name, array in inputs.items() if not isinstance(array, StoredArray))
         yield f"{part} y_true", rows.y_true
+        if rows.clusters is not None:
+            yield f"{part} clusters", rows.clusters
         yield from ((f"{part} groups {name}", array) for name, array in rows.sensitive_features.items())
 
 

@@ -27,6 +27,33 @@ _KINDS: Mapping[Modality, str] = {
 }
 
 
+_CALLED: Mapping[str, str] = {
+    "lstm": '`rnn` with `cell = "lstm"` among its parameters',
+    "gru": '`rnn` with `cell = "gru"` among its parameters',
+    "bilstm": "`rnn` with `bidirectional = true` among its parameters",
+    "transformer": "`encoder`, or `decoder` to predict the next token",
+    "bert": "`encoder`",
+    "gpt": "`decoder`",
+    "logistic": "`linear`, which is logistic regression where the task is a classification",
+    "logistic-regression": "`linear`, which is logistic regression where the task is a classification",
+    "softmax": "`linear`, which is softmax regression where the task is a classification",
+    "regression": "`linear`",
+    "perceptron": "`mlp`",
+    "dense": "`mlp`",
+    "dnn": "`mlp`",
+    "convnet": "`cnn`, or `cnn1d` for series",
+    "conv1d": "`cnn1d`",
+    "conv2d": "`cnn`",
+    "multimodal": "`joined`",
+}
+
+
+def usually_called(name: str) -> str:
+    """A suggestion for what is usually called so and has another name here; empty for anything else."""
+    meant = _CALLED.get(name.lower())
+    return f"name {meant}" if meant else ""
+
+
 def modality_problem(architecture: Architecture, modalities: Mapping[str, Modality], *, where: str) -> Problem | None:
     """What is wrong with an architecture that does not take inputs of these modalities, by name; None where it does.
 
@@ -46,4 +73,4 @@ def modality_problem(architecture: Architecture, modalities: Mapping[str, Modali
     )
 
 
-__all__ = ["BUILT_IN", "modality_problem"]
+__all__ = ["BUILT_IN", "modality_problem", "usually_called"]

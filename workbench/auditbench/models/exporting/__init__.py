@@ -5,6 +5,6 @@ Importing this package imports neither numpy nor torch.
 
 from __future__ import annotations
 
-from auditbench.models.exporting.kinds import KINDS, Difference, Export, ExportKind
+from auditbench.models.exporting.kinds import KINDS, TOLERANCE, Difference, Export, ExportKind
 
-__all__ = ["KINDS", "Difference", "Export", "ExportKind"]
+__all__ = ["KINDS", "TOLERANCE", "Difference", "Export", "ExportKind"]

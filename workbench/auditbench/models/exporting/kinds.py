@@ -22,7 +22,8 @@ MARKER = "export.json"
 """Tells the folder of an export from a bundle that was trained."""
 
 TOLERANCE = 1e-5
-"""Largest scaled difference that an export may have when nothing else is asked for: a hundred roundings of float32."""
+"""Largest scaled difference of an export, and of any two models that should be the same, when nothing else is asked for:
+a hundred roundings of float32."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

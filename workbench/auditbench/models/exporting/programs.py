@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from auditbench.data.encoding import pack
 from auditbench.data.inputs import ModelInput, TextInput
 from auditbench.errors import ModelError
 from auditbench.models.exporting.random_rows import random_inputs
@@ -111,9 +112,7 @@ class _NamedInputs(nn.Module):
 
     def forward(self, inputs: Mapping[str, torch.Tensor]) -> torch.Tensor:
         """Outputs, shape `(rows, outputs)`."""
-        outputs: torch.Tensor = self.network(
-            torch.cat([inputs[name].flatten(1).to(torch.float32) for name in self._names], dim=1)
-        )
+        outputs: torch.Tensor = self.network(pack(inputs[name] for name in self._names))
         return outputs
 
 

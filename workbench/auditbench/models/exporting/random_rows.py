@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from auditbench.data.encoding import pack
 from auditbench.data.inputs import PADDING, ModelInput, TextInput
 
 if TYPE_CHECKING:
@@ -22,9 +23,7 @@ def random_inputs(inputs: Mapping[str, ModelInput], rows: int, *, seed: int) -> 
 
 def packed(inputs: Mapping[str, Tensor]) -> Tensor:
     """The tensor that a network takes: that of the only input, or one matrix of all, as `PackedEncoder` makes it."""
-    if len(inputs) == 1:
-        return next(iter(inputs.values()))
-    return torch.cat([tensor.flatten(1).to(torch.float32) for tensor in inputs.values()], dim=1)
+    return next(iter(inputs.values())) if len(inputs) == 1 else pack(inputs.values())
 
 
 def _random(item: ModelInput, rows: int, generator: torch.Generator) -> Tensor:

@@ -18,6 +18,7 @@ from auditbench.models.opening.files import Damage, read_file, refusing, sha256_
 from auditbench.models.opening.limits import MAX_GRAPH_BYTES, MAX_TENSORS
 from auditbench.models.opening.packages import OPENING, require_onnx
 from auditbench.models.opening.random_operations import refuse_random
+from auditbench.models.opening.runtime import ERRORS_ALONE, imported_runtime
 from auditbench.models.threads import suitable_threads
 
 
@@ -177,15 +178,15 @@ def _check_place(told: Mapping[str, str], tensor: Any, size: int) -> None:
 
 
 def _session(content: bytes, external: Mapping[str, bytes], numbers: int) -> Any:
-    import onnxruntime
     import torch
 
+    onnxruntime = imported_runtime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = suitable_threads(numbers, torch.get_num_threads())
     options.inter_op_num_threads = 1
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
     options.use_deterministic_compute = True
-    options.log_severity_level = 3
+    options.log_severity_level = ERRORS_ALONE
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     if external:
         options.add_external_initializers_from_files_in_memory(

@@ -13,6 +13,7 @@ import io
 import pickletools
 import re
 import reprlib
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -56,6 +57,35 @@ def walk(content: bytes, start: int = 0, *, most: int = MAX_INSTRUCTIONS) -> Wal
     Args:
         most: Largest number of instructions.
     """
+    with warnings.catch_warnings():
+        # Texts of old protocols are unescaped as an unpickler does it, which warns of escapes that stand for nothing. Bytes
+        # that are no pickle may well have some.
+        warnings.filterwarnings("ignore", message="invalid (octal )?escape sequence")
+        return _walk(content, start, most)
+
+
+def looks_like_pickle(content: bytes, start: int = 0) -> bool:
+    """Whether the bytes from a position on begin as pickles of some protocol do."""
+    head = content[start : start + 2]
+    if len(head) == 2 and head[0] == 0x80:
+        return head[1] <= 5
+    if not head or head[:1] not in _TEXT_STARTS:
+        return False
+    return _is_pickle(content, start, _SNIFFED_INSTRUCTIONS)
+
+
+def is_surely_pickle(content: bytes, start: int = 0) -> bool:
+    """Whether a pickle from a position on would import something, or comes to its end."""
+    return _is_pickle(content, start, MAX_INSTRUCTIONS)
+
+
+def _is_pickle(content: bytes, start: int, most: int) -> bool:
+    found = walk(content, start, most=most)
+    named = any(_NAME.fullmatch(item.full) for item in found.imports)
+    return named or (not found.fault and found.end - start > 1)
+
+
+def _walk(content: bytes, start: int, most: int) -> Walk:
     machine = _Machine()
     position, count, seen, fault = start, 0, set(), ""
     try:
@@ -85,27 +115,6 @@ def walk(content: bytes, start: int = 0, *, most: int = MAX_INSTRUCTIONS) -> Wal
         end=position,
         fault=fault,
     )
-
-
-def looks_like_pickle(content: bytes, start: int = 0) -> bool:
-    """Whether the bytes from a position on begin as pickles of some protocol do."""
-    head = content[start : start + 2]
-    if len(head) == 2 and head[0] == 0x80:
-        return head[1] <= 5
-    if not head or head[:1] not in _TEXT_STARTS:
-        return False
-    return _is_pickle(content, start, _SNIFFED_INSTRUCTIONS)
-
-
-def is_surely_pickle(content: bytes, start: int = 0) -> bool:
-    """Whether a pickle from a position on would import something, or comes to its end."""
-    return _is_pickle(content, start, MAX_INSTRUCTIONS)
-
-
-def _is_pickle(content: bytes, start: int, most: int) -> bool:
-    found = walk(content, start, most=most)
-    named = any(_NAME.fullmatch(item.full) for item in found.imports)
-    return named or (not found.fault and found.end - start > 1)
 
 
 _NAME = re.compile(r"[\w.]+")

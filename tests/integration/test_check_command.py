@@ -1,0 +1,269 @@
+"""`auditbench check` refuses what `auditbench audit` would refuse, in the same words, before anything is trained."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from auditbench.cli.boundary import guarded
+from tests.in_process_worker import workers_in_this_process
+
+ROWS = 120
+TABLE = """
+[audit]
+name = "people"
+[model]
+task = "binary-classification"
+[train]
+architecture = "linear"
+epochs = 1
+[data]
+test = "test.csv"
+train = "train.csv"
+target = "approved"
+positive = "yes"
+[analyzers.performance]
+replicates = 40
+[report]
+formats = []
+"""
+PHOTOS = """
+[audit]
+name = "photos"
+[model]
+task = "binary-classification"
+[train]
+architecture = "linear"
+epochs = 1
+[data]
+test = "photos"
+held_out = 0.25
+target = "label"
+positive = "dog"
+[data.inputs.image]
+modality = "image"
+[analyzers.performance]
+replicates = 40
+[analyzers.shap]
+[report]
+formats = []
+"""
+
+
+def rows(count: int) -> str:
+    lines = (f"{20 + i % 40},{'AB'[i % 2]},g{i % 3},{'yes' if i * i % 7 < 3 else 'no'}" for i in range(count))
+    return "\n".join(["age,city,house,approved", *lines]) + "\n"
+
+
+@pytest.fixture
+def people(tmp_path: Path) -> Path:
+    (tmp_path / "audit.toml").write_text(TABLE)
+    (tmp_path / "train.csv").write_text(rows(ROWS))
+    (tmp_path / "test.csv").write_text(rows(ROWS // 2))
+    return tmp_path
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """Forty photographs of cats and dogs, of one size."""
+    (tmp_path / "audit.toml").write_text(PHOTOS)
+    rng = np.random.default_rng(0)
+    for index in range(40):
+        folder = tmp_path / "photos" / ("cat" if index % 2 else "dog")
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (12, 12, 3), dtype=np.uint8)).save(folder / f"{index}.png")
+    return tmp_path
+
+
+def told(command: str, folder: Path, capsys: pytest.CaptureFixture[str], *settings: str) -> tuple[int, str]:
+    """Exit code and everything that a command says."""
+    options = [part for setting in settings for part in ("--set", setting)]
+    if command == "audit":
+        options += ["--out", str(folder / "run")]
+    with workers_in_this_process():
+        code = guarded([command, str(folder / "audit.toml"), "--device", "cpu", *options])
+    captured = capsys.readouterr()
+    return code, captured.out + captured.err if command == "check" else captured.err
+
+
+def refused_alike(folder: Path, capsys: pytest.CaptureFixture[str], *settings: str) -> str:
+    """What `check` says, which `audit` says as well, and both exit alike before anything is trained."""
+    there = (folder / "model").exists()
+    code, checked = told("check", folder, capsys, *settings)
+    assert (code, (folder / "model").exists()) == (2, there), checked
+    audit_code, audited = told("audit", folder, capsys, *settings)
+    assert (audit_code, (folder / "model").exists()) == (2, there)
+    assert checked.strip() in audited
+    return checked
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        (['data.positive="maybe"'], ["data.positive", "'maybe'", "'no', 'yes'"]),
+        (['data.classes=["no", "certainly"]', 'data.positive="certainly"'], ["none of the classes", "'yes'"]),
+        (['train.augment=["flip"]'], ["train.augment", "only images are varied"]),
+        (['train.precision="float16"'], ["train.precision", "half precision needs a GPU"]),
+        (['train.split_by="group"', 'train.split_column="hous"'], ["train.split_column", "'house'"]),
+        (["train.class_weights={maybe=2.0}"], ["train.class_weights.maybe", "'no', 'yes'"]),
+        (['data.sensitive=["age"]'], ["data.bins.age", "groups need bounds"]),
+        (['train.freeze=["embedding."]'], ["train.freeze", "no parameter"]),
+        (['model.task="regression"'], ["data.target", "text"]),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else None,
+)
+def test_what_an_audit_refuses_is_refused(
+    people: Path, capsys: pytest.CaptureFixture[str], settings: list[str], words: list[str]
+) -> None:
+    said = refused_alike(people, capsys, *settings)
+    assert [word for word in words if word not in said] == []
+
+
+def test_values_of_a_split_column_that_do_not_exist(people: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (people / "audit.toml").write_text(TABLE.replace('train = "train.csv"', 'split = "house"'))
+    said = refused_alike(people, capsys)
+    assert "no row of test.csv is a test row" in said
+    assert "'house' holds 'g0', 'g1', 'g2'" in said
+
+
+def test_labels_that_are_missing_or_new_among_the_evaluated_rows(
+    people: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = rows(ROWS // 2)
+    (people / "test.csv").write_text(whole.replace(",yes\n", ",\n", 1))
+    assert "data.missing_labels" in refused_alike(people, capsys)
+    (people / "test.csv").write_text(whole.replace(",yes\n", ",perhaps\n", 1))
+    assert "'perhaps'" in refused_alike(people, capsys)
+
+
+def test_a_file_without_rows_has_the_exit_code_of_an_audit(people: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (people / "test.csv").write_text("age,city,house,approved\n")
+    code, said = told("check", people, capsys)
+    assert (code, "AB201" in said) == (4, True)
+
+
+def test_a_bundle_of_other_settings_says_which_and_both_values(
+    people: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with workers_in_this_process():
+        assert guarded(["train", str(people / "audit.toml"), "--device", "cpu"]) == 0
+    capsys.readouterr()
+    assert told("check", people, capsys)[0] == 0
+    cases = {
+        "train.epochs=7": "train.epochs = 1 in the model, 7 here",
+        "audit.seed=3": "audit.seed = 0 in the model, 3 here",
+        'data.exclude=["house"]': 'data.features = ["age", "city", "house"] in the model, ["age", "city"] here',
+        'data.positive="no"': 'data.positive = "yes" in the model, "no" here',
+        'data.missing_numbers="refuse"': "equal settings; other training rows",
+    }
+    for setting, words in cases.items():
+        said = refused_alike(people, capsys, setting)
+        assert "AB301" in said
+        assert words in said
+    shutil.rmtree(people / "model")
+    assert told("check", people, capsys, "train.epochs=7")[0] == 0
+
+
+def test_images_of_several_sizes_are_refused_without_one_to_bring_them_to(
+    photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, said = told("check", photos, capsys)
+    assert code == 0, said
+    Image.new("RGB", (9, 9)).save(photos / "photos" / "cat" / "odd.png")
+    said = refused_alike(photos, capsys)
+    assert "data.inputs.image.size" in said
+    assert "[12, 12]" in said
+    assert told("check", photos, capsys, "data.inputs.image.size=[12, 12]")[0] == 0
+
+
+def test_analyzers_that_do_not_work_on_images_are_named(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, said = told("check", photos, capsys)
+    assert code == 0
+    assert "not  shap: This model takes images, which the analyzer does not work on." in said
+
+
+def with_models(folder: Path, *names: str, parity: str) -> None:
+    tables = "".join(f'[models.{name}]\npath = "model"\ntask = "binary-classification"\n' for name in names)
+    path = folder / "audit.toml"
+    path.write_text(path.read_text() + tables + f"[analyzers.parity]\n{parity}\n")
+
+
+@pytest.mark.parametrize(
+    ("names", "parity", "expected"),
+    [
+        (("first", "second"), "", ("there are several models to compare with", "first, second", "name one of them")),
+        (("first",), 'with_model = "frist"', ("no further model of this name", "frist", "did you mean `first`?")),
+        ((), 'with_model = "first"', ("no further model of this name", "no [models.NAME] table is there")),
+    ],
+)
+def test_parity_names_a_further_model(
+    people: Path,
+    capsys: pytest.CaptureFixture[str],
+    names: tuple[str, ...],
+    parity: str,
+    expected: tuple[str, ...],
+) -> None:
+    with workers_in_this_process():
+        assert guarded(["train", str(people / "audit.toml"), "--device", "cpu"]) == 0
+    capsys.readouterr()
+    with_models(people, *names, parity=parity)
+    said = refused_alike(people, capsys)
+    assert "analyzers.parity.with_model" in said
+    assert [word for word in expected if word not in said] == []
+
+
+def test_parity_without_a_further_model_does_not_apply(people: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with_models(people, parity="")
+    code, said = told("check", people, capsys)
+    assert code == 0
+    assert "not  parity: It compares with a further model, and the config names none" in said
+
+
+def test_rows_that_stand_for_all_never_refuse_what_all_would_pass(
+    photos: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("auditbench.worker.trying._TRIED_ROWS", 1)
+    code, said = told("check", photos, capsys)
+    assert code == 0, said
+
+
+def test_a_column_that_parts_rows_is_looked_at(people: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    settings = ('train.split_by="group"', 'train.split_column="house"')
+    assert told("check", people, capsys, *settings)[0] == 0
+    (people / "train.csv").write_text(rows(ROWS).replace("g1", ""))
+    assert "has empty cells among the training rows" in refused_alike(people, capsys, *settings)
+
+
+def test_a_model_of_other_classes_or_columns_is_refused(people: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with workers_in_this_process():
+        assert guarded(["train", str(people / "audit.toml"), "--device", "cpu"]) == 0
+    as_it_is = TABLE.replace('[train]\narchitecture = "linear"\nepochs = 1\n', "")
+    assert as_it_is != TABLE
+    (people / "audit.toml").write_text(as_it_is)
+    capsys.readouterr()
+    assert told("check", people, capsys)[0] == 0
+    assert "the positive class of the model is not 'no'" in refused_alike(people, capsys, 'data.positive="no"')
+    assert "feature 'house'" in refused_alike(people, capsys, 'data.exclude=["house"]')
+    (people / "test.csv").write_text(rows(ROWS // 2).replace(",no\n", ",never\n"))
+    assert "'never'" in refused_alike(people, capsys)
+
+
+def test_labels_of_rows_that_do_not_stand_for_all_are_looked_at(
+    photos: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("auditbench.worker.trying._TRIED_ROWS", 12)
+    paths = sorted(item.relative_to(photos).as_posix() for item in (photos / "photos").rglob("*.png"))
+    lines = [f"{path},{path.split('/')[1]}" for path in paths]
+    config = PHOTOS.replace('test = "photos"', 'test = "photos.csv"').replace("held_out = 0.25", 'train = "train.csv"')
+    (photos / "audit.toml").write_text(config)
+    (photos / "photos.csv").write_text("\n".join(["image,label", *lines[::-1]]) + "\n")
+    (photos / "train.csv").write_text("\n".join(["image,label", *lines]) + "\n")
+    assert told("check", photos, capsys)[0] == 0
+    for row in (1, 2):  # of 40 rows, 12 at equal distances hold one of these two
+        missing = [line.partition(",")[0] + "," if index == row else line for index, line in enumerate(lines)]
+        (photos / "train.csv").write_text("\n".join(["image,label", *missing]) + "\n")
+        assert "data.missing_labels" in refused_alike(photos, capsys)

@@ -1,0 +1,42 @@
+"""Whether what an analyzer needs is there, as far as it is known: before an audit begins, and before the analyzer runs."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+from auditbench.contracts import Needs
+from auditbench.findings import Message
+from auditbench.run import Capability, Modality
+
+
+def unmet_need(
+    needs: Needs,
+    *,
+    modality: Modality,
+    task: str,
+    sensitive: bool,
+    others: bool,
+    missing: Collection[str],
+    capabilities: Iterable[Capability] | None = None,
+) -> Message | None:
+    """The first need that is not met, as the reason why the analyzer does not apply; None when all are.
+
+    Args:
+        sensitive: Whether there are sensitive features; `others` whether there are further models.
+        missing: Needed packages and programs that are not on this machine.
+        capabilities: Of the model; None where they are not known yet.
+    """
+    if needs.modalities and modality not in needs.modalities:
+        return Message(key=f"core.not_applicable_modality_{modality}", values={"allowed": ", ".join(needs.modalities)})
+    absent = [] if capabilities is None else [name for name in needs.capabilities if name not in capabilities]
+    if absent:
+        return Message(key="core.not_applicable_capability", values={"capability": ", ".join(absent)})
+    if needs.tasks and task not in needs.tasks:
+        return Message(key="core.not_applicable_task", values={"found": task, "allowed": ", ".join(needs.tasks)})
+    if needs.sensitive_features and not sensitive:
+        return Message(key="core.not_applicable_sensitive")
+    if needs.further_models and not others:
+        return Message(key="core.not_applicable_models")
+    if missing:
+        return Message(key="core.not_applicable_package", values={"package": ", ".join(missing), "extra": needs.extra})
+    return None

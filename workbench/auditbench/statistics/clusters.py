@@ -1,0 +1,147 @@
+"""Rows that belong together, as the tokens of one text do, and what intervals make of them.
+
+Rows of one cluster may depend on each other in any way; clusters are taken as independent draws. What is measured on
+such rows is as uncertain as its clusters are few, however many rows they have.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from auditbench.statistics._arguments import check_level, finite_array
+from auditbench.statistics.interval import normal_quantile
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Numbers = npt.NDArray[np.float64]
+
+FEWEST_CLUSTERS = 7
+"""Clusters below which no interval is given: with 5, intervals of 95 % were seen to cover 85 to 92 %."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)  # comparing arrays with == gives no truth value
+class Clusters:
+    """Which rows belong together.
+
+    Attributes:
+        of_row: Place of the cluster of each row, from 0, shape `(rows,)`.
+        count: Clusters.
+    """
+
+    of_row: npt.NDArray[np.intp]
+    count: int
+
+    @property
+    def are_enough(self) -> bool:
+        """Whether there are enough of them for an interval."""
+        return self.count >= FEWEST_CLUSTERS
+
+    def sums(self, values: npt.ArrayLike) -> Numbers:
+        """Sum of a value a row over each cluster, shape `(count,)`."""
+        import numpy as np
+
+        summed = np.bincount(self.of_row, weights=np.asarray(values, dtype=np.float64), minlength=self.count)
+        return np.asarray(summed, dtype=np.float64)
+
+    def among(self, subset: npt.NDArray[np.bool_]) -> Clusters:
+        """The clusters of some of the rows, those that have none left out."""
+        return _numbered(self.of_row[subset])
+
+
+def clusters_of(ids: npt.ArrayLike | None) -> Clusters | None:
+    """The clusters that rows with these ids are of, shape `(rows,)`; None where rows are independent.
+
+    They are where there are no ids, and where no two rows share one.
+
+    Raises:
+        ValueError: Another shape.
+    """
+    import numpy as np
+
+    if ids is None:
+        return None
+    array = np.asarray(ids)
+    if array.ndim != 1:
+        raise ValueError(f"expected `ids` of shape (rows,), got {array.shape}")
+    found = _numbered(array)
+    return None if found.count == len(array) else found
+
+
+def jackknife_error(influence: npt.ArrayLike, clusters: Clusters) -> float:
+    """Standard error of an estimate of which each row moves so much, from leaving out one cluster at a time.
+
+    Args:
+        influence: Shape `(rows,)`, see `auditbench.statistics.influence`; exact for means and ratios of means.
+        clusters: At least two.
+
+    Raises:
+        ValueError: Another shape, numbers that are not finite, or fewer than two clusters.
+
+    Source: Wolter (2007), Introduction to Variance Estimation (the jackknife of clusters).
+    """
+    import numpy as np
+
+    array = finite_array("influence", influence, 1)
+    if array.shape != clusters.of_row.shape or clusters.count < 2:
+        raise ValueError(f"expected one number a row and two clusters, got {array.shape} and {clusters.count}")
+    rest = len(array) - np.bincount(clusters.of_row, minlength=clusters.count)
+    moved = clusters.sums(array) / rest
+    return math.sqrt((clusters.count - 1) / clusters.count * float(np.sum(moved**2)))
+
+
+def effective_trials(hit: npt.NDArray[np.bool_], clusters: Clusters, *, level: float = 0.95) -> float | None:
+    """How many independent rows would tell as much of the share of hits as these clusters do.
+
+    The rows over the design effect, that is the variance of the share by the jackknife over that of independent rows,
+    which is taken as 1 where it is less; times the squared ratio of the normal to Student's quantile, for clusters are
+    few. Where all rows are hits or none is, a cluster counts as one row.
+
+    Args:
+        hit: Shape `(rows,)`.
+
+    Returns:
+        None with fewer than `FEWEST_CLUSTERS` clusters.
+
+    Source: Korn and Graubard (1998), Survey Methodology 24:193 (effective sample size); Dean and Pagano (2015), J.
+    Survey Statistics and Methodology 3:484 (Wilson's interval with it).
+    """
+    from scipy import special
+
+    rows = len(hit)
+    if not clusters.are_enough:
+        return None
+    share = float(hit.mean())
+    if share in (0.0, 1.0):
+        return float(clusters.count)
+    variance = jackknife_error(hit - share, clusters) ** 2
+    effect = max(1.0, variance * rows / (share * (1.0 - share)))
+    tail = (1.0 - check_level(level)) / 2.0
+    return rows / effect * (normal_quantile(tail) / float(special.stdtrit(clusters.count - 1, tail))) ** 2
+
+
+def expanded_level(level: float, units: int) -> float:
+    """The level of percentiles of bootstrap replicates at which few units cover as `level` says.
+
+    Replicates of n units vary by (n - 1) / n of the variance of the estimate, and normal quantiles are shorter than
+    Student's: percentiles are taken so much further out. For many units it is `level`.
+
+    Args:
+        units: Drawn with replacement, at least 2.
+
+    Source: Hesterberg (2015), The American Statistician 69:371 (the expanded percentile interval).
+    """
+    from scipy import special
+
+    student = -float(special.stdtrit(units - 1, (1.0 - check_level(level)) / 2.0))
+    return 1.0 - 2.0 * float(special.ndtr(-student * math.sqrt(units / (units - 1))))
+
+
+def _numbered(ids: npt.ArrayLike) -> Clusters:
+    import numpy as np
+
+    names, of_row = np.unique(np.asarray(ids), return_inverse=True)
+    return Clusters(of_row=of_row.astype(np.intp), count=len(names))
