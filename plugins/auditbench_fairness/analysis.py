@@ -40,7 +40,7 @@ def analyze(context: AuditContext, params: Params) -> AnalysisResult:
         groupings = groupings_of(cells, params.intersections)
         measured = measure_regression(context, params, row_cells, groupings, y_pred)
     else:
-        few = few_classes(data.y_true, y_pred, data.classes, params.most_classes)
+        few = few_classes(data.y_true, y_pred, data.classes, _most_compared(context, params))
         counts = count_groups(y_true=few.y_true, y_pred=few.y_pred, groups=data.sensitive_features, classes=few.size)
         groupings = groupings_of(counts.cells, params.intersections)
         measured = measure_classifier(params, counts.table, groupings, Rows(cells=row_cells, classes=few))
@@ -77,9 +77,16 @@ def _notes(context: AuditContext, params: Params, groupings: tuple[Grouping, ...
     if cut:
         notes.append(Note(kind="limit", text=message("limit.most_groups", n=params.most_groups, names=", ".join(cut))))
     left_out = len(context.data.classes) - params.most_classes
-    if left_out > 0 and len(context.data.classes) > 2:
+    if context.data.task == "next-token":
+        notes.append(Note(kind="limit", text=message("limit.tokens")))
+    elif left_out > 0 and len(context.data.classes) > 2:
         notes.append(Note(kind="limit", text=message("limit.most_classes", n=left_out, most=params.most_classes)))
     return tuple(notes)
+
+
+def _most_compared(context: AuditContext, params: Params) -> int:
+    """Classes that are compared with the others; no token of a language model is, for a record lists no vocabulary."""
+    return 0 if context.data.task == "next-token" else params.most_classes
 
 
 def _interval_notes(context: AuditContext) -> tuple[Note, ...]:

@@ -84,7 +84,7 @@ def estimable(counts: Counts, minimum_group: int, minimum_outcomes: int) -> Mask
 
 def _questions(grouping: Grouping, counts: Counts, rows: Rows) -> Iterator[Question]:
     row_groups, classes = grouping.cell_groups[rows.cells], rows.classes
-    binary = classes.size == 2
+    binary = classes.size == 2 and bool(classes.compared)
     if not binary:
         right = classes.y_true == classes.y_pred
         yield Question(

@@ -32,7 +32,7 @@ def few_classes(y_true: npt.NDArray[Any], y_pred: npt.NDArray[Any], names: tuple
     All others share two numbers: theirs as a label and as a right decision, and one for wrong decisions, so that what is
     right and what is wrong stays so. A table of counts then has a size that does not follow from the number of classes.
     """
-    if len(names) == 2:
+    if len(names) == 2 and most:
         return FewClasses(y_true=y_true, y_pred=y_pred, size=2, compared=((1, names[1]),))
     labels, decisions = y_true.astype(np.int64), y_pred.astype(np.int64)
     frequent = np.sort(np.argsort(-np.bincount(labels, minlength=len(names)), kind="stable")[:most])

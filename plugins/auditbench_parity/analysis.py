@@ -98,7 +98,7 @@ def _tables(context: AuditContext, found: Differences, most: int) -> tuple[Table
     chosen = [int(row) for row in order if apart[row] > 0]
     if not chosen:
         return ()
-    named = context.data.task != "next-token"  # a record names no vocabulary
+    named = context.data.task != "next-token"  # a record lists no vocabulary
     kind: Literal["text", "number"] = "text" if context.data.classes else "number"
     decisions = ("decision", found.decision), ("reference", found.reference_decision)
     return (

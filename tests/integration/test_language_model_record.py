@@ -30,14 +30,20 @@ feedforward = 8
 test = "texts.csv"
 split = "split"
 target = "text"
+sensitive = ["who"]
 [data.inputs.text]
 modality = "text"
 unit = "words"
 length = 8
 [analyzers.performance]
 replicates = 300
+[analyzers.fairness]
+most_classes = 12
+minimum_group = 1
+[analyzers.resources]
+batch_sizes = [1]
 [report]
-formats = ["html"]
+formats = ["html", "markdown", "csv", "junit", "sarif", "model-card"]
 """
 
 
@@ -50,8 +56,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     texts = [" ".join(rng.choice(words, 40)) for _ in range(24)]
     texts[0] = texts[0].replace("the", "rumpelstilzkin", 1)
     texts[20] = f"{texts[20]} rumpelstilzkin"
-    lines = [f"{text},{'train' if place < 14 else 'test'}" for place, text in enumerate(texts)]
-    (folder / "texts.csv").write_text("text,split\n" + "\n".join(lines) + "\n")
+    lines = [f"{text},{'train' if place < 14 else 'test'},{'ab'[place % 2]}" for place, text in enumerate(texts)]
+    (folder / "texts.csv").write_text("text,split,who\n" + "\n".join(lines) + "\n")
     (folder / "audit.toml").write_text(CONFIG)
     with workers_in_this_process():
         for out, options in (("run", ()), ("again", ("--baseline", str(folder / "run")))):
@@ -65,11 +71,20 @@ def run(home: Path) -> AuditRun:
 
 
 def test_a_word_of_one_text_is_nowhere_in_the_record(home: Path, run: AuditRun) -> None:
-    for name in ("run.json", "report.html"):
-        assert "rumpelstilzkin" not in (home / "run" / name).read_text()
+    files = [path for path in (home / "run").rglob("*") if path.is_file()]
+    assert {".html", ".json", ".md", ".csv", ".xml", ".sarif", ".jsonl"} <= {path.suffix for path in files}
+    assert [path.name for path in files if b"rumpelstilzkin" in path.read_bytes()] == []
     assert (run.model.classes, run.model.n_classes, run.data.outcomes) == ((), 11, {})
     assert "rumpelstilzkin" in (home / "model" / "model.json").read_text()
     assert "11 classes" in (home / "run" / "report.html").read_text()
+
+
+def test_groups_are_compared_by_accuracy_alone(run: AuditRun) -> None:
+    result = run.result("fairness")
+    assert result is not None
+    assert {metric.name.split("_")[0] for metric in result.metrics} == {"accuracy"}
+    assert {metric.where.get("group") for metric in result.metrics} >= {"a", "b"}
+    assert {metric.interval for metric in result.metrics} == {None}
 
 
 def test_the_report_counts_texts_beside_tokens(home: Path) -> None:
@@ -92,4 +107,5 @@ def test_the_same_model_is_compared_with_its_baseline(home: Path) -> None:
     again = read_run(home / "again")
     assert again.baseline is not None
     assert again.baseline.pairs == again.data.rows
-    assert {change.verdict for change in again.baseline.metrics} == {"within_noise"}
+    verdicts = {change.verdict for change in again.baseline.metrics if change.metric.startswith("performance.")}
+    assert verdicts == {"within_noise"}

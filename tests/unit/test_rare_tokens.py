@@ -43,6 +43,19 @@ def evaluation(folder: Path, *, train: bool = True) -> EvaluationData:
     )
 
 
+@pytest.mark.parametrize("times", [RARE_ROWS // 2 + 1, RARE_ROWS - 1, RARE_ROWS])
+def test_a_token_at_the_edge_of_two_rows_is_counted_once(tmp_path: Path, times: int) -> None:
+    (tmp_path / "train.csv").write_text("text\n" + "the cat sat on klara " * times + "the end\n")
+    (tmp_path / "test.csv").write_text("text\nthe cat sat on klara the cat\n")
+    words = {"text": InputTable(modality="text", unit="words", length=4)}
+    table = DataTable(test="test.csv", train="train.csv", target="text", inputs=words)
+    source = open_source(table, tmp_path, {})
+    inputs = fit_inputs(source)
+    classes = class_names(source, inputs, "next-token")
+    data = build_evaluation(source, inputs, task="next-token", classes=classes, seed=0)
+    assert (ClassNames(data, raw=False).of(classes.index("klara")) == RARE_TOKEN) == (times < RARE_ROWS)
+
+
 def test_tokens_are_counted_once_each_in_the_training_rows(tmp_path: Path) -> None:
     data = evaluation(tmp_path)
     names, shown = ClassNames(data, raw=False), {}

@@ -43,14 +43,14 @@ class ClassNames:
 
 
 def _occurrences(data: EvaluationData) -> npt.NDArray[np.int64]:
-    """How often each class is a token, shape `(classes,)`."""
+    """How often each class is a token, shape `(classes,)`; the last one of a training text, which is a label alone, is
+    left out, since all other labels are the first token of the next row as well.
+    """
     classes = len(data.classes)
     if data.background_source != "train":
         return np.bincount(data.y_true, minlength=classes)
-    rows = data.background(np.iinfo(np.intp).max, np.random.default_rng(0))
-    labels = rows.y_true[np.isfinite(rows.y_true)].astype(np.int64)
-    counts = np.bincount(labels, minlength=classes)
-    for ids in rows.inputs.values():
+    counts = np.zeros(classes, dtype=np.int64)
+    for ids in data.background(np.iinfo(np.intp).max, np.random.default_rng(0)).inputs.values():
         tokens = ids[ids >= FIRST_TOKEN].astype(np.int64) - FIRST_TOKEN
         counts = counts + np.bincount(tokens, minlength=classes)[:classes]
     return counts

@@ -5,22 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, cast
 
-from pydantic import Field
-
 from auditbench.data.inputs import ModelInput, TextInput
 from auditbench.models.architecture import Architecture
-from auditbench.models.architectures.parameters import TransformerParams
+from auditbench.models.architectures.parameters import DecoderParams
 
 if TYPE_CHECKING:
     from torch import nn
-
-
-class DecoderParams(TransformerParams):
-    """Parameters of `decoder`."""
-
-    tied: bool = Field(
-        False, description="Whether the embedding of a token is also the weight of its output; for next tokens only."
-    )
 
 
 def build_decoder(params: DecoderParams, inputs: Mapping[str, ModelInput], outputs: int) -> nn.Module:

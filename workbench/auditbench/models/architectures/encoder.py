@@ -3,27 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Literal, cast
-
-from pydantic import Field
+from typing import TYPE_CHECKING, cast
 
 from auditbench.data.inputs import ModelInput, SeriesInput, TextInput
 from auditbench.models.architecture import Architecture
-from auditbench.models.architectures.parameters import TransformerParams
+from auditbench.models.architectures.parameters import EncoderParams
 
 if TYPE_CHECKING:
     from torch import nn
-
-
-class EncoderParams(TransformerParams):
-    """Parameters of `encoder`."""
-
-    pooling: Literal["first", "mean"] = Field(
-        "mean", description="What is taken of the tokens: a learned one that stands before them, or their mean."
-    )
-    patch: Annotated[int, Field(ge=1, le=65_536)] = Field(
-        1, description="Steps of a series that make one token; zeros stand behind the last. Texts have tokens already."
-    )
 
 
 def build_encoder(params: EncoderParams, inputs: Mapping[str, ModelInput], outputs: int) -> nn.Module:

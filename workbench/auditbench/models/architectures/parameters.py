@@ -1,8 +1,8 @@
-"""Parameters that several architectures share."""
+"""Parameters that several architectures share, and those that networks read as a whole."""
 
 from __future__ import annotations
 
-from typing import Annotated, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
@@ -52,3 +52,57 @@ class TransformerParams(ArchitectureParams):
         if self.width % self.heads:
             raise ValueError(f"expected `width` to be a multiple of `heads`, got {self.width} and {self.heads}")
         return self
+
+
+class EncoderParams(TransformerParams):
+    """Parameters of `encoder`."""
+
+    pooling: Literal["first", "mean"] = Field(
+        "mean", description="What is taken of the tokens: a learned one that stands before them, or their mean."
+    )
+    patch: Annotated[int, Field(ge=1, le=65_536)] = Field(
+        1, description="Steps of a series that make one token; zeros stand behind the last. Texts have tokens already."
+    )
+
+
+class DecoderParams(TransformerParams):
+    """Parameters of `decoder`."""
+
+    tied: bool = Field(
+        False, description="Whether the embedding of a token is also the weight of its output; for next tokens only."
+    )
+
+
+class RnnParams(ArchitectureParams):
+    """Parameters of `rnn`."""
+
+    cell: Literal["rnn", "lstm", "gru"] = Field("lstm", description="Recurrent unit: plain with tanh, LSTM, or GRU.")
+    embedding: Units = Field(64, description="Numbers that stand for a token; series are read as they are.")
+    hidden: Units = Field(64, description="Units of the state, in each direction.")
+    layers: Layers = Field(1, description="Recurrent layers, one behind another.")
+    bidirectional: bool = Field(False, description="Whether the input is read from both ends.")
+    pooling: Literal["last", "mean", "max"] = Field(
+        "last",
+        description="What is taken of the states: the one that has read everything, or mean or maximum over steps.",
+    )
+    dropout: Share = Field(
+        0.0,
+        description="Share of numbers left out before each recurrent layer but of series the first, and at the end.",
+    )
+
+
+class JoinedParams(ArchitectureParams):
+    """Parameters of `joined`; branches of one modality have equal ones."""
+
+    table_hidden: Hidden = Field(
+        (), description="Units of each hidden layer of a table; without one it is joined as it is."
+    )
+    image_channels: Blocks = Field((16, 32), description="Channels of each block of an image, as of `cnn`.")
+    series_channels: Blocks = Field((32, 32), description="Channels of each block of a series, as of `cnn1d`.")
+    kernel: Kernel = Field(7, description="Steps that a convolution of a series sees, an odd number.")
+    embedding: Units = Field(32, description="Numbers that stand for a token of a text, which is joined as their mean.")
+    batch_norm: bool = Field(False, description="Whether numbers are standardised over the batch behind a convolution.")
+    hidden: Hidden = Field((64,), description="Units of each hidden layer behind the joined branches.")
+    dropout: Share = Field(
+        0.0, description="Share of numbers left out before each linear layer, in each training step."
+    )

@@ -17,7 +17,7 @@ from auditbench.models.architectures.networks.padding import lengths_of, states_
 from auditbench.models.architectures.networks.transformer import begin_weights, transformer_layers
 
 if TYPE_CHECKING:
-    from auditbench.models.architectures.decoder import DecoderParams
+    from auditbench.models.architectures.parameters import DecoderParams
 
 
 class DecoderNetwork(CheckpointedNetwork):

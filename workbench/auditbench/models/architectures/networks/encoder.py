@@ -15,7 +15,7 @@ from auditbench.models.architectures.networks.padding import masked_mean, never_
 from auditbench.models.architectures.networks.transformer import begin_weights, transformer_layers
 
 if TYPE_CHECKING:
-    from auditbench.models.architectures.encoder import EncoderParams
+    from auditbench.models.architectures.parameters import EncoderParams
 
 
 class EncoderNetwork(CheckpointedNetwork):

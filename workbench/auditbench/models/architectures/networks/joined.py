@@ -16,7 +16,7 @@ from auditbench.models.architectures.networks.linear_layers import linear_layers
 from auditbench.models.architectures.networks.padding import masked_mean, never_none
 
 if TYPE_CHECKING:
-    from auditbench.models.architectures.joined import JoinedParams
+    from auditbench.models.architectures.parameters import JoinedParams
 
 
 class JoinedNetwork(CheckpointedNetwork):

@@ -13,7 +13,7 @@ from auditbench.data.inputs import PADDING, SeriesInput, TextInput
 from auditbench.models.architectures.networks.padding import lengths_of, masked_max, masked_mean, states_at
 
 if TYPE_CHECKING:
-    from auditbench.models.architectures.rnn import RnnParams
+    from auditbench.models.architectures.parameters import RnnParams
 
 _CELLS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 
