@@ -89,8 +89,7 @@ def config(task: str = "binary-classification", **train: Any) -> AuditConfig:
 
 
 def train(settings: AuditConfig, folder: Path, name: str = "model", told: list[str] | None = None) -> Path:
-    columns = settings.train.columns if settings.train else {}
-    source = open_source(settings.data, folder, {}, columns)
+    source = open_source(settings.data, folder, {}, settings.train)
     heard: list[str] = [] if told is None else told
     arguments: dict[str, Any] = {"device": "cpu", "architectures": ARCHITECTURES, "base": folder}
     train_bundle(settings, source, folder / name, progress=lambda *_: None, tell=heard.append, **arguments)
@@ -100,7 +99,7 @@ def train(settings: AuditConfig, folder: Path, name: str = "model", told: list[s
 def prepared(settings: AuditConfig, folder: Path) -> Prepared:
     """What training begins with."""
     assert settings.train is not None
-    source = open_source(settings.data, folder, {}, settings.train.columns)
+    source = open_source(settings.data, folder, {}, settings.train)
     opened, described = open_initial(settings.train, folder), initial_description(settings.train, folder)
     return prepare(settings, source, opened, described=described, device="cpu", architectures=ARCHITECTURES)
 

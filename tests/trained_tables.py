@@ -63,7 +63,7 @@ def config(
 
 
 def source_of(settings: AuditConfig, folder: Path) -> TableSource:
-    return open_source(settings.data, folder, {item.name: item for item in DATASETS})
+    return open_source(settings.data, folder, {item.name: item for item in DATASETS}, settings.train)
 
 
 def train(settings: AuditConfig, folder: Path, name: str = "model", progress: Any = quiet, **keys: Any) -> Path:

@@ -37,7 +37,7 @@ _HOMES = {
     "metrics_of_counts": "metrics_by_group",
 }
 
-METRICS = (
+SHARES = (
     "selection_rate",
     "true_positive_rate",
     "false_positive_rate",
@@ -58,6 +58,8 @@ METRICS = (
     "false_positive_rate_difference_to_overall",
     "precision_difference_to_overall",
     "accuracy_difference_to_overall",
+)
+_MEANS = (
     "mean_prediction",
     "mean_error",
     "mean_absolute_error",
@@ -68,6 +70,13 @@ METRICS = (
     "mean_error_difference_to_overall",
     "mean_absolute_error_difference_to_overall",
 )
+METRICS = (*SHARES, *_MEANS)
+_CLASSES = ("binary-classification", "multiclass-classification")
+METRIC_TASKS: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(SHARES, _CLASSES),
+    **dict.fromkeys(("accuracy", "accuracy_difference", "accuracy_difference_to_overall"), (*_CLASSES, "next-token")),
+    **dict.fromkeys(_MEANS, ("regression",)),
+}
 
 
 class Params(BaseModel):
@@ -123,6 +132,8 @@ def auditbench_analyzers() -> Iterator[Analyzer]:
         analyze=_analyze,
         needs=Needs(sensitive_features=True),
         metrics=METRICS,
+        metric_tasks=METRIC_TASKS,
+        shares=SHARES,
         messages=load_messages("auditbench_fairness"),
     )
 

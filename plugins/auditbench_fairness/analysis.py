@@ -44,8 +44,8 @@ def analyze(context: AuditContext, params: Params) -> AnalysisResult:
         counts = count_groups(y_true=few.y_true, y_pred=few.y_pred, groups=data.sensitive_features, classes=few.size)
         groupings = groupings_of(counts.cells, params.intersections)
         measured = measure_classifier(params, counts.table, groupings, Rows(cells=row_cells, classes=few))
-    if clusters_of(data.clusters) is not None:
-        measured = without_intervals(measured)
+    if (clusters := clusters_of(data.clusters)) is not None:
+        measured = without_intervals(measured, clusters, groupings, row_cells)
     tables = [group_table(measured.group_metrics), disparity_table(measured.summaries)]
     if measured.comparisons:
         tables.append(comparison_table(measured.comparisons))

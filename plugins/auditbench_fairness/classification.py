@@ -179,7 +179,7 @@ def _disparities(question: Question, gaps: tuple[Disparity, ...], estimated: Mas
         summaries.append(
             Summary(
                 metric=metric,
-                compared=int(measured.groups.sum()),
+                compared=question.grouping.named(measured.groups),
                 left_out=int((sizes[measured.incomplete] > 0).sum()),
             )
         )

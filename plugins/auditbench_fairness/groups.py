@@ -54,6 +54,10 @@ class Grouping:
     groups: tuple[str, ...]
     cell_groups: Codes
 
+    def named(self, chosen: npt.NDArray[np.bool_]) -> tuple[str, ...]:
+        """Names of some of the groups, which are chosen by a mask of shape `(groups,)`."""
+        return tuple(self.groups[index] for index in np.flatnonzero(chosen))
+
     def totals(self, by_cell: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Sums over the cells of each group: `(cells, ...)` to `(groups, ...)`."""
         summed = np.zeros((len(self.groups), *by_cell.shape[1:]), dtype=by_cell.dtype)

@@ -149,7 +149,7 @@ def _disparities(
             influence=influence,
         )
         left_out = int((sizes[~estimated] > 0).sum())
-        summaries.append(Summary(metric=metric, compared=int(estimated.sum()), left_out=left_out))
+        summaries.append(Summary(metric=metric, compared=grouping.named(estimated), left_out=left_out))
     return summaries
 
 

@@ -20,7 +20,7 @@ class Summary:
     """
 
     metric: Metric
-    compared: int
+    compared: tuple[str, ...]
     left_out: int
 
 
@@ -140,7 +140,7 @@ def _disparity_row(summary: Summary, classes: bool) -> tuple[Cell, ...]:
         metric.value,
         metric.interval.low if metric.interval else None,
         metric.interval.high if metric.interval else None,
-        summary.compared,
+        len(summary.compared),
         summary.left_out,
         metric.reason,
     )

@@ -26,6 +26,13 @@ METRICS = (
     "group_changed_decisions",
     "group_largest_difference",
 )
+SHARES = (
+    "largest_probability_difference",
+    "mean_probability_difference",
+    "changed_decisions",
+    "group_changed_decisions",
+)
+METRIC_TASKS = dict.fromkeys(SHARES, ("binary-classification", "multiclass-classification", "next-token"))
 
 
 class Params(BaseModel):
@@ -64,5 +71,7 @@ def auditbench_analyzers() -> Iterator[Analyzer]:
         analyze=_analyze,
         needs=Needs(further_models=True),
         metrics=METRICS,
+        metric_tasks=METRIC_TASKS,
+        shares=SHARES,
         messages=load_messages("auditbench_parity"),
     )

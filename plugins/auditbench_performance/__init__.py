@@ -15,7 +15,43 @@ if TYPE_CHECKING:
     from auditbench.context import AuditContext
     from auditbench.results import AnalysisResult
 
-METRICS = (
+_BINARY, _MULTICLASS = "binary-classification", "multiclass-classification"
+_CLASSES = (_BINARY, _MULTICLASS)
+_CHOICES = (*_CLASSES, "next-token")
+_NEXT_TOKEN, _REGRESSION = ("next-token",), ("regression",)
+
+METRIC_TASKS: dict[str, tuple[str, ...]] = {
+    "accuracy": _CHOICES,
+    "majority_class_accuracy": _CHOICES,
+    "gain_over_majority": (_MULTICLASS,),
+    "balanced_accuracy": _CLASSES,
+    "precision": _CLASSES,
+    "recall": _CLASSES,
+    "specificity": (_BINARY,),
+    "f1": (_BINARY,),
+    "macro_f1": (_MULTICLASS,),
+    "auc": (_BINARY,),
+    "average_precision": (_BINARY,),
+    "log_loss": _CHOICES,
+    "brier": _CHOICES,
+    "expected_calibration_error": _CHOICES,
+    "calibration_error_by_chance": _CLASSES,
+    "base_rate": _CLASSES,
+    "positive_rate": (_BINARY,),
+    "top_k_accuracy": (_MULTICLASS, "next-token"),
+    "perplexity": _NEXT_TOKEN,
+    "bigram_log_loss": _NEXT_TOKEN,
+    "gain_over_bigram": _NEXT_TOKEN,
+    "mse": _REGRESSION,
+    "rmse": _REGRESSION,
+    "mae": _REGRESSION,
+    "r2": _REGRESSION,
+    "mean_error": _REGRESSION,
+    "residual_percentile": _REGRESSION,
+    "absolute_error_percentile": _REGRESSION,
+}
+METRICS = tuple(METRIC_TASKS)
+SHARES = (
     "accuracy",
     "majority_class_accuracy",
     "balanced_accuracy",
@@ -26,23 +62,11 @@ METRICS = (
     "macro_f1",
     "auc",
     "average_precision",
-    "log_loss",
-    "brier",
     "expected_calibration_error",
     "calibration_error_by_chance",
     "base_rate",
     "positive_rate",
     "top_k_accuracy",
-    "perplexity",
-    "bigram_log_loss",
-    "gain_over_bigram",
-    "mse",
-    "rmse",
-    "mae",
-    "r2",
-    "mean_error",
-    "residual_percentile",
-    "absolute_error_percentile",
 )
 
 
@@ -84,5 +108,7 @@ def auditbench_analyzers() -> Iterator[Analyzer]:
         Params=Params,
         analyze=_analyze,
         metrics=METRICS,
+        metric_tasks=METRIC_TASKS,
+        shares=SHARES,
         messages=load_messages("auditbench_performance"),
     )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from auditbench.errors import ModelError
 from auditbench.results import AnalysisResult, Matrix, Note
-from auditbench.statistics import FEWEST_CLUSTERS, clusters_of
+from auditbench.statistics import FEWEST_CLUSTERS, clusters_of, fewest_replicates
 from auditbench_performance.binary import binary_curves, binary_metrics
 from auditbench_performance.confusion import class_counts, confusion_matrix
 from auditbench_performance.measures import message
@@ -130,7 +130,12 @@ def _interval_notes(key: str, sample: Sample) -> tuple[Note, ...]:
     counts = {"rows": sample.n, "clusters": sample.clusters.count}
     if not sample.clusters.are_enough:
         return (Note(kind="limit", text=message("limit.few_clusters", **counts, fewest=FEWEST_CLUSTERS)),)
-    return (Note(kind="method", text=message(f"{key}_clusters", **counts, replicates=sample.replicates)),)
+    counts["replicates"] = sample.replicates
+    note = Note(kind="method", text=message(f"{key}_clusters", **counts))
+    fewest = fewest_replicates(sample.clusters)
+    if sample.replicates >= fewest:
+        return (note,)
+    return note, Note(kind="limit", text=message("limit.few_replicates", **counts, fewest=fewest))
 
 
 def _within_unit_interval(probabilities: npt.NDArray[Any]) -> Numbers:

@@ -13,6 +13,7 @@ from auditbench.statistics import (
     Clusters,
     IntervalEstimate,
     IntervalEstimates,
+    fewest_replicates,
     mean_influence,
     share_interval,
     stored_influence,
@@ -59,21 +60,30 @@ class Measured:
     where: Mapping[str, str] = field(default_factory=dict)
 
     def metric(
-        self, value: float | None, interval: Interval | None, reason: str, influence: RowInfluence | None = None
+        self,
+        value: float | None,
+        interval: Interval | None,
+        reason: str,
+        influence: RowInfluence | None = None,
+        *,
+        without_interval: str = "not_estimated",
     ) -> Metric:
         """The metric.
 
         Args:
             reason: Last part of its key in the catalogue; only read where `value` is None.
             influence: Gives what each evaluated row does to the value; only called where there is a value.
+            without_interval: Why there is no interval, where clusters are enough for one.
         """
+        if self.clusters is not None and not self.clusters.are_enough:
+            without_interval = "few_clusters"
         return Metric(
             name=self.name,
             value=value,
             unit=self.unit,
             higher_is_better=_direction(self.name),
             interval=None if value is None else interval,
-            no_interval=self._without_interval if interval is None and value is not None else "",
+            no_interval=without_interval if interval is None and value is not None else "",
             n=self.n,
             clusters=None if self.clusters is None else self.clusters.count,
             denominator=self.denominator,
@@ -82,10 +92,6 @@ class Measured:
             reason=message(f"undefined.{reason}") if value is None else None,
             influence=None if value is None or influence is None else stored_influence(influence()),
         )
-
-    @property
-    def _without_interval(self) -> str:
-        return "not_estimated" if self.clusters is None or self.clusters.are_enough else "few_clusters"
 
 
 def message(key: str, **values: bool | float | str | None) -> Message:
@@ -142,7 +148,9 @@ def bootstrapped(
     if math.isnan(value):
         return measured.metric(None, None, reason)
     if math.isnan(low) or low == high:  # replicates that are all alike, as without an error, say nothing of other rows
-        return measured.metric(value, None, "", influence)
+        enough = estimates.replicates >= fewest_replicates(measured.clusters, level=estimates.level)
+        why = "not_estimated" if enough else "few_replicates"
+        return measured.metric(value, None, "", influence, without_interval=why)
     interval = Interval(low=low, high=high, level=estimates.level, method=estimates.method)
     if measured.name in RAISED_BY_NOISE:
         interval = _spanning(value, interval)

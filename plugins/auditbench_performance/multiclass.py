@@ -61,6 +61,7 @@ def multiclass_metrics(
     return (
         proportion("accuracy", y_pred == y_true, reason="no_rows", clusters=sample.clusters),
         proportion("majority_class_accuracy", y_true == frequent, reason="no_rows", clusters=sample.clusters),
+        _gain_over_majority(y_pred == y_true, y_true == frequent, sample, context.rng("majority")),
         *_count_metrics(y_true, y_pred, classes, sample, context.rng("confusion")),
         *top_k_accuracy(probabilities, y_true, params.top_k, sample),
         *probability_metrics(params, probabilities, y_true, sample, context.rng("rows")),
@@ -123,6 +124,16 @@ def probability_metrics(
         bootstrapped(measured(name, sample), estimates, index, reason="no_rows", influence=influences[name])
         for index, name in enumerate(statistics)
     )
+
+
+def _gain_over_majority(
+    right: npt.NDArray[np.bool_], frequent: npt.NDArray[np.bool_], sample: Sample, rng: np.random.Generator
+) -> Metric:
+    """Accuracy less that of always predicting the most frequent class, row by row, so that the rows' noise cancels."""
+    gain = right.astype("float64") - frequent
+    estimates = bootstrap_weighted({"gain": weighted_mean(gain)}, sample, rng)
+    stands = measured("gain_over_majority", sample)
+    return bootstrapped(stands, estimates, 0, reason="no_rows", influence=partial(mean_influence, gain))
 
 
 def _count_metrics(

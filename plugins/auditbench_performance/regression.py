@@ -72,7 +72,7 @@ def _root(mse: Metric, influence: RowInfluence, sample: Sample) -> Metric:
     if mse.interval is not None:
         bounds = math.sqrt(max(0.0, mse.interval.low)), math.sqrt(mse.interval.high)
         interval = Interval(low=bounds[0], high=bounds[1], level=mse.interval.level, method=mse.interval.method)
-    return root.metric(math.sqrt(mse.value), interval, "", influence)
+    return root.metric(math.sqrt(mse.value), interval, "", influence, without_interval=mse.no_interval)
 
 
 def _percentiles(name: str, values: Numbers, percentiles: tuple[int, ...], sample: Sample) -> tuple[Metric, ...]:

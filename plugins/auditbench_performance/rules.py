@@ -21,7 +21,8 @@ def findings(
 ) -> tuple[Finding, ...]:
     """Findings by fixed rules on the intervals of the metrics.
 
-    `at_baseline`: accuracy's interval does not lie above the share of the most frequent class.
+    `at_baseline`: accuracy's interval does not lie above the share of the most frequent class; high where no part does.
+    `no_gain_over_bigram`: the interval of a language model's gain does not lie above 0; high where all of it is below.
     `ranking_at_chance`: the interval of AUC does not lie above 0.5.
     `calibration`: the interval of the calibration error lies above `calibration_line`, and the error above what
     calibrated probabilities show by chance.
@@ -36,6 +37,7 @@ def findings(
     by_class = "balanced_accuracy" in overall  # a language model has no metrics of single tokens
     found = [*(_labels(counts, classes) if by_class else ()), *_decisions(counts)] if counts is not None else []
     found += _baseline(overall) + _chance(overall) + _calibration(overall, params.calibration_line) + _mean(overall)
+    found += _bigram(overall)
     return tuple(found)
 
 
@@ -45,11 +47,11 @@ def _baseline(metrics: dict[str, Metric]) -> list[Finding]:
         return []
     if accuracy.interval.low > majority.value or majority.value == 1.0:
         return []
-    below = accuracy.interval.high < majority.value
+    nowhere_above = accuracy.interval.high <= majority.value
     return [
         _finding(
             "at_baseline",
-            "high" if below else "medium",
+            "high" if nowhere_above else "medium",
             ("accuracy", "majority_class_accuracy"),
             low=accuracy.interval.low,
             high=accuracy.interval.high,
@@ -82,6 +84,15 @@ def _mean(metrics: dict[str, Metric]) -> list[Finding]:
         return []
     low, high = explained.interval.low, explained.interval.high
     return [_finding("no_better_than_mean", "high", ("r2",), low=low, high=high)]
+
+
+def _bigram(metrics: dict[str, Metric]) -> list[Finding]:
+    gain = metrics.get("gain_over_bigram")
+    if gain is None or gain.interval is None or gain.interval.low > 0:
+        return []
+    low, high = gain.interval.low, gain.interval.high
+    severity: Severity = "high" if high < 0 else "medium"
+    return [_finding("no_gain_over_bigram", severity, ("gain_over_bigram",), low=low, high=high)]
 
 
 def _labels(counts: ClassCounts, classes: tuple[str, ...]) -> list[Finding]:

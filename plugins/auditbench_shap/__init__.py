@@ -38,6 +38,7 @@ def auditbench_analyzers() -> Iterator[Analyzer]:
         Params=Params,
         needs=Needs(modalities=("tabular",)),
         metrics=("mean_absolute_attribution", "local_accuracy_gap", "largest_standard_error", "sensitive_share"),
+        shares=("sensitive_share",),
         messages=load_messages("auditbench_shap"),
     )
 

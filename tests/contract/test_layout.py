@@ -36,6 +36,7 @@ PUBLIC = {
 PUBLIC_TO_RENDERERS = {
     "bands",
     "contracts",
+    "headline_metrics",
     "hookspecs",
     "run",
     "results",

@@ -228,7 +228,9 @@ def test_what_the_tables_of_a_file_say_can_be_said_in_a_call() -> None:
 @pytest.mark.parametrize(
     ("keys", "where"),
     [({"about": {"ouner": "A. Person"}}, "audit.ouner"), ({"report": {"lang": "en"}}, "report.lang"),
-     ({"about": {"gates": "gates.toml"}}, "about.gates")],
+     ({"about": {"gates": "gates.toml"}}, "about.gates"), ({"about": {"name": "b"}}, "about.name"),
+     ({"about": {"seed": 3}}, "about.seed"), ({"about": {"plugins": ["a"]}}, "about.plugins"),
+     ({"report": {"formats": ["pdf"]}}, "report.formats")],
 )  # fmt: skip
 def test_further_keys_are_checked(table: Any, keys: dict[str, Any], where: str) -> None:
     with pytest.raises(ConfigError) as caught:

@@ -175,4 +175,98 @@ def test_arrays_of_another_number_of_rows_are_left_out_and_named(
     told = capsys.readouterr().out
     assert "'x_test' with 20 rows" in told
     assert "'y_test' with 20 rows" in told
-    assert "'complex', which is no image and no series" in told
+    assert "'complex', which is no image and no series: (rows, 2, 2), complex64" in told
+
+
+def objects(folder: Path) -> Path:
+    labels = np.array(LABELS, dtype=object)
+    np.savez(folder / "x.npz", image=np.zeros((ROWS, 9, 9)), label=labels)
+    return folder / "x.npz"
+
+
+def one_hot(folder: Path) -> Path:
+    np.savez(folder / "x.npz", x=np.zeros((ROWS, 5)), y=np.eye(2)[np.arange(ROWS) % 2])
+    return folder / "x.npz"
+
+
+def unlabelled(folder: Path) -> Path:
+    (folder / "x.ts").write_text("@problemName u\n@univariate true\n@classLabel false\n@data\n1,2,3\n2,3,4\n")
+    return folder / "x.ts"
+
+
+def constant(folder: Path) -> Path:
+    rows = "\n".join(f"{i},7,,same {i}" for i in range(ROWS))
+    (folder / "x.csv").write_text(f"id,n,gap,note\n{rows}\n")
+    return folder / "x.csv"
+
+
+@pytest.mark.parametrize("target", [[], ["--target", "y"]])
+@pytest.mark.parametrize(
+    ("make", "found"),
+    [
+        pytest.param(objects, ("'image', images: (rows, 9, 9)", "'label', which is no column: dtype object"), id="obj"),
+        pytest.param(one_hot, ("'x', series: (rows, 5)", "'y', series: (rows, 2), float64"), id="one-hot"),
+        pytest.param(unlabelled, ("'series', series",), id="ts"),
+    ],
+)
+def test_without_any_column_it_says_what_there_is(
+    make: Callable[[Path], Path],
+    found: tuple[str, ...],
+    target: list[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert guarded(["init", str(tmp_path / "new"), "--data", str(make(tmp_path)), *target]) == 2
+    told = capsys.readouterr().err
+    assert "no column could be the target" in told
+    assert all(words in told for words in found)
+    assert "an array of one dimension" in told
+    assert "@classLabel" in told
+    assert "--target" not in told
+    assert not (tmp_path / "new").exists()
+
+
+def test_columns_that_cannot_be_the_target_are_named_with_reasons(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert guarded(["init", str(tmp_path / "new"), "--data", str(constant(tmp_path))]) == 2
+    told = capsys.readouterr().err
+    for words in (
+        "'id', it counts the rows",
+        "'n', one value in all rows",
+        "'gap', no row has a value",
+        "'note', every value is different",
+    ):
+        assert words in told
+    assert "name one with --target COLUMN" in told
+
+
+def test_nothing_is_written_where_nothing_is_left_for_the_model(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    np.savez(tmp_path / "x.npz", image=np.zeros((ROWS, 16, 16), dtype=np.int64), label=np.arange(ROWS) % 2)
+    assert guarded(["init", str(tmp_path / "new"), "--data", str(tmp_path / "x.npz")]) == 2
+    told = capsys.readouterr().err
+    assert "nothing is left for the model" in told
+    assert "target 'label'" in told
+    assert "'image', which is no image and no series: (rows, 16, 16), int64" in told
+    assert "uint8" in told
+    assert not (tmp_path / "new").exists()
+
+
+def test_columns_that_are_left_out_are_named_where_none_is_left(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "x.csv").write_text("id,y\n" + "".join(f"{i},{i % 2}\n" for i in range(ROWS)))
+    assert guarded(["init", str(tmp_path / "new"), "--data", str(tmp_path / "x.csv")]) == 2
+    assert "column 'id': it counts the rows" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("numbers", "line"), [(ROWS, "excluded   ''"), (3, "'': 3 different values")])
+def test_a_column_without_a_name_is_seen(
+    numbers: int, line: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = "".join(f"{i % numbers},{i % 5},{i % 2}\n" for i in range(ROWS))
+    (tmp_path / "x.csv").write_text(f",a,y\n{rows}")
+    assert guarded(["init", str(tmp_path / "new"), "--data", str(tmp_path / "x.csv")]) == 0
+    assert line in capsys.readouterr().out

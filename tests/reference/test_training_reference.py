@@ -17,6 +17,7 @@ from auditbench.data import BUILT_IN as DATASETS
 from auditbench.data import EvaluationData, build_evaluation, open_source
 from auditbench.data.features import FeatureSpec
 from auditbench.data.inputs import TableInput
+from auditbench.data.splitting import held_out
 from auditbench.models import ModelUnderTest, load_bundle
 from auditbench.models.architectures import BUILT_IN
 from auditbench.models.architectures.linear import build_linear
@@ -24,7 +25,6 @@ from auditbench.training import train_bundle
 from auditbench.training.examples import Examples
 from auditbench.training.loop import fit
 from auditbench.training.losses import RowFunction, RowLoss, binary_cross_entropy, cross_entropy
-from auditbench.training.splitting import held_out
 
 ARCHITECTURES = {item.name: item for item in BUILT_IN}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import pytest
@@ -69,6 +70,18 @@ def test_a_short_name_shows_each_analyzer_that_has_it(installed: None, capsys: p
     found = json.loads(capsys.readouterr().out)
     assert [item["name"] for item in found] == ["toy.auc", "other.auc"]
     assert found[1]["text"] == "Summary of other"
+
+
+def test_a_metric_of_some_tasks_alone_names_them(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plugin = analyzer("toy", "auc")
+    (described,) = plugin.analyzers
+    told = dataclasses.replace(described, metric_tasks={"auc": ("binary-classification",)})
+    plugins = (dataclasses.replace(plugin, analyzers=(told,)),)
+    monkeypatch.setattr("auditbench.supervisor.describe", lambda names=None: plugins)
+    assert guarded(["explain", "toy.auc"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "  tasks: binary-classification"
 
 
 def test_an_unknown_metric_names_the_nearest(installed: None, capsys: pytest.CaptureFixture[str]) -> None:

@@ -39,6 +39,7 @@ TOY = AnalyzerDescription(
     ),
     after=("performance",),
     metrics=("gap",),
+    metric_tasks={"gap": ("regression",)},
     schema=SCHEMA,
     missing_packages=("absent_package",),
 )
@@ -113,7 +114,7 @@ def test_show(installed: None, capsys: pytest.CaptureFixture[str]) -> None:
         "    limit = null  (number, above 0 or null)",
         "    needed = … (required)  (string)",
         "  metrics, for [[gates]] and `auditbench explain`",
-        "    toy.gap",
+        "    toy.gap  (regression)",
         "",
         "renderer toy-page: A page",
         "",

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
 from auditbench import statistics as stats
+from auditbench.statistics._arguments import tail_replicates
 from auditbench.statistics.clusters import effective_trials, expanded_level
 
 Numbers = npt.NDArray[np.float64]
@@ -96,6 +97,43 @@ def test_jackknife_leaves_out_one_cluster_at_a_time(ids: list[int], seed: int) -
     assert stats.jackknife_error(values - values.mean(), found) == pytest.approx(expected, rel=1e-9)
 
 
+def test_jackknife_of_a_ratio_is_that_of_leaving_out_to_first_order() -> None:
+    rng = np.random.default_rng(0)
+    for count, tolerance in ((8, 0.12), (40, 0.02)):
+        ids = np.repeat(np.arange(count), rng.integers(5, 60, count))
+        below = (rng.random(len(ids)) < np.linspace(0.1, 0.9, count)[ids]).astype(float)
+        above = below * (rng.random(len(ids)) < 0.6)
+        ratio = above.sum() / below.sum()
+        left = [above[ids != name].sum() / below[ids != name].sum() - ratio for name in range(count)]
+        naive = math.sqrt((count - 1) / count * float(np.sum(np.square(left))))
+        influence = stats.ratio_of_means_influence(above, below)
+        assert influence is not None
+        found = stats.jackknife_error(influence, clusters(ids))
+        assert found == pytest.approx(naive, rel=tolerance)
+        assert found != pytest.approx(naive, rel=1e-6)
+
+
+def test_a_share_near_an_end_is_known_from_the_clusters_that_hold_the_rarer_outcome() -> None:
+    found, rows = clusters(np.repeat(np.arange(10), 100)), np.arange(1000)
+    lows = []
+    for misses in ([], [0], [0, 100], [0, 100, 200, 300, 400, 500]):
+        share = stats.share_interval(~np.isin(rows, misses), found)
+        mirrored = stats.share_interval(np.isin(rows, misses), found)
+        assert share.low is not None
+        assert mirrored.high == pytest.approx(1 - share.low)
+        lows.append(share.low)
+    assert lows[0] == pytest.approx(stats.wilson_interval(10, 10)[0])
+    assert lows[1] == pytest.approx(lows[0], abs=0.01)
+    assert lows[2] < lows[3] < 0.99
+    freedom_one = 1000 * (1.959964 / scipy_stats.t.ppf(0.975, 1)) ** 2
+    assert effective_trials(~np.isin(rows, [0, 100]), found) == pytest.approx(freedom_one, rel=1e-6)
+
+
+def test_clusters_of_uneven_sizes_and_one_outcome_count_as_fewer() -> None:
+    ids = np.repeat(np.arange(10), [91, *[1] * 9])
+    assert effective_trials(np.ones(100, dtype=bool), clusters(ids)) == pytest.approx(100**2 / (91**2 + 9))
+
+
 def test_rows_that_are_all_alike_within_a_cluster_count_as_one() -> None:
     hit = np.repeat(np.arange(20) % 4 == 0, 50)
     found = clusters(np.repeat(np.arange(20), 50))
@@ -122,6 +160,25 @@ def test_few_clusters_have_no_interval() -> None:
     assert stats.share_interval(values > 0, few).reason == "too_few_clusters"
     assert stats.quantile_interval(values, 0.5, clusters=few).reason == "too_few_clusters"
     assert stats.delong_interval(values + labels, labels, clusters=few).low is None
+
+
+def test_few_clusters_need_more_replicates() -> None:
+    needed = {count: stats.fewest_replicates(clusters(np.repeat(np.arange(count), 5))) for count in (7, 10, 100)}
+    assert (stats.fewest_replicates(), needed[7], needed[10]) == (40, 244, 117)
+    assert needed[7] == tail_replicates(expanded_level(0.95, 7))
+    drawn, seven = np.random.default_rng(0).normal(size=244), clusters(np.repeat(np.arange(7), 5))
+    assert math.isnan(float(stats.percentile_intervals(0.0, drawn[:243], clusters=seven).low))
+    assert not math.isnan(float(stats.percentile_intervals(0.0, drawn, clusters=seven).low))
+
+
+def test_methods_say_that_they_are_of_clusters() -> None:
+    values, ids = texts(np.random.default_rng(0), 12, alike=0.2)
+    of, labels = clusters(ids), (values > 0).astype(int)
+    scores = values + np.random.default_rng(1).normal(size=len(values))
+    for drawn, start in ((None, ""), (of, "cluster-")):
+        assert stats.delong_interval(scores, labels, clusters=drawn).method == f"{start}delong-logit"
+        assert stats.quantile_interval(values, 0.5, clusters=drawn).method == f"{start}order-statistics"
+        assert stats.share_interval(values > 0, drawn).method == f"{start}wilson"
 
 
 def test_expanded_level_is_that_of_student_for_normal_replicates() -> None:
@@ -189,3 +246,29 @@ def test_intervals_of_texts_cover_as_stated(count: int, alike: float) -> None:
     by_text, _, share = covered(1000, count, alike=alike, seed=count + 1)
     assert 0.92 <= by_text <= 0.975
     assert 0.93 <= share <= 0.995
+
+
+def share_covered(trials: int, count: int, share: float, *, alike: float, seed: int) -> float:
+    """Share of data sets of clusters of 100 rows, correlated by `alike`, whose interval holds the true share."""
+    rng, ids = np.random.default_rng(seed), np.repeat(np.arange(count), 100)
+    found, concentration, held = clusters(ids), 1 / alike - 1, 0
+    for _ in range(trials):
+        of_cluster = rng.beta(share * concentration, (1 - share) * concentration, count)
+        interval = stats.share_interval(rng.random(len(ids)) < of_cluster[ids], found)
+        assert interval.low is not None
+        assert interval.high is not None
+        held += interval.low <= share <= interval.high
+    return held / trials
+
+
+@pytest.mark.parametrize("share", [0.97, 0.99])
+def test_shares_near_one_are_covered(share: float) -> None:
+    assert share_covered(400, 10, share, alike=1 / 6, seed=5) >= 0.93
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("count", [stats.FEWEST_CLUSTERS, 10, 20, 40])
+@pytest.mark.parametrize("alike", [0.05, 1 / 6])
+@pytest.mark.parametrize("share", [0.9, 0.97, 0.99])
+def test_shares_near_one_are_covered_as_stated(share: float, alike: float, count: int) -> None:
+    assert 0.91 <= share_covered(2000, count, share, alike=alike, seed=count) <= 0.998

@@ -12,10 +12,11 @@ import pytest
 from scipy import stats as scipy_stats
 
 from auditbench.comparison import cluster_keys
+from auditbench.comparison.changes import compare_metrics
 from auditbench.comparison.differences import independent_difference, paired_difference, unpaired_difference
-from auditbench.comparison.pairing import RowPairs, pair_rows
+from auditbench.comparison.pairing import Common, RowPairs, pair_rows
 from auditbench.errors import ResultError
-from auditbench.results import Interval, Metric
+from auditbench.results import AnalysisResult, Interval, Metric
 from auditbench.run import DataFacts
 
 Numbers = npt.NDArray[np.float64]
@@ -93,6 +94,79 @@ def test_too_few_texts_are_not_compared_by_rows() -> None:
     pairs = rows(everyone, everyone, (few, few))
     assert paired_difference(*metrics, pairs) is None
     assert unpaired_difference(*metrics, pairs) is None
+
+
+@pytest.mark.parametrize("few", [2, 3, 6])
+def test_a_run_of_few_texts_is_not_compared_with_one_of_many(few: int) -> None:
+    rng, everyone = np.random.default_rng(5), np.arange(300)
+    many, own = mean_of(drawn(rng)), mean_of(drawn(rng))
+    parted = pair_of(TEXTS, 100 + TEXTS % few)
+    assert unpaired_difference(many, own, parted) is None
+    assert unpaired_difference(own, many, pair_of(100 + TEXTS % few, TEXTS)) is None
+    assert unpaired_difference(many, own, pair_of(TEXTS, 100 + TEXTS % 7)) is not None
+    assert paired_difference(many, own, rows(everyone, everyone, (TEXTS, TEXTS % few))) is None
+
+
+def pair_of(first: npt.NDArray[Any], second: npt.NDArray[Any]) -> RowPairs:
+    """Two runs without a common row, of these texts."""
+    return rows(np.arange(len(first)), 1000 + np.arange(len(second)), (first, second))
+
+
+def test_degrees_of_freedom_are_those_of_the_run_that_decides() -> None:
+    rng = np.random.default_rng(6)
+    few, many = np.repeat(np.arange(7), 30), 100 + np.repeat(np.arange(200), 30)
+    before, after = drawn(rng, few), rng.normal(size=200)[many - 100] + rng.normal(size=len(many))
+    found = unpaired_difference(mean_of(before), mean_of(after), pair_of(few, many))
+    alone = unpaired_difference(mean_of(before), mean_of(before + 1), pair_of(few, few + 50))
+    assert found is not None
+    assert alone is not None
+    ratio = found.reach(0.01)[0] / found.reach(0.05)[0]
+    assert ratio > scipy_stats.t.ppf(0.995, 9) / scipy_stats.t.ppf(0.975, 9)
+    assert alone.reach(0.01)[0] / alone.reach(0.05)[0] > scipy_stats.t.ppf(0.995, 13) / scipy_stats.t.ppf(0.975, 13)
+
+
+def test_no_difference_between_few_and_many_texts_is_called_as_rarely_as_stated() -> None:
+    rng, calls = np.random.default_rng(7), 0
+    few, many = np.repeat(np.arange(7), 15), np.repeat(np.arange(50), 15)
+    for _ in range(400):
+        found = unpaired_difference(mean_of(drawn(rng, many)), mean_of(drawn(rng, few)), pair_of(many, 100 + few))
+        assert found is not None
+        calls += found.p_value() <= 0.05
+    assert calls / 400 <= 0.08
+
+
+@pytest.mark.parametrize("says", [0, 1])
+@pytest.mark.parametrize("influence", [True, False])
+def test_clusters_of_one_run_alone_test_nothing_without_pairs(says: int, influence: bool) -> None:
+    rng = np.random.default_rng(8)
+    metrics = []
+    for clustered in (says == 0, says == 1):
+        metric = mean_of(drawn(rng))
+        metrics.append(
+            dataclasses.replace(
+                metric,
+                influence=metric.influence if influence else None,
+                interval=Interval(low=-9.0, high=9.0, method="bootstrap-percentile"),
+                no_interval="",
+                clusters=20 if clustered else None,
+            )
+        )
+    known: Any = (TEXTS, None) if says == 0 else (None, TEXTS)
+    both = np.arange(300)
+    for other, texts, tested in (
+        (both + 1000, known, False),
+        (both, known, influence),
+        (both + 1000, (None, None), True),
+        (both + 1000, (TEXTS, TEXTS + 50), True),
+    ):
+        (change,) = compare_metrics(
+            [AnalysisResult(analyzer="toy", topic="probe", metrics=(metrics[0],))],
+            [AnalysisResult(analyzer="toy", topic="probe", metrics=(metrics[1],))],
+            Common(rows=rows(both, other, texts), model=False, seed=True),
+            level=0.95,
+        )
+        assert (change.verdict != "not_tested") == tested
+        assert (change.reason.key if change.reason else "") == ("" if tested else "core.change_clusters_of_one_run")
 
 
 def test_equal_rows_are_as_uncertain_as_texts_that_were_not_seen() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from io import BufferedReader, BytesIO
 from pathlib import Path
 
@@ -20,23 +21,33 @@ def dialect(text: str) -> Dialect:
 
 
 @pytest.mark.parametrize(
-    ("text", "separator", "decimal", "names"),
+    ("text", "separator", "names"),
     [
-        pytest.param("a,b\n1,2\n", ",", ".", ("a", "b"), id="commas"),
-        pytest.param("a;b\n1;2\n", ";", ".", ("a", "b"), id="semicolons"),
-        pytest.param("a\tb\n1\t2\n", "\t", ".", ("a", "b"), id="tabs"),
-        pytest.param('"a;b",c\n1,2\n', ",", ".", ("a;b", "c"), id="a-quoted-semicolon"),
-        pytest.param('"a,b";c;d\n1;2;3\n', ";", ".", ("a,b", "c", "d"), id="a-quoted-comma"),
-        pytest.param("a;b,c\n1,2\n", ",", ".", ("a;b", "c"), id="as-many-of-both"),
-        pytest.param("\ufeffa;b\r\n1,5;x\r\n", ";", ",", ("a", "b"), id="decimal-commas-after-a-mark"),
-        pytest.param("a;b\nx;-0,25\n", ";", ",", ("a", "b"), id="a-decimal-comma-at-the-end"),
-        pytest.param("a;b\n1,5;2.5\n", ";", ".", ("a", "b"), id="both-signs"),
-        pytest.param("a;b\n1,5 kg;x\n", ";", ".", ("a", "b"), id="a-comma-in-text"),
-        pytest.param("a\n1\n", ",", ".", ("a",), id="one-column"),
+        pytest.param("a,b\n1,2\n", ",", ("a", "b"), id="commas"),
+        pytest.param("a;b\n1;2\n", ";", ("a", "b"), id="semicolons"),
+        pytest.param("a\tb\n1\t2\n", "\t", ("a", "b"), id="tabs"),
+        pytest.param('"a;b",c\n1,2\n', ",", ("a;b", "c"), id="a-quoted-semicolon"),
+        pytest.param('"a,b";c;d\n1;2;3\n', ";", ("a,b", "c", "d"), id="a-quoted-comma"),
+        pytest.param("a;b,c\n1,2\n", ",", ("a;b", "c"), id="as-many-of-both"),
+        pytest.param("id,a? (b; c; d; e),y\n0,0.3,1\n", ",", ("id", "a? (b; c; d; e)", "y"), id="more-semicolons"),
+        pytest.param("a;b, c, d;e\n1;2;3\n", ";", ("a", "b, c, d", "e"), id="more-commas"),
+        pytest.param("a,b;c;d\n1,2\n3\n4,5\n", ",", ("a", "b;c;d"), id="a-short-line"),
+        pytest.param('a,b;c;d\n"x;y\nz;",2\n', ",", ("a", "b;c;d"), id="separators-and-line-ends-in-quotes"),
+        pytest.param("a,b,c;d\n", ",", ("a", "b", "c;d"), id="a-header-alone"),
+        pytest.param("a;b\n1,5;2,5\n", ";", ("a", "b"), id="decimal-commas"),
+        pytest.param("\ufeffa;b\r\n1,5;x\r\n", ";", ("a", "b"), id="after-a-mark"),
+        pytest.param("a;b\r1;2\r", ";", ("a", "b"), id="lines-that-end-in-CR"),
+        pytest.param("a\n1\n", ",", ("a",), id="one-column"),
+        pytest.param("a,b;c;d\n" + "1,2\n" * 40_000, ",", ("a", "b;c;d"), id="more-than-the-head"),
     ],
 )
-def test_a_dialect_is_known_by_its_first_lines(text: str, separator: str, decimal: str, names: tuple[str, ...]) -> None:
-    assert dialect(text) == Dialect(names=names, separator=separator, decimal=decimal)
+def test_a_dialect_is_known_by_its_first_lines(text: str, separator: str, names: tuple[str, ...]) -> None:
+    assert dialect(text) == Dialect(names=names, separator=separator)
+
+
+def test_without_any_name_there_is_no_dialect() -> None:
+    with pytest.raises(csv.Error, match="no line with names"):
+        dialect("\n\n")
 
 
 @pytest.mark.parametrize(("separator", "decimal"), [(",", "."), (";", ","), (";", "."), ("\t", ",")])

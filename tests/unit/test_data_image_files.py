@@ -134,13 +134,46 @@ def test_what_should_not_be_there_is_refused(tmp_path: Path, name: str, content:
     assert all(part in text for part in ("data.test", *parts))
 
 
+def test_unreadable_images_are_counted_and_named_without_words_of_python(tmp_path: Path) -> None:
+    folder_of(tmp_path / "test")
+    (tmp_path / "test/cat/2.png").write_bytes(b"")
+    text = refused(opened, tmp_path)
+    assert "data.test: test/cat/2.png is no image that can be decoded" in text
+    assert "found: 0 bytes" in text
+    for index in range(3):
+        (tmp_path / f"test/eel/{index}.png").write_bytes(b"no image")
+    text = refused(opened, tmp_path)
+    assert "4 of 8 image files cannot be read" in text
+    assert "test/cat/2.png: 0 bytes; test/eel/0.png: 8 bytes that begin like no image" in text
+    assert "and 1 more" in text
+    assert "BufferedReader" not in text
+
+
+def test_unreadable_images_of_a_column_are_named_with_their_rows(tmp_path: Path) -> None:
+    folder_of(tmp_path / "test")
+    (tmp_path / "test/cat/1.png").write_bytes(b"")
+    (tmp_path / "test/cat/2.png").write_bytes(b"")
+    (tmp_path / "rows.csv").write_text("image,animal\ntest/cat/1.png,a\ntest/cat/2.png,b\ntest/dog/1.png,a\n")
+    text = refused(opened, tmp_path, test="rows.csv")
+    assert "2 of 3 image files" in text
+    assert "test/cat/2.png in row 2 of rows.csv: 0 bytes" in text
+
+
+def test_an_image_of_another_size_is_named(tmp_path: Path) -> None:
+    folder_of(tmp_path / "test")
+    Image.fromarray(pixels(3, 4)).save(tmp_path / "test/dog/2.png")
+    assert "such as test/dog/2.png" in refused(opened, tmp_path)
+
+
 def test_a_cut_file_is_refused_when_its_row_is_read(tmp_path: Path) -> None:
     folder_of(tmp_path / "test", size=(64, 64))
     path = tmp_path / "test/dog/1.png"
     path.write_bytes(path.read_bytes()[:2000])
     images = opened(tmp_path).test.inputs["image"]
     assert len(images[:2]) == 2
-    assert "test/dog/1.png is no image that can be decoded" in refused(images.__getitem__, np.asarray([2]))
+    text = refused(images.__getitem__, np.asarray([2]))
+    assert "data.test: test/dog/1.png is no image that can be decoded" in text
+    assert "found: 2,000 bytes: " in text
 
 
 def test_a_file_that_is_exchanged_is_found(tmp_path: Path) -> None:

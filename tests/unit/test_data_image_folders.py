@@ -69,7 +69,7 @@ def test_sizes_that_differ_need_a_size(tmp_path: Path) -> None:
     Image.fromarray(pixels(6, 6)).save(tmp_path / "test/cat/3.png")
     text = refused(opened, tmp_path)
     assert "data.inputs.image.size: the images have several sizes" in text
-    assert "found: 6 of 5 x 7 and 1 of 6 x 6 pixels, 2 sizes in all" in text
+    assert "found: 6 of 5 x 7 and 1 of 6 x 6 pixels, such as test/cat/3.png; 2 sizes in all" in text
     assert "fix: set data.inputs.image.size = [5, 7]" in text
     assert opened(tmp_path, size=(4, 3)).test.inputs["image"][:].shape == (7, 1, 4, 3)
 

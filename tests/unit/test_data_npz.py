@@ -277,7 +277,11 @@ def test_a_file_that_shrinks_while_it_is_read_is_found(tmp_path: Path) -> None:
         pytest.param(
             {"image": np.zeros((5, 4, 4), np.uint8)},
             {"inputs": IMAGE},
-            ("rows.npz has arrays with another number of rows", "found: 'image' has 5, 'columns' has 6"),
+            (
+                "rows.npz has arrays with another number of rows",
+                "found: 'image' has 5, 'label' has 6",
+                "write them for the same rows",
+            ),
             id="other-rows-of-an-input",
         ),
         pytest.param(

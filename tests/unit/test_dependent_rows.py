@@ -53,6 +53,28 @@ def test_fairness_has_the_values_alone_where_rows_depend_on_each_other(task: str
     assert not any(rule.endswith("gap") for rule in rules_of(found))
 
 
+@pytest.mark.parametrize("task", ["binary-classification", "regression"])
+def test_values_of_groups_say_how_many_clusters_are_behind_them(task: str) -> None:
+    clusters = np.where(np.arange(ROWS) % 2 == 1, np.arange(ROWS) % 16, 100 + np.arange(ROWS) % 10)
+    found = fairness_of(task, clusters)
+    counted = {metric.where.get("group", ""): metric.clusters for metric in found.metrics if metric.value is not None}
+    assert counted == {"F": 8, "M": 5, "": 13}
+    assert {metric.clusters for metric in fairness_of(task, None).metrics} == {None}
+
+
+def test_a_group_that_is_left_out_brings_no_clusters() -> None:
+    group = np.where(np.arange(ROWS) < 5, "tiny", np.where(np.arange(ROWS) % 2, "F", "M"))
+    clusters = np.where(np.arange(ROWS) < 5, 1000 + np.arange(ROWS), np.arange(ROWS) % 20)
+    subject = given_outputs_subject(
+        np.linspace(0.01, 0.99, ROWS), np.arange(ROWS) % 3 == 0, sensitive_features={"who": group}
+    )
+    params = auditbench_fairness.Params()
+    found = measure_fairness(toy_context(clustered(subject, clusters), analyzer="fairness", params=params), params)
+    gap = metric_of(found, "demographic_parity_difference", feature="who")
+    assert gap.clusters == 20
+    assert {metric.clusters for metric in found.metrics if metric.where.get("group") == "tiny"} == {None}
+
+
 def test_a_gap_is_found_where_the_same_rows_are_independent() -> None:
     assert "gap" in rules_of(fairness_of("binary-classification", None))
 

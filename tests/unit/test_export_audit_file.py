@@ -84,3 +84,15 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     with pytest.raises(RunFolderError, match="cannot be written") as refused:
         write_audit(loaded(tmp_path), export(tmp_path / "absent"), 1e-5)
     assert refused.value.problems[0].where == str(tmp_path / "absent/audit.toml")
+
+
+@pytest.mark.parametrize(("own", "written"), [({}, "patient"), ({"cluster": "house"}, "house")])
+def test_groups_that_were_held_out_whole_stay_so_without_train(
+    tmp_path: Path, own: dict[str, str], written: str
+) -> None:
+    data = {"test": "rows.csv", "target": "y", "held_out": 0.2, **own}
+    train = {"split_by": "group", "split_column": "patient"}
+    text = audit_text(loaded(tmp_path, task="regression", data=data, train=train), export(tmp_path), 1e-5)
+    assert tomllib.loads(text)["data"]["cluster"] == written
+    untrained = audit_text(loaded(tmp_path, task="regression", data={**data, "cluster": None}), export(tmp_path), 1e-5)
+    assert "cluster" not in tomllib.loads(untrained)["data"]

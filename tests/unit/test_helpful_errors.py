@@ -17,6 +17,7 @@ from auditbench.errors import ConfigError, DataError, ModelError, Problem
 from auditbench.models.architectures import BUILT_IN
 from auditbench.models.network import find_architecture
 from auditbench.registry import Registry
+from auditbench.toml_file import read_toml
 from auditbench.worker.checking import check_part
 
 DOCUMENT: dict[str, Any] = {
@@ -64,6 +65,8 @@ def test_a_missing_key_without_choices_says_what_it_is() -> None:
         ({"data": {"inputs": {"x": {"modality": "picture"}}}}, "did you mean `image`?"),
         ({"model": {"task": "mse"}}, ""),
         ({"train": {"epochs": "ten"}}, "write the whole number, without quotes"),
+        ({"data": {"target": ["label", "city"]}}, "name one column; a model has one target"),
+        ({"data": {"id": ["a"]}}, "write one text in quotes, no list"),
     ],
 )
 def test_what_is_called_otherwise_elsewhere_is_understood(tables: dict[str, Any], fix: str) -> None:
@@ -155,3 +158,59 @@ def test_numbers_are_no_texts(tmp_path: Path, name: str) -> None:
     frame.to_csv(tmp_path / "words.csv", index=False)
     words = table.model_copy(update={"test": "words.csv"})
     assert open_source(words, tmp_path, {}).test.inputs["amount"][:].tolist()[3] == "many"
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("[audit]\nseed = 1\nseed = 2\n", "`seed` again in line 3"),
+        ("[audit]\nseed = 1\nseed = 2", "`seed` again in line 3"),
+        ("[audit]\nplugins = [\n'a'\n]\nseed = 1\nplugins = [\n'b',\n'c']\n", "`plugins` again in line 6"),
+        ("[data]\ntypes.a = 'number'\ntypes.a = 'number'\n", "`types.a` again in line 3"),
+        ("[data]\ntypes = 1\n[data.types] # of columns\na = 2\n", "`[data.types]` again in line 3"),
+    ],
+)
+def test_a_key_that_is_given_twice_is_named(tmp_path: Path, text: str, found: str) -> None:
+    path = tmp_path / "audit.toml"
+    path.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        read_toml(path, fix="")
+    (problem,) = caught.value.problems
+    assert (problem.message, problem.found, problem.where) == ("a key is given twice", found, str(path))
+
+
+@pytest.mark.parametrize(
+    ("name", "fix"),
+    [
+        ("revews.csv", "did you mean `reviews.csv`?"),
+        ("rows/tets.csv", "did you mean `rows/test.csv`?"),
+        ("nowhere/tets.csv", "paths start from "),
+        ("trains.csv", "paths start from "),
+    ],
+)
+def test_a_missing_file_is_asked_for_by_one_of_its_folder(tmp_path: Path, name: str, fix: str) -> None:
+    (tmp_path / "rows").mkdir()
+    for there in ("reviews.csv", "rows/test.csv", "train.csv"):
+        (tmp_path / there).write_text("")
+    data = {"test": name, "train": "train.csv", "target": "y"}
+    with pytest.raises(ConfigError) as caught:
+        config_from(DOCUMENT | {"data": data | {"targe": "y"}}, name="audit.toml", base=tmp_path)
+    (problem,) = (one for one in caught.value.problems if one.where == "data.test")
+    assert problem.message == "there is no such file"
+    assert problem.fix.startswith(fix)
+
+
+def test_a_misspelt_text_is_asked_for_where_its_next_token_is_predicted() -> None:
+    document = {
+        "audit": {"name": "first"},
+        "model": {"task": "next-token"},
+        "train": {"architecture": "decoder"},
+        "data": {"test": "rows.csv", "target": "txt", "inputs": {"text": {"modality": "text"}}},
+    }
+    for target, fix in (("txt", "did you mean `text`?"), ("label", "set data.target to 'text'")):
+        document["data"] = {**document["data"], "target": target}  # type: ignore[dict-item]
+        with pytest.raises(ConfigError) as caught:
+            config_from(document, name="audit.toml")
+        (problem,) = caught.value.problems
+        assert (problem.where, problem.found, problem.allowed) == ("data.target", repr(target), "'text'")
+        assert problem.fix == fix

@@ -79,7 +79,33 @@ def test_several_inputs_stand_by_name_with_what_is_missing_in_the_table() -> Non
     facts = toy_section("mixed", "facts").text
     assert "Input features2 numeric, 2 categorical" in facts
     assert "Input textTexts of up to 7 words" in facts
-    assert "none among the inputs" in facts
+    assert "none in the columns of the table" in facts
+    assert "The 4 columns of the table that the model takes beside other inputs" in facts
+    assert "none among the inputs" not in facts
+
+
+@pytest.mark.parametrize(
+    ("modality", "counts", "told"),
+    [
+        pytest.param("mixed", {"empty": 0}, "none among the inputs", id="none"),
+        pytest.param("mixed", {"empty": 2}, "2 rows with an empty text in text", id="texts"),
+        pytest.param("text", {"empty": 1}, "one row with an empty text in text", id="text-alone"),
+        pytest.param(
+            "series",
+            {"empty": 1, "incomplete": 3},
+            "one row without any number in series and 3 rows with missing steps or channels in series. In a series",
+            id="series",
+        ),
+    ],
+)
+def test_what_texts_and_series_lack_is_told(modality: Any, counts: dict[str, int], told: str) -> None:
+    run = modality_run(modality, raw_inputs=False)
+    inputs = tuple(
+        item if item.modality == "tabular" else dataclasses.replace(item, **counts) for item in run.data.inputs
+    )
+    run = dataclasses.replace(run, data=dataclasses.replace(run.data, inputs=inputs))
+    assert told in section(run, "facts").text
+    assert "缺失值" in section(run, "facts", "zh-CN").text
 
 
 @pytest.mark.parametrize(

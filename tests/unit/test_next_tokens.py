@@ -114,7 +114,7 @@ def test_shown_texts_are_what_the_model_sees() -> None:
 @pytest.mark.parametrize(
     ("task", "target", "message"),
     [
-        ("next-token", "label", "a next token is predicted from texts, and the target is none"),
+        ("next-token", "label", "a next token is predicted from texts, and no text input has the column of the target"),
         ("binary-classification", "text", "the target is the text that the model takes, so it would see the answer"),
     ],
 )

@@ -19,13 +19,13 @@ from auditbench.presets import (
 )
 from auditbench.registry import Registry
 
-TASKS = ("binary-classification", "multiclass-classification", "regression")
+TASKS = ("binary-classification", "multiclass-classification", "regression", "next-token")
 
 
 def test_there_are_the_presets_that_a_release_asks_for() -> None:
     assert preset_names() == (
-        "binary-basics", "explanations-sound", "fairness-error-rates", "fairness-four-fifths", "regression-basics",
-        "resources-small",
+        "binary-basics", "explanations-sound", "fairness-error-rates", "fairness-four-fifths", "multiclass-basics",
+        "next-token-basics", "regression-basics", "resources-small",
     )  # fmt: skip
 
 

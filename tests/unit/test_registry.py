@@ -154,6 +154,13 @@ def analyzer(fields: str) -> str:
     [
         pytest.param("metrics='gap'", "metrics", "str 'gap'", id="text-for-a-tuple"),
         pytest.param("metrics=('gap', 1)", "metrics", "tuple ('gap', 1)", id="number-in-a-tuple"),
+        pytest.param("metrics=('a',), metric_tasks={'a': ('binary',)}", "metric_tasks", "'binary'", id="no-such-task"),
+        pytest.param("metrics=('a',), metric_tasks={'a': ()}", "metric_tasks", "'a': ()", id="metric-of-no-task"),
+        pytest.param(
+            "metrics=('a',), metric_tasks={'b': ('regression',)}", "metric_tasks", "'b'", id="task-of-no-metric"
+        ),
+        pytest.param("metrics=('a',), shares=('b',)", "shares", "str 'b'", id="share-that-is-no-metric"),
+        pytest.param("shares='gap'", "shares", "str 'gap'", id="text-for-shares"),
         pytest.param("after=['shap']", "after", "list ['shap']", id="list-for-a-tuple"),
         pytest.param("needs=None", "needs", "NoneType None", id="no-needs"),
         pytest.param("needs=Needs(capabilities=('gradient',))", "needs.capabilities", "('gradient',)", id="capability"),

@@ -84,3 +84,13 @@ def test_a_model_without_train_table_is_used_as_it_is(folder: Path) -> None:
     ensure(config(), folder, [])
     found = ensure(config().model_copy(update={"train": None}), folder, [])
     assert (found.trained, found.key) == (False, "")
+
+
+def test_a_model_of_an_earlier_training_is_stale(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as earlier:
+        earlier.setattr("auditbench.training.bundles.SCHEMA_VERSION", 1)
+        ensure(config(), folder, [])
+    with pytest.raises(StaleModelError, match="made with other settings") as caught:
+        ensure(config(), folder, [])
+    assert "equal settings; other training rows" in caught.value.describe()
+    assert "a training of an earlier version of Auditbench" in caught.value.describe()

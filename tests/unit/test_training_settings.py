@@ -123,7 +123,7 @@ def test_settings_that_do_not_fit_the_data_or_the_network_are_refused(
     [
         ("person", 1, "group", "there is one group alone"),
         ("day", 1, "time", "all rows are of one moment"),
-        ("person", None, "group", "has empty cells among the training rows"),
+        ("person", None, "group", "has empty cells"),
     ],
 )
 def test_columns_that_split_nothing_are_refused(
@@ -245,8 +245,8 @@ def test_a_checkpoint_of_other_settings_is_told_and_gone_when_the_model_is_there
 
 def test_rows_beside_are_asked_of_the_training_file_alone(folder: Path) -> None:
     with pytest.raises(DataError, match=r"train\.parquet does not have what training needs"):
-        open_source(config().data, folder, {}, {"train.sample_weights": "w"})
+        open_source(config().data, folder, {}, TrainTable(sample_weights="w"))
     data = config().data.model_copy(update={"train": None})
-    assert open_source(data, folder, {}, {"train.sample_weights": "w"}).train is None
+    assert open_source(data, folder, {}, TrainTable(sample_weights="w")).train is None
     with pytest.raises(TrainingError, match="there are no training rows"):
         train(config().model_copy(update={"data": data}), folder)

@@ -1,4 +1,4 @@
-"""Which training rows are held out: a share of each class, whole groups, or the last in time."""
+"""Which rows are held out: a share of each class, whole groups, or the last in time."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from auditbench.data.splitting import held_out, held_out_groups, held_out_last
 from auditbench.data.table import CategoryColumn, NumberColumn
+from auditbench.data.times import times_of
 from auditbench.errors import TrainingError
-from auditbench.training.splitting import held_out, held_out_groups, held_out_last
-from auditbench.training.times import times_of
 
 
 @given(

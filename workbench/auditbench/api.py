@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from auditbench.comparison.questions import refuse_incomparable
 from auditbench.config import GateTable
 from auditbench.config_file import config_from, load_config
-from auditbench.errors import ConfigError
+from auditbench.errors import ConfigError, Problem
 from auditbench.gate_file import GateSource, read_gates
 from auditbench.listener import Listener, SilentListener
 from auditbench.live_audit import LiveAudit
@@ -28,6 +28,11 @@ if TYPE_CHECKING:
 
 _NO_FILE = "-"
 _ARGUMENTS = "the call of audit()"
+_OWN_ARGUMENTS = {
+    "about": {"name": "name", "seed": "seed", "gates": "gate_files", "plugins": "plugins"},
+    "report": {"formats": "formats"},
+}
+"""Arguments that say what a key of a table says, by the argument with its further keys."""
 
 
 def audit(
@@ -77,8 +82,8 @@ def audit(
         gates: As the `[[gates]]` tables.
         gate_files: Files of further gates and waivers, relative to the working directory, or `preset:NAME`.
         waivers: As the `[[waivers]]` tables.
-        about: Further keys of the `[audit]` table, such as `intended_use` and `owner`; files of gates stand in `gate_files`.
-        report: Further keys of the `[report]` table: `language`, `cases`, and `raw_inputs`, which shows cases as they are.
+        about: Further keys of the `[audit]` table, such as `intended_use` and `owner`; none that has an argument of its own.
+        report: The same of the `[report]` table: `language`, `cases`, and `raw_inputs`, which shows cases as they are.
         out: Run folder to write, where `formats` go; a run that is there is replaced. Without one arrays stay in memory.
         plugins: Further plugins to load, as in `[audit] plugins`.
         baseline: Run that this one is compared with.
@@ -93,8 +98,7 @@ def audit(
     from auditbench.worker.determinism import borrowed_process
 
     check_platform()
-    if "gates" in about:
-        raise ConfigError("files of gates have an argument of their own", where="about.gates", fix="pass `gate_files`")
+    _refuse_keys_of_arguments(about=about, report=report)
     document = {
         "audit": {**about, "name": name, "seed": seed, "plugins": list(plugins)},
         "model": {"format": "module", "path": _NO_FILE, "task": task, "threshold": threshold},
@@ -191,6 +195,22 @@ def _baseline(baseline: AuditRun | Path | str | None, out: Path | str | None) ->
     if baseline is None or isinstance(baseline, AuditRun):
         return baseline
     return read_baseline(Path(baseline), out=None if out is None else Path(out)).run
+
+
+def _refuse_keys_of_arguments(**further: Mapping[str, Any]) -> None:
+    problems = tuple(
+        Problem(
+            message="this key has an argument of its own",
+            where=f"{table}.{key}",
+            found=repr(further[table][key])[:80],
+            fix=f"pass `{argument}` instead",
+        )
+        for table, own in _OWN_ARGUMENTS.items()
+        for key, argument in own.items()
+        if key in further[table]
+    )
+    if problems:
+        raise ConfigError(f"{_ARGUMENTS} says something in two places", problems=problems)
 
 
 def _names(sensitive_features: Any) -> list[str]:

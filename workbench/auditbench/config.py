@@ -144,7 +144,7 @@ class DataTable(Table):
     held_out: Annotated[float, Field(gt=0, lt=1)] | None = Field(
         None,
         description="Share of the rows of `test` that are evaluated, when nothing else says which; the others are to train "
-        "on. Drawn by the number of rows alone, so that rows that belong together may be parted.",
+        "on. Drawn by the number of rows alone, or by `train.split_by`; rows of one `cluster` stay together.",
     )
     inputs: Mapping[Slug, InputTable] = Field(
         default_factory=dict, description="Images, texts or series that the model takes, by name; else a table."
@@ -167,6 +167,11 @@ class DataTable(Table):
         default_factory=dict, description="Upper bounds (exclusive) that make groups of a numeric sensitive column."
     )
     id: str | None = Field(None, description="Column with row ids; row numbers when absent.")
+    cluster: str | None = Field(
+        None,
+        description="Column whose equal values mark rows that depend on each other, such as a patient or a household; no "
+        "feature unless data.features names it.",
+    )
     missing_numbers: Literal["median", "refuse"] = Field("median", description="Rule for missing numbers.")
     missing_categories: Literal["own-category", "refuse"] = Field(
         "own-category", description="Rule for missing categories."

@@ -8,7 +8,8 @@ others.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+import difflib
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +34,7 @@ from auditbench.gates import gate_ids, parse_day
 from auditbench.models.formats import describes_itself, factory_parts, key_problems
 from auditbench.paths import is_there
 from auditbench.registry import PluginEntry, find_entry, find_exact
+from auditbench.safe_text import safe_text
 
 RECORD_FORMAT = "json"
 _LISTED = "what `auditbench plugins list` names"
@@ -149,12 +151,20 @@ def id_problems(parts: Parts) -> Iterator[Problem]:
 
 
 def target_problems(parts: Parts) -> Iterator[Problem]:
-    """A next token that is no task of the model, and the other way round; and a language model of several inputs."""
+    """A next token that is no task of the model, and the other way round; a language model of several inputs, or clusters."""
     data, task = parts.data, getattr(parts.model, "task", None)
     if data is None or task is None or "target" not in data.model_fields_set:
         return
     if not all(isinstance(item, InputTable) for item in data.inputs.values()):
         return  # another key of the table could not be read, so that these are not checked yet
+    if task == "next-token" and data.cluster is not None:
+        yield Problem(
+            message="tokens of one text are one cluster already",
+            where="data.cluster",
+            found=repr(data.cluster),
+            allowed='no `data.cluster` with model.task = "next-token"',
+            fix="remove data.cluster",
+        )
     if (data.continued is not None) == (task == "next-token"):
         if task == "next-token" and len(data.inputs) > 1:
             others = [name for name in data.inputs if name != data.continued]
@@ -167,12 +177,14 @@ def target_problems(parts: Parts) -> Iterator[Problem]:
             )
         return
     if task == "next-token":
+        texts = [item.column or name for name, item in data.inputs.items() if item.modality == "text"]
+        missing = 'add [data.inputs.text] with modality = "text", and set data.target to its column'
         yield Problem(
-            message="a next token is predicted from texts, and the target is none",
+            message="a next token is predicted from texts, and no text input has the column of the target",
             where="data.target",
             found=repr(data.target),
-            allowed="the column of an input of the modality `text`",
-            fix='add [data.inputs.text] with modality = "text", and set data.target to its column',
+            allowed=", ".join(map(repr, texts)) or "the column of an input of the modality `text`",
+            fix=nearest(data.target, texts) or (f"set data.target to {texts[0]!r}" if texts else missing),
         )
     else:
         yield Problem(
@@ -226,34 +238,6 @@ def name_problems(parts: Parts, entries: Sequence[PluginEntry]) -> Iterator[Prob
             yield from error.problems
 
 
-def gate_problems(parts: Parts, metrics: Mapping[str, Sequence[str]]) -> Iterator[Problem]:
-    """Gates on analyzers that do not take part, and on metrics that an analyzer does not declare.
-
-    Args:
-        metrics: Names that an analyzer declares; empty or absent where it is not known.
-    """
-    for place, gate in parts.gates.items():
-        analyzer, _, metric = gate.metric.partition(".")
-        where = f"{place}.metric"
-        known = metrics.get(analyzer, ())
-        if analyzer not in parts.analyzers:
-            yield Problem(
-                message="the config lists no analyzer of this name",
-                where=where,
-                found=gate.metric,
-                allowed=", ".join(parts.analyzers) or "no analyzers",
-                fix=nearest(analyzer, parts.analyzers) or f"add [analyzers.{analyzer}]",
-            )
-        elif known and metric not in known:
-            yield Problem(
-                message=f"{analyzer} gives no metric of this name",
-                where=where,
-                found=metric,
-                allowed=", ".join(known),
-                fix=nearest(metric, known),
-            )
-
-
 def file_problems(parts: Parts, base: Path) -> Iterator[Problem]:
     """Files that are not there; paths start from `base`."""
     for where, name in parts.files.items():
@@ -262,10 +246,25 @@ def file_problems(parts: Parts, base: Path) -> Iterator[Problem]:
                 message="there is no such file",
                 where=where,
                 found=name,
-                fix="correct the path, or add a [train] table that says how to make the model"
-                if where == "model.path" and parts.model is not None and parts.model.format == "bundle"
-                else f"paths start from {base}",
+                fix=_nearest_file(base, name, parts.files.values())
+                or (
+                    "correct the path, or add a [train] table that says how to make the model"
+                    if where == "model.path" and parts.model is not None and parts.model.format == "bundle"
+                    else f"paths start from {base}"
+                ),
             )
+
+
+def _nearest_file(base: Path, name: str, named: Collection[str]) -> str:
+    """A question that names a file of the same folder whose stem is written most like it, and that no key names."""
+    folder = Path(name).parent
+    try:
+        there = [folder / file.name for file in (base / folder).iterdir()]
+    except OSError:
+        return ""
+    stems = {file.stem: file.as_posix() for file in sorted(there) if file.as_posix() not in named}
+    close = difflib.get_close_matches(Path(name).stem, stems, n=1, cutoff=0.6)
+    return f"did you mean `{safe_text(stems[close[0]])}`?" if close else ""
 
 
 def _files(

@@ -15,7 +15,6 @@ from pydantic import ValidationError
 from auditbench.config import AuditConfig
 from auditbench.config_checks import (
     file_problems,
-    gate_problems,
     id_problems,
     model_problems,
     name_problems,
@@ -27,6 +26,7 @@ from auditbench.config_problems import problems_of, shown
 from auditbench.contract_checks import HOST_KEYS
 from auditbench.digests import digest_of
 from auditbench.errors import ConfigError, Problem
+from auditbench.gate_checks import gate_problems
 from auditbench.gate_file import GateSource, GivenGates, read_gates, with_gates
 from auditbench.models.formats import takes_trust
 from auditbench.registry import list_entry_points

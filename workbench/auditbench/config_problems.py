@@ -160,6 +160,10 @@ def _way_on(kind: str, where: str, field: FieldInfo | None, value: Any) -> str:
         if tables:
             return f"begin each table with `[[{where}]]`"
         return "put it in square brackets" + (f": `[{shown(value)}]`" if isinstance(value, str) else "")
+    if kind == "string_type" and isinstance(value, list):
+        return (
+            "name one column; a model has one target" if where == "data.target" else "write one text in quotes, no list"
+        )
     choices = [str(choice) for choice in _choices(field)]
     other = _OTHER_WORDS.get(str(value).lower(), "")
     return nearest(str(value), choices) or (f"did you mean `{other}`?" if other in choices else _FIXES.get(kind, ""))

@@ -107,7 +107,8 @@ class TrainTable(Table):
     split_by: Literal["none", "group", "time"] = Field(
         "none",
         description="Which rows are held out: a share of each class (`none`), whole groups of rows with equal values in "
-        "`split_column` (`group`), or those with its last values (`time`): numbers, or ISO dates and times.",
+        "`split_column` (`group`), or those with its last values (`time`): numbers, or ISO dates and times. By groups or time "
+        "`data.held_out` draws too.",
     )
     split_column: str | None = Field(
         None, description="Column that `split_by` goes by; no feature unless `data.features` names it."

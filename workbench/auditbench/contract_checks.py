@@ -39,6 +39,7 @@ def misfits(record: Any) -> Iterator[Misfit]:
         return
     if record.Params is not None and _is_params(record.Params):
         yield from _taken_names(record.Params)
+    yield from _undeclared_metrics(record)
     if _is_catalogues(record.messages):
         yield from _broken_templates(record.messages)
 
@@ -63,6 +64,17 @@ def _misfits_of_needs(needs: Needs) -> Iterator[Misfit]:
         yield Misfit(field="needs.extra", found=_shown(needs.extra), allowed="text")
 
 
+def _undeclared_metrics(analyzer: Analyzer) -> Iterator[Misfit]:
+    """Tasks and ranges of metrics that the analyzer does not name."""
+    if not (_is_names(analyzer.metrics) and _is_tasks_of_names(analyzer.metric_tasks) and _is_names(analyzer.shares)):
+        return
+    for field, names in (("metric_tasks", tuple(analyzer.metric_tasks)), ("shares", analyzer.shares)):
+        for name in names:
+            if name not in analyzer.metrics:
+                allowed = f"a name in `metrics`: {', '.join(analyzer.metrics) or 'none is there'}"
+                yield Misfit(field=field, found=_shown(name), allowed=allowed)
+
+
 def _taken_names(params: type[BaseModel]) -> Iterator[Misfit]:
     for name, field in params.model_fields.items():
         for taken in HOST_KEYS & {name, field.alias, field.validation_alias}:
@@ -85,6 +97,13 @@ def _is_text(value: Any) -> bool:
 
 def _is_names(value: Any) -> bool:
     return isinstance(value, tuple) and all(isinstance(item, str) for item in value)
+
+
+def _is_tasks_of_names(value: Any) -> bool:
+    known = set(get_args(Task))
+    return isinstance(value, Mapping) and all(
+        isinstance(name, str) and _is_names(tasks) and tasks and set(tasks) <= known for name, tasks in value.items()
+    )
 
 
 def _is_programs(value: Any) -> bool:
@@ -125,6 +144,8 @@ _FIELDS: dict[type[Any], dict[str, _Rule]] = {
         "needs": _NEEDS,
         "after": _NAMES,
         "metrics": _NAMES,
+        "metric_tasks": (_is_tasks_of_names, f"tuples of {', '.join(get_args(Task))}, by name of a metric"),
+        "shares": _NAMES,
         "messages": (_is_catalogues, "templates by language and key"),
     },
     Renderer: {"summary": _TEXT, "render": _FUNCTION, "needs": _NEEDS},

@@ -112,6 +112,9 @@ class Analyzer:
         after: Names of analyzers whose results it reads, when they take part.
         metrics: Names of the metrics it can give, without its own name; a gate on another name is refused. Empty:
             unknown.
+        metric_tasks: Tasks of the metrics that it gives for some tasks alone, by name; a gate on one of them is refused
+            for any other task. A metric that is not named here is given for every task.
+        shares: Names of the metrics that lie between 0 and 1; a gate with a limit outside is refused.
         messages: Catalogue of its keys by language; see `auditbench.messages`.
     """
 
@@ -123,6 +126,8 @@ class Analyzer:
     needs: Needs = field(default_factory=Needs)
     after: tuple[str, ...] = ()
     metrics: tuple[str, ...] = ()
+    metric_tasks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    shares: tuple[str, ...] = ()
     messages: Mapping[str, Templates] = field(default_factory=dict)
 
 

@@ -36,6 +36,8 @@ class AnalyzerDescription:
     needs: Needs = field(default_factory=Needs)
     after: tuple[str, ...] = ()
     metrics: tuple[str, ...] = ()
+    metric_tasks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    shares: tuple[str, ...] = ()
     schema: Mapping[str, Any] = field(default_factory=dict)
     parameters: Mapping[str, Any] = field(default_factory=dict)
     messages: Mapping[str, Mapping[str, str | Mapping[str, str]]] = field(default_factory=dict)

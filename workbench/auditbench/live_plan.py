@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from auditbench.config import AuditConfig
-from auditbench.config_checks import RECORD_FORMAT, gate_problems, parts_of
+from auditbench.config_checks import RECORD_FORMAT, parts_of
 from auditbench.errors import ConfigError
+from auditbench.gate_checks import gate_problems
 from auditbench.registry import Registry, find_entry
 from auditbench.supervisor.planning import Plan, PlannedAnalyzer, in_order
 from auditbench.supervisor.worker_pool import group_of
@@ -26,8 +27,7 @@ def plan_here(config: AuditConfig, registry: Registry, *, where: str, gate_place
     formats = [name for name in config.report.formats if name != RECORD_FORMAT]
     part = check_part(config, registry, analyzers=config.analyzers, formats=formats, foundation=None)
     described = {item.name: item for item in part.analyzers}
-    metrics = {name: item.metrics for name, item in described.items()}
-    problems = [*part.problems, *gate_problems(parts_of(config, gate_places), metrics)]
+    problems = [*part.problems, *gate_problems(parts_of(config, gate_places), described)]
     if problems:
         raise ConfigError(f"{where} is not valid", problems=tuple(problems))
     order = in_order(tuple(config.analyzers), {name: item.after for name, item in described.items()})

@@ -43,7 +43,7 @@ class Metric:
         value: Absent exactly when `reason` says why it is undefined.
         unit: `1` for a ratio or share, else a unit such as `ms`, `MiB`, `logit`.
         interval: Absent when `no_interval` says why: `exact` for its rows, `count`, `not_estimated`,
-            `few_clusters`, `dependent_rows`. A count with an `n` of 1 is of the model and rests on no row.
+            `few_clusters`, `few_replicates`, `dependent_rows`. A count with an `n` of 1 is of the model and rests on no row.
         n: Rows the value rests on; `denominator` the rows it is a share of, where that is fewer. Neither is 0 unless
             the value is undefined.
         clusters: Groups of rows that depend on each other, such as texts, among these rows; None without such groups.

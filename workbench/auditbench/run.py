@@ -65,6 +65,8 @@ class InputFacts:
             text, `(channels, steps)` of a series.
         unit: What a token of a text is: `words` or `characters`; empty for other inputs.
         vocabulary: Tokens that the model knows; 0 for other inputs.
+        incomplete: Evaluated rows whose series lacks steps before its end; `empty` those without any number, or whose
+            text has no token. None where this was not counted.
     """
 
     name: str
@@ -72,6 +74,8 @@ class InputFacts:
     shape: tuple[int, ...]
     unit: str = ""
     vocabulary: int = 0
+    incomplete: int | None = None
+    empty: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +126,23 @@ class InitialWeights:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HeldOutRows:
+    """Rows of a file that were drawn to be evaluated; the others of that file were to train on.
+
+    Attributes:
+        file: sha256 of the file.
+        share: As the config asks for.
+        rows: How many.
+        digest: sha256 over their numbers in the file.
+    """
+
+    file: str
+    share: float
+    rows: int
+    digest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingFacts:
     """How a bundle was trained; only what repeats from run to run.
 
@@ -133,6 +154,7 @@ class TrainingFacts:
         steps: Of all epochs.
         trained_parameters: Numbers that were trained, without those that were frozen.
         initial: None where all weights began as the seed says.
+        held_out: Rows of the file of training rows that were kept to be evaluated; None where that file had none.
     """
 
     architecture: str
@@ -147,16 +169,13 @@ class TrainingFacts:
     steps: int | None = None
     trained_parameters: int | None = None
     initial: InitialWeights | None = None
+    held_out: HeldOutRows | None = None
     key: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProgramFacts:
-    """A file whose code runs when a model is opened.
-
-    Attributes:
-        name: Of the file, without its folder.
-    """
+    """A file whose code runs when a model is opened; `name` is without its folder."""
 
     name: str
     sha256: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ from auditbench.errors import ConfigError
 from auditbench.paths import is_there
 
 MAX_BYTES = 1_000_000
+_TWICE = re.compile(r"Cannot overwrite a value \(at (?:line (?P<line>\d+)|end of document)")
+_KEY = re.compile(r"""\s*(?P<key>[\w.'"-]+)\s*=|(?P<table>\[[\w.'"-]+\])\s*(#.*)?$""")
 
 
 def read_toml(path: Path, *, fix: str) -> dict[str, Any]:
@@ -64,6 +67,13 @@ def _parse(text: str, path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
+        if (twice := _given_twice(text, str(error))) is not None:
+            raise ConfigError(
+                "a key is given twice",
+                where=str(path),
+                found=twice,
+                fix="remove one of the two, or its table's heading",
+            ) from error
         raise ConfigError(
             "the file is not valid TOML", where=str(path), found=str(error), fix="correct it at that line and column"
         ) from error
@@ -74,3 +84,14 @@ def _parse(text: str, path: Path) -> dict[str, Any]:
             found="more tables or lists within each other than can be read",
             fix="write tables under headings of their own, such as `[audit]`",
         ) from error
+
+
+def _given_twice(text: str, error: str) -> str | None:
+    """The key that a value stands for where it has one already, and its line; None for any other error."""
+    if (found := _TWICE.match(error)) is None:
+        return None
+    lines = text.splitlines()[: int(found["line"]) if found["line"] else None]
+    for number, line in reversed(list(enumerate(lines, start=1))):
+        if (key := _KEY.match(line)) is not None:
+            return f"`{key['key'] or key['table']}` again in line {number}"
+    return None

@@ -156,7 +156,7 @@ def _taken(draft: Draft) -> list[Fact]:
         facts = [Fact(label=say.say("facts.inputs"), value=_kinds(draft))]
     else:
         facts = [Fact(label=say.say("facts.inputs"), value=_extent(draft, item)) for item in data.inputs]
-    if data.features:
+    if data.features or any(item.empty is not None for item in data.inputs):
         facts.append(Fact(label=say.say("facts.missing"), value=_missing(draft)))
     return facts
 
@@ -181,18 +181,32 @@ def _extent(draft: Draft, item: InputFacts) -> Text:
 
 
 def _missing(draft: Draft) -> Text:
+    """Cells of tables, steps of series and texts that the evaluated rows lack; none only of what was counted."""
+    say, inputs = draft.say, draft.run.data.inputs
+    lacking = [
+        say.say(f"facts.missing_{kind}", n=n, input=item.name)
+        for item in inputs
+        for kind, n in ((item.modality, item.empty), ("steps", item.incomplete))
+        if n
+    ]
+    found = say.series((*_missing_cells(draft), *lacking))
+    if not found:
+        uncounted = any(item.modality in ("text", "series") and item.empty is None for item in inputs)
+        return say.say("facts.missing_none_table" if uncounted else "facts.missing_none")
+    filled = any(item.modality == "series" and (item.empty or item.incomplete) for item in inputs)
+    return say.say("facts.missing_filled", missing=found) if filled else found
+
+
+def _missing_cells(draft: Draft) -> tuple[Text, ...]:
     say, data = draft.say, draft.run.data
-    cells = data.rows * len(data.features)
     missing = sum(feature.missing_test for feature in data.features)
-    if not cells or not missing:
-        return say.say("facts.missing_none")
+    if not missing or not data.rows:
+        return ()
     worst = max(data.features, key=lambda feature: feature.missing_test)
-    return say.say(
-        "facts.missing_cells",
-        n=missing,
-        part=words(f"{100 * missing / cells:.1f}%"),
-        worst=worst.name,
-        worst_part=words(f"{100 * worst.missing_test / data.rows:.1f}%"),
+    part = 100 * missing / (data.rows * len(data.features))
+    worst_part = words(f"{100 * worst.missing_test / data.rows:.1f}%")
+    return (
+        say.say("facts.missing_cells", n=missing, part=words(f"{part:.1f}%"), worst=worst.name, worst_part=worst_part),
     )
 
 
@@ -211,7 +225,7 @@ def _groups(draft: Draft) -> list[Fact]:
 def _computed_name(draft: Draft, name: str) -> Text:
     """A computed feature in words, with what the audit file calls it where that is another word."""
     word = draft.say.feature(name)
-    return word if str(word) == name else draft.say.say("facts.computed_name", word=word, name=name)
+    return word if word == name_text(name) else draft.say.say("facts.computed_name", word=word, name=name)
 
 
 def _protected(draft: Draft, stated: list[str]) -> Fact:
@@ -235,6 +249,7 @@ def _inputs(draft: Draft) -> Grid | None:
     say, features = draft.say, draft.run.data.features
     if not features:
         return None
+    alone = len(draft.run.data.inputs) < 2
     names = (
         "column.input",
         "column.kind",
@@ -256,7 +271,7 @@ def _inputs(draft: Draft) -> Grid | None:
         for feature in features[:50]
     )
     return Grid(
-        caption=say.say("facts.inputs_caption", n=len(features)),
+        caption=say.say("facts.inputs_caption" if alone else "facts.columns_caption", n=len(features)),
         columns=columns,
         rows=rows,
         more=draft.more(50, len(features)),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from auditbench.headline_metrics import MOST, headline_metrics, quality_metrics
+from auditbench.results import Metric
 from auditbench_html.view.draft import TOPIC_ORDER, Draft
 from auditbench_html.view.figures import Tone
 from auditbench_html.view.gates import WORST_FIRST, counts, wall
@@ -33,7 +35,7 @@ def hero(draft: Draft, findings: tuple[FindingRow, ...]) -> Hero:
         name=model_name(draft),
         tone=SEALS[run.verdict],
         verdict=say.say(f"verdict.{run.verdict}"),
-        reason=_reason(draft),
+        reason=say.sentences([_reason(draft), _unjudged(draft)]),
         steps=_steps(draft, findings),
         firmness=_firmness(draft),
         rule=say.say("verdict.rule"),
@@ -124,6 +126,12 @@ def _reason(draft: Draft) -> Text:
         return say.say(f"reason.{run.verdict}_bare")
     count = say.say(f"reason.{run.verdict}", n=len(rows))
     return say.say("series.sentences", first=count, second=gate_sentence(draft, _furthest(rows)))
+
+
+def _unjudged(draft: Draft) -> Text:
+    """That there are gates, and none on how well the model predicts; empty where there is one, or no gate at all."""
+    topics = {row.topic for row in draft.gates} | {gate.metric.partition(".")[0] for gate in draft.run.gates}
+    return draft.say.say("reason.no_quality") if draft.gates and "performance" not in topics else EMPTY
 
 
 def _gaps(draft: Draft, missing: list[GateRow]) -> Text:
@@ -217,7 +225,27 @@ def _gap(row: GateRow) -> float:
 
 
 def _headlines(draft: Draft) -> tuple[Headline, ...]:
-    """The worst gate of each of three topics, worst topics first, shown in the order of the page; then the evidence."""
+    """How well the model predicts beside the worst gates, in the order of the page; then the evidence."""
+    chosen = _worst_of_topics(draft)
+    if not chosen:
+        found = headline_metrics(draft.run.results)
+        return (*(_metric_headline(draft, name, metric) for name, metric in found), _evidence(draft))
+    kept: list[GateRow] = []
+    told: list[Headline] = []
+    for part in quality_metrics(draft.run.results):
+        rows = _gates_on(draft, {name for name, _ in part})
+        if rows:
+            kept.append(next((row for row in chosen if row in rows), rows[0]))
+        else:
+            told.append(_metric_headline(draft, *part[0]))
+    kept += [row for row in chosen if row not in kept][: max(0, MOST - len(kept) - len(told))]
+    order = {topic: place for place, topic in enumerate(TOPIC_ORDER)}
+    kept.sort(key=lambda row: (order.get(row.topic, len(order)), row.code))
+    return (*told, *(_gate_headline(draft, row) for row in kept), _evidence(draft))
+
+
+def _worst_of_topics(draft: Draft) -> list[GateRow]:
+    """The worst gate with a value of each of three topics, worst topics first; further gates where topics are fewer."""
     by_topic: dict[str, GateRow] = {}
 
     def rank(row: GateRow) -> tuple[bool, int, int]:
@@ -227,13 +255,19 @@ def _headlines(draft: Draft) -> tuple[Headline, ...]:
     for row in sorted(draft.gates, key=rank):
         if row.estimate.value is not None:
             by_topic.setdefault(row.topic, row)
-    chosen = list(by_topic.values())[:3]
+    chosen = list(by_topic.values())[:MOST]
     spare = [row for row in draft.gates if row.estimate.value is not None and row not in chosen]
-    chosen = [*chosen, *spare][:3]
-    order = {topic: place for place, topic in enumerate(TOPIC_ORDER)}
-    chosen.sort(key=lambda row: (order.get(row.topic, len(order)), row.code))
-    lines = [_gate_headline(draft, row) for row in chosen] or _metric_headlines(draft)
-    return (*lines, _evidence(draft))
+    return [*chosen, *spare][:MOST]
+
+
+def _gates_on(draft: Draft, names: set[str]) -> list[GateRow]:
+    """Gates on the value of one of these metrics over all rows, rather than on its change."""
+    rows = zip(draft.gates, draft.run.gates, strict=True)
+    return [
+        row
+        for row, decision in rows
+        if decision.metric in names and not draft.gated_labels(decision) and row.gain is None
+    ]
 
 
 def _gate_headline(draft: Draft, row: GateRow) -> Headline:
@@ -243,17 +277,18 @@ def _gate_headline(draft: Draft, row: GateRow) -> Headline:
     return Headline(label=row.name, estimate=shown, note=say.say(key, interval=shown.interval, limit=row.limit))
 
 
-def _metric_headlines(draft: Draft) -> list[Headline]:
-    found = []
-    for result in draft.run.results:
-        metric = next((m for m in result.metrics if m.value is not None and m.interval is not None), None)
-        if metric is not None and metric.interval is not None and result.topic != "explanation":
-            shown = estimate(
-                draft.say, metric.value, low=metric.interval.low, high=metric.interval.high, unit=metric.unit
-            )
-            title = draft.metric_title(f"{result.analyzer}.{metric.name}", metric.where)
-            found.append(Headline(label=title, estimate=shown, note=shown.interval))
-    return found[:3]
+def _metric_headline(draft: Draft, name: str, metric: Metric) -> Headline:
+    interval = metric.interval
+    shown = estimate(
+        draft.say,
+        metric.value,
+        low=interval.low if interval else None,
+        high=interval.high if interval else None,
+        unit=metric.unit,
+        without_interval=metric.no_interval,
+        rows=metric.n,
+    )
+    return Headline(label=draft.metric_title(name, metric.where), estimate=shown, note=shown.interval)
 
 
 def _evidence(draft: Draft) -> Headline:

@@ -23,6 +23,7 @@ from auditbench.cli.options import (
 
 if TYPE_CHECKING:
     from auditbench.config_file import LoadedConfig
+    from auditbench.findings import Message
     from auditbench.messages import Catalogue
     from auditbench.supervisor.planning import Plan, PlannedAnalyzer
 
@@ -55,9 +56,11 @@ def check(
 
     Looks at every key, the plugins and files it names, their parameters and the metrics of the gates, and lists
     everything that is wrong at once. Then reads the data, and opens the model or prepares its training, as an audit
-    does; a program is not run, and nothing is trained or evaluated. Prints which analyzers would run, in which order,
-    and which would not and why. Exits 0 when an audit can start, 2 when it would be refused, 4 when there are no rows
-    or no analyzer would run.
+    does; a program is not run, and nothing is trained or evaluated. Of more than 512 images, texts or series to train on,
+    as many at equal distances are read; a fault in another one is found by the audit. Columns are read in whole, and so
+    are texts and series to evaluate. Prints the rows, classes and inputs that were read, which analyzers would run, in
+    which order, and which would not and why. Exits 0 when an audit can start, 2 when it would be refused, 4 when there
+    are no rows or no analyzer would run.
     """
     from auditbench import supervisor
     from auditbench.cli.terminal import say_json
@@ -76,7 +79,15 @@ def check(
     return ExitCode.PASSED if runs else ExitCode.NOTHING_EVALUATED
 
 
+def _warnings(plan: Plan) -> tuple[Message, ...]:
+    from auditbench.supervisor.data_warnings import data_warnings
+
+    return () if plan.read is None else data_warnings(plan.read)
+
+
 def _document(loaded: LoadedConfig, plan: Plan, catalogue: Catalogue) -> dict[str, Any]:
+    from auditbench.cli.rows_read import read_document
+
     return {
         "config": str(loaded.path),
         "digest": loaded.digest,
@@ -93,6 +104,8 @@ def _document(loaded: LoadedConfig, plan: Plan, catalogue: Catalogue) -> dict[st
             }
             for analyzer in plan.analyzers
         ],
+        "read": None if plan.read is None else read_document(plan.read),
+        "warnings": [catalogue.text(warning) for warning in _warnings(plan)],
         "gates": len(loaded.config.gates),
         "gate_files": [*loaded.config.audit.gates, *loaded.gate_files],
         "formats": list(plan.formats),
@@ -100,6 +113,7 @@ def _document(loaded: LoadedConfig, plan: Plan, catalogue: Catalogue) -> dict[st
 
 
 def _say(loaded: LoadedConfig, plan: Plan, catalogue: Catalogue) -> None:
+    from auditbench.cli.rows_read import read_lines
     from auditbench.cli.terminal import say
     from auditbench.cli.words import counted
     from auditbench.safe_text import safe_text
@@ -107,6 +121,10 @@ def _say(loaded: LoadedConfig, plan: Plan, catalogue: Catalogue) -> None:
     config = loaded.config
     say(f"{loaded.path} is valid", "good")
     say(f"  data      {_data_words(loaded)}")
+    for line in read_lines(plan.read, texts=config.data.continued is not None) if plan.read is not None else ():
+        say(f"            {line}")
+    for warning in _warnings(plan):
+        say(f"            warning: {catalogue.text(warning)}", "caution")
     made = "made by [train], since there is none" if plan.trains else "as it is there"
     say(f"  model     {config.model.path} ({config.model.format}, {config.model.task}), {made}")
     for further, table in config.models.items():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice, pairwise
 from pathlib import Path
@@ -93,12 +94,16 @@ def profile_columns(table: pyarrow.Table, shown: str = "--data") -> tuple[Column
         DataError: A column is named twice.
         EmptyDataError: There are no rows.
     """
-    twice = [name for name, count in Counter(table.column_names).items() if count > 1]
-    if twice:
-        raise DataError("a column name stands twice", where=shown, found=repr(twice[0]), fix="rename one of them")
+    _refuse_twice(table.column_names, shown)
     if table.num_rows == 0:
         raise EmptyDataError("the file holds no rows", where=shown, fix="name a file with rows")
     return tuple(_profile(name, table.column(name)) for name in table.column_names)
+
+
+def _refuse_twice(names: Iterable[str], shown: str) -> None:
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise DataError("a column name stands twice", where=shown, found=repr(twice[0]), fix="rename one of them")
 
 
 def _parquet_sample(path: Path) -> pyarrow.Table:
@@ -114,27 +119,42 @@ def _parquet_sample(path: Path) -> pyarrow.Table:
 
 
 def _csv_sample(path: Path) -> pyarrow.Table:
-    """Rows from the first megabytes, read by the rules of the audit itself."""
+    """Rows from the first megabytes as text, then typed by the rules of the audit itself."""
     import pyarrow
     from pyarrow import csv as arrow_csv
 
-    from auditbench.data.csv_files import MISSING_WORDS, dialect_of
+    from auditbench.data.csv_files import dialect_of
 
     if path.stat().st_size == 0:
         raise EmptyDataError("the file is empty", where=str(path), fix="name a file with a header and rows")
     with path.open("rb") as handle:
         dialect = dialect_of(handle)
-    convert = arrow_csv.ConvertOptions(
-        null_values=list(MISSING_WORDS),
-        strings_can_be_null=True,
-        true_values=[],
-        false_values=[],
-        decimal_point=dialect.decimal,
-    )
+    convert = arrow_csv.ConvertOptions(column_types=dict.fromkeys(dialect.names, pyarrow.binary()))
     parse = arrow_csv.ParseOptions(delimiter=dialect.separator, newlines_in_values=True)
     read = arrow_csv.ReadOptions(block_size=_BATCH_BYTES)
     with arrow_csv.open_csv(path, read_options=read, parse_options=parse, convert_options=convert) as reader:
-        return pyarrow.Table.from_batches(list(_thinned(reader)), schema=reader.schema)
+        sample = pyarrow.Table.from_batches(list(_thinned(reader)), schema=reader.schema)
+    return _typed(sample, dialect.separator, str(path))
+
+
+def _typed(sample: pyarrow.Table, separator: str, shown: str) -> pyarrow.Table:
+    """Columns of bytes with the types that a CSV file of these rows would have; what is not UTF-8 stays bytes."""
+    import io
+
+    import pyarrow
+    from pyarrow import csv as arrow_csv
+
+    from auditbench.data.csv_files import read_cells
+
+    _refuse_twice(sample.column_names, shown)
+    texts = {}
+    for name in sample.column_names:
+        with suppress(pyarrow.ArrowInvalid):
+            texts[name] = sample.column(name).cast(pyarrow.string())
+    rows = io.BytesIO()
+    arrow_csv.write_csv(pyarrow.table(texts), rows, arrow_csv.WriteOptions(delimiter=separator))
+    typed = read_cells(rows, separator, list(texts), (), where="--data", shown=shown) if texts else sample
+    return pyarrow.table({name: (typed if name in texts else sample).column(name) for name in sample.column_names})
 
 
 def _thinned(batches: Iterable[pyarrow.RecordBatch]) -> Iterator[pyarrow.RecordBatch]:

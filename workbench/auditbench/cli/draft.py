@@ -6,13 +6,13 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import get_args
 
 from auditbench.analyzer_needs import unmet_need
 from auditbench.cli.data_profile import ColumnProfile
 from auditbench.cli.gates_draft import fitting_presets, own_gate
 from auditbench.cli.guesses import (
     Candidate,
-    Task,
     id_reason,
     is_split,
     positive_class,
@@ -26,7 +26,7 @@ from auditbench.cli.training_draft import draft_training
 from auditbench.descriptions import AnalyzerDescription
 from auditbench.errors import DataError
 from auditbench.messages import load_messages, merge_catalogues
-from auditbench.run import Modality
+from auditbench.run import Modality, Task
 from auditbench.safe_text import LONGEST_TEXT, safe_text
 
 _COMPUTED: Mapping[str, tuple[str, ...]] = {
@@ -36,6 +36,7 @@ _COMPUTED: Mapping[str, tuple[str, ...]] = {
 }
 _SHOWN_TARGETS = 3
 _FEW_VALUES = 12
+_SHOWN_NAMES = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,28 +81,32 @@ def draft_config(
     """Write the configuration for a table, or for images, texts or series.
 
     Args:
-        target: Column to predict; None takes the best candidate.
+        target: Column to predict, of which a text is continued; None takes the best candidate, without one a text.
         analyzers: In the order of their tables; those that do not apply stand there as comments.
         gates: File of gates to name; empty names none.
 
     Raises:
-        DataError: The named target is no column, or no column could be a target.
+        DataError: The named target is no column, no column could be a target, or nothing is left for the model.
     """
     columns, taken = data.columns, {item.column for item in data.inputs}
     candidates = tuple(one for one in target_candidates(columns) if one.column.name not in taken)
-    chosen = _chosen(columns, candidates, target)
-    task = task_of(chosen)
-    inputs = [item for item in data.inputs if item.column != chosen.name]
+    text = _continued_text(data, candidates, target)
+    candidates = candidates if text is None else ()
+    chosen = _chosen(data, candidates, target if text is None else text.column)
+    task: Task = task_of(chosen) if text is None else "next-token"
+    inputs = [item for item in data.inputs if item.column != chosen.name] if text is None else [text]
     further = [one for one in columns if one is not chosen and not is_split(one) and one.name not in taken]
     split = next((column.name for column in columns if is_split(column) and column is not chosen), "")
     left_out = [(column, reason) for column in further if (reason := id_reason(column) or text_reason(column))]
     dropped = {column.name for column, _ in left_out}
-    seen = [column for column in further if column.name not in dropped]
+    seen = [one for one in further if one.name not in dropped and (text is None or sensitive_reason(one))]
+    if not inputs and not seen:
+        raise _nothing_left(chosen, left_out, data)
     sensitive = [column for column in seen if sensitive_reason(column)]
     # Beside images, texts or series, sensitive columns alone make no table.
     table = not inputs or len(seen) > len(sensitive)
     modality = _modality(inputs, table=table)
-    questions = tuple(_questions(sources, data, sensitive, ranked=target is None))
+    questions = tuple(_questions(sources, data, sensitive, ranked=bool(candidates) and target is None))
     test = safe_text(sources.test, LONGEST_TEXT)
     lines = [
         f"# A first configuration for {test}. What stands here was guessed from a sample of its rows:",
@@ -112,7 +117,7 @@ def draft_config(
         *_model_tables(sources, task, modality),
         *_data_table(sources, chosen, candidates, task, split),
         *_column_lists(left_out if table else [], sensitive, inputs),
-        *_input_tables(inputs, table=table),
+        *_input_tables(inputs, task, table=table),
         *(_columns_seen(seen) if table else [""]),
         *_analyzer_tables(analyzers, modality, task, sensitive=bool(sensitive)),
         *_closing(task, sensitive=bool(sensitive), gates=gates),
@@ -139,13 +144,25 @@ def key(name: str) -> str:
     return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else quoted(name)
 
 
-def _chosen(columns: Sequence[ColumnProfile], candidates: Sequence[Candidate], target: str | None) -> ColumnProfile:
-    names = ", ".join(repr(column.name) for column in columns[:20])
+def name_shown(name: str) -> str:
+    """The name of a column as a line can show it; quotes where there is none."""
+    return safe_text(name) or "''"
+
+
+def _continued_text(data: DataProfile, candidates: Sequence[Candidate], target: str | None) -> InputProfile | None:
+    """The text whose next token is predicted: the named one, or the only input where no column could be the target."""
+    texts = [item for item in data.inputs if item.modality == "text"]
+    if target is not None:
+        return next((item for item in texts if item.column == target), None)
+    return texts[0] if texts and len(data.inputs) == 1 and not candidates else None
+
+
+def _chosen(data: DataProfile, candidates: Sequence[Candidate], target: str | None) -> ColumnProfile:
+    columns = data.columns
+    names = ", ".join(repr(column.name) for column in columns[:_SHOWN_NAMES])
+    if not columns or (target is None and not candidates):
+        raise _no_target(data)
     if target is None:
-        if not candidates:
-            raise DataError(
-                "no column could be the target", where="--data", found=names, fix="name one with --target COLUMN"
-            )
         return candidates[0].column
     named = next((column for column in columns if column.name == target), None)
     if named is None:
@@ -158,6 +175,39 @@ def _chosen(columns: Sequence[ColumnProfile], candidates: Sequence[Candidate], t
             allowed="at least 2",
         )
     return named
+
+
+def _no_target(data: DataProfile) -> DataError:
+    inputs = [f"{item.column or item.name!r}, {item.what}" for item in data.inputs]
+    taken = {item.column for item in data.inputs}
+    columns = [f"{one.name!r}, {_why_not(one)}" for one in data.columns[:_SHOWN_NAMES] if one.name not in taken]
+    return DataError(
+        "no column could be the target",
+        where="--data",
+        found="; ".join([*columns, *inputs, *data.left_out]),
+        allowed="a column of several labels or numbers, one a row: in an .npz file an array of one dimension, in a .ts "
+        "file what @classLabel or @targetLabel announces",
+        fix="name one with --target COLUMN"
+        if data.columns
+        else "add the labels as such a column: array.argmax(axis=1) makes it of one-hot rows, array.astype(str) of objects",
+    )
+
+
+def _why_not(column: ColumnProfile) -> str:
+    if column.distinct < 2:
+        return text_reason(column) or "one value in all rows"
+    return id_reason(column) or ("it says which rows are for testing" if is_split(column) else "an input")
+
+
+def _nothing_left(chosen: ColumnProfile, left_out: Sequence[tuple[ColumnProfile, str]], data: DataProfile) -> DataError:
+    columns = [f"column {column.name!r}: {reason}" for column, reason in left_out[:_SHOWN_NAMES]]
+    return DataError(
+        "nothing is left for the model to see",
+        where="--data",
+        found="; ".join([f"target {chosen.name!r}", *columns, *data.left_out]),
+        allowed="at least one column beside the target, or an input of images, texts or series",
+        fix="add a column, or save what was left out in a form that can be read; --target names another target",
+    )
 
 
 def _modality(inputs: Sequence[InputProfile], *, table: bool) -> Modality:
@@ -201,13 +251,13 @@ def _model_tables(sources: Sources, task: Task, modality: Modality) -> list[str]
     lines = [
         "[model]",
         f"path = {quoted(sources.model or 'model')}",
-        f'task = "{task}"' + "   # binary-classification, multiclass-classification or regression",
+        f'task = "{task}"' + f"   # {', '.join(get_args(Task)[:-1])} or {get_args(Task)[-1]}",
     ]
     if task == "binary-classification":
         lines.append("threshold = 0.5               # probability from which a decision is positive")
     if sources.model:
         return [*lines, ""]
-    return [*lines, "", *draft_training(modality)]
+    return [*lines, "", *draft_training(modality, task)]
 
 
 def _data_table(
@@ -222,10 +272,13 @@ def _data_table(
         lines.append('# train = "train.parquet"     # training rows, as background of explanations')
     else:
         lines.append("held_out = 0.2                # share of the rows that are evaluated; the others train the model")
-    lines.append("# The target. Candidates, the most likely first:")
+    if task == "next-token":
+        lines.append("# The target is the text itself: the model predicts the token that follows those before it.")
+    else:
+        lines.append("# The target. Candidates, the most likely first:")
     for candidate in candidates[:_SHOWN_TARGETS]:
         lines.append(
-            f"#   {safe_text(candidate.column.name)}: {'; '.join(candidate.reasons) or 'nothing speaks for it'}"
+            f"#   {name_shown(candidate.column.name)}: {'; '.join(candidate.reasons) or 'nothing speaks for it'}"
         )
     lines.append(f"target = {quoted(chosen.name)}")
     if task == "binary-classification":
@@ -264,7 +317,7 @@ def _list(name: str, columns: Sequence[tuple[ColumnProfile, str]]) -> list[str]:
     return [f"{name} = [", *(f"    {quoted(column.name)},   # {reason}" for column, reason in columns), "]"]
 
 
-def _input_tables(inputs: Sequence[InputProfile], *, table: bool) -> list[str]:
+def _input_tables(inputs: Sequence[InputProfile], task: Task, *, table: bool) -> list[str]:
     lines: list[str] = []
     for item in inputs:
         lines += ["", f"# {safe_text(item.what, LONGEST_TEXT)}", f"[data.inputs.{key(item.name)}]"]
@@ -275,7 +328,10 @@ def _input_tables(inputs: Sequence[InputProfile], *, table: bool) -> list[str]:
             lines.append(
                 f"size = [{item.size[0]}, {item.size[1]}]             # height and width that all are brought to"
             )
-        if item.modality == "text":
+        if task == "next-token":
+            lines.append('unit = "words"                # what a token is; or "characters"')
+            lines.append("length = 64                   # tokens that are read before the next one")
+        elif item.modality == "text":
             lines.append("length = 256                  # tokens of a text that the model sees")
     if inputs and table:
         lines += ["[data.inputs.columns]         # the columns beside them", 'modality = "tabular"']
@@ -288,7 +344,9 @@ def _columns_seen(inputs: Sequence[ColumnProfile]) -> list[str]:
         missing = f", {column.missing:,} missing" if column.missing else ""
         values = ", ".join(safe_text(value) for value in column.values[:4])
         some = f": {values}" if column.kind == "category" else ""
-        lines.append(f"#   {safe_text(column.name)}  {column.kind}, {column.distinct:,} different{missing}{some}"[:120])
+        lines.append(
+            f"#   {name_shown(column.name)}  {column.kind}, {column.distinct:,} different{missing}{some}"[:120]
+        )
     return [*lines, ""]
 
 

@@ -145,7 +145,14 @@ def _explained(analyzer: AnalyzerDescription, full: str) -> Explanation:
     title, text, formula, reading = (
         say.say(key) if say.has(key) else "" for key in (full, f"{full}.help", f"{full}.formula", f"{full}.how")
     )
-    return Explanation(name=full, title=title or full, text=text or analyzer.summary, formula=formula, reading=reading)
+    return Explanation(
+        name=full,
+        title=title or full,
+        text=text or analyzer.summary,
+        formula=formula,
+        reading=reading,
+        tasks=", ".join(analyzer.metric_tasks.get(full.partition(".")[2], ())),
+    )
 
 
 def _say(explanation: Explanation) -> None:
@@ -157,6 +164,7 @@ def _say(explanation: Explanation) -> None:
         ("", explanation.text),
         ("formula: ", explanation.formula),
         ("reading: ", explanation.reading),
+        ("tasks: ", explanation.tasks),
         ("limit: ", explanation.limit),
     )
     for label, text in parts:

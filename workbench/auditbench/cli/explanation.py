@@ -12,6 +12,7 @@ class Explanation:
     Attributes:
         formula: How the metric is computed, in plain text.
         reading: How to read it, and its trap.
+        tasks: For which the metric is given, where not for all.
         limit: What a gate allows, and how it is decided.
         exit_code: Of the error; None for anything else.
     """
@@ -21,5 +22,6 @@ class Explanation:
     text: str = ""
     formula: str = ""
     reading: str = ""
+    tasks: str = ""
     limit: str = ""
     exit_code: int | None = None

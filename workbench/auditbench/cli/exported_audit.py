@@ -71,6 +71,9 @@ def _model_tables(loaded: LoadedConfig, export: Export) -> Iterator[str]:
 def _data_tables(loaded: LoadedConfig, folder: Path) -> Iterator[str]:
     table = loaded.config.data.model_dump(mode="json", exclude_defaults=True)
     inputs = table.pop("inputs", {})
+    train = loaded.config.train
+    if "held_out" in table and train is not None and train.split_by == "group":
+        table.setdefault("cluster", train.split_column)  # which draws the same rows without [train]
     for name in ("test", "train"):
         if name in table:
             table[name] = _relative(loaded.base / table[name], folder)

@@ -6,7 +6,18 @@ from auditbench.messages import merge_catalogues
 from auditbench.presets import load_preset, preset_messages, preset_names
 
 GATES_FILE = "gates.toml"
-_FIRST = ("binary-basics", "regression-basics", "resources-small")
+_FIRST = {
+    "binary-classification": "binary-basics",
+    "multiclass-classification": "multiclass-basics",
+    "regression": "regression-basics",
+    "next-token": "next-token-basics",
+}
+_OWN = {
+    "binary-classification": ("accuracy", "0.8", "The rule that the model replaces has 0.8."),
+    "multiclass-classification": ("accuracy", "0.8", "The rule that the model replaces is right in 80 of 100 rows."),
+    "regression": ("r2", "0.8", "The rule that the model replaces has 0.8."),
+    "next-token": ("gain_over_bigram", "0.5", "The model in use gains 0.5 over counts of pairs of tokens."),
+}
 _WAIVER = (
     "# A person's decision to release although a gate does not pass, until a day.",
     "# [[waivers]]",
@@ -19,27 +30,27 @@ _WAIVER = (
 
 def own_gate(task: str) -> list[str]:
     """A gate of one's own, as an example behind comment signs."""
-    metric = "r2" if task == "regression" else "accuracy"
+    metric, bound, reason = _OWN[task]
     return [
         "# A gate is a limit on one metric; the audit exits 1 when a gate does not pass. Take the comment signs away,",
         "# and find metrics with `auditbench plugins show NAME`.",
         "# [[gates]]",
-        f'# id = "{metric}"                    # stable: waivers and reports name it',
+        f'# id = "{metric.replace("_", "-")}"                    # stable: waivers and reports name it',
         f'# metric = "performance.{metric}"',
-        "# min = 0.8                          # or `max`; against a baseline `max_drop` or `min_gain`",
-        '# explanation = "The rule that the model replaces has 0.8."',
+        f"# min = {bound}                          # or `max`; against a baseline `max_drop` or `min_gain`",
+        f'# explanation = "{reason}"',
     ]
 
 
 def fitting_presets(task: str, *, sensitive: bool) -> tuple[str, ...]:
-    """Names of the presets for a task, the one to begin with first.
+    """Names of the presets for a task, first the one to begin with: it is on how well the model predicts.
 
     Args:
         sensitive: Whether there are sensitive features.
     """
     presets = [load_preset(name) for name in preset_names()]
     fitting = [one.name for one in presets if task in one.tasks and (sensitive or not one.needs_sensitive)]
-    first = next(name for name in _FIRST if name in fitting)
+    first = _FIRST[task]
     return (first, *(name for name in fitting if name != first))
 
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
 
 from auditbench.cli.data_profile import ColumnProfile
-
-Task: TypeAlias = Literal["binary-classification", "multiclass-classification", "regression"]
+from auditbench.run import Task
 
 # One word a line would hide the tables below.
 # fmt: off
@@ -38,6 +36,8 @@ _CLASSES = 20
 _MANY = 50
 _SENTENCE = 3
 """Words of a cell on average, from which a column is taken for text."""
+_PARAGRAPH = 30
+"""Words of a cell on average, from which few cells are taken for texts, too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,8 +105,9 @@ def text_reason(column: ColumnProfile) -> str:
 
 
 def is_text(column: ColumnProfile) -> bool:
-    """Whether a column holds texts: sentences, most of them different."""
-    return column.kind == "category" and column.words >= _SENTENCE and column.distinct > max(_CLASSES, column.rows // 2)
+    """Whether a column holds texts: sentences, most of them different, and many or long."""
+    fewest = 1 if column.words >= _PARAGRAPH else _CLASSES
+    return column.kind == "category" and column.words >= _SENTENCE and column.distinct > max(fewest, column.rows // 2)
 
 
 def is_split(column: ColumnProfile) -> bool:

@@ -36,7 +36,8 @@ if TYPE_CHECKING:
 def init(folder: Path, data: Path, model: Path | None, target: str | None, with_gates: bool) -> None:
     """Write a commented audit.toml from a data file.
 
-    Columns of a table and of texts, arrays of images and of series, .ts files and folders of images are recognised. Types, candidates for the target, and columns that may hold sensitive features or row ids are guessed from the
+    Columns of a table and of texts, arrays of images and of series, .ts files and folders of images are recognised.
+    Types, candidates for the target, and columns that may hold sensitive features or row ids are guessed from the
     schema and a sample of the rows; each guess stands with its reason. DIR is the current folder unless given. A file
     that is already there is never overwritten.
     """
@@ -126,20 +127,20 @@ def _write_new(path: Path, text: str) -> None:
 
 
 def _tell(path: Path, draft: Draft, gates: Path | None) -> None:
+    from auditbench.cli.draft import name_shown
     from auditbench.cli.terminal import say
     from auditbench.safe_text import safe_text
 
     say(f"Wrote {path}" + (f" and {gates}" if gates else ""), "good")
-    say(f"  target     {safe_text(draft.target)} ({draft.task})")
+    say(f"  target     {name_shown(draft.target)} ({draft.task})")
     for candidate in draft.candidates[:3]:
         mark = "*" if candidate.column.name == draft.target else " "
-        say(
-            f"           {mark} {safe_text(candidate.column.name)}: {'; '.join(candidate.reasons) or 'nothing speaks for it'}"
-        )
+        reasons = "; ".join(candidate.reasons) or "nothing speaks for it"
+        say(f"           {mark} {name_shown(candidate.column.name)}: {reasons}")
     for item in draft.inputs:
         say(f"  input      {safe_text(item)}")
-    say(f"  sensitive  {', '.join(map(safe_text, draft.sensitive)) or 'none found by name'}")
-    say(f"  excluded   {', '.join(map(safe_text, draft.excluded)) or 'none'}")
+    say(f"  sensitive  {', '.join(map(name_shown, draft.sensitive)) or 'none found by name'}")
+    say(f"  excluded   {', '.join(map(name_shown, draft.excluded)) or 'none'}")
     say(f"  gates      {gates.name if gates else 'none yet: see the end of the file, or give --with-gates'}")
     for question in draft.open_questions:
         say(f"  to do      {question}", "caution")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -48,7 +47,7 @@ class DataProfile:
     """What a file or folder holds.
 
     Attributes:
-        left_out: Arrays that are neither columns nor inputs, in words.
+        left_out: Arrays that are neither columns nor inputs, and why, in words.
     """
 
     columns: tuple[ColumnProfile, ...]
@@ -115,17 +114,19 @@ def _of_only(file: TableFile, only: FileArray) -> DataProfile:
 
 def _of_arrays(file: TableFile) -> DataProfile:
     """Those of the most frequent number of rows; what has another one cannot stand beside them."""
-    tables = {}
+    tables, odd = {}, []
     for name in file.names:
-        with suppress(DataError):  # of a type that no column has
+        try:
             tables[name] = file.read([name], ())
+        except DataError as error:
+            odd.append(f"{name!r}, which is no column: {error.problems[0].found}")
     arrays = {name: found for name, array in file.arrays.items() if (found := _array(name, array)) is not None}
     rows = {name: table.num_rows for name, table in tables.items()}
     rows |= {name: _rows(file.arrays[name], found, name) for name, found in arrays.items()}
     common = _common_rows(rows, tables, arrays)
     kept = {name for name, count in rows.items() if count == common}
-    odd = [f"{name!r} with {count:,} rows" for name, count in rows.items() if name not in kept]
-    odd += [f"{name!r}, which is no image and no series" for name in file.arrays if name not in arrays]
+    odd += [f"{name!r} with {count:,} rows" for name, count in rows.items() if name not in kept]
+    odd += [_no_input(name, array) for name, array in file.arrays.items() if name not in arrays]
     columns = tuple(profile for name in file.names if name in kept for profile in profile_columns(tables[name]))
     inputs = (found for name, found in arrays.items() if name in kept)
     return DataProfile(columns=columns, inputs=tuple(_named(inputs)), left_out=tuple(odd[:_SHOWN]))
@@ -150,6 +151,12 @@ def _array(name: str, array: FileArray) -> InputProfile | None:
     if len(shape) in (1, 2) and array.dtype.kind in "iuf":
         return InputProfile(name=name, modality="series", column=name, what=f"series: {shown}")
     return None
+
+
+def _no_input(name: str, array: FileArray) -> str:
+    shape = ", ".join(map(str, ("rows", *(array.row_shape or ()))))
+    why = "; images can be read once saved as uint8: array.astype(numpy.uint8)" if array.dtype.kind in "iub" else ""
+    return f"{name!r}, which is no image and no series: ({shape}), {array.dtype}{why}"
 
 
 def _rows(array: FileArray, found: InputProfile, name: str) -> int:

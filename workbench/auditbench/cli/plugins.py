@@ -101,7 +101,8 @@ def _say_analyzer(analyzer: AnalyzerDescription) -> None:
     if analyzer.metrics:
         say("  metrics, for [[gates]] and `auditbench explain`")
         for metric in analyzer.metrics:
-            say(f"    {safe_text(f'{analyzer.name}.{metric}')}")
+            tasks = ", ".join(analyzer.metric_tasks.get(metric, ()))
+            say(f"    {safe_text(f'{analyzer.name}.{metric}')}" + (f"  ({tasks})" if tasks else ""))
 
 
 def _needed(analyzer: AnalyzerDescription) -> list[tuple[str, str]]:

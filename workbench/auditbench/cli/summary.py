@@ -9,16 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 from auditbench.cli.gate_lines import observed, state_tone, state_words, states_counted
 from auditbench.cli.terminal import cells, padded, say
-from auditbench.cli.words import VERDICTS, counted, duration, labels, spoken
-from auditbench.safe_text import safe_text
+from auditbench.cli.words import VERDICTS, counted, duration, english, labels, number, spoken
+from auditbench.safe_text import LONGEST_TEXT, safe_text
 
 if TYPE_CHECKING:
-    from auditbench.results import AnalysisResult
+    from auditbench.results import AnalysisResult, Metric
     from auditbench.run import AuditRun
+
+_MOST_FINDINGS = 5
 
 
 def say_run(run: AuditRun, folder: Path, *, debug: bool = False) -> None:
-    """Print verdict, gates that did not pass, analyzers without result, files, and where the time went.
+    """Print the verdict and why, headline numbers, the gravest findings, what is missing, files, and where time went.
 
     Args:
         debug: Also print the trace of each analyzer that failed and of each report that was not written.
@@ -36,7 +38,9 @@ def say_run(run: AuditRun, folder: Path, *, debug: bool = False) -> None:
     for program in run.model.programs:
         text = f"Opening the model ran code from {safe_text(program.name)} ({program.kind})"
         say(f"{text}, trusted by its sha256 {program.sha256}", "caution")
+    _say_numbers(run)
     _say_gates(run)
+    _say_findings(run)
     _say_incomplete(run, debug=debug)
     _say_change(run)
     for warning in run.warnings:
@@ -126,6 +130,44 @@ def _say_gates(run: AuditRun) -> None:
     for gate in gates:
         say(f"  {state_words(gate)}  {safe_text(gate.metric)}{labels(gate.where)}", state_tone(gate))
         say(f"      {observed(gate, spoken(run, gate.reason))}")
+
+
+def _say_numbers(run: AuditRun) -> None:
+    from auditbench.headline_metrics import headline_metrics
+
+    catalogue, found = english(run), headline_metrics(run.results)
+    if not found:
+        return
+    say()
+    say("Numbers", "strong")
+    titles = [safe_text(catalogue.say(name)) + labels(metric.where) for name, metric in found]
+    width = max(map(cells, titles))
+    for title, (_, metric) in zip(titles, found, strict=True):
+        say(f"  {padded(title, width)}  {_with_interval(metric)}")
+
+
+def _with_interval(metric: Metric) -> str:
+    value, interval = number(metric.value, metric.unit), metric.interval
+    if interval is None:
+        return f"{value} ({metric.no_interval.replace('_', ' ')})"
+    low, high = number(interval.low), number(interval.high, metric.unit)
+    return f"{value} ({interval.level:.0%} interval {low} to {high})"
+
+
+def _say_findings(run: AuditRun) -> None:
+    """The titles of the gravest findings."""
+    from auditbench.findings import SEVERITIES
+
+    found = [finding for result in run.results for finding in result.findings]
+    if not found:
+        return
+    catalogue = english(run)
+    say()
+    say("Findings", "strong")
+    for finding in sorted(found, key=lambda one: SEVERITIES.index(one.severity))[:_MOST_FINDINGS]:
+        say(f"  {finding.severity}: {safe_text(catalogue.text(finding.title), LONGEST_TEXT)}")
+    if len(found) > _MOST_FINDINGS:
+        say(f"  and {len(found) - _MOST_FINDINGS:,} more", "quiet")
 
 
 def _say_incomplete(run: AuditRun, *, debug: bool) -> None:

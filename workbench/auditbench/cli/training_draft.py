@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from auditbench.run import Modality
+from auditbench.run import Modality, Task
 
 _TRAINED: Mapping[Modality, Sequence[str]] = {
     "tabular": (
@@ -45,10 +45,24 @@ _TRAINED: Mapping[Modality, Sequence[str]] = {
 }
 
 
-def draft_training(modality: Modality) -> list[str]:
-    """The `[train]` table for a model that takes this, ended by an empty line."""
+_LANGUAGE = (
+    'architecture = "decoder"      # as GPT',
+    "batch_size = 32",
+    "epochs = 10",
+    "learning_rate = 0.002",
+    'schedule = "cosine"',
+    "clip_norm = 1.0",
+    "[train.parameters]",
+    "width = 64                    # numbers that stand for a token",
+    "layers = 2",
+    "heads = 4",
+)
+
+
+def draft_training(modality: Modality, task: Task) -> list[str]:
+    """The `[train]` table for a model that takes this and answers that, ended by an empty line."""
     return [
         "[train]                       # how the model is made when there is none at that path",
-        *_TRAINED[modality],
+        *(_LANGUAGE if task == "next-token" else _TRAINED[modality]),
         "",
     ]

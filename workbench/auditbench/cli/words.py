@@ -10,6 +10,7 @@ from auditbench.safe_text import LONGEST_NAME, safe_text
 
 if TYPE_CHECKING:
     from auditbench.findings import GateDecision, Message
+    from auditbench.messages import Catalogue
     from auditbench.run import AuditRun
 
 VERDICTS: dict[str, tuple[str, Tone]] = {
@@ -83,8 +84,11 @@ def counted(count: int, singular: str, plural: str = "") -> str:
 
 def spoken(run: AuditRun, message: Message | None) -> str:
     """A message of the record as an English sentence; empty for none."""
+    return "" if message is None else english(run).text(message)
+
+
+def english(run: AuditRun) -> Catalogue:
+    """The English sentences of the host and of the analyzers of a run."""
     from auditbench.messages import load_messages, merge_catalogues
 
-    if message is None:
-        return ""
-    return merge_catalogues("en", load_messages("auditbench").get("en", {}), run.messages.get("en", {})).text(message)
+    return merge_catalogues("en", load_messages("auditbench").get("en", {}), run.messages.get("en", {}))

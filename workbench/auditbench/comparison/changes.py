@@ -157,6 +157,9 @@ def _difference(before: Metric, after: Metric, common: Common) -> tuple[Differen
         return exact_difference(before, after, design="paired"), None
     pairs = common.rows
     by_rows = paired_difference if pairs.are_enough else unpaired_difference
+    if pairs.one_says_clusters:
+        difference = by_rows(before, after, pairs)
+        return difference, Message(key="core.change_clusters_of_one_run") if difference is None else None
     difference = by_rows(before, after, pairs) if pairs.n else None
     difference = difference or independent_difference(before, after) or by_rows(before, after, pairs)
     return difference, Message(key="core.change_no_interval") if difference is None else None

@@ -106,7 +106,7 @@ def unpaired_difference(before: Metric, after: Metric, pairs: RowPairs) -> Diffe
 
     Returns:
         None where the influence on a value is not known or 0 everywhere, where the variance is not positive, and with
-        too few clusters or where one run alone says which rows are of one.
+        too few clusters in either run or where one run alone says which rows are of one.
     """
     rows = _influences(before, after, pairs)
     if rows is None:
@@ -217,25 +217,33 @@ def _cluster_error(
 ) -> tuple[float, float, int] | None:
     """Standard error of a sum of means over rows of clusters, its degrees of freedom, and how many clusters there are.
 
+    The degrees of freedom are those of the parts together (Welch and Satterthwaite), and no more than those of what the
+    clusters move in all parts, which fewer decide where parts have clusters in common.
+
     Args:
         parts: Values of rows and the cluster of each, both of shape `(rows,)`.
 
     Returns:
-        None with fewer clusters than `FEWEST_CLUSTERS`.
+        None where a part has fewer clusters than `FEWEST_CLUSTERS`.
 
-    Source: Wolter (2007), Introduction to Variance Estimation (the jackknife of clusters).
+    Source: Wolter (2007), Introduction to Variance Estimation (the jackknife of clusters); Satterthwaite (1946),
+    Biometrics Bulletin 2:110 (degrees of freedom).
     """
     import numpy as np
 
     names = np.unique(np.concatenate([clusters for _, clusters in parts]))
-    count, moved = len(names), np.zeros(len(names))
+    moved, variances, freedoms = np.zeros(len(names)), [], []
     for values, clusters in parts:
-        place = np.searchsorted(names, clusters)
-        rest = len(values) - np.bincount(place, minlength=count)
-        if count < FEWEST_CLUSTERS or not rest.all():
+        own, place = np.unique(clusters, return_inverse=True)
+        if (count := len(own)) < FEWEST_CLUSTERS:
             return None
-        moved += np.bincount(place, values, minlength=count) / rest
-    return math.sqrt((count - 1) / count * float(np.sum(moved**2))), _spread(moved)[1], count
+        step = np.bincount(place, values) / (len(values) - np.bincount(place)) * math.sqrt((count - 1) / count)
+        moved[np.searchsorted(names, own)] += step
+        variances.append(float(np.sum(step**2)))
+        freedoms.append(_spread(step)[1])
+    slack = sum(variance**2 / freedom for variance, freedom in zip(variances, freedoms, strict=True))
+    freedom = sum(variances) ** 2 / slack if slack > 0 else math.inf
+    return math.sqrt(float(np.sum(moved**2))), min(freedom, _spread(moved)[1]), len(names)
 
 
 def _spread(values: npt.NDArray[np.float64]) -> tuple[float, float]:

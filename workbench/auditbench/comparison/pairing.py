@@ -60,6 +60,11 @@ class RowPairs:
         return self.n == self.baseline_rows == self.candidate_rows
 
     @property
+    def one_says_clusters(self) -> bool:
+        """Whether one run says which rows depend on each other and the other does not."""
+        return (self.baseline_clusters is None) != (self.candidate_clusters is None)
+
+    @property
     def are_enough(self) -> bool:
         """Whether so many rows are common that the others may be left out."""
         return self.n > 0 and self.n >= ENOUGH * max(self.baseline_rows, self.candidate_rows)

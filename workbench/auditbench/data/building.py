@@ -55,7 +55,7 @@ def build_evaluation(
 
     Raises:
         DataError: A label is missing without a rule or none of the classes, a sensitive column holds numbers without
-            bins, or a cell is infinite.
+            bins, a row has no cluster where a column names them, or a cell is infinite.
         EmptyDataError: There is no row to evaluate.
         ModelError: The data lack a feature or an input of the model.
     """
@@ -69,6 +69,7 @@ def build_evaluation(
             found=_nothing_left(test.dropped),
             fix="name a file with labelled rows",
         )
+    _refuse_rows_of_no_cluster(test, table.cluster)
     kept = _sample(len(test.part), table.max_rows, seed)
     dropped = {**source.left_out, **test.dropped}
     if len(kept) < len(test.part):
@@ -157,7 +158,8 @@ def labelled_rows(
         dropped["missing_label"] = int(missing.sum())
         kept = np.flatnonzero(~missing)
         part, y_true = part.take(kept), y_true[kept]
-    return LabelledRows(part=part, inputs=code_inputs(part, inputs, table), y_true=y_true, dropped=dropped)
+    coded = code_inputs(part, inputs, table)
+    return LabelledRows(part=part, inputs=coded, y_true=y_true, dropped=dropped, clusters=part.clusters)
 
 
 def _binary(names: tuple[str, ...], source: TableSource) -> tuple[str, str]:
@@ -212,6 +214,18 @@ def _check_classes(source: TableSource, task: Task, classes: tuple[str, ...]) ->
             allowed=repr(classes[1]),
             fix=f"set data.positive = {classes[1]!r}, or train the model for {positive!r}",
         )
+
+
+def _refuse_rows_of_no_cluster(rows: LabelledRows, name: str | None) -> None:
+    if name is None or rows.clusters is None or not (missing := rows.clusters < 0).any():
+        return
+    raise DataError(
+        f"the column {name!r} of {rows.part.file} does not say which rows depend on each other",
+        where="data.cluster",
+        found=f"{int(missing.sum()):,} missing, {named_rows(missing, rows.part.row_numbers)}",
+        allowed="a value in every evaluated row",
+        fix="give rows that stand alone a value of their own",
+    )
 
 
 def _sample(total: int, most: int | None, seed: int) -> npt.NDArray[np.intp]:

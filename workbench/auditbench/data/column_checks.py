@@ -36,7 +36,7 @@ def check_names(
 def _feature_names(table: DataTable, file: TableFile, others: Collection[str | None]) -> tuple[str, ...]:
     if not _has_table(table):
         return ()
-    hidden = {*table.exclude, table.target, table.id, file.own_ids, *others, *input_columns(table, file)}
+    hidden = {*table.exclude, table.target, table.id, table.cluster, file.own_ids, *others, *input_columns(table, file)}
     return tuple(table.features) or tuple(name for name in file.names if name not in hidden)
 
 
@@ -46,6 +46,7 @@ def _has_table(table: DataTable) -> bool:
 
 def _check_test(table: DataTable, file: TableFile, features: tuple[str, ...], split: str | None) -> None:
     named = [("data.target", table.target), ("data.split", split), ("data.id", table.id)]
+    named += [("data.cluster", table.cluster)]
     named += [("data.features", name) for name in table.features]
     named += [("data.exclude", name) for name in table.exclude]
     named += [(f"data.types.{name}", name) for name in table.types]

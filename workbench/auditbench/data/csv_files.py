@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import csv
-import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from io import BufferedReader
-from typing import Any
+from io import BufferedReader, StringIO
+from itertools import islice
+from typing import IO, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from auditbench.data.csv_numbers import with_numbers
 from auditbench.data.source_files import OpenFile, TableFile, first_line
 from auditbench.errors import DataError
 
@@ -19,6 +20,7 @@ MISSING_WORDS = ("", "NA", "N/A", "NaN", "nan", "null", "NULL")
 """Cells of a CSV file that count as missing; in columns read as text only empty ones, in Parquet also nulls."""
 _SEPARATORS = (",", ";", "\t")
 _HEAD_BYTES = 64 * 2**10
+_COMPARED_ROWS = 50
 _BLOCK_BYTES = 16 * 2**20
 """No row can be longer."""
 
@@ -29,28 +31,32 @@ class Dialect:
 
     Attributes:
         names: Of its columns, from the first line.
-        decimal: The sign before the decimals of a number: a comma where the head of the file has such numbers, and none
-            with a point, between other separators than commas.
     """
 
     names: tuple[str, ...]
     separator: str
-    decimal: str
 
 
 def dialect_of(handle: BufferedReader) -> Dialect:
-    """The separator that cuts the first line into most names, a comma before others.
+    """The separator that cuts most of the next lines into as many cells as the first one.
+
+    Of several that cut as many, the one with most names is taken, a comma before others.
 
     Raises:
         UnicodeDecodeError: The first line is not UTF-8.
-        csv.Error: It cannot be cut.
+        csv.Error: No separator cuts these lines, or all are empty.
     """
     handle.seek(0)
-    header = handle.readline().decode("utf-8-sig").rstrip("\r\n")
-    cut = {sign: tuple(next(csv.reader([header], delimiter=sign), ())) for sign in _SEPARATORS}
-    separator = max(_SEPARATORS, key=lambda sign: len(cut[sign]))
-    head = handle.read(_HEAD_BYTES).decode(errors="replace") if separator != "," else ""
-    return Dialect(names=cut[separator], separator=separator, decimal=_decimal(head, re.escape(separator)))
+    first = handle.readline().decode("utf-8-sig")
+    head = handle.read(_HEAD_BYTES)
+    if len(head) == _HEAD_BYTES:
+        head = head[: head.rfind(b"\n") + 1]
+    text = first + head.decode(errors="replace")
+    cut = {sign: rows for sign in _SEPARATORS if (rows := _rows(text, sign))}
+    if not cut:
+        raise csv.Error("there is no line with names")
+    separator = max(cut, key=lambda sign: _fit(cut[sign]))
+    return Dialect(names=tuple(cut[separator][0]), separator=separator)
 
 
 def open_csv(opened: OpenFile) -> TableFile:
@@ -59,8 +65,6 @@ def open_csv(opened: OpenFile) -> TableFile:
     Raises:
         DataError: The first line is not UTF-8 or cannot be cut into names.
     """
-    from pyarrow import csv as arrow_csv
-
     handle = opened.handle
     try:
         dialect = dialect_of(handle)
@@ -68,32 +72,63 @@ def open_csv(opened: OpenFile) -> TableFile:
         raise _not_csv(error, opened) from error
 
     def read(columns: Sequence[str], as_text: Collection[str]) -> Any:
-        handle.seek(0)
-        convert = arrow_csv.ConvertOptions(
-            include_columns=list(columns),
-            # Bytes, so that a cell that is not UTF-8 is reported with its column, as in other text.
-            column_types=dict.fromkeys(as_text, pa.binary()),
-            null_values=list(MISSING_WORDS),
-            true_values=[],
-            false_values=[],
-            decimal_point=dialect.decimal,
-        )
-        cells = arrow_csv.ParseOptions(newlines_in_values=True, delimiter=dialect.separator)
-        blocks = arrow_csv.ReadOptions(block_size=_BLOCK_BYTES)
         try:
-            table = arrow_csv.read_csv(handle, read_options=blocks, parse_options=cells, convert_options=convert)
+            return read_cells(handle, dialect.separator, columns, as_text, where=opened.key, shown=opened.shown)
         except (pa.ArrowException, KeyError) as error:
             raise _not_csv(error, opened) from error
-        return _without_missing_words(table)
 
     return opened.table(dialect.names, read)
 
 
-def _decimal(head: str, separator: str) -> str:
-    def numbers_with(sign: str) -> bool:
-        return bool(re.search(rf"(?:^|{separator})-?[0-9]+{sign}[0-9]+(?:{separator}|\r?$)", head, re.MULTILINE))
+def read_cells(
+    handle: IO[bytes], separator: str, columns: Sequence[str], as_text: Collection[str], *, where: str, shown: str
+) -> Any:
+    """Columns of a CSV file as an Arrow table, those `as_text` as bytes.
 
-    return "," if numbers_with(",") and not numbers_with(r"\.") else "."
+    Args:
+        where: Key path in audit.toml, and `shown` the file, for messages.
+
+    Raises:
+        DataError: Numbers of a column could be read in two ways.
+        ArrowException, KeyError: Rows are of several lengths, or a column is not there.
+    """
+    from pyarrow import csv as arrow_csv
+
+    def parsed(names: Sequence[str], types: dict[str, Any]) -> Any:
+        handle.seek(0)
+        convert = arrow_csv.ConvertOptions(
+            include_columns=list(names),
+            column_types=types,
+            null_values=list(MISSING_WORDS),
+            true_values=[],
+            false_values=[],
+        )
+        cells = arrow_csv.ParseOptions(newlines_in_values=True, delimiter=separator)
+        blocks = arrow_csv.ReadOptions(block_size=_BLOCK_BYTES)
+        table = arrow_csv.read_csv(handle, read_options=blocks, parse_options=cells, convert_options=convert)
+        return _without_missing_words(table)
+
+    def points(name: str) -> Any:
+        return parsed([name], {name: pa.string()}).column(name)
+
+    # Bytes, so that a cell that is not UTF-8 is reported with its column, as in other text.
+    table = parsed(columns, dict.fromkeys(as_text, pa.binary()))
+    return with_numbers(table, declared=as_text, points=None if separator == "," else points, where=where, shown=shown)
+
+
+def _rows(text: str, separator: str) -> list[list[str]]:
+    """The first rows of a text that are not empty, the header first; none where this separator cannot cut them."""
+    try:
+        rows = (row for row in csv.reader(StringIO(text, newline=""), delimiter=separator) if row)
+        return list(islice(rows, 1 + _COMPARED_ROWS))
+    except csv.Error:
+        return []
+
+
+def _fit(rows: Sequence[Sequence[str]]) -> tuple[int, int]:
+    """How many rows are as long as a header of several names, and how many names there are."""
+    names = len(rows[0])
+    return (sum(len(row) == names for row in rows[1:]) if names > 1 else 0), names
 
 
 def _without_missing_words(table: Any) -> Any:

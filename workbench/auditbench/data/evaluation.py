@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from auditbench.data.features import FeatureSpec
-from auditbench.data.inputs import ModelInput, features_of, modality_of
-from auditbench.run import DataFacts, Modality, Task
+from auditbench.data.inputs import ModelInput, features_of, input_facts, modality_of
+from auditbench.run import DataFacts, InputFacts, Modality, Task
 
 if TYPE_CHECKING:
     import numpy as np
@@ -123,6 +123,16 @@ class EvaluationData:
     def clusters(self) -> npt.NDArray[np.int64] | None:
         """Which evaluated rows depend on each other, see `Rows`; statistics take clusters as independent."""
         return self._evaluated.clusters
+
+    def input_facts(self) -> tuple[InputFacts, ...]:
+        """What the model takes, with how many evaluated rows lack something; not counted in windows cut from texts."""
+        from auditbench.data.missing import counted_inputs
+
+        return (
+            input_facts(self.inputs)
+            if self.task == "next-token"
+            else counted_inputs(self.inputs, self._evaluated.inputs)
+        )
 
     def batches(self, size: int) -> Iterator[Rows]:
         """The evaluated rows, in order, at most `size` at a time."""

@@ -6,7 +6,7 @@ import hashlib
 import os
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -32,6 +32,7 @@ MOST_PIXELS = 2**26
 """Of one image; a file of few bytes can claim to be larger than memory."""
 
 _FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP")
+_NAMED_FILES = 3
 _GREY = ("1", "L", "LA", "La")
 _ORIENTATION = 0x0112
 _TURNS = {
@@ -90,10 +91,37 @@ def inspect_image(path: Path, *, key: str, shown: str) -> ImageFile:
             )
 
 
-def stored_images(files: Sequence[ImageFile], table: InputTable, *, where: str) -> StoredArray:
+def inspect_images(items: Mapping[str, Path], *, key: str) -> tuple[dict[str, ImageFile], DataError | None]:
+    """Read the header of each image file, by the name that messages give it; and the error of those that have none.
+
+    Pixels are decoded when they are asked for, so a file that was cut is found then.
+    """
+    found: dict[str, ImageFile] = {}
+    wrong: dict[str, DataError] = {}
+    for shown, path in items.items():
+        try:
+            found[shown] = inspect_image(path, key=key, shown=shown)
+        except DataError as error:
+            wrong[shown] = error
+    if len(wrong) < 2:
+        return found, next(iter(wrong.values()), None)
+    named = "; ".join(f"{shown}: {error.problems[0].found}" for shown, error in list(wrong.items())[:_NAMED_FILES])
+    return found, DataError(
+        f"{len(wrong):,} of {len(items):,} image files cannot be read, by their headers",
+        where=key,
+        found=named + (f"; and {len(wrong) - _NAMED_FILES:,} more" if len(wrong) > _NAMED_FILES else ""),
+        allowed=", ".join(_FORMATS),
+        fix="copy or write these files again, or leave them out",
+    )
+
+
+def stored_images(files: Sequence[ImageFile], table: InputTable, *, where: str, key: str | None = None) -> StoredArray:
     """The images as uint8 of shape `(rows, channels, height, width)`: grey if all of them are, otherwise red, green, blue.
 
     An image is decoded when it is first asked for, and kept where all images need little memory.
+
+    Args:
+        where: Key path of the input; `key` that of the files, where another one names them.
 
     Raises:
         DataError: They have several sizes, and the config does not say which one to bring them to; or, when rows are
@@ -102,18 +130,19 @@ def stored_images(files: Sequence[ImageFile], table: InputTable, *, where: str) 
     sizes = Counter(file.size for file in files)
     if table.size is None and len(sizes) > 1:
         (first, often), (second, seldom) = sizes.most_common(2)
+        other = next(file.shown for file in files if file.size == second)
         raise DataError(
             "the images have several sizes, and a model takes one",
             where=f"{where}.size",
-            found=f"{often:,} of {first[0]} x {first[1]} and {seldom:,} of {second[0]} x {second[1]} pixels, "
-            f"{len(sizes):,} sizes in all",
+            found=f"{often:,} of {first[0]} x {first[1]} and {seldom:,} of {second[0]} x {second[1]} pixels, such as "
+            f"{other}; {len(sizes):,} sizes in all",
             allowed="one size, or a size that all images are brought to",
             fix=f"set {where}.size = [{first[0]}, {first[1]}]",
         )
     height, width = table.size or next(iter(sizes), (1, 1))
     channels = 1 if all(file.grey for file in files) else 3
     shape = (channels, height, width)
-    read = partial(_read, files=tuple(files), shape=shape, where=where)
+    read = partial(_read, files=tuple(files), shape=shape, where=key or where)
     positions = np.arange(len(files))
     return StoredArray(read=read, positions=positions, row_shape=shape, dtype=np.dtype(np.uint8)).kept()
 
@@ -189,10 +218,21 @@ def _image(handle: BufferedReader, where: str, shown: str) -> Iterator[Image]:
         raise DataError(
             f"{shown} is no image that can be decoded",
             where=where,
-            found=first_line(error),
+            found=_undecoded(handle, error),
             allowed=", ".join(_FORMATS),
             fix="copy or write the file again, or leave it out",
         ) from error
+
+
+def _undecoded(handle: BufferedReader, error: Exception) -> str:
+    from PIL import UnidentifiedImageError
+
+    size = os.fstat(handle.fileno()).st_size
+    if not size:
+        return "0 bytes"
+    if isinstance(error, UnidentifiedImageError):  # its text is the representation of the open file
+        return f"{size:,} bytes that begin like no image"
+    return f"{size:,} bytes: {first_line(error)}"
 
 
 def _too_large(shown: str, where: str, found: str) -> DataError:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from auditbench.data.image_files import SUFFIXES, ImageFile, inspect_image, stored_images
+from auditbench.data.image_files import SUFFIXES, ImageFile, inspect_images, stored_images
 from auditbench.data.source_files import FileArray, TableFile
 from auditbench.errors import DataError, EmptyDataError
 
@@ -40,7 +40,8 @@ def open_image_folder(path: Path, *, key: str, shown: str, target: str) -> Table
     itself whatever is no image. Rows stand in the order of their paths.
 
     Raises:
-        DataError: A file of a class is no image, an image is in no class, or a link leads out of the folder.
+        DataError: A file of a class is no image, an image is in no class, or a link leads out of the folder; and, when
+            rows are read, an image cannot be read.
         EmptyDataError: There is no image.
     """
     paths = sorted(_images_in(path, key, shown), key=lambda item: item.relative_to(path).as_posix())
@@ -52,25 +53,35 @@ def open_image_folder(path: Path, *, key: str, shown: str, target: str) -> Table
             allowed=f"a folder for each class, with images in it: {', '.join(SUFFIXES)}",
             fix="name the folder that holds the folders of the classes, or a file of rows",
         )
-    files = [inspect_image(item, key=key, shown=f"{shown}/{item.relative_to(path).as_posix()}") for item in paths]
-    sizes = Counter(file.size for file in files)
     names = [item.relative_to(path).as_posix() for item in paths]
+    found, unreadable = inspect_images(
+        {f"{shown}/{name}": item for name, item in zip(names, paths, strict=True)}, key=key
+    )
+    files = list(found.values())
     shown_names = [name.encode(errors="surrogateescape").decode(errors="backslashreplace") for name in names]
     columns = {PATH_COLUMN: shown_names, target: [name.split("/")[0] for name in shown_names]}
 
     def read(wanted: Sequence[str], as_text: Collection[str]) -> Any:
+        if unreadable is not None:
+            raise unreadable
         return pa.table({name: pa.array(columns[name], pa.string()) for name in wanted})
 
     def read_images(table: InputTable, where: str) -> StoredArray:
-        return stored_images(files, table, where=where)
+        return stored_images(files, table, where=where, key=key)
 
     return TableFile(
         shown=shown,
         folder=path,
         names=tuple(columns),
-        sha256=images_digest(names, files),
+        sha256=images_digest([name for name in names if f"{shown}/{name}" in found], files),
         read=read,
-        only=FileArray(row_shape=None, dtype=np.dtype(np.uint8), modality="image", read=read_images, sizes=sizes),
+        only=FileArray(
+            row_shape=None,
+            dtype=np.dtype(np.uint8),
+            modality="image",
+            read=read_images,
+            sizes=Counter(file.size for file in files),
+        ),
         own_ids=PATH_COLUMN if target != PATH_COLUMN else None,
     )
 
@@ -83,7 +94,8 @@ def images_in_column(
     Raises:
         DataError: A cell is empty or has a null character, or its path leads out of the folder or to no image.
     """
-    known: dict[str, ImageFile] = {}
+    shown_names: dict[str, str] = {}
+    known: dict[str, Path] = {}
     for row, name in enumerate(names, start=1):
         if not name or "\0" in name:
             raise DataError(
@@ -93,11 +105,14 @@ def images_in_column(
                 allowed="a path in every row",
                 fix="fill it, or drop the row",
             )
-        if name not in known:
-            path = folder / name
-            _refuse_outside(path, folder, key=where, shown=f"{name} in row {row} of {shown}")
-            known[name] = inspect_image(path, key=where, shown=f"{name} in row {row} of {shown}")
-    return [known[name] for name in names if name]
+        if name not in shown_names:
+            shown_names[name] = f"{name} in row {row} of {shown}"
+            known[shown_names[name]] = folder / name
+            _refuse_outside(folder / name, folder, key=where, shown=shown_names[name])
+    files, unreadable = inspect_images(known, key=where)
+    if unreadable is not None:
+        raise unreadable
+    return [files[shown_names[name]] for name in names if name]
 
 
 def images_digest(names: Sequence[str], files: Sequence[ImageFile]) -> str:

@@ -168,7 +168,7 @@ def refuse_lengths(shown: str, lengths: Mapping[str, int], where: str) -> None:
         where=where,
         found=", ".join(named[:6]),
         allowed="one row of each array for each row of the data",
-        fix="name only arrays of one length in data.features, or exclude the others",
+        fix="write them for the same rows, or name only arrays of one length",
     )
 
 

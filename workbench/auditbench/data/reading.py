@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +14,7 @@ import numpy as np
 from auditbench.data.column_checks import check_names
 from auditbench.data.columns import category_column, is_time, kind_of, typed_column, usable
 from auditbench.data.computed import add_computed
+from auditbench.data.drawing import draw, held_out_rows
 from auditbench.data.files import open_table
 from auditbench.data.loading import DatasetLoader, DatasetSource
 from auditbench.data.reading_inputs import input_columns, nearest, read_inputs, some_names
@@ -24,32 +24,36 @@ from auditbench.errors import DataError
 
 if TYPE_CHECKING:
     from auditbench.config import DataTable
+    from auditbench.config_training import TrainTable
     from auditbench.data.features import FeatureKind
+    from auditbench.data.splitting import Split
+    from auditbench.run import HeldOutRows
 
 
 def open_source(
     table: DataTable,
     base: Path,
     datasets: Mapping[str, DatasetLoader],
-    beside: Mapping[str, str] = MappingProxyType({}),
+    train: TrainTable | None = None,
 ) -> TableSource:
     """Read the columns that the config names, and find the images, texts and series that it names beside them.
 
     Args:
         base: Folder that the paths of `table` are relative to.
         datasets: Loaders by the name that `data.dataset` gives.
-        beside: Columns that training needs of its rows, by the key that names them; no features unless named as such.
+        train: What training needs of its rows: columns, no features unless named as such, and which stay together where
+            `held_out` draws them.
 
     Raises:
-        DataError: A file cannot be read, a column is not there or of a type that cannot be used, or the training file
-            is the file of the evaluated rows.
+        DataError: A file cannot be read, a column is not there or of a type that cannot be used, the training file is the
+            file of the evaluated rows, or `held_out` does not divide the rows.
+        TrainingError: The column that rows are drawn by has empty cells or no moments.
         EmptyDataError: A file has no bytes.
     """
     place = _place(table, base, datasets)
-    beside = beside if _has_training_rows(table, place) else {}
-    with _checked_files(table, place, beside) as (test, train, features):
-        parts = _read_parts(table, test, train, features, tuple(beside.values()), place)
-    digests = {file.shown: file.sha256 for file in (test, train) if file is not None}
+    with _checked_files(table, place, _beside(table, place, train)) as (test, other, features):
+        parts = _read_parts(table, test, other, features, train, place)
+    digests = {file.shown: file.sha256 for file in (test, other) if file is not None}
     table, test_part, train_part = add_computed(table, parts.test, parts.train)
     return TableSource(
         table=table,
@@ -58,7 +62,8 @@ def open_source(
         test=test_part,
         train=train_part,
         digests={**digests, **parts.images},
-        train_digest="" if parts.train is None else _train_digest(train or test, parts.images, table.held_out),
+        train_digest="" if parts.train is None else _train_digest(other or test, parts),
+        held_out=parts.held_out,
         left_out=parts.left_out,
         computed=tuple(name for name in table.sensitive if name not in parts.test.columns),
         licence=table.licence or place.licence,
@@ -69,7 +74,7 @@ def check_columns(
     table: DataTable,
     base: Path,
     datasets: Mapping[str, DatasetLoader],
-    beside: Mapping[str, str] = MappingProxyType({}),
+    train: TrainTable | None = None,
 ) -> bool:
     """Find what is wrong with the files and the columns that the config names, without reading a row.
 
@@ -81,8 +86,7 @@ def check_columns(
         EmptyDataError: A file has no bytes.
     """
     place = _place(table, base, datasets)
-    beside = beside if _has_training_rows(table, place) else {}
-    with _checked_files(table, place, beside):
+    with _checked_files(table, place, _beside(table, place, train)):
         return _has_training_rows(table, place)
 
 
@@ -104,6 +108,7 @@ class _Parts:
     train: TablePart | None
     left_out: Mapping[str, int]
     images: Mapping[str, str]
+    held_out: HeldOutRows | None = None
 
 
 def _place(table: DataTable, base: Path, datasets: Mapping[str, DatasetLoader]) -> _Place:
@@ -171,43 +176,48 @@ def _has_training_rows(table: DataTable, place: _Place) -> bool:
     return place.train is not None or place.split is not None or table.held_out is not None
 
 
-def _train_digest(file: TableFile, images: Mapping[str, str], held_out: float | None) -> str:
-    """That of the file; with those of the images that its columns name, and the share of rows it is without, if any."""
-    own = [digest for name, digest in sorted(images.items()) if name.startswith(f"{file.shown}: ")]
-    own += [] if held_out is None else [f"without {held_out}"]
+def _beside(table: DataTable, place: _Place, train: TrainTable | None) -> Mapping[str, str]:
+    """Columns that training needs of its rows, by the key that names them."""
+    return train.columns if train is not None and _has_training_rows(table, place) else {}
+
+
+def _train_digest(file: TableFile, parts: _Parts) -> str:
+    """That of the file; with those of the images that its columns name, and that of the rows it is without, if any."""
+    own = [digest for name, digest in sorted(parts.images.items()) if name.startswith(f"{file.shown}: ")]
+    own += [] if parts.held_out is None else [f"without {parts.held_out.digest}"]
     return hashlib.sha256("".join([file.sha256, *own]).encode()).hexdigest() if own else file.sha256
 
 
 def _read_parts(
     table: DataTable,
     test: TableFile,
-    train: TableFile | None,
+    other: TableFile | None,
     features: tuple[str, ...],
-    beside: tuple[str, ...],
+    train: TrainTable | None,
     place: _Place,
 ) -> _Parts:
     labels = () if table.continued is not None else (table.target,)
     sensitive = (name for name in table.sensitive if name in test.names)
     wanted = tuple(dict.fromkeys((*features, *labels, *sensitive)))
-    everything = tuple(dict.fromkeys((*wanted, *beside)))
+    everything = tuple(dict.fromkeys((*wanted, *_beside(table, place, train).values())))
     key = table.id or test.own_ids
-    cells = _read(test, table, everything if train is None else wanted, extra=[place.split, key])
-    if train is None:
+    cells = _read(test, table, everything if other is None else wanted, extra=[place.split, key, table.cluster])
+    if other is None:
         kinds = {
             name: _kind(table, name, (cells[name].type,), test.shown, times=name not in wanted) for name in everything
         }
         whole, images = _part(cells, kinds, test, table, key)
         if table.held_out is not None:
-            return replace(_drawn(whole, table.held_out), images=images)
+            return replace(_drawn(whole, draw(whole, table, train), table.held_out, test.sha256), images=images)
         if not place.split:
             return _Parts(test=whole, train=None, left_out={}, images=images)
         return replace(_split(whole, cells, place, test.shown), images=images)
-    known = [name for name in everything if name in train.names]
-    other = _read(train, table, known, extra=[])
-    types = {name: tuple(part[name].type for part in (other, cells) if name in part) for name in everything}
+    known = [name for name in everything if name in other.names]
+    others = _read(other, table, known, extra=[])
+    types = {name: tuple(part[name].type for part in (others, cells) if name in part) for name in everything}
     kinds = {name: _kind(table, name, types[name], test.shown, times=name not in wanted) for name in everything}
     part, images = _part(cells, {name: kinds[name] for name in wanted}, test, table, key)
-    train_part, train_images = _part(other, {name: kinds[name] for name in known}, train, table, None)
+    train_part, train_images = _part(others, {name: kinds[name] for name in known}, other, table, None)
     return _Parts(test=part, train=train_part, left_out={}, images={**images, **train_images})
 
 
@@ -216,7 +226,7 @@ def _read(file: TableFile, table: DataTable, names: Sequence[str], extra: Sequen
     inputs = input_columns(table, file)
     columns = list(dict.fromkeys([*names, *inputs, *(name for name in extra if name is not None)]))
     categories = [name for name in columns if table.types.get(name) == "category"]
-    texts = [name for name in columns if name not in names and name in (*inputs, table.id)]
+    texts = [name for name in columns if name not in names and name in (*inputs, table.id, table.cluster)]
     content = file.read(columns, [*categories, *texts])
     return {name: content.column(name) for name in columns}
 
@@ -261,6 +271,7 @@ def _part(
         columns=columns,
         row_numbers=np.arange(1, (len(next(iter(inputs.values()))) if rows is None else rows) + 1),
         ids=None if key is None else _ids(cells[key], key, file.shown),
+        clusters=_clusters(cells, table, file.shown),
         inputs=inputs,
     )
     return part, images
@@ -270,6 +281,12 @@ def _ids(cells: Any, name: str, shown: str) -> Any:
     column = category_column(cells, name, shown)
     texts = np.asarray([*column.names, ""], dtype=object)[column.codes]
     return np.asarray([text or f"row {row}" for row, text in enumerate(texts, start=1)], dtype=object)
+
+
+def _clusters(cells: Mapping[str, Any], table: DataTable, shown: str) -> Any:
+    """A number a row for its cell in the column of clusters, where that was read."""
+    name = table.cluster
+    return None if name is None or name not in cells else category_column(cells[name], name, shown).codes
 
 
 def _split(whole: TablePart, cells: Mapping[str, Any], place: _Place, shown: str) -> _Parts:
@@ -294,9 +311,13 @@ def _split(whole: TablePart, cells: Mapping[str, Any], place: _Place, shown: str
     )
 
 
-def _drawn(whole: TablePart, share: float) -> _Parts:
-    """A share of the rows to evaluate, at random but the same for the same number of rows; the others to train on."""
-    rows = np.random.default_rng(len(whole)).permutation(len(whole))
-    count = max(1, round(share * len(whole)))
-    test, train = np.sort(rows[:count]), np.sort(rows[count:])
-    return _Parts(test=whole.take(test), train=whole.take(train) if len(train) else None, left_out={}, images={})
+def _drawn(whole: TablePart, sides: Split, share: float, sha256: str) -> _Parts:
+    kept, held = sides
+    test = whole.take(held)
+    return _Parts(
+        test=test,
+        train=whole.take(kept) if len(kept) else None,
+        left_out={},
+        images={},
+        held_out=held_out_rows(test, share, sha256),
+    )

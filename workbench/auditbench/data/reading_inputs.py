@@ -71,7 +71,9 @@ def read_inputs(
             files = images_in_column(paths.tolist(), file.folder, column=column, shown=file.shown, where=where)
             found[name] = stored_images(files, item, where=where)
             digests[f"{file.shown}: {column}"] = images_digest(paths.tolist(), files)
-    lengths = {name: len(array) for name, array in found.items()} | ({} if rows is None else {"columns": rows})
+    inputs = other_inputs(table)
+    lengths = {inputs[name].column or name: len(array) for name, array in found.items()}
+    lengths |= {name: rows for name in cells if rows is not None and name not in lengths}
     if len(set(lengths.values())) > 1:
         refuse_lengths(file.shown, lengths, "data.inputs")
     return found, digests

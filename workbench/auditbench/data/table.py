@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from auditbench.config import DataTable
     from auditbench.data.stored import StoredArray
+    from auditbench.run import HeldOutRows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +68,8 @@ class TablePart:
     Attributes:
         file: The file as the config names it, for messages.
         row_numbers: Position of each row in its file, from 1, shape `(rows,)`.
+        clusters: Which rows depend on each other, shape `(rows,)`; -1 where the cell is missing. None where the config names
+            no column of them, and in training rows of another file.
         inputs: Images, texts and series as read, by name of the input.
     """
 
@@ -74,6 +77,7 @@ class TablePart:
     columns: Mapping[str, Column]
     row_numbers: npt.NDArray[np.intp]
     ids: npt.NDArray[Any] | None = None
+    clusters: npt.NDArray[np.int64] | None = None
     inputs: Mapping[str, StoredArray] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -86,6 +90,7 @@ class TablePart:
             columns={name: column.take(indices) for name, column in self.columns.items()},
             row_numbers=self.row_numbers[indices],
             ids=None if self.ids is None else self.ids[indices],
+            clusters=None if self.clusters is None else self.clusters[indices],
             inputs={name: stored.take(indices) for name, stored in self.inputs.items()},
         )
 
@@ -103,6 +108,7 @@ class TableSource:
         train_digest: sha256 of the file with the training rows; empty without them.
         left_out: Rows that belong to neither part, by rule.
         computed: Sensitive features that no column holds and that were computed from an input.
+        held_out: The rows that `data.held_out` drew to be evaluated, if it did.
     """
 
     table: DataTable
@@ -115,6 +121,7 @@ class TableSource:
     left_out: Mapping[str, int]
     licence: str
     computed: tuple[str, ...] = ()
+    held_out: HeldOutRows | None = None
 
 
 def text_of(column: Column) -> CategoryColumn:

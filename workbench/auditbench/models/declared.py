@@ -11,6 +11,7 @@ from auditbench.data.modalities import fit_inputs
 from auditbench.errors import ModelError
 from auditbench.models.bundle import other_task, read_bundle_description
 from auditbench.models.formats import EXPORTS
+from auditbench.models.trained_rows import refuse_other_rows
 from auditbench.models.wrapping import Interface, check_output
 from auditbench.paths import is_folder_there
 
@@ -24,7 +25,8 @@ def interface_of(request: ModelRequest) -> Interface:
 
     Raises:
         DataError: The rows do not give features or classes.
-        ModelError: model.json cannot be read or is of another task, or the scale is missing or does not fit the task.
+        ModelError: model.json cannot be read or is of another task, the scale is missing or does not fit the task, or the
+            model was trained on other rows than `data.held_out` leaves.
     """
     if request.table.format in EXPORTS and is_folder_there(request.path):
         return _described_interface(request)
@@ -68,6 +70,7 @@ def _described_interface(request: ModelRequest) -> Interface:
     description = read_bundle_description(request.path)
     if description.task != table.task:
         raise other_task(table, description)
+    refuse_other_rows(description.training, request.source)
     return Interface(
         task=description.task,
         classes=description.classes,

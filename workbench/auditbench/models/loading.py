@@ -9,6 +9,7 @@ from auditbench.models.formats import FORMATS, Content, ModelRequest
 from auditbench.models.graphs import load_graph
 from auditbench.models.programs import load_program
 from auditbench.models.subject import ModelUnderTest
+from auditbench.models.trained_rows import refuse_other_rows
 from auditbench.models.weights import load_weights
 
 
@@ -17,6 +18,7 @@ def load_model(request: ModelRequest) -> ModelUnderTest:
 
     Raises:
         ModelError: It cannot be opened or does not fit the data.
+        StaleModelError: It was trained on other rows than `data.held_out` leaves.
         UntrustedModelError: Opening it means running code that nobody vouched for.
         DataError: The data do not say what its file leaves out.
     """
@@ -24,7 +26,9 @@ def load_model(request: ModelRequest) -> ModelUnderTest:
 
 
 def _load_bundle(request: ModelRequest) -> ModelUnderTest:
-    return load_bundle(request.path, request.table, request.device, request.architectures)
+    model = load_bundle(request.path, request.table, request.device, request.architectures)
+    refuse_other_rows(model.facts.training, request.source)
+    return model
 
 
 _LOADERS: Mapping[Content, Callable[[ModelRequest], ModelUnderTest]] = {

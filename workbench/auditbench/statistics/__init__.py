@@ -8,6 +8,7 @@ that compute with them, so importing this package costs next to nothing.
 
 from auditbench.statistics.bootstrap import (
     bootstrap_interval,
+    fewest_replicates,
     multinomial_replicates,
     percentile_intervals,
     resampling_weights,
@@ -79,6 +80,7 @@ __all__ = [
     "combined_influence",
     "delong_interval",
     "expected_calibration_error",
+    "fewest_replicates",
     "holm",
     "holm_levels",
     "jackknife_error",

@@ -102,8 +102,9 @@ def percentile_intervals(
         clusters: Those that were drawn, where it was not rows: percentiles are taken as `expanded_level` says.
 
     Returns:
-        Arrays of shape (...). Bounds are NaN where the estimate is NaN, where fewer replicates are defined than put
-        one in each tail (40 for level 0.95), and where there are fewer clusters than `FEWEST_CLUSTERS`.
+        Arrays of shape (...). Bounds are NaN where the estimate is NaN, where fewer replicates are defined than
+        `fewest_replicates` says, so many as put one in each tail, and where there are fewer clusters than
+        `FEWEST_CLUSTERS`.
 
     Raises:
         ValueError: Shapes that do not match, infinite values, too few replicates, or `level` outside (0, 1).
@@ -128,7 +129,7 @@ def percentile_intervals(
     if clusters is not None:
         known &= clusters.count >= FEWEST_CLUSTERS
         span = expanded_level(level, max(clusters.count, FEWEST_CLUSTERS))
-    known &= defined >= tail_replicates(span)
+    known &= defined >= fewest_replicates(clusters, level=level)
     bounds = [np.where(known, _ordered_quantile(ordered, defined, (1 + side * span) / 2), np.nan) for side in (-1, 1)]
     return IntervalEstimates(
         estimate=centre,
@@ -139,6 +140,13 @@ def percentile_intervals(
         replicates=len(drawn),
         undefined_replicates=np.asarray(len(drawn) - defined, dtype=np.int64),
     )
+
+
+def fewest_replicates(clusters: Clusters | None = None, *, level: float = 0.95) -> int:
+    """Defined replicates below which `percentile_intervals` gives no bounds: 40 at level 0.95, more for few clusters."""
+    if clusters is None:
+        return tail_replicates(level)
+    return tail_replicates(expanded_level(level, max(clusters.count, FEWEST_CLUSTERS)))
 
 
 def multinomial_replicates(counts: npt.ArrayLike, replicates: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:

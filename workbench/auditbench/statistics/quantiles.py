@@ -46,17 +46,17 @@ def quantile_interval(
     if n == 0:
         return undefined_interval("order-statistics", level, "no_rows")
     estimate = float(np.quantile(ordered, probability))
-    draws = n
+    draws, method = n, "order-statistics" if clusters is None else "cluster-order-statistics"
     if clusters is not None:
         effective = effective_trials(np.asarray(values) <= estimate, clusters, level=level)
         if effective is None:
-            return undefined_interval("order-statistics", level, "too_few_clusters", estimate)
+            return undefined_interval(method, level, "too_few_clusters", estimate)
         draws = max(1, int(effective))
     below = special.bdtr(np.arange(draws), draws, probability)  # P(at most k draws fall below the quantile), k < draws
     tail = (1 - level) / 2
     lower = int(np.count_nonzero(below <= tail))  # the largest r with P(fewer than r) <= tail
     upper = int(np.count_nonzero(below < 1 - tail)) + 1  # the smallest s with P(s or more) <= tail
     if lower < 1 or upper > draws:
-        return undefined_interval("order-statistics", level, "too_few_rows", estimate)
+        return undefined_interval(method, level, "too_few_rows", estimate)
     low, high = float(ordered[(lower - 1) * n // draws]), float(ordered[-(-upper * n // draws) - 1])
-    return IntervalEstimate(estimate=estimate, low=low, high=high, level=level, method="order-statistics")
+    return IntervalEstimate(estimate=estimate, low=low, high=high, level=level, method=method)

@@ -65,7 +65,7 @@ def delong_interval(
     check_level(level)
     if transform not in ("logit", "none"):
         raise ValueError(f"expected `transform` logit or none, got {transform!r}")
-    method = "delong-logit" if transform == "logit" else "delong"
+    method = ("" if clusters is None else "cluster-") + ("delong-logit" if transform == "logit" else "delong")
     values = finite_array("scores", scores, 1)
     positive = binary_labels("labels", labels, len(values))
     area = auc(values, positive)

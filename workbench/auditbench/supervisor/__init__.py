@@ -12,6 +12,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from auditbench.config import LimitsTable
@@ -28,7 +29,7 @@ from auditbench.models.exporting.kinds import TOLERANCE
 from auditbench.provenance import check_platform
 from auditbench.record import validate
 from auditbench.registry import find_entry, list_entry_points
-from auditbench.run import AuditRun, PluginFacts
+from auditbench.run import AuditRun, DataFacts, PluginFacts
 from auditbench.run_file import read_run
 from auditbench.store import LOGS, RunFolder
 from auditbench.supervisor.baseline import read_baseline
@@ -115,7 +116,7 @@ def plan(
     with _short_lived_pool(config.limits) as pool:
         found = make_plan(loaded, pool, only=only, skip=skip, formats=formats)
         try:
-            pool.worker(FIRST_PARTY).ask(
+            answer = pool.worker(FIRST_PARTY).ask(
                 "try",
                 seconds=config.limits.load_seconds,
                 event=no_event,
@@ -126,7 +127,8 @@ def plan(
         except WorkerFault as fault:
             limit = "limits.load_seconds"
             raise lost_over("data and model could not be looked at", fault, where="load", limit=limit) from None
-        return found
+        read = answer.get("read")
+        return found if read is None else replace(found, read=validate(DataFacts, read, where="read"))
 
 
 def train(loaded: LoadedConfig, *, device: str = "auto", listener: Listener | None = None) -> TrainedModel:

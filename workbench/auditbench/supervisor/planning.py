@@ -9,7 +9,7 @@ from typing import Any
 
 from auditbench.analyzer_needs import unmet_need
 from auditbench.config import AuditConfig
-from auditbench.config_checks import RECORD_FORMAT, file_problems, gate_problems, parts_of
+from auditbench.config_checks import RECORD_FORMAT, file_problems, parts_of
 from auditbench.config_file import LoadedConfig
 from auditbench.config_problems import nearest
 from auditbench.descriptions import AnalyzerDescription, CheckedPart
@@ -22,10 +22,11 @@ from auditbench.errors import (
     UntrustedModelError,
 )
 from auditbench.findings import Message
+from auditbench.gate_checks import gate_problems
 from auditbench.paths import is_there
 from auditbench.record import validate
 from auditbench.registry import PluginEntry, find_entry, list_entry_points
-from auditbench.run import PluginFacts, ProgramFacts
+from auditbench.run import DataFacts, PluginFacts, ProgramFacts
 from auditbench.supervisor.watchdog import memory_limit
 from auditbench.supervisor.worker_pool import FIRST_PARTY, WorkerPool, group_of
 from auditbench.supervisor.worker_process import WorkerFault, no_event
@@ -63,6 +64,7 @@ class Plan:
         trains: Whether a `[train]` table is there to make a model that is missing.
         plugins: Everything that was loaded.
         programs: Files whose code runs to open the model, each trusted by its sha256.
+        read: The rows that were looked at, where data and model were opened; None where they were not.
     """
 
     analyzers: tuple[PlannedAnalyzer, ...]
@@ -71,6 +73,7 @@ class Plan:
     trains: bool
     plugins: tuple[PluginFacts, ...]
     programs: tuple[ProgramFacts, ...] = ()
+    read: DataFacts | None = None
 
 
 def make_plan(
@@ -100,7 +103,7 @@ def make_plan(
     parts = _ask(loaded, pool, groups, renderers, problems)
     described = {item.name: item for part in parts for item in part.analyzers}
     parts_read = parts_of(config, loaded.gate_places)
-    problems += gate_problems(parts_read, {name: item.metrics for name, item in described.items()})
+    problems += gate_problems(parts_read, described)
     problems += file_problems(parts_read, loaded.base)
     order = tuple(config.analyzers)
     try:

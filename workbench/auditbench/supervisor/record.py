@@ -23,6 +23,7 @@ from auditbench.provenance import DISTRIBUTION, host_facts, provenance
 from auditbench.registry import find_entry
 from auditbench.results import AnalysisResult
 from auditbench.run import AuditFacts, AuditRun, Case, DataFacts, ModelFacts, Volatile
+from auditbench.supervisor.data_warnings import data_warnings
 from auditbench.supervisor.planning import Plan
 
 
@@ -119,7 +120,7 @@ def build_run(
         waivers=tuple(Waiver(**waiver.model_dump()) for waiver in config.waivers),
         baseline=comparison,
         messages=_messages(plan, config.gates),
-        warnings=warnings,
+        warnings=(*data_warnings(data), *warnings),
         provenance=provenance(
             plugins=plan.plugins,
             seed=config.audit.seed,

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 Progress: TypeAlias = Callable[[int, int, str], None]
 Tell: TypeAlias = Callable[[str], None]
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Of training: a change that gives other weights from the same settings and data raises it."""
 
 _ALWAYS_TOLD = frozenset(
@@ -106,12 +106,13 @@ def ensure_model(
             config, source, path, base=base, device=device, architectures=architectures, progress=progress, tell=tell
         )
     elif read_training_key(path) != key:
+        description = read_bundle_description(path)
         raise StaleModelError(
             "the model was made with other settings or other data than the configuration names",
             where="model.path",
-            found=changed_settings(read_bundle_description(path), config, config.train, source, architectures),
+            found=changed_settings(description, config, config.train, source, architectures),
             allowed="a model of these settings and data",
-            fix="replace it with `auditbench train CONFIG`, name another model.path, or remove [train] to audit it as it is",
+            fix=_ways_on(source, description.training),
         )
     return EnsuredModel(path=path, trained=trained, key=key, cost=read_cost(path))
 
@@ -210,9 +211,17 @@ def train_bundle(
         if prepared.trained is not prepared.network:
             weights = {name.removeprefix("network."): tensor for name, tensor in weights.items()}
         scaling = in_target_units(prepared.network, weights, prepared.scaling)
-        description = _description(config, source, prepared, scaling, _facts(config, prepared, fitted, key))
+        description = _description(config, source, prepared, scaling, _facts(config, source, prepared, fitted, key))
         save_bundle(folder, description, weights, _cost(time.perf_counter() - started, prepared, fitted, device))
         checkpoints.remove()
+
+
+def _ways_on(source: TableSource, training: TrainingFacts | None) -> str:
+    """What to do about a model of other settings; as it is it may be audited only on rows that it cannot have seen."""
+    ways = "replace it with `auditbench train CONFIG`, or name another model.path"
+    if source.held_out is not None or (training is not None and training.held_out is not None):
+        return ways
+    return f"{ways}; or remove [train] to audit it as it is"
 
 
 def _description(
@@ -240,7 +249,7 @@ def _digest(described: BundleDescription | None) -> str:
     return "" if described is None else hashlib.sha256(canonical(described)).hexdigest()
 
 
-def _facts(config: AuditConfig, prepared: Prepared, fitted: Fitted, key: str) -> TrainingFacts:
+def _facts(config: AuditConfig, source: TableSource, prepared: Prepared, fitted: Fitted, key: str) -> TrainingFacts:
     parameters = {} if prepared.params is None else prepared.params.model_dump(mode="json")
     return TrainingFacts(
         architecture=prepared.architecture.name,
@@ -255,6 +264,7 @@ def _facts(config: AuditConfig, prepared: Prepared, fitted: Fitted, key: str) ->
         steps=fitted.steps,
         trained_parameters=trained_parameters(prepared.network),
         initial=prepared.initial,
+        held_out=source.held_out,
         key=key,
     )
 

@@ -27,7 +27,7 @@ def changed_settings(
     source: TableSource,
     architectures: Mapping[str, Architecture],
 ) -> str:
-    """The first settings that differ; where none does, that the rows do, or the keys that say how they are read.
+    """The first settings that differ; where none does, what else makes other weights.
 
     Args:
         description: Of a bundle whose training key is not that of the configuration.
@@ -37,12 +37,19 @@ def changed_settings(
     """
     compared = [*_compared(description, config, table, architectures), *_compared_data(description, config, source)]
     differ = [
-        f"{where} = {shown(there)} in the model, {shown(here)} here" for where, there, here in compared if there != here
+        f"{where} = {_told(there)} in the model, {_told(here)} here" for where, there, here in compared if there != here
     ]
     if not differ:
-        return "equal settings; other training rows, or other [data] keys that say how they are read"
+        return (
+            "equal settings; other training rows, other [data] keys that say how they are read, or a training of an earlier "
+            "version of Auditbench"
+        )
     more = f"; and {len(differ) - _MOST_SHOWN} more" if len(differ) > _MOST_SHOWN else ""
     return "; ".join(differ[:_MOST_SHOWN]) + more
+
+
+def _told(value: Any) -> str:
+    return "nothing" if value is None else shown(value)
 
 
 def _compared(
@@ -68,6 +75,8 @@ def _compared(
 
 def _compared_data(description: BundleDescription, config: AuditConfig, source: TableSource) -> _Compared:
     data = config.data
+    held = None if description.training is None else description.training.held_out
+    yield "data.held_out", None if held is None else held.share, data.held_out
     yield "data.target", description.target, data.target
     if description.task == "binary-classification" and data.positive is not None:
         yield "data.positive", description.classes[1], data.positive

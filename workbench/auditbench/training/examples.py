@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from auditbench.data.modalities import RawInputs
-    from auditbench.training.splitting import Split
+    from auditbench.data.splitting import Split
 
 KEPT_BYTES = 256 * 2**20
 """Encoded rows of at most so many bytes are encoded once and stay on the device; more are encoded batch by batch."""

@@ -15,27 +15,27 @@ from auditbench.config_training import TrainTable
 from auditbench.data.building import LabelledRows, class_names, labelled_rows
 from auditbench.data.inputs import ModelInput, TableInput
 from auditbench.data.modalities import fit_inputs
-from auditbench.data.table import NumberColumn, text_of
+from auditbench.data.splitting import held_out, held_out_by
+from auditbench.data.table import NumberColumn
 from auditbench.errors import TrainingError
 from auditbench.models.architecture import Architecture
 from auditbench.models.description import BundleDescription, OutputScaling, output_count
 from auditbench.models.network import build_network, check_parameters, find_architecture
 from auditbench.models.opening import OpenedWeights
 from auditbench.models.packing import UnpackedNetwork
+from auditbench.models.trained_rows import refuse_learned_rows
 from auditbench.training.augmentation import Augmentation
 from auditbench.training.examples import Examples, encoded_rows, row_weights
 from auditbench.training.losses import Loss, make_loss
 from auditbench.training.meanings import inputs_of_bundle
-from auditbench.training.splitting import held_out, held_out_groups, held_out_last
 from auditbench.training.starting import begin_with, compute_again, freeze, in_standard_units
-from auditbench.training.times import times_of
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from auditbench.data.table import Column, TableSource
+    from auditbench.data.splitting import Split
+    from auditbench.data.table import TableSource
     from auditbench.run import InitialWeights, Task
-    from auditbench.training.splitting import Split
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,9 +88,11 @@ def prepare(
     table, task, seed = train_table(config), config.model.task, config.audit.seed
     architecture = find_architecture(table.architecture, architectures, where="train.architecture")
     params = check_parameters(architecture, table.parameters, where="train.parameters")
+    if described is not None:
+        refuse_learned_rows(described.training, source, where="train.init_from")
     rows, inputs, classes = _rows(source, task, described)
     scaling = _scaling(rows.y_true, task)
-    split = _split(rows, table, task, seed)
+    split, weights = split_and_weights(rows, table, task, classes, seed)
     network = build_network(architecture, params, inputs=inputs, outputs=output_count(task, classes), seed=seed)
     initial = None if opened is None else begin_with(network, opened, table.init_from or "")
     if initial is not None:
@@ -99,7 +101,7 @@ def prepare(
     if table.checkpointing:
         compute_again(network, architecture.name)
     loss = make_loss(table, task, inputs, classes, network)
-    examples = _examples(rows, inputs, classes, task, table, scaling, split, device)
+    examples = _examples(rows, inputs, task, scaling, weights, device)
     return Prepared(
         architecture=architecture,
         params=params,
@@ -131,6 +133,18 @@ def train_table(config: AuditConfig) -> TrainTable:
     return config.train
 
 
+def split_and_weights(
+    rows: LabelledRows, table: TrainTable, task: Task, classes: tuple[str, ...], seed: int
+) -> tuple[Split, npt.NDArray[np.float64] | None]:
+    """Which rows are held out for validation, and what each row counts in the loss; no input is looked at.
+
+    Raises:
+        TrainingError: A column of `[train]` does not divide the rows, or does not say what each counts.
+    """
+    split = _split(rows, table, task, seed)
+    return split, row_weights(table, rows.y_true if classes else None, classes, _sample_weights(rows, table), split)
+
+
 def _rows(
     source: TableSource, task: Task, described: BundleDescription | None
 ) -> tuple[LabelledRows, dict[str, ModelInput], tuple[str, ...]]:
@@ -154,27 +168,19 @@ def _split(rows: LabelledRows, table: TrainTable, task: Task, seed: int) -> Spli
         # A next token is held out with its whole row, whatever the token is.
         labels = rows.y_true if task in ("binary-classification", "multiclass-classification") else None
         return held_out(labels, count, table.validation, seed)
-    column = rows.part.columns[name]
-    _refuse_missing(column, name, "train.split_column")
-    if table.split_by == "group":
-        return held_out_groups(text_of(column).codes, table.validation, seed, column=name)
-    return held_out_last(times_of(column, name), table.validation, column=name)
+    return held_out_by(rows.part, table.validation, seed, split_by=table.split_by, column=name)
 
 
 def _examples(
     rows: LabelledRows,
     inputs: Mapping[str, ModelInput],
-    classes: tuple[str, ...],
     task: Task,
-    table: TrainTable,
     scaling: OutputScaling,
-    split: Split,
+    weights: npt.NDArray[np.float64] | None,
     device: str,
 ) -> Examples:
     targets = (rows.y_true - scaling.mean) / scaling.scale if task == "regression" else rows.y_true
     dtype = torch.float32 if task in ("binary-classification", "regression") else torch.int64
-    labels = rows.y_true if classes else None
-    weights = row_weights(table, labels, classes, _sample_weights(rows, table), split)
     return Examples(
         rows=encoded_rows(rows.inputs, inputs, device),
         targets=torch.tensor(targets, device=device, dtype=dtype),
@@ -197,17 +203,6 @@ def _sample_weights(rows: LabelledRows, table: TrainTable) -> npt.NDArray[np.flo
             fix=f'name another column, or declare data.types.{table.sample_weights} = "number"',
         )
     return column.values
-
-
-def _refuse_missing(column: Column, name: str, key: str) -> None:
-    if column.missing.any():
-        raise TrainingError(
-            f"the column {name!r} has empty cells among the training rows",
-            where=key,
-            found=f"{int(column.missing.sum()):,} of {len(column.missing):,}",
-            allowed="a value in each labelled row",
-            fix="fill them, or name another column",
-        )
 
 
 def _scaling(y_true: npt.NDArray[Any], task: Task) -> OutputScaling:

@@ -94,6 +94,8 @@ def describe_analyzer(
         needs=record.needs,
         after=record.after,
         metrics=record.metrics,
+        metric_tasks=record.metric_tasks,
+        shares=record.shares,
         schema=schema,
         parameters=parameters or {},
         messages=record.messages,
@@ -341,7 +343,7 @@ def _check_data(config: AuditConfig, base: Path, registry: Registry, problems: l
     try:
         if table.dataset is not None and table.dataset not in loaders:
             loaders[table.dataset] = registry.dataset_loader(table.dataset, where="data.dataset").record
-        has_training_rows = check_columns(table, base, loaders, {} if config.train is None else config.train.columns)
+        has_training_rows = check_columns(table, base, loaders, config.train)
     except (EmptyDataError, PluginError):
         return  # an empty file has an answer of its own; an unknown data set has been named
     except AuditbenchError as error:

@@ -19,7 +19,6 @@ from auditbench.data import BUILT_IN as DATA_SETS
 from auditbench.data import build_evaluation, class_names, open_source
 from auditbench.data.building import labelled_rows
 from auditbench.data.coding import code_groups
-from auditbench.data.inputs import input_facts
 from auditbench.descriptions import TrainedModel
 from auditbench.errors import EmptyDataError, ModelError
 from auditbench.models.architectures import BUILT_IN as ARCHITECTURES
@@ -202,7 +201,7 @@ def make_subject(model: ModelUnderTest, data: EvaluationData, *, seed: int, case
 
 def _with_inputs(data: EvaluationData) -> DataFacts:
     """The facts with what the model takes."""
-    return dataclasses.replace(data.facts, inputs=input_facts(data.inputs))
+    return dataclasses.replace(data.facts, inputs=data.input_facts())
 
 
 def _refuse_odd_outputs(model: ModelUnderTest, outputs: npt.NDArray[Any]) -> None:
@@ -278,7 +277,7 @@ def read_source(config: AuditConfig, base: Path, registry: Registry) -> TableSou
     name = config.data.dataset
     if name is not None and name not in loaders:
         loaders[name] = registry.dataset_loader(name, where="data.dataset").record
-    source = open_source(config.data, base, loaders, {} if config.train is None else config.train.columns)
+    source = open_source(config.data, base, loaders, config.train)
     if not len(source.test):
         raise EmptyDataError(
             "there are no rows to evaluate", where="data", found="0 rows", fix="name a file with labelled rows"

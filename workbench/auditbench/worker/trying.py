@@ -11,14 +11,15 @@ import numpy as np
 import torch
 
 from auditbench.config import AuditConfig, ModelTable
-from auditbench.data import build_evaluation
-from auditbench.data.building import labelled_rows
+from auditbench.data import build_evaluation, fit_features
+from auditbench.data.building import LabelledRows, labelled_rows
+from auditbench.data.inputs import TableInput
 from auditbench.errors import AuditbenchError
 from auditbench.models.bundle import bundle_exists, refuse_foreign
 from auditbench.models.formats import FORMATS, ModelRequest
 from auditbench.training import ensure_model
 from auditbench.training.precision import Precision
-from auditbench.training.preparing import prepare, train_table
+from auditbench.training.preparing import prepare, split_and_weights, train_table
 from auditbench.training.starting import initial_description, open_initial
 from auditbench.worker.subject_opening import (
     audited_table,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from auditbench.data import ModelInput, TableSource
     from auditbench.models import Architecture
     from auditbench.registry import Registry
+    from auditbench.run import DataFacts
 
 _TRIED_ROWS = 512
 """Images, texts and series that stand for all of those to train on."""
@@ -57,15 +59,19 @@ class _Taken:
     classes: tuple[str, ...]
 
 
-def try_subject(config: AuditConfig, base: Path, registry: Registry, *, device: str) -> None:
+def try_subject(config: AuditConfig, base: Path, registry: Registry, *, device: str) -> DataFacts | None:
     """Read the data, open the model or prepare its training, and code the evaluated rows, as an audit does.
 
-    Some images, texts and series stand for all of those to train on, unless they are refused; tables are read in whole.
-    A model whose code would run is left to the audit.
+    Of images, texts and series to train on, some stand for all, unless they are refused; all that stands in columns beside
+    them is looked at, and so are tables. A model whose code would run is left to the audit.
 
     Args:
         base: Folder that the paths of the config start from.
         device: `auto`, `cpu` or `cuda`.
+
+    Returns:
+        What was read; None where only a plugin knows what the model takes. For a language model the training rows are
+        texts, and classes are not named. A text has no shape and no vocabulary where some stand for all.
 
     Raises:
         DataError: The data do not fit the config.
@@ -80,30 +86,42 @@ def try_subject(config: AuditConfig, base: Path, registry: Registry, *, device: 
         architectures=named_architectures(config, registry),
     )
     if config.train is not None and not bundle_exists(base / config.model.path):
-        _try_training(config, source, tools)
+        read: DataFacts | None = _try_training(config, source, tools)
     else:
         ensure_model(config, base, source, tools.device, tools.architectures, lambda *_: None)
         taken = _opened(audited_table(config), source, tools)
-        if taken is not None:
-            _try_rows(config, source, taken)
+        read = None if taken is None else _try_rows(config, source, taken)
     for table in further_tables(config).values():
         _opened(table, source, tools)
+    if read is None:
+        return None
+    outcomes = {} if source.table.continued is not None else read.outcomes
+    return dataclasses.replace(read, train_rows=0 if source.train is None else len(source.train), outcomes=outcomes)
 
 
-def _try_training(config: AuditConfig, source: TableSource, tools: _Tools) -> None:
+def _try_training(config: AuditConfig, source: TableSource, tools: _Tools) -> DataFacts:
     refuse_foreign(tools.base / config.model.path)
     refuse_rows(config, source)
     Precision(train_table(config), torch.device(tools.device))
     some = _some_rows(source)
     try:
         taken = _prepared(config, some, tools)
-        _try_rows(config, some, taken)
-        if source.train is not None and source.table.continued is None:
-            labelled_rows(source, source.train, {}, taken.classes)
+        read = _try_rows(config, some, taken)
+        if some is source:
+            return read
+        _try_columns(config, source, taken)
+        return _without_extent_of_texts(read)
     except AuditbenchError:
         if some is source:
             raise
-        _try_rows(config, source, _prepared(config, source, tools))
+        return _try_rows(config, source, _prepared(config, source, tools))
+
+
+def _without_extent_of_texts(read: DataFacts) -> DataFacts:
+    inputs = (
+        dataclasses.replace(item, shape=(), vocabulary=0) if item.modality == "text" else item for item in read.inputs
+    )
+    return dataclasses.replace(read, inputs=tuple(inputs))
 
 
 def _some_rows(source: TableSource) -> TableSource:
@@ -112,6 +130,23 @@ def _some_rows(source: TableSource) -> TableSource:
     if train is None or not train.inputs or len(train) <= _TRIED_ROWS:
         return source
     return dataclasses.replace(source, train=train.take(np.linspace(0, len(train) - 1, _TRIED_ROWS).astype(np.intp)))
+
+
+def _try_columns(config: AuditConfig, source: TableSource, taken: _Taken) -> None:
+    """Look at what stands in columns beside the inputs, of all rows to train on: labels, cells, the split and weights."""
+    train, table = source.train, train_table(config)
+    if train is None:
+        return
+    if source.table.continued is None:
+        tables = {
+            name: TableInput(features=fit_features(source))
+            for name, item in taken.inputs.items()
+            if isinstance(item, TableInput)
+        }
+        rows = labelled_rows(source, train, tables, taken.classes)
+    else:  # the tokens of a text share its split and its weight
+        rows = LabelledRows(part=train, inputs={}, y_true=np.zeros(len(train), dtype=np.int64), dropped={})
+    split_and_weights(rows, table, config.model.task, taken.classes, config.audit.seed)
 
 
 def _prepared(config: AuditConfig, source: TableSource, tools: _Tools) -> _Taken:
@@ -149,5 +184,6 @@ def _opened(table: ModelTable, source: TableSource, tools: _Tools) -> _Taken | N
     return _Taken(inputs=model.inputs, classes=model.facts.classes)
 
 
-def _try_rows(config: AuditConfig, source: TableSource, taken: _Taken) -> None:
-    build_evaluation(source, taken.inputs, task=config.model.task, classes=taken.classes, seed=config.audit.seed)
+def _try_rows(config: AuditConfig, source: TableSource, taken: _Taken) -> DataFacts:
+    data = build_evaluation(source, taken.inputs, task=config.model.task, classes=taken.classes, seed=config.audit.seed)
+    return dataclasses.replace(data.facts, inputs=data.input_facts())

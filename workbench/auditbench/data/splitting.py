@@ -1,4 +1,4 @@
-"""Which training rows are held out for validation: a share of each class, whole groups, or the last in time."""
+"""Which rows are held out, for validation or to be evaluated: a share of each class, whole groups, or the last in time."""
 
 from __future__ import annotations
 
@@ -6,10 +6,14 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
+from auditbench.data.table import text_of
+from auditbench.data.times import times_of
 from auditbench.errors import TrainingError
 
 if TYPE_CHECKING:
     import numpy.typing as npt
+
+    from auditbench.data.table import Column, TablePart
 
     Split: TypeAlias = tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]
 
@@ -34,6 +38,39 @@ def held_out(labels: npt.NDArray[np.int64] | None, rows: int, share: float, seed
     if not len(validation):  # every class has one row
         validation = rng.choice(np.arange(rows), size=1)
     return _rest(validation, rows), validation
+
+
+def held_out_by(part: TablePart, share: float, seed: int, *, split_by: str, column: str) -> Split:
+    """The same by a column of the rows: `split_by` is `group`, see `held_out_groups`, or `time`, see `held_out_last`.
+
+    Raises:
+        TrainingError: A cell of the column is empty, or the column does not divide the rows.
+    """
+    if split_by == "group":
+        return held_out_groups(groups_of(part, column), share, seed, column=column)
+    return held_out_last(times_of(_complete(part, column), column), share, column=column)
+
+
+def groups_of(part: TablePart, column: str) -> npt.NDArray[np.int64]:
+    """A number for the group of each row, shape `(rows,)`.
+
+    Raises:
+        TrainingError: A cell of the column is empty.
+    """
+    return text_of(_complete(part, column)).codes
+
+
+def _complete(part: TablePart, name: str) -> Column:
+    column = part.columns[name]
+    if column.missing.any():
+        raise TrainingError(
+            f"the column {name!r} has empty cells, and their rows belong to neither side",
+            where="train.split_column",
+            found=f"{int(column.missing.sum()):,} of {len(part):,}",
+            allowed="a value in each row that is divided",
+            fix="fill them, or name another column",
+        )
+    return column
 
 
 def _shared(sizes: npt.NDArray[np.intp], share: float, rng: np.random.Generator) -> npt.NDArray[np.intp]:
@@ -66,7 +103,7 @@ def held_out_groups(groups: npt.NDArray[np.int64], share: float, seed: int, *, c
             "there is one group alone, which cannot be on both sides",
             where="train.split_column",
             found=f"{len(names)} value in {column!r}",
-            allowed="at least 2 groups among the training rows",
+            allowed=f"at least 2 among the {len(groups):,} rows that are divided",
             fix='name another column, or set train.split_by = "none"',
         )
     order = np.random.default_rng([seed, len(groups)]).permutation(len(names))
@@ -94,7 +131,7 @@ def held_out_last(times: npt.NDArray[np.float64], share: float, *, column: str) 
             "all rows are of one moment, so that none is the last",
             where="train.split_column",
             found=f"one value in {column!r}",
-            allowed="at least 2 different values among the training rows",
+            allowed=f"at least 2 different values among the {len(times):,} rows that are divided",
             fix='name another column, or set train.split_by = "none"',
         )
     behind = len(times) - np.cumsum(counts)[:-1]

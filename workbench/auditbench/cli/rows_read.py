@@ -1,0 +1,59 @@
+"""What `check` read of the data: rows, classes, and what each input is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from auditbench.run import DataFacts, InputFacts
+
+_NAMED_CLASSES = 6
+
+
+def read_document(read: DataFacts) -> dict[str, Any]:
+    """Rows, classes with their evaluated rows, and inputs, as JSON holds them."""
+    return {
+        "rows": read.rows,
+        "train_rows": read.train_rows,
+        "dropped": dict(read.dropped),
+        "classes": dict(read.outcomes),
+        "inputs": [
+            {
+                "name": item.name,
+                "modality": item.modality,
+                "shape": list(item.shape),
+                "unit": item.unit or None,
+                "incomplete": item.incomplete,
+                "empty": item.empty,
+            }
+            for item in read.inputs
+        ],
+    }
+
+
+def read_lines(read: DataFacts, *, texts: bool) -> list[str]:
+    """One line for rows, one for classes where there are some, one for each input.
+
+    Args:
+        texts: Whether a row is cut from texts, as those of a language model are.
+    """
+    from auditbench.safe_text import safe_text
+
+    evaluated, trained = ("windows", "texts") if texts else ("rows", "rows")
+    lines = [f"{read.rows:,} {evaluated} to evaluate, {read.train_rows:,} {trained} to train on or to compare with"]
+    if read.outcomes:
+        named = [f"{safe_text(name)} ({count:,})" for name, count in read.outcomes.items()][:_NAMED_CLASSES]
+        more = f" and {len(read.outcomes) - len(named):,} more" if len(read.outcomes) > len(named) else ""
+        lines.append(f"{len(read.outcomes):,} classes, with their rows to evaluate: {', '.join(named)}{more}")
+    return lines + [f"input {safe_text(item.name)}: {_extent(item, len(read.features))}" for item in read.inputs]
+
+
+def _extent(item: InputFacts, columns: int) -> str:
+    if item.modality == "image":
+        return f"images, {' x '.join(map(str, item.shape))} (channels x height x width)"
+    if item.modality == "series":
+        missing = f"; {item.incomplete:,} with missing steps or channels" if item.incomplete else ""
+        return f"series, {' x '.join(map(str, item.shape))} (channels x steps){missing}"
+    if item.modality == "text":
+        return f"texts of {item.unit}" + (f", up to {item.shape[0]:,} of them" if item.shape else "")
+    return f"table of {columns:,} columns"
