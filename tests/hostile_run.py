@@ -218,10 +218,11 @@ def _completed(record: Any, other: Any) -> Any:
 
 
 def _told(model: ModelFacts, other: ModelFacts) -> TrainingFacts | None:
-    """The training of one model, with the parameters and first weights of the other's, which are texts."""
+    """The training of one model, with what the other's has in texts: parameters, first weights, rows held out."""
     if model.training is None or other.training is None:
         return model.training
-    return dataclasses.replace(model.training, parameters=other.training.parameters, initial=other.training.initial)
+    texts = {name: getattr(other.training, name) for name in ("parameters", "initial", "held_out")}
+    return dataclasses.replace(model.training, **texts)
 
 
 def _without_arrays(run: AuditRun) -> AuditRun:
