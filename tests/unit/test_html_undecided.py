@@ -115,6 +115,15 @@ def test_firmness_speaks_of_an_interval_only_where_one_lies_clear(
     assert sentence in text_of(tree, "verdict")
 
 
+def test_two_gates_of_one_metric_have_one_value_near_its_limits() -> None:
+    near = [
+        gate(name, "performance.auc", "pass", maximum=maximum, value=0.97, low=0.96, high=0.98)
+        for name, maximum in (("strict", 0.99), ("loose", 1.0))
+    ]
+    text = text_of(parse(render_report(run_with(*near, verdict="ready_for_review"))), "verdict")
+    assert "Area under the ROC curve or its interval comes within 5% of its limit" in text
+
+
 def test_value_that_may_not_count_is_shown_with_the_reason() -> None:
     reason = Message(key="core.no_number", values={"metric": "performance.auc"})
     spoiled = dataclasses.replace(unbounded(reason=reason), state="error", low=0.8, high=0.89)

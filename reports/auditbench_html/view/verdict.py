@@ -199,15 +199,20 @@ def _firmness(draft: Draft) -> Text:
         clear = [row for row in firm if _lies_clear(row)]
         if firm:
             return say.say("firmness.fail_clear" if clear else "firmness.fail_far", n=len(clear or firm))
-        return say.say("firmness.fail_near", titles=_titles(draft, failing, 3), n=len(failing))
+        return say.say("firmness.fail_near", titles=_titles(draft, failing, 3), n=_names(failing))
     if near:
-        return say.say("firmness.near", titles=_titles(draft, near, 3), n=len(near))
+        return say.say("firmness.near", titles=_titles(draft, near, 3), n=_names(near))
     return say.say("firmness.clear", n=len(decided))
 
 
 def _titles(draft: Draft, rows: list[GateRow], most: int) -> Text:
     """Names of the first `most` gates; a name that several of them share stands once."""
     return draft.say.series({str(row.name): row.name for row in rows[:most]}.values())
+
+
+def _names(rows: list[GateRow]) -> int:
+    """How many names the gates have."""
+    return len({str(row.name) for row in rows})
 
 
 def _lies_clear(row: GateRow) -> bool:
