@@ -44,12 +44,13 @@ def source_of(settings: AuditConfig, folder: Path) -> TableSource:
     return open_source(settings.data, folder, {}, settings.train)
 
 
-def opened(settings: AuditConfig, folder: Path) -> None:
-    """Open the model as an audit does."""
+def opened(settings: AuditConfig, folder: Path) -> tuple[bool, int]:
+    """Open the model as an audit does: whether it was trained for that, and how many rows it would evaluate."""
     source = source_of(settings, folder)
-    ensure_model(settings, folder, source, "cpu", ARCHITECTURES, lambda *_: None)
+    made = ensure_model(settings, folder, source, "cpu", ARCHITECTURES, lambda *_: None)
     tools: dict[str, Any] = {"base": folder, "device": "cpu", "architectures": ARCHITECTURES}
     load_model(ModelRequest(path=folder / "model", table=settings.model, source=source, **tools))
+    return made.trained, len(source.test)
 
 
 def refused(settings: AuditConfig, folder: Path) -> str:
@@ -70,11 +71,11 @@ def test_a_bundle_says_which_rows_were_held_out(folder: Path) -> None:
     assert again.digest != found.held_out.digest
 
 
-@pytest.mark.parametrize("trains", [{}, BY_PERSON])
-def test_the_rows_of_its_own_draw_are_evaluated(folder: Path, trains: dict[str, Any]) -> None:
+@pytest.mark.parametrize(("trains", "rows"), [({}, 20), (BY_PERSON, 16)])
+def test_the_rows_of_its_own_draw_are_evaluated(folder: Path, trains: dict[str, Any], rows: int) -> None:
     train(config(trains), folder)
-    opened(config(trains), folder)
-    opened(config(None, cluster="person" if trains else None), folder)
+    assert opened(config(trains), folder) == (False, rows)
+    assert opened(config(None, cluster="person" if trains else None), folder) == (False, rows)
 
 
 @pytest.mark.parametrize(
@@ -126,7 +127,7 @@ def test_a_model_of_rows_that_nothing_says_is_no_model_of_a_draw(folder: Path) -
 def test_a_bundle_of_another_program_says_nothing_and_passes(folder: Path) -> None:
     path = train(config({}), folder) / "model.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "training": None}))
-    opened(config(None, held_out=0.5), folder)
+    assert opened(config(None, held_out=0.5), folder) == (False, 40)
 
 
 def test_training_does_not_begin_with_weights_that_saw_the_evaluated_rows(folder: Path) -> None:

@@ -53,7 +53,9 @@ def test_models_beside_each_other_are_trained_at_one_time(folder: Path) -> None:
 
 def test_a_training_that_fails_lets_go(folder: Path) -> None:
     refused(config(architecture="none"), folder)
+    assert names(folder) == ["rows.parquet"]
     train(config(), folder)
+    assert names(folder) == ["model", "rows.parquet"]
 
 
 def test_another_process_keeps_out_until_it_is_killed(folder: Path) -> None:
