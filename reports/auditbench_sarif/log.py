@@ -11,7 +11,8 @@ import re
 from typing import Any
 
 from auditbench.messages import LANGUAGES
-from auditbench.run import AuditRun, utc_moment
+from auditbench.moments import utc_moment
+from auditbench.run import AuditRun
 from auditbench.safe_text import safe_text
 from auditbench_html.view.outline import Outline, outline
 from auditbench_sarif.message import to_message

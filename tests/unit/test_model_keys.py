@@ -44,6 +44,25 @@ SHA = "ab" * 32
         pytest.param(
             {"format": "torchscript", "task": "regression", "output": "logit"}, ["output"], id="regression-gives-values"
         ),
+        pytest.param({"format": "keras", "output": "probability", "inputs": "standardized"}, [], id="keras"),
+        pytest.param(
+            {"format": "keras", "trust": [SHA], "function": "f"},
+            ["function", "trust", "output"],
+            id="keras-runs-no-code",
+        ),
+        pytest.param({"format": "huggingface", "parameters": {"length": 8}}, [], id="huggingface"),
+        pytest.param(
+            {"format": "huggingface", "output": "logit", "trust": [SHA], "inputs": "raw"},
+            ["inputs", "output", "trust"],
+            id="huggingface-says-its-output",
+        ),
+        pytest.param({"format": "estimator", "trust": [SHA]}, [], id="estimator"),
+        pytest.param({"format": "estimator", "output": "probability"}, ["output"], id="estimator-says-its-output"),
+        pytest.param({"format": "callable", "function": "f", "output": "logit", "trust": [SHA]}, [], id="callable"),
+        pytest.param({"format": "callable", "columns": ["p"]}, ["columns", "output"], id="callable-has-no-columns"),
+        pytest.param({"format": "predictions", "columns": ["p"], "output": "probability"}, [], id="predictions"),
+        pytest.param({"format": "predictions"}, ["columns", "output"], id="predictions-of-no-column"),
+        pytest.param({"format": "endpoint", "output": "logit", "parameters": {"retries": 1}}, [], id="endpoint"),
         pytest.param({"format": "of-a-plugin", "output": "logit", **MLP}, [], id="others-decide-for-themselves"),
     ],
 )

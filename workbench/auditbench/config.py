@@ -29,7 +29,13 @@ TextOrList = Annotated[
 ]
 
 _Side = Annotated[int, Field(ge=1, le=16_384)]
-_KEYS_OF = {"image": {"size"}, "text": {"unit", "vocabulary", "length", "kept"}, "series": {"length"}, "tabular": set()}
+_KEYS_OF = {
+    "image": {"size", "mean", "scale"},
+    "text": {"unit", "vocabulary", "tokenizer", "length", "kept"},
+    "series": {"length", "mean", "scale"},
+    "tabular": set(),
+}
+_PerChannel = Annotated[tuple[float, ...], Field(min_length=1, strict=False)]
 
 
 class AuditTable(Table):
@@ -59,13 +65,13 @@ class ModelTable(Table):
 
     format: Slug = Field(
         "bundle",
-        description="What the file is: `bundle`, `safetensors`, `state-dict`, `torchscript`, `exported`, `pickle`, "
-        "`onnx`, or a format that a plugin provides.",
+        description="What the model is: `bundle`, `safetensors`, `state-dict`, `torchscript`, `exported`, `pickle`, `onnx`, "
+        "`keras`, `huggingface`, `estimator`, `callable`, `predictions`, `endpoint`, or a format that a plugin provides.",
     )
     path: str = Field(
         "model",
         description="File or folder of the model, relative to this file; of `exported` and `onnx` also a folder that "
-        "`auditbench export` wrote, whose model.json says what the model takes and gives.",
+        "`auditbench export` wrote, whose model.json says what the model takes and gives; of `endpoint` its address.",
     )
     name: str = Field("", description="Name shown in the report; the audit's name when empty.")
     task: Literal["binary-classification", "multiclass-classification", "regression", "next-token"] = Field(
@@ -82,8 +88,18 @@ class ModelTable(Table):
     factory: Annotated[str, Field(pattern=r"^[^:]+\.py:[A-Za-z_][A-Za-z0-9_]*$")] | None = Field(
         None, description="Function that makes the network instead, as `file.py:function`; its code is run."
     )
+    function: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = Field(
+        None, description="Function of the file of a `callable` that predicts; `predict` when absent."
+    )
+    columns: tuple[str, ...] = Field(
+        (),
+        description="Columns of the data that hold the outputs of `predictions`: one for binary classification and "
+        "regression, one a class otherwise, in the order of the classes.",
+        strict=False,
+    )
     parameters: Mapping[str, Any] = Field(
-        default_factory=dict, description="Parameters of the architecture, or arguments of the factory."
+        default_factory=dict,
+        description="Parameters of the architecture, arguments of the factory, or settings of the loader.",
     )
     output: Literal["logit", "probability", "value"] | None = Field(
         None, description="What the model gives; a bundle or an export says it itself, and it is never guessed."
@@ -112,6 +128,17 @@ class InputTable(Table):
     vocabulary: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
         20_000, description="Most different tokens, the most frequent of the training rows."
     )
+    tokenizer: str = Field(
+        "",
+        description="File that says what the token ids of the model stand for: a tokenizer.json, or a text file with a "
+        "token in each line, which has the ids from 2 on (0 is padding, 1 unknown); relative to this file.",
+    )
+    mean: _PerChannel | None = Field(
+        None,
+        description="With `scale`, how the model wants images or series: `(value - mean) / scale`, of images after division by "
+        "full brightness; one number, or one a channel. For models that were not trained here.",
+    )
+    scale: _PerChannel | None = Field(None, description="See `mean`; numbers above 0.")
     length: Annotated[int, Field(ge=1, le=65_536)] | None = Field(
         None,
         description="Tokens of a text, or steps of a series, that the model sees; when absent the longest of the training "
@@ -125,6 +152,10 @@ class InputTable(Table):
         for name, field in InputTable.model_fields.items():
             if name not in common | _KEYS_OF[self.modality] and getattr(self, name) != field.default:
                 raise ValueError(f'expected no `{name}` with `modality = "{self.modality}"`, where it means nothing')
+        if (self.mean is None) != (self.scale is None):
+            raise ValueError("expected `mean` and `scale` together")
+        if self.scale is not None and min(self.scale) <= 0:
+            raise ValueError("expected a `scale` above 0")
         return self
 
 

@@ -31,7 +31,7 @@ from auditbench.config_problems import nearest
 from auditbench.config_training import TrainTable
 from auditbench.errors import AuditbenchError, Problem, UnknownPluginError
 from auditbench.gates import gate_ids, parse_day
-from auditbench.models.formats import describes_itself, factory_parts, key_problems
+from auditbench.models.formats import describes_itself, factory_parts, is_file, key_problems
 from auditbench.paths import is_there
 from auditbench.registry import PluginEntry, find_entry, find_exact
 from auditbench.safe_text import safe_text
@@ -274,14 +274,14 @@ def _files(
         "data.test": data.test if data else None,
         "data.train": data.train if data else None,
         "train.init_from": train.init_from if train else None,
-        "model.path": model.path if model and not trains else None,
+        "model.path": model.path if model and not trains and is_file(model) else None,
         "model.factory": factory_parts(model.factory)[0] if model and model.factory else None,
     }
     return {where: name for where, name in named.items() if name is not None}
 
 
 def _model_files(models: Mapping[str, ModelTable]) -> dict[str, str]:
-    return {f"models.{name}.path": table.path for name, table in models.items()}
+    return {f"models.{name}.path": table.path for name, table in models.items() if is_file(table)}
 
 
 def _valid_models(tables: Any) -> dict[str, ModelTable]:

@@ -18,9 +18,9 @@ from auditbench.run import AuditRun, Capability, Modality
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-    from auditbench.config import ModelTable
     from auditbench.context import AuditContext
     from auditbench.models import ModelUnderTest
+    from auditbench.models.formats import ModelRequest
     from auditbench.results import AnalysisResult
 
 __all__ = [
@@ -161,11 +161,17 @@ class Renderer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelLoader:
-    """Opens one format of model; `name` is `model.format` in audit.toml."""
+    """Opens one format of model.
+
+    Attributes:
+        name: `model.format` in audit.toml.
+        load: Gets the path, the `[model]` table, the data that say what the inputs and the classes are, and the device;
+            `auditbench.models.declared_interface` and `wrap_network` do what all formats have in common.
+    """
 
     name: str
     summary: str
-    load: Callable[[Path, ModelTable, str], ModelUnderTest]
+    load: Callable[[ModelRequest], ModelUnderTest]
 
 
 def model_name_problem(name: str, models: Collection[str], *, where: str) -> Problem | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from auditbench.contracts import Needs
 from auditbench.errors import Problem
 from auditbench.findings import Message, Scalar
-from auditbench.run import ModelFacts, PluginFacts, ProgramFacts
+from auditbench.run import Capability, DataFacts, ModelFacts, PluginFacts, ProgramFacts
 
 if TYPE_CHECKING:
     from auditbench.models import BatchSize
@@ -107,6 +107,21 @@ class TrainedModel:
     path: str
     model: ModelFacts
     cost: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TriedSubject:
+    """What was found when data and model were opened and nothing was evaluated.
+
+    Attributes:
+        read: The rows that were looked at.
+        capabilities: Of the model; None where it was not opened, since there is none yet or its code would run.
+        limits: What a reader must know of how the model was opened.
+    """
+
+    read: DataFacts
+    capabilities: tuple[Capability, ...] | None = None
+    limits: tuple[Message, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

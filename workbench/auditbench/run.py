@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
@@ -10,6 +9,7 @@ from typing import Any, Literal, TypeAlias
 from auditbench.arrays import Array, IntegerArray
 from auditbench.comparison.record import Comparison, MetricChange
 from auditbench.findings import GateDecision, Message, Verdict, Waiver
+from auditbench.moments import utc_moment
 from auditbench.results import AnalysisResult
 from auditbench.safe_text import safe_text
 
@@ -179,7 +179,7 @@ class ProgramFacts:
 
     name: str
     sha256: str
-    kind: Literal["torchscript", "exported", "pickle", "factory"]
+    kind: Literal["torchscript", "exported", "pickle", "factory", "estimator", "callable"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,6 +196,7 @@ class ModelFacts:
         parameters: Learned numbers; None where a file does not tell them from others, as in an ONNX graph.
         threshold: Probability from which a binary decision is the positive class.
         programs: Files whose code ran to open the model and those it is compared with, each trusted by its sha256.
+        limits: What a reader must know of how the model was opened, such as why it lacks a capability.
     """
 
     name: str
@@ -211,6 +212,7 @@ class ModelFacts:
     capabilities: tuple[Capability, ...] = ()
     digest: str
     programs: tuple[ProgramFacts, ...] = ()
+    limits: tuple[Message, ...] = ()
     training: TrainingFacts | None = None
 
     @property
@@ -388,13 +390,3 @@ class AuditRun:
         from auditbench.run_card import run_card
 
         return run_card(self)
-
-
-def utc_moment(stamp: str) -> str:
-    """A recorded moment (ISO 8601; without a zone, in UTC) as `2026-11-20T09:15:52` in UTC; empty for none."""
-    try:
-        moment = datetime.datetime.fromisoformat(stamp)
-        moment = moment.astimezone(datetime.UTC) if moment.tzinfo else moment
-    except (ValueError, OverflowError):
-        return ""
-    return moment.replace(tzinfo=None).isoformat(timespec="seconds")

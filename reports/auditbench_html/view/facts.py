@@ -27,7 +27,7 @@ def facts_section(draft: Draft) -> Section:
         lead=say.say("facts.lead"),
         lists=tuple(lists),
         figures=learning_figures(draft),
-        limits=(*_programs_limit(draft), say.say("facts.limit")),
+        limits=(*map(say.tell, draft.run.model.limits), *_programs_limit(draft), say.say("facts.limit")),
         details=_inputs(draft),
     )
 

@@ -22,6 +22,7 @@ from auditbench.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from auditbench.config import ModelTable
     from auditbench.config_file import LoadedConfig
     from auditbench.findings import Message
     from auditbench.messages import Catalogue
@@ -82,7 +83,18 @@ def check(
 def _warnings(plan: Plan) -> tuple[Message, ...]:
     from auditbench.supervisor.data_warnings import data_warnings
 
-    return () if plan.read is None else data_warnings(plan.read)
+    return () if plan.tried is None else data_warnings(plan.tried.read)
+
+
+def _limits(plan: Plan) -> tuple[Message, ...]:
+    return () if plan.tried is None else plan.tried.limits
+
+
+def _place(table: ModelTable) -> str:
+    """Where a model is, or the columns that stand for it."""
+    from auditbench.safe_text import safe_text
+
+    return safe_text(", ".join(table.columns) if table.format == "predictions" else table.path)
 
 
 def _document(loaded: LoadedConfig, plan: Plan, catalogue: Catalogue) -> dict[str, Any]:
@@ -104,7 +116,8 @@ def _document(loaded: LoadedConfig, plan: Plan, catalogue: Catalogue) -> dict[st
             }
             for analyzer in plan.analyzers
         ],
-        "read": None if plan.read is None else read_document(plan.read),
+        "read": None if plan.tried is None else read_document(plan.tried.read),
+        "limits": [catalogue.text(limit) for limit in _limits(plan)],
         "warnings": [catalogue.text(warning) for warning in _warnings(plan)],
         "gates": len(loaded.config.gates),
         "gate_files": [*loaded.config.audit.gates, *loaded.gate_files],
@@ -121,14 +134,16 @@ def _say(loaded: LoadedConfig, plan: Plan, catalogue: Catalogue) -> None:
     config = loaded.config
     say(f"{loaded.path} is valid", "good")
     say(f"  data      {_data_words(loaded)}")
-    for line in read_lines(plan.read, texts=config.data.continued is not None) if plan.read is not None else ():
+    for line in read_lines(plan.tried.read, texts=config.data.continued is not None) if plan.tried is not None else ():
         say(f"            {line}")
     for warning in _warnings(plan):
         say(f"            warning: {catalogue.text(warning)}", "caution")
     made = "made by [train], since there is none" if plan.trains else "as it is there"
-    say(f"  model     {config.model.path} ({config.model.format}, {config.model.task}), {made}")
+    say(f"  model     {_place(config.model)} ({config.model.format}, {config.model.task}), {made}")
+    for limit in _limits(plan):
+        say(f"            {catalogue.text(limit)}", "caution")
     for further, table in config.models.items():
-        say(f"  beside    {further}: {safe_text(table.path)} ({table.format}, {table.task}), to compare with")
+        say(f"  beside    {further}: {_place(table)} ({table.format}, {table.task}), to compare with")
     for program in plan.programs:
         name = f"{safe_text(program.name)} ({program.kind})"
         say(f"  runs      {name}, trusted by its sha256 {program.sha256}", "caution")

@@ -77,7 +77,7 @@ def _kinds(names: tuple[str, ...]) -> tuple[ExportKind, ...]:
     from auditbench.config_problems import nearest
     from auditbench.errors import ConfigError
     from auditbench.models.exporting import KINDS
-    from auditbench.models.opening.packages import EXPORTING, require_onnx
+    from auditbench.models.opening.packages import EXPORTING, require
 
     kinds: tuple[ExportKind, ...] = tuple(kind for kind in KINDS if kind in names)
     if not names:
@@ -98,7 +98,7 @@ def _kinds(names: tuple[str, ...]) -> tuple[ExportKind, ...]:
                 fix=nearest(name, KINDS) or "name one of them",
             )
     if "onnx" in kinds:
-        require_onnx(EXPORTING, where="--to onnx")
+        require(EXPORTING, extra="onnx", where="--to onnx")
     return kinds
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from auditbench.data.inputs import ImageInput
-from auditbench.data.moments import channel_moments
+from auditbench.data.moments import channel_moments, declared_moments
 from auditbench.data.stored import StoredArray
 from auditbench.data.table import named_rows
 from auditbench.errors import DataError
@@ -88,26 +88,25 @@ def resized(images: npt.NDArray[Any], *, height: int, width: int) -> npt.NDArray
 def fit_images(raw: StoredArray, table: InputTable, *, where: str) -> ImageInput:
     """Size, and mean and standard deviation of each channel, over all pixels; a constant channel has scale 1.
 
+    A mean and a scale that the config declares stand in their place.
+
     Args:
         raw: Shape `(rows, channels, height, width)`: uint8, or floating point numbers whose unit stays.
 
     Raises:
-        DataError: There is no image.
+        DataError: There is no image, or the config declares a mean for other channels.
     """
     if not len(raw):
         raise DataError("there is no image to learn the mean from", where=where, found="0 rows", fix="name more rows")
     channels, height, width = raw.row_shape
     largest = _largest(raw)
-    _, mean, deviation = channel_moments((block / largest for block in raw.blocks()), channels)
-    constant = deviation <= 1e-6 * np.maximum(1.0, np.abs(mean))
-    return ImageInput(
-        channels=channels,
-        height=height,
-        width=width,
-        largest=largest,
-        mean=tuple(mean.tolist()),
-        scale=tuple(np.where(constant, 1.0, deviation).tolist()),
-    )
+    declared = declared_moments(table, channels, where=where)
+    if declared is None:
+        _, means, deviation = channel_moments((block / largest for block in raw.blocks()), channels)
+        constant = deviation <= 1e-6 * np.maximum(1.0, np.abs(means))
+        declared = tuple(means.tolist()), tuple(np.where(constant, 1.0, deviation).tolist())
+    mean, scale = declared
+    return ImageInput(channels=channels, height=height, width=width, largest=largest, mean=mean, scale=scale)
 
 
 def code_images(raw: StoredArray, item: ImageInput, *, shown: str) -> StoredArray:

@@ -1,4 +1,5 @@
-"""Mean and standard deviation of each channel, over blocks of rows, without the loss of digits of a sum of squares."""
+"""Mean and standard deviation of each channel: declared, or over blocks of rows without the loss of digits of a sum of
+squares."""
 
 from __future__ import annotations
 
@@ -7,8 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from auditbench.errors import DataError
+
 if TYPE_CHECKING:
     import numpy.typing as npt
+
+    from auditbench.config import InputTable
 
     Numbers = npt.NDArray[np.float64]
 
@@ -39,3 +44,26 @@ def channel_moments(blocks: Iterable[npt.NDArray[Any]], channels: int) -> tuple[
         mean += apart * added / total
         count += added
     return count, mean, np.sqrt(spread / np.maximum(count, 1.0))
+
+
+def declared_moments(
+    table: InputTable, channels: int, *, where: str
+) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
+    """The mean and the scale that an input declares, one number a channel each; None where it declares none.
+
+    Raises:
+        DataError: There are other than one or `channels` numbers.
+    """
+    if table.mean is None or table.scale is None:
+        return None
+    for key, given in (("mean", table.mean), ("scale", table.scale)):
+        if len(given) not in (1, channels):
+            raise DataError(
+                "another number of channels than the input has",
+                where=f"{where}.{key}",
+                found=f"{len(given)} numbers",
+                allowed="one number" + (f", or {channels}" if channels > 1 else ""),
+                fix="give one number for all channels, or one for each",
+            )
+    mean, scale = (given * (channels // len(given)) for given in (table.mean, table.scale))
+    return mean, scale

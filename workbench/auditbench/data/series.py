@@ -10,7 +10,7 @@ import numpy as np
 
 from auditbench.data.fitting import LARGEST_NUMBER
 from auditbench.data.inputs import SeriesInput
-from auditbench.data.moments import channel_moments
+from auditbench.data.moments import channel_moments, declared_moments
 from auditbench.data.stored import StoredArray
 from auditbench.data.table import named_rows
 from auditbench.errors import DataError
@@ -60,15 +60,17 @@ def series_of(raw: StoredArray, *, where: str, shown: str) -> StoredArray:
 def fit_series(raw: StoredArray, table: InputTable, *, where: str) -> SeriesInput:
     """Steps, and mean and standard deviation of each channel over what is not missing; a constant channel has scale 1.
 
+    A mean and a scale that the config declares stand in their place.
+
     Args:
         raw: Shape `(rows, channels, steps)`, NaN where missing or behind the end.
 
     Raises:
-        DataError: A channel has no number.
+        DataError: A channel has no number, or the config declares a mean for other channels.
     """
     channels, steps = raw.row_shape
     length = table.length or steps
-    counts, mean, deviation = channel_moments((block[:, :, :length] for block in raw.blocks()), channels)
+    counts, means, deviation = channel_moments((block[:, :, :length] for block in raw.blocks()), channels)
     if not counts.all():
         raise DataError(
             "a channel of the series has no number",
@@ -77,13 +79,11 @@ def fit_series(raw: StoredArray, table: InputTable, *, where: str) -> SeriesInpu
             allowed="a number in each channel",
             fix="leave the channel out, or name rows that have it",
         )
-    constant = deviation <= 1e-12 * np.maximum(1.0, np.abs(mean))
-    return SeriesInput(
-        channels=tuple(f"channel {index}" for index in range(channels)),
-        steps=length,
-        mean=tuple(mean.tolist()),
-        scale=tuple(np.where(constant, 1.0, deviation).tolist()),
-    )
+    declared = declared_moments(table, channels, where=where)
+    constant = deviation <= 1e-12 * np.maximum(1.0, np.abs(means))
+    mean, scale = declared or (tuple(means.tolist()), tuple(np.where(constant, 1.0, deviation).tolist()))
+    names = tuple(f"channel {index}" for index in range(channels))
+    return SeriesInput(channels=names, steps=length, mean=mean, scale=scale)
 
 
 def code_series(raw: StoredArray, item: SeriesInput, *, shown: str) -> StoredArray:

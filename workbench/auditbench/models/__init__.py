@@ -14,27 +14,40 @@ from auditbench.models.subject import ModelUnderTest
 
 if TYPE_CHECKING:
     from auditbench.models.bundle import load_bundle, save_bundle
+    from auditbench.models.declared import declared_interface
+    from auditbench.models.formats import ModelRequest
     from auditbench.models.live import wrap_module
     from auditbench.models.reducers import BestDetection, SegmentationShare
+    from auditbench.models.wrapping import Interface, Origin, wrap_network
 
 _HOMES = {
     "BestDetection": "reducers",
+    "Interface": "wrapping",
+    "ModelRequest": "formats",
+    "Origin": "wrapping",
     "SegmentationShare": "reducers",
+    "declared_interface": "declared",
     "load_bundle": "bundle",
     "save_bundle": "bundle",
     "wrap_module": "live",
+    "wrap_network": "wrapping",
 }
 
 __all__ = [
     "Architecture",
     "BatchSize",
     "BestDetection",
+    "Interface",
+    "ModelRequest",
     "ModelUnderTest",
+    "Origin",
     "SegmentationShare",
+    "declared_interface",
     "in_batches",
     "load_bundle",
     "save_bundle",
     "wrap_module",
+    "wrap_network",
 ]
 
 

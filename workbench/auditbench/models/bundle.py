@@ -124,7 +124,7 @@ def load_bundle(
             output=description.output,
             threshold=table.threshold if description.task == "binary-classification" else None,
             parameters=parameters,
-            capabilities=("gradients", "hooks", "layers"),
+            capabilities=("gradients", "hooks", "layers", "black_box"),
             digest=_digest(weights, description),
             training=description.training,
         ),

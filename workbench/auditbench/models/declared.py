@@ -17,6 +17,7 @@ from auditbench.paths import is_folder_there
 
 if TYPE_CHECKING:
     from auditbench.data.inputs import ModelInput
+    from auditbench.data.table import TableSource
     from auditbench.models.formats import ModelRequest
 
 
@@ -37,7 +38,8 @@ def declared_interface(request: ModelRequest) -> Interface:
     """Features from the training rows, classes as training would name them, and the scale that `model.output` declares.
 
     Numbers reach the model as they are, unless `model.inputs` is `standardized`: then less the mean and divided by the
-    standard deviation of the training rows. A missing number becomes the median of these rows either way.
+    standard deviation of the training rows. An input that declares a `mean` and a `scale` takes these. A missing number
+    becomes the median of the training rows either way.
 
     Raises:
         DataError: The rows do not give features or classes.
@@ -58,7 +60,10 @@ def declared_interface(request: ModelRequest) -> Interface:
         task=table.task,
         classes=class_names(source, fitted, table.task),
         output=table.output,
-        inputs=fitted if table.inputs == "standardized" else {name: _as_it_is(item) for name, item in fitted.items()},
+        inputs={
+            name: item if table.inputs == "standardized" or _is_declared(source, name) else _as_it_is(item)
+            for name, item in fitted.items()
+        },
         threshold=table.threshold,
         target=source.table.target,
     )
@@ -79,6 +84,12 @@ def _described_interface(request: ModelRequest) -> Interface:
         threshold=table.threshold,
         target=description.target,
     )
+
+
+def _is_declared(source: TableSource, name: str) -> bool:
+    """Whether the config says itself how this input is brought to the scale of the model."""
+    table = source.table.inputs.get(name)
+    return table is not None and table.mean is not None
 
 
 def _as_it_is(item: ModelInput) -> ModelInput:

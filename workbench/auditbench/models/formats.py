@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from auditbench.data.table import TableSource
     from auditbench.models.architecture import Architecture
 
-Content: TypeAlias = Literal["bundle", "weights", "program", "graph"]
+Content: TypeAlias = Literal[
+    "bundle", "weights", "program", "graph", "keras", "huggingface", "estimator", "callable", "predictions", "endpoint"
+]
 
 FORMATS: Mapping[str, Content] = {
     "bundle": "bundle",
@@ -26,29 +28,52 @@ FORMATS: Mapping[str, Content] = {
     "exported": "program",
     "pickle": "program",
     "onnx": "graph",
+    "keras": "keras",
+    "huggingface": "huggingface",
+    "estimator": "estimator",
+    "callable": "callable",
+    "predictions": "predictions",
+    "endpoint": "endpoint",
 }
-"""By `model.format`: a folder that describes itself, numbers that need a network, a network as code, or a graph of
-operations that another library computes."""
+"""By `model.format`: a folder that describes itself, numbers that need a network, a network as code, a graph of
+operations, a network or an estimator of another library, a function, columns of the data, or an address."""
 
 EXPORTS: Mapping[str, str] = {"exported": "model.pt2", "onnx": "model.onnx"}
 """The program in the folder of an export, by `model.format`; a model.json beside it describes it, as in a bundle."""
 
-PACKAGES: Mapping[str, tuple[str, ...]] = {"onnx": ("onnx", "onnxruntime", "onnxruntime-gpu")}
+PACKAGES: Mapping[str, tuple[str, ...]] = {
+    "onnx": ("onnx", "onnxruntime", "onnxruntime-gpu"),
+    "keras": ("keras", "h5py"),
+    "huggingface": ("transformers", "tokenizers", "gguf"),
+    "estimator": ("scikit-learn", "skops", "xgboost", "xgboost-cpu", "lightgbm"),
+    "endpoint": ("urllib3",),
+}
 """Distributions that open or compute a model, by `model.format`, where the product itself does not ask for them; of
 those that stand for each other, one is installed."""
 
-_OF_NETWORK = ("architecture", "factory", "parameters")
-_OF_DESCRIPTION = ("output", "inputs")
-_SUPERFLUOUS: Mapping[Content, tuple[str, ...]] = {
-    "bundle": (*_OF_NETWORK, "output", "inputs", "trust"),
-    "weights": (),
-    "program": _OF_NETWORK,
-    "graph": (*_OF_NETWORK, "trust"),
+_OWN: Mapping[str, tuple[Content, ...]] = {
+    "architecture": ("weights",),
+    "factory": ("weights",),
+    "function": ("callable",),
+    "columns": ("predictions",),
+    "parameters": ("weights", "huggingface", "endpoint"),
+    "inputs": ("weights", "program", "graph", "keras", "endpoint"),
+    "output": ("weights", "program", "graph", "keras", "callable", "predictions", "endpoint"),
+    "trust": ("weights", "program", "estimator", "callable"),
 }
+"""Keys of `[model]` that some formats alone take."""
+
+_OF_DESCRIPTION = ("output", "inputs")
 _SAID_BY: Mapping[Content, str] = {
     "bundle": "a bundle says this itself",
     "program": "a program is the network itself",
     "graph": "a graph is the network itself",
+    "keras": "the file is the network itself",
+    "huggingface": "the folder says this itself",
+    "estimator": "the file says this itself, and gets the columns as they are",
+    "callable": "the function gets the columns as they are",
+    "predictions": "nothing is computed from the columns",
+    "endpoint": "the model is behind the address",
 }
 
 
@@ -73,7 +98,12 @@ class ModelRequest:
 
 def takes_trust(form: object) -> bool:
     """Whether opening a model of this format may run code, so that it may name trusted files."""
-    return isinstance(form, str) and (form not in FORMATS or "trust" not in _SUPERFLUOUS[FORMATS[form]])
+    return isinstance(form, str) and (form not in FORMATS or FORMATS[form] in _OWN["trust"])
+
+
+def is_file(table: ModelTable) -> bool:
+    """Whether `model.path` names a file or folder, and not an address or nothing."""
+    return FORMATS.get(getattr(table, "format", "")) not in ("predictions", "endpoint")
 
 
 def describes_itself(table: ModelTable, base: Path) -> bool:
@@ -119,12 +149,15 @@ def key_problems(
     yield from _superfluous(table, content, described=described)
     if content == "weights" and not {"architecture", "factory"} & set(unread):
         yield from _network_problems(table)
-    if content != "bundle" and not described and not {"output", "task"} & set(unread):
+    if content == "predictions" and not table.columns and "columns" not in unread:
+        yield _no_columns()
+    if content in _OWN["output"] and not described and not {"output", "task"} & set(unread):
         yield from _output_problems(table)
 
 
 def _superfluous(table: ModelTable, content: Content, *, described: bool) -> Iterator[Problem]:
-    for key in (*_SUPERFLUOUS[content], *(_OF_DESCRIPTION if described else ())):
+    superfluous = [key for key, contents in _OWN.items() if content not in contents]
+    for key in (*superfluous, *(_OF_DESCRIPTION if described else ())):
         if value := getattr(table, key):
             said = (
                 "the model.json of the export says this" if key in _OF_DESCRIPTION and described else _SAID_BY[content]
@@ -135,6 +168,16 @@ def _superfluous(table: ModelTable, content: Content, *, described: bool) -> Ite
                 found=str(dict(value) if isinstance(value, Mapping) else value)[:80],
                 fix=f"remove it: {said if key != 'trust' else f'opening a {content} runs no code of its own'}",
             )
+
+
+def _no_columns() -> Problem:
+    return Problem(
+        message="predictions without a model stand in columns, and none is named",
+        where="model.columns",
+        found="nothing",
+        allowed="one column for binary classification and regression, one a class otherwise, in the order of the classes",
+        fix='set model.columns = ["NAME"]',
+    )
 
 
 def _network_problems(table: ModelTable) -> Iterator[Problem]:

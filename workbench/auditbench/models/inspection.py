@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias, cast
+from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 
 from auditbench.errors import ModelError, Problem, UntrustedModelError
 from auditbench.models.content_check import kind_in_words
-from auditbench.models.formats import FORMATS, factory_parts, program_file
+from auditbench.models.formats import FORMATS, factory_parts, is_file, program_file
 from auditbench.models.opening import content_kind, read_file, sha256_of
 from auditbench.models.opening.content import look_into, refuse_other_kind
 from auditbench.models.opening.files import refusing
@@ -48,7 +48,9 @@ class _Program:
 
 
 _Look: TypeAlias = "Callable[[Path, ModelTable], _Program | None]"
-_WHAT = {**PROGRAMS, "factory": SOURCE}
+_WHAT = {**PROGRAMS, "factory": SOURCE, "callable": SOURCE}
+_LEFT_TO_LOADERS = ("keras", "huggingface", "estimator")
+"""Contents that their own loaders look into, before they open anything."""
 
 
 def inspect_model(table: ModelTable, base: Path) -> Inspection:
@@ -60,7 +62,7 @@ def inspect_model(table: ModelTable, base: Path) -> Inspection:
     refused: list[Problem] = []
     unknown: list[Problem] = []
     programs: list[ProgramFacts] = []
-    looks: list[tuple[Path, _Look]] = [(base / table.path, _look_at_model)]
+    looks: list[tuple[Path, _Look]] = [(base / table.path, _look_at_model)] if is_file(table) else []
     if table.factory is not None:
         looks.append((base / factory_parts(table.factory)[0], _look_at_factory))
     for path, look in looks:
@@ -85,6 +87,10 @@ def inspect_model(table: ModelTable, base: Path) -> Inspection:
 
 def _look_at_model(path: Path, table: ModelTable) -> _Program | None:
     content = FORMATS[table.format]
+    if content in _LEFT_TO_LOADERS:
+        return None
+    if content == "callable":
+        return _look_at_source(path, "callable")
     if content == "bundle":
         if is_file_there(path):
             refuse_other_kind(path, content_kind(read_file(path)), kind_in_words(table))
@@ -103,5 +109,9 @@ def _look_at_model(path: Path, table: ModelTable) -> _Program | None:
 
 
 def _look_at_factory(path: Path, _table: ModelTable) -> _Program:
+    return _look_at_source(path, "factory")
+
+
+def _look_at_source(path: Path, kind: Literal["factory", "callable"]) -> _Program:
     source = read_file(path, most=MAX_SOURCE_BYTES)
-    return _Program(facts=ProgramFacts(name=path.name, sha256=sha256_of(source), kind="factory"), content=source)
+    return _Program(facts=ProgramFacts(name=path.name, sha256=sha256_of(source), kind=kind), content=source)

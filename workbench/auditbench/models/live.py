@@ -74,7 +74,7 @@ def wrap_module(
             digest=_digest(copied),
         ),
         device=device,
-        capabilities=("gradients", "hooks", "layers"),
+        capabilities=("gradients", "hooks", "layers", "black_box"),
     )
 
 

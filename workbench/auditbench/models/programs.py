@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 # A scripted module takes no hooks and an exported one has no modules left to hook.
 _CAPABILITIES: Mapping[ProgramKind, tuple[Capability, ...]] = {
-    "torchscript": ("gradients",),
-    "exported": ("gradients",),
-    "pickle": ("gradients", "hooks", "layers"),
+    "torchscript": ("gradients", "black_box"),
+    "exported": ("gradients", "black_box"),
+    "pickle": ("gradients", "hooks", "layers", "black_box"),
 }
 
 

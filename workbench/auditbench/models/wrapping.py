@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from auditbench.data.features import FeatureSpec
     from auditbench.data.inputs import ModelInput
+    from auditbench.findings import Message
 
 _TRIED_ROWS = (2, 1, 3)
 _SHOWN_FEATURES = 20
@@ -79,6 +80,24 @@ class _ColumnOutput(nn.Module):
         return outputs
 
 
+class _PositiveOutput(nn.Module):
+    """A binary classifier with an output a class, as one with the output of the positive class alone.
+
+    Of logits that is their difference, whose sigmoid is the softmax of the two; of probabilities the second.
+    """
+
+    def __init__(self, module: nn.Module, output: OutputScale) -> None:
+        super().__init__()
+        self.module = module
+        self.logits = output == "logit"
+        self.training = module.training
+
+    def forward(self, encoded: torch.Tensor) -> torch.Tensor:
+        """Outputs, shape `(rows, 1)`."""
+        outputs: torch.Tensor = self.module(encoded)
+        return outputs[:, 1:] - outputs[:, :1] if self.logits else outputs[:, 1:]
+
+
 def check_output(task: Task, output: OutputScale, *, where: str = "output") -> None:
     """Refuse a declared scale that the task does not have.
 
@@ -103,11 +122,15 @@ def wrap_network(
     *,
     device: str,
     capabilities: tuple[Capability, ...],
+    encoder: nn.Module | None = None,
+    limits: tuple[Message, ...] = (),
 ) -> ModelUnderTest:
     """A model under test around a network that is in evaluation mode and on the device.
 
     Args:
         capabilities: What the network offers at most; `gradients` is taken back when none reach its input.
+        encoder: From raw rows to what the network takes, where that is not the encoding of the inputs.
+        limits: What a reader must know of how the model was opened.
 
     Raises:
         ModelError: The network does not take rows of this width, or gives another number of outputs.
@@ -132,9 +155,10 @@ def wrap_network(
             capabilities=capabilities,
             digest=origin.digest,
             programs=origin.programs,
+            limits=limits,
         ),
         module=network,
-        encoder=make_encoder(interface.inputs).to(device).eval(),
+        encoder=(encoder or make_encoder(interface.inputs)).to(device).eval(),
         inputs=interface.inputs,
         target_names=target_names(interface.task, classes, interface.target),
         device=device,
@@ -171,17 +195,18 @@ def _fit_outputs(network: nn.Module, interface: Interface, device: str) -> nn.Mo
     first, *others = _TRIED_ROWS
     shape = _shape_given(network, first, interface, device)
     flat = shape == (first,) and outputs == 1
-    if not flat and shape != (first, outputs):
+    each = 2 if interface.task == "binary-classification" and shape == (first, 2) else outputs
+    if not flat and shape != (first, each):
         raise ModelError(
             "the module gives another number of outputs than the task has",
             where=type(network).__name__,
             found=f"shape {shape} for {first} rows" if isinstance(shape, tuple) else shape,
             allowed=f"shape ({first}, {outputs}) for {first} rows",
-            fix="give one column for binary classification (the logit or probability of the positive class) and "
-            "regression, and one a class otherwise",
+            fix="give one column for binary classification (the logit or probability of the positive class, or two columns: "
+            "the negative class first) and regression, and one a class otherwise",
         )
     for rows in others:
-        expected = (rows,) if flat else (rows, outputs)
+        expected = (rows,) if flat else (rows, each)
         if (shape := _shape_given(network, rows, interface, device)) != expected:
             raise ModelError(
                 "the module gives outputs of another shape when there are more or fewer rows",
@@ -190,6 +215,8 @@ def _fit_outputs(network: nn.Module, interface: Interface, device: str) -> nn.Mo
                 allowed=f"shape {expected} for {rows} rows",
                 fix="keep the dimension of the rows, also when there is one row only",
             )
+    if each != outputs:
+        return _PositiveOutput(network, interface.output)
     return _ColumnOutput(network) if flat else network
 
 

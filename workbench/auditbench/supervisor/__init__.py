@@ -12,13 +12,12 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 from auditbench.config import LimitsTable
 from auditbench.config_checks import RECORD_FORMAT
 from auditbench.config_file import LoadedConfig
-from auditbench.descriptions import PluginDescription, TrainedModel
+from auditbench.descriptions import PluginDescription, TrainedModel, TriedSubject
 from auditbench.errors import AuditbenchError, ConfigError, ExitCode, PluginError, Problem, RecordError
 from auditbench.folder_lock import unfinished
 from auditbench.interruption import sigterm_raises
@@ -29,12 +28,12 @@ from auditbench.models.exporting.kinds import TOLERANCE
 from auditbench.provenance import check_platform
 from auditbench.record import validate
 from auditbench.registry import find_entry, list_entry_points
-from auditbench.run import AuditRun, DataFacts, PluginFacts
+from auditbench.run import AuditRun, PluginFacts
 from auditbench.run_file import read_run
 from auditbench.store import LOGS, RunFolder
 from auditbench.supervisor.baseline import read_baseline
 from auditbench.supervisor.opening import lost_over
-from auditbench.supervisor.planning import Plan, group_or_ours, make_plan
+from auditbench.supervisor.planning import Plan, group_or_ours, make_plan, with_subject
 from auditbench.supervisor.rendering import render_formats
 from auditbench.supervisor.session import AuditSession
 from auditbench.supervisor.worker_events import Progress, Told, WorkerEvent
@@ -127,8 +126,7 @@ def plan(
         except WorkerFault as fault:
             limit = "limits.load_seconds"
             raise lost_over("data and model could not be looked at", fault, where="load", limit=limit) from None
-        read = answer.get("read")
-        return found if read is None else replace(found, read=validate(DataFacts, read, where="read"))
+        return with_subject(found, config, validate(TriedSubject, answer.get("tried"), where="tried"))
 
 
 def train(loaded: LoadedConfig, *, device: str = "auto", listener: Listener | None = None) -> TrainedModel:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -12,7 +12,7 @@ from auditbench.config import AuditConfig
 from auditbench.config_checks import RECORD_FORMAT, file_problems, parts_of
 from auditbench.config_file import LoadedConfig
 from auditbench.config_problems import nearest
-from auditbench.descriptions import AnalyzerDescription, CheckedPart
+from auditbench.descriptions import AnalyzerDescription, CheckedPart, TriedSubject
 from auditbench.errors import (
     AuditbenchError,
     ConfigError,
@@ -26,7 +26,7 @@ from auditbench.gate_checks import gate_problems
 from auditbench.paths import is_there
 from auditbench.record import validate
 from auditbench.registry import PluginEntry, find_entry, list_entry_points
-from auditbench.run import DataFacts, PluginFacts, ProgramFacts
+from auditbench.run import Capability, PluginFacts, ProgramFacts
 from auditbench.supervisor.watchdog import memory_limit
 from auditbench.supervisor.worker_pool import FIRST_PARTY, WorkerPool, group_of
 from auditbench.supervisor.worker_process import WorkerFault, no_event
@@ -64,7 +64,7 @@ class Plan:
         trains: Whether a `[train]` table is there to make a model that is missing.
         plugins: Everything that was loaded.
         programs: Files whose code runs to open the model, each trusted by its sha256.
-        read: The rows that were looked at, where data and model were opened; None where they were not.
+        tried: What was found where data and model were opened; None where they were not.
     """
 
     analyzers: tuple[PlannedAnalyzer, ...]
@@ -73,7 +73,7 @@ class Plan:
     trains: bool
     plugins: tuple[PluginFacts, ...]
     programs: tuple[ProgramFacts, ...] = ()
-    read: DataFacts | None = None
+    tried: TriedSubject | None = None
 
 
 def make_plan(
@@ -121,6 +121,17 @@ def make_plan(
         plugins=tuple(sorted(plugins, key=lambda plugin: plugin.name)),
         programs=tuple(program for part in parts for program in part.programs),
     )
+
+
+def with_subject(plan: Plan, config: AuditConfig, tried: TriedSubject) -> Plan:
+    """The plan with what was found in data and model: analyzers that need what the model does not offer will not run."""
+    analyzers = tuple(
+        replace(item, reason=_foreseen(config, item.description, tried.capabilities))
+        if item.reason is None and item.description is not None
+        else item
+        for item in plan.analyzers
+    )
+    return replace(plan, analyzers=analyzers, tried=tried)
 
 
 def group_or_ours(name: str, *, entries: Sequence[PluginEntry], where: str) -> str:
@@ -187,8 +198,10 @@ def _planned(
     )
 
 
-def _foreseen(config: AuditConfig, description: AnalyzerDescription) -> Message | None:
-    """Why an analyzer will not apply, as far as the config alone tells."""
+def _foreseen(
+    config: AuditConfig, description: AnalyzerDescription, capabilities: Sequence[Capability] | None = None
+) -> Message | None:
+    """Why an analyzer will not apply, as far as the config tells, and the capabilities of the model where it was opened."""
     return unmet_need(
         description.needs,
         modality=config.data.modality,
@@ -196,6 +209,7 @@ def _foreseen(config: AuditConfig, description: AnalyzerDescription) -> Message 
         sensitive=bool(config.data.sensitive),
         others=bool(config.models),
         missing=description.missing_packages + description.missing_programs,
+        capabilities=capabilities,
     )
 
 

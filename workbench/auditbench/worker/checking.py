@@ -30,7 +30,7 @@ from auditbench.models.architectures import BUILT_IN as ARCHITECTURES
 from auditbench.models.architectures import modality_problem, usually_called
 from auditbench.models.formats import FORMATS
 from auditbench.models.inspection import Inspection, inspect_model
-from auditbench.models.opening.packages import OPENING, require_onnx
+from auditbench.models.opening.packages import require_for
 from auditbench.paths import is_there
 from auditbench.provenance import required_versions
 from auditbench.registry import (
@@ -313,9 +313,8 @@ def _check_model(
     if FORMATS.get(model.format) == "weights" and model.architecture is not None:
         with _Collected(problems):
             _check_architecture(model.architecture, model.parameters, data, registry, table=where)
-    if FORMATS.get(model.format) == "graph":
-        with _Collected(problems):
-            require_onnx(OPENING, where=f"{where}.format")
+    with _Collected(problems):
+        require_for(model.format, where=f"{where}.format")
 
 
 def _check_architecture(

@@ -136,8 +136,8 @@ class Worker:
     def _try(self, config: str, base: str, device: str) -> dict[str, Any]:
         from auditbench.worker.trying import try_subject
 
-        read = try_subject(AuditConfig.model_validate_json(config), Path(base), self._registry, device=device)
-        return {"read": None if read is None else plain(read)}
+        tried = try_subject(AuditConfig.model_validate_json(config), Path(base), self._registry, device=device)
+        return {"tried": plain(tried)}
 
     def _open(self, config: str, base: str, device: str, train: bool) -> dict[str, Any]:
         from auditbench.worker.determinism import make_deterministic

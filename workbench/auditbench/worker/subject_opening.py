@@ -325,11 +325,12 @@ def open_model(
     Raises:
         ModelError: It cannot be opened or does not fit the data.
     """
-    path = base / table.path
-    if table.format not in FORMATS:
-        return registry.model_loader(table.format, where="model.format").record.load(path, table, device)
-    request = ModelRequest(path=path, base=base, table=table, source=source, device=device, architectures=architectures)
-    return load_model(request)
+    request = ModelRequest(
+        path=base / table.path, base=base, table=table, source=source, device=device, architectures=architectures
+    )
+    if table.format in FORMATS:
+        return load_model(request)
+    return registry.model_loader(table.format, where="model.format").record.load(request)
 
 
 def resolve_device(device: str) -> str:

@@ -14,6 +14,7 @@ from auditbench.config import AuditConfig, ModelTable
 from auditbench.data import build_evaluation, fit_features
 from auditbench.data.building import LabelledRows, labelled_rows
 from auditbench.data.inputs import TableInput
+from auditbench.descriptions import TriedSubject
 from auditbench.errors import AuditbenchError
 from auditbench.models.bundle import bundle_exists, refuse_foreign
 from auditbench.models.formats import FORMATS, ModelRequest
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from auditbench.data import ModelInput, TableSource
     from auditbench.models import Architecture
     from auditbench.registry import Registry
-    from auditbench.run import DataFacts
+    from auditbench.run import DataFacts, ModelFacts
 
 _TRIED_ROWS = 512
 """Images, texts and series that stand for all of those to train on."""
@@ -53,13 +54,14 @@ class _Tools:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class _Taken:
-    """What a model takes, and the classes it gives."""
+    """What a model takes, and the classes it gives; `model` where it was opened."""
 
     inputs: Mapping[str, ModelInput]
     classes: tuple[str, ...]
+    model: ModelFacts | None = None
 
 
-def try_subject(config: AuditConfig, base: Path, registry: Registry, *, device: str) -> DataFacts | None:
+def try_subject(config: AuditConfig, base: Path, registry: Registry, *, device: str) -> TriedSubject:
     """Read the data, open the model or prepare its training, and code the evaluated rows, as an audit does.
 
     Of images, texts and series to train on, some stand for all, unless they are refused; all that stands in columns beside
@@ -70,8 +72,8 @@ def try_subject(config: AuditConfig, base: Path, registry: Registry, *, device: 
         device: `auto`, `cpu` or `cuda`.
 
     Returns:
-        What was read; None where only a plugin knows what the model takes. For a language model the training rows are
-        texts, and classes are not named. A text has no shape and no vocabulary where some stand for all.
+        What was found. For a language model the training rows are texts, and classes are not named. A text has no shape
+        and no vocabulary where some stand for all.
 
     Raises:
         DataError: The data do not fit the config.
@@ -85,18 +87,23 @@ def try_subject(config: AuditConfig, base: Path, registry: Registry, *, device: 
         device=resolve_device(device),
         architectures=named_architectures(config, registry),
     )
+    model: ModelFacts | None = None
     if config.train is not None and not bundle_exists(base / config.model.path):
-        read: DataFacts | None = _try_training(config, source, tools)
+        read = _try_training(config, source, tools)
     else:
         ensure_model(config, base, source, tools.device, tools.architectures, lambda *_: None)
         taken = _opened(audited_table(config), source, tools)
-        read = None if taken is None else _try_rows(config, source, taken)
+        model = taken.model
+        read = _try_rows(config, source, taken)
     for table in further_tables(config).values():
         _opened(table, source, tools)
-    if read is None:
-        return None
     outcomes = {} if source.table.continued is not None else read.outcomes
-    return dataclasses.replace(read, train_rows=0 if source.train is None else len(source.train), outcomes=outcomes)
+    rows = 0 if source.train is None else len(source.train)
+    return TriedSubject(
+        read=dataclasses.replace(read, train_rows=rows, outcomes=outcomes),
+        capabilities=None if model is None else model.capabilities,
+        limits=() if model is None else model.limits,
+    )
 
 
 def _try_training(config: AuditConfig, source: TableSource, tools: _Tools) -> DataFacts:
@@ -162,12 +169,9 @@ def _prepared(config: AuditConfig, source: TableSource, tools: _Tools) -> _Taken
     return _Taken(inputs=prepared.inputs, classes=prepared.classes)
 
 
-def _opened(table: ModelTable, source: TableSource, tools: _Tools) -> _Taken | None:
-    """What a model takes and gives, opened unless that runs code of its own; None where only a plugin knows."""
-    content = FORMATS.get(table.format)
-    if content is None:
-        return None
-    if content == "program" or table.factory is not None:
+def _opened(table: ModelTable, source: TableSource, tools: _Tools) -> _Taken:
+    """What a model takes and gives, opened unless that runs code of its own."""
+    if FORMATS.get(table.format) in ("program", "callable") or table.factory is not None:
         from auditbench.models.declared import interface_of
 
         request = ModelRequest(
@@ -181,7 +185,7 @@ def _opened(table: ModelTable, source: TableSource, tools: _Tools) -> _Taken | N
         declared = interface_of(request)
         return _Taken(inputs=declared.inputs, classes=declared.classes)
     model = open_model(table, tools.base, tools.registry, tools.device, tools.architectures, source)
-    return _Taken(inputs=model.inputs, classes=model.facts.classes)
+    return _Taken(inputs=model.inputs, classes=model.facts.classes, model=model.facts)
 
 
 def _try_rows(config: AuditConfig, source: TableSource, taken: _Taken) -> DataFacts:

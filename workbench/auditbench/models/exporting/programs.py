@@ -20,7 +20,7 @@ from auditbench.data.encoding import pack
 from auditbench.data.inputs import ModelInput, TextInput
 from auditbench.errors import ModelError
 from auditbench.models.exporting.random_rows import random_inputs
-from auditbench.models.opening.packages import EXPORTING, require_onnx
+from auditbench.models.opening.packages import EXPORTING, require
 
 if TYPE_CHECKING:
     from torch.export import ExportedProgram
@@ -74,7 +74,7 @@ def onnx_bytes(program: ExportedProgram, inputs: Mapping[str, ModelInput]) -> by
         MissingDependencyError: The extra `onnx` is not installed.
         ModelError: An operation of the network has no counterpart there, or the file would be larger than its format allows.
     """
-    require_onnx(EXPORTING, where="--to onnx")
+    require(EXPORTING, extra="onnx", where="--to onnx")
     try:
         with _quiet_exporters():
             written = torch.onnx.export(

@@ -1,0 +1,54 @@
+"""A binary classifier with an output a class is the classifier of its positive class."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from auditbench.data.features import FeatureSpec
+from auditbench.data.inputs import TableInput
+from auditbench.errors import ModelError
+from auditbench.models import ModelUnderTest
+from auditbench.models.wrapping import Interface, Origin, wrap_network
+from auditbench.run import OutputScale, Task
+
+WIDTH = 4
+FEATURES = tuple(FeatureSpec(name=f"x{index}", kind="number", start=index, stop=index + 1) for index in range(WIDTH))
+
+
+def interface(task: Task, output: OutputScale) -> Interface:
+    classes = {"regression": (), "binary-classification": ("no", "yes")}.get(task, ("a", "b", "c"))
+    return Interface(task=task, classes=classes, output=output, inputs={"features": TableInput(features=FEATURES)})
+
+
+def wrapped(network: nn.Module, task: Task, output: OutputScale) -> ModelUnderTest:
+    return wrap_network(
+        network.eval(),
+        interface(task, output),
+        Origin(name="net", format="module", architecture="net", digest="0"),
+        device="cpu",
+        capabilities=("gradients",),
+    )
+
+
+@pytest.mark.parametrize("output", ["logit", "probability"])
+def test_probabilities_are_those_of_the_two_outputs(output: OutputScale) -> None:
+    torch.manual_seed(0)
+    layers = [nn.Linear(WIDTH, 2), *([nn.Softmax(dim=1)] if output == "probability" else [])]
+    network = nn.Sequential(*layers)
+    model = wrapped(network, "binary-classification", output)
+    rows = torch.randn(33, WIDTH, dtype=torch.float64).numpy()
+    expected = network(torch.from_numpy(rows).float()).double()
+    expected = expected if output == "probability" else expected.softmax(dim=1)
+    outputs = model.predict({"features": rows})
+    assert outputs.shape == (33, 1)
+    assert model.facts.capabilities == ("gradients",)
+    torch.testing.assert_close(torch.from_numpy(model.probabilities(outputs)), expected, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize(("task", "width"), [("regression", 2), ("multiclass-classification", 2)])
+def test_other_tasks_have_the_outputs_that_they_have(task: Task, width: int) -> None:
+    output: OutputScale = "value" if task == "regression" else "logit"
+    with pytest.raises(ModelError, match="another number of outputs"):
+        wrapped(nn.Linear(WIDTH, width), task, output)
