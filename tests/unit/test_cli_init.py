@@ -38,7 +38,7 @@ from auditbench.run import PluginFacts
 
 ROWS = 200
 ADULT = Path(str(resources.files("auditbench") / "data" / "adult.parquet"))
-SOURCES = Sources(name="people", test="people.csv", train="", model="")
+SOURCES = Sources(name="people", test="people.csv", train="")
 
 
 def table(**extra: Any) -> pa.Table:
@@ -250,7 +250,7 @@ def test_training_rows_are_found_in_a_split_or_a_file(tmp_path: Path) -> None:
     parts = whole(tmp_path, table(part=["train", "test"] * (ROWS // 2)))
     split = draft_config(parts, SOURCES, target="approved", analyzers=[])
     assert tomllib.loads(split.text)["data"]["split"] == "part"
-    beside = Sources(name="people", test="people.csv", train="train.csv", model="")
+    beside = Sources(name="people", test="people.csv", train="train.csv")
     file = draft_config(whole(tmp_path, table()), beside, target="approved", analyzers=[])
     assert tomllib.loads(file.text)["data"]["train"] == "train.csv"
     assert not [question for made in (split, file) for question in made.open_questions if "held_out" in question]
@@ -270,7 +270,7 @@ def test_hostile_names_and_values_stay_text(names: list[str], values: list[str],
         ColumnProfile(name=name, kind="category", rows=10, missing=0, distinct=2, values=tuple(values))
         for name in names
     )
-    sources = Sources(name=path, test=path, train=path, model="")
+    sources = Sources(name=path, test=path, train=path)
     made = draft_config(
         DataProfile(columns=columns), sources, target=names[0], analyzers=[described("performance", path)]
     )
@@ -316,6 +316,7 @@ def test_command_finds_the_training_file_and_the_model(installed: None, tmp_path
     for name in ("credit-test.csv", "credit-train.csv"):
         pa.csv.write_csv(table(), tmp_path / name)
     (tmp_path / "bundle").mkdir()
+    (tmp_path / "bundle" / "model.json").write_text('{"task": "binary-classification"}')
     arguments = ["--data", str(tmp_path / "credit-test.csv"), "--model", str(tmp_path / "bundle")]
     assert guarded(["init", str(tmp_path), *arguments]) == 0
     config = load_config(tmp_path / "audit.toml").config

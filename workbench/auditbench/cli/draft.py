@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import get_args
+from dataclasses import dataclass, field
 
 from auditbench.analyzer_needs import unmet_need
 from auditbench.cli.data_profile import ColumnProfile
@@ -22,7 +21,7 @@ from auditbench.cli.guesses import (
     text_reason,
 )
 from auditbench.cli.input_profile import DataProfile, InputProfile
-from auditbench.cli.training_draft import draft_training
+from auditbench.cli.model_draft import ModelSource, draft_model, model_questions
 from auditbench.descriptions import AnalyzerDescription
 from auditbench.errors import DataError
 from auditbench.messages import load_messages, merge_catalogues
@@ -62,12 +61,12 @@ class Draft:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sources:
-    """Paths as audit.toml will name them, relative to its folder; `train` is empty when there is no such file."""
+    """What audit.toml will name; paths are relative to its folder, `train` is empty when there is no such file."""
 
     name: str
     test: str
     train: str
-    model: str
+    model: ModelSource = field(default_factory=ModelSource)
 
 
 def draft_config(
@@ -88,12 +87,13 @@ def draft_config(
     Raises:
         DataError: The named target is no column, no column could be a target, or nothing is left for the model.
     """
-    columns, taken = data.columns, {item.column for item in data.inputs}
+    _refuse_unknown_predictions(data, sources.model.predictions)
+    columns, taken = data.columns, {item.column for item in data.inputs} | set(sources.model.predictions)
     candidates = tuple(one for one in target_candidates(columns) if one.column.name not in taken)
-    text = _continued_text(data, candidates, target)
+    text = _continued_text(data, candidates, target, continues=_said(sources.model) == "next-token")
     candidates = candidates if text is None else ()
     chosen = _chosen(data, candidates, target if text is None else text.column)
-    task: Task = task_of(chosen) if text is None else "next-token"
+    task: Task = (_said(sources.model) or task_of(chosen)) if text is None else "next-token"
     inputs = [item for item in data.inputs if item.column != chosen.name] if text is None else [text]
     further = [one for one in columns if one is not chosen and not is_split(one) and one.name not in taken]
     split = next((column.name for column in columns if is_split(column) and column is not chosen), "")
@@ -114,7 +114,7 @@ def draft_config(
         *(f"# TO DO: {question}" for question in questions),
         "",
         *_audit_table(sources, gates),
-        *_model_tables(sources, task, modality),
+        *draft_model(sources.model, task, modality),
         *_data_table(sources, chosen, candidates, task, split),
         *_column_lists(left_out if table else [], sensitive, inputs),
         *_input_tables(inputs, task, table=table),
@@ -149,12 +149,35 @@ def name_shown(name: str) -> str:
     return safe_text(name) or "''"
 
 
-def _continued_text(data: DataProfile, candidates: Sequence[Candidate], target: str | None) -> InputProfile | None:
-    """The text whose next token is predicted: the named one, or the only input where no column could be the target."""
+def _said(model: ModelSource) -> Task | None:
+    """The task that the model itself says it was made for."""
+    return model.profile.task if model.profile is not None else None
+
+
+def _refuse_unknown_predictions(data: DataProfile, predictions: Sequence[str]) -> None:
+    names = [column.name for column in data.columns]
+    for name in predictions:
+        if name not in names:
+            raise DataError(
+                "there is no such column",
+                where="--predictions",
+                found=repr(name),
+                allowed=", ".join(map(repr, names[:_SHOWN_NAMES])),
+            )
+
+
+def _continued_text(
+    data: DataProfile, candidates: Sequence[Candidate], target: str | None, *, continues: bool
+) -> InputProfile | None:
+    """The text whose next token is predicted: the named one, or the only input where no column could be the target.
+
+    Args:
+        continues: Whether the model is one of language, so that a text is the target whatever the columns.
+    """
     texts = [item for item in data.inputs if item.modality == "text"]
     if target is not None:
         return next((item for item in texts if item.column == target), None)
-    return texts[0] if texts and len(data.inputs) == 1 and not candidates else None
+    return texts[0] if texts and len(data.inputs) == 1 and (continues or not candidates) else None
 
 
 def _chosen(data: DataProfile, candidates: Sequence[Candidate], target: str | None) -> ColumnProfile:
@@ -221,7 +244,8 @@ def _questions(
 ) -> Iterator[str]:
     if ranked:
         yield "check `target`: it was chosen by rank"
-    if not sources.train and not sources.model and not any(is_split(column) for column in data.columns):
+    yield from model_questions(sources.model)
+    if not sources.train and not sources.model.is_there and not any(is_split(column) for column in data.columns):
         yield "see whether rows belong together: `held_out` draws them one by one; else name `train` or `split`"
     if not sensitive:
         yield "name the columns whose groups are to be compared in `sensitive`; none was found by name"
@@ -247,19 +271,6 @@ def _audit_table(sources: Sources, gates: str) -> list[str]:
     ]
 
 
-def _model_tables(sources: Sources, task: Task, modality: Modality) -> list[str]:
-    lines = [
-        "[model]",
-        f"path = {quoted(sources.model or 'model')}",
-        f'task = "{task}"' + f"   # {', '.join(get_args(Task)[:-1])} or {get_args(Task)[-1]}",
-    ]
-    if task == "binary-classification":
-        lines.append("threshold = 0.5               # probability from which a decision is positive")
-    if sources.model:
-        return [*lines, ""]
-    return [*lines, "", *draft_training(modality, task)]
-
-
 def _data_table(
     sources: Sources, chosen: ColumnProfile, candidates: Sequence[Candidate], task: Task, split: str
 ) -> list[str]:
@@ -268,7 +279,7 @@ def _data_table(
         lines.append(f"split = {quoted(split)}              # says `train` or `test`")
     elif sources.train:
         lines.append(f"train = {quoted(sources.train)}")
-    elif sources.model:
+    elif sources.model.is_there:
         lines.append('# train = "train.parquet"     # training rows, as background of explanations')
     else:
         lines.append("held_out = 0.2                # share of the rows that are evaluated; the others train the model")

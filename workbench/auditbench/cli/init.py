@@ -12,6 +12,7 @@ from auditbench.cli.options import debug_option, example
 
 if TYPE_CHECKING:
     from auditbench.cli.draft import Draft, Sources
+    from auditbench.cli.model_draft import ModelSource
     from auditbench.descriptions import AnalyzerDescription
 
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
         "auditbench init --data people.csv",
         "auditbench init audits/credit --data credit.parquet --target default --model model",
         "auditbench init --data people.csv --with-gates",
+        "auditbench init --data scored.csv --target default --predictions score",
     )
 )
 @click.argument("folder", metavar="[DIR]", default=".", type=click.Path(path_type=Path))
@@ -29,14 +31,26 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help="Rows: a .parquet, .csv, .npz or .ts file, or a folder of images.",
 )
-@click.option("--model", type=click.Path(path_type=Path), help="Model to audit; without it, [train] makes one.")
+@click.option(
+    "--model",
+    metavar="PATH",
+    help="Model to audit: a file or folder of any format, or an address; without it, [train] makes one.",
+)
+@click.option(
+    "--predictions",
+    metavar="COLUMN",
+    multiple=True,
+    help="Column that holds what a model gave, instead of a model; repeat it for each class.",
+)
 @click.option("--target", help="Column to predict; without it, the best candidate.")
 @click.option("--with-gates", is_flag=True, help="Write a gates.toml beside it, and name it in audit.toml.")
 @debug_option
-def init(folder: Path, data: Path, model: Path | None, target: str | None, with_gates: bool) -> None:
-    """Write a commented audit.toml from a data file.
+def init(
+    folder: Path, data: Path, model: str | None, predictions: tuple[str, ...], target: str | None, with_gates: bool
+) -> None:
+    """Write a commented audit.toml from a data file, and from the model where there is one.
 
-    Columns of a table and of texts, arrays of images and of series, .ts files and folders of images are recognised.
+    What the model is, is told by its content; nothing of it is run. Columns of a table and of texts, arrays of images and of series, .ts files and folders of images are recognised.
     Types, candidates for the target, and columns that may hold sensitive features or row ids are guessed from the
     schema and a sample of the rows; each guess stands with its reason. DIR is the current folder unless given. A file
     that is already there is never overwritten.
@@ -48,7 +62,7 @@ def init(folder: Path, data: Path, model: Path | None, target: str | None, with_
     path, gates = folder / "audit.toml", folder / GATES_FILE if with_gates else None
     for file in (path, *([gates] if gates else [])):
         _refuse_existing(file)
-    sources, data = _sources(folder, data, model)
+    sources, data = _sources(folder, data, _model_source(folder, model, predictions))
     draft = draft_config(
         profile_data(data),
         sources,
@@ -59,7 +73,7 @@ def init(folder: Path, data: Path, model: Path | None, target: str | None, with_
     _write_new(path, draft.text)
     if gates:
         _write_new(gates, draft_gates(draft.task, sensitive=bool(draft.sensitive)))
-    _tell(path, draft, gates)
+    _tell(path, draft, sources.model, gates)
 
 
 def _refuse_existing(path: Path) -> None:
@@ -73,22 +87,41 @@ def _refuse_existing(path: Path) -> None:
         )
 
 
-def _sources(folder: Path, data: Path, model: Path | None) -> tuple[Sources, Path]:
+def _model_source(folder: Path, model: str | None, predictions: tuple[str, ...]) -> ModelSource:
+    """What `--model` or `--predictions` name.
+
+    Raises:
+        ConfigError: Both are given.
+        ModelError: There is no such model, or it is of no format that can be opened.
+    """
+    from auditbench.cli.model_draft import ModelSource
+    from auditbench.cli.model_profile import profile_address, profile_model
+    from auditbench.errors import ConfigError, ModelError
+
+    if model is not None and predictions:
+        raise ConfigError(
+            "a model and predictions instead of a model", where="--predictions", fix="give --model or --predictions"
+        )
+    if model is None:
+        return ModelSource(predictions=predictions)
+    if model.startswith(("http://", "https://")):
+        return ModelSource(path=model, profile=profile_address(model))
+    place = Path(model)
+    if not place.exists():
+        raise ModelError("there is no such model", where="--model", found=model, fix="name its file or folder")
+    return ModelSource(path=_seen_from(folder, place), profile=profile_model(place))
+
+
+def _sources(folder: Path, data: Path, model: ModelSource) -> tuple[Sources, Path]:
     """Where everything is, and the evaluated rows: of a folder with `train` and `test` in it, the latter."""
     from auditbench.cli.draft import Sources
-    from auditbench.errors import ModelError
 
-    if model is not None and not model.exists():
-        raise ModelError("there is no such model", where="--model", found=str(model), fix="name its file or folder")
     name = data.stem
     if (data / "train").is_dir() and (data / "test").is_dir():
         data = data / "test"
     train = _training_file(data)
     sources = Sources(
-        name=name,
-        test=_seen_from(folder, data),
-        train=_seen_from(folder, train) if train else "",
-        model=_seen_from(folder, model) if model else "",
+        name=name, test=_seen_from(folder, data), train=_seen_from(folder, train) if train else "", model=model
     )
     return sources, data
 
@@ -126,7 +159,7 @@ def _write_new(path: Path, text: str) -> None:
         ) from error
 
 
-def _tell(path: Path, draft: Draft, gates: Path | None) -> None:
+def _tell(path: Path, draft: Draft, model: ModelSource, gates: Path | None) -> None:
     from auditbench.cli.draft import name_shown
     from auditbench.cli.terminal import say
     from auditbench.safe_text import safe_text
@@ -137,6 +170,10 @@ def _tell(path: Path, draft: Draft, gates: Path | None) -> None:
         mark = "*" if candidate.column.name == draft.target else " "
         reasons = "; ".join(candidate.reasons) or "nothing speaks for it"
         say(f"           {mark} {name_shown(candidate.column.name)}: {reasons}")
+    if model.profile is not None:
+        say(f"  model      {safe_text(model.path)} ({model.profile.form}): {model.profile.what}")
+    if model.predictions:
+        say(f"  model      none: predictions from {', '.join(map(name_shown, model.predictions))}")
     for item in draft.inputs:
         say(f"  input      {safe_text(item)}")
     say(f"  sensitive  {', '.join(map(name_shown, draft.sensitive)) or 'none found by name'}")

@@ -1,0 +1,96 @@
+"""The `[model]` table of a first audit.toml: of a model that is there, of predictions, or of one that is to be trained."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import get_args
+
+from auditbench.cli.model_profile import ModelProfile
+from auditbench.cli.training_draft import draft_training
+from auditbench.run import Modality, Task
+
+_DECLARED = ("safetensors", "state-dict", "torchscript", "exported", "pickle", "onnx", "keras", "callable", "endpoint")
+_WEIGHTS = ("safetensors", "state-dict")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSource:
+    """The model of a first configuration.
+
+    Attributes:
+        path: As audit.toml will name it, relative to its folder, or an address; empty where there is none.
+        profile: What stands there; None where there is none.
+        predictions: Columns of the data that stand for a model.
+    """
+
+    path: str = ""
+    profile: ModelProfile | None = None
+    predictions: tuple[str, ...] = ()
+
+    @property
+    def is_there(self) -> bool:
+        """Whether nothing is to be trained."""
+        return self.profile is not None or bool(self.predictions)
+
+
+def draft_model(source: ModelSource, task: Task, modality: Modality) -> list[str]:
+    """Lines of the `[model]` table, and of `[train]` where there is no model yet."""
+    profile = source.profile
+    lines = ["[model]"]
+    if source.predictions:
+        lines.append('format = "predictions"         # no model: its outputs stand in the data')
+        lines.append(f"columns = {json.dumps(list(source.predictions), ensure_ascii=False)}")
+    elif profile is not None:
+        lines.append(f'format = "{profile.form}"{" " * max(1, 20 - len(profile.form))}# {profile.what}')
+        lines.append(f"path = {json.dumps(source.path, ensure_ascii=False)}")
+    else:
+        lines.append('path = "model"')
+    lines.append(f'task = "{task}"' + f"   # {', '.join(get_args(Task)[:-1])} or {get_args(Task)[-1]}")
+    if task == "binary-classification":
+        lines.append("threshold = 0.5               # probability from which a decision is positive")
+    lines += _of_format(source, task)
+    return [*lines, ""] if source.is_there else [*lines, "", *draft_training(modality, task)]
+
+
+def model_questions(source: ModelSource) -> Iterator[str]:
+    """What a person has to see to before the model can be audited, as instructions."""
+    profile = source.profile
+    if source.predictions:
+        yield "check `output`: whether the predictions are probabilities, logits or values"
+        return
+    if profile is None or profile.output == "described":
+        return
+    if profile.form in _WEIGHTS:
+        yield "name the network of these weights: `architecture` with `parameters`, or `factory`"
+    if profile.form in _DECLARED:
+        yield "check `output`: what the model gives is never guessed by an audit"
+    if profile.sha256:
+        yield "opening this model runs code: look at it (`auditbench scan`), and name its sha256 in `trust` if you trust it"
+
+
+def _of_format(source: ModelSource, task: Task) -> Sequence[str]:
+    profile = source.profile
+    lines: list[str] = []
+    form = "predictions" if source.predictions else "" if profile is None else profile.form
+    described = profile is not None and profile.output == "described"
+    if form in _WEIGHTS:
+        lines.append('architecture = "mlp"          # the network of these weights; or factory = "file.py:function"')
+        lines.append("parameters = { hidden = [64, 32] }")
+    if profile is not None and profile.function:
+        lines.append(f'function = "{profile.function}"')
+    if form in (*_DECLARED, "predictions") and not described:
+        lines.append(_output_line(task, profile))
+    if profile is not None and profile.sha256:
+        lines.append(f'# trust = ["{profile.sha256}"]')
+    return lines
+
+
+def _output_line(task: Task, profile: ModelProfile | None) -> str:
+    if task == "regression":
+        return 'output = "value"'
+    seen = profile.output if profile is not None else ""
+    guessed = seen or ("probability" if profile is None or profile.form == "callable" else "logit")
+    reason = "by its last operation" if seen else 'or "logit"' if guessed == "probability" else 'or "probability"'
+    return f'output = "{guessed}"{" " * max(1, 20 - len(guessed))}# {reason}'

@@ -1,0 +1,198 @@
+"""What a model is, for a first configuration: told from its folder, its content or its address; nothing of it is run."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from auditbench.errors import ModelError
+from auditbench.models.formats import EXPORTS
+from auditbench.models.opening import content_kind, parse_json, read_file, scan, sha256_of
+from auditbench.models.opening.files import refusing
+from auditbench.models.opening.limits import MAX_JSON_BYTES, MAX_SOURCE_BYTES
+from auditbench.run import Task
+from auditbench.safe_text import safe_text
+
+_BY_CONTENT: Mapping[str, str] = {
+    "safetensors": "safetensors",
+    "state-dict": "state-dict",
+    "torchscript": "torchscript",
+    "exported": "exported",
+    "pickle": "pickle",
+    "onnx": "onnx",
+    "keras": "keras",
+    "hdf5": "keras",
+    "gguf": "huggingface",
+    "skops": "estimator",
+    "xgboost": "estimator",
+    "lightgbm": "estimator",
+}
+"""`model.format` by the content of a file."""
+
+_OF_ESTIMATORS = ("sklearn", "xgboost", "lightgbm", "imblearn")
+"""Packages whose classes a pickled estimator is made of."""
+
+_RUNS_CODE = frozenset({"torchscript", "exported", "pickle", "callable"})
+_SUPPORTED = (
+    "the folder of a bundle, an export or a Hugging Face model; a file of PyTorch, ONNX, Keras, skops, XGBoost, LightGBM or "
+    "scikit-learn; a Python file with a function; an address that begins with http"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelProfile:
+    """What was found.
+
+    Attributes:
+        form: `model.format`.
+        what: What it is, in words.
+        task: Where the model says it.
+        output: What it gives, where its file shows it; empty where nobody can tell.
+        sha256: Of a file whose code would run, for `model.trust`; empty for any other.
+        function: Of a Python file, the function that predicts.
+    """
+
+    form: str
+    what: str
+    task: Task | None = None
+    output: str = ""
+    sha256: str = ""
+    function: str = ""
+
+
+def profile_model(place: Path) -> ModelProfile:
+    """What a file or a folder is.
+
+    Raises:
+        ModelError: It is no model of a format that can be opened, or cannot be read.
+    """
+    return _folder(place) if place.is_dir() else _file(place)
+
+
+def profile_address(address: str) -> ModelProfile:
+    """What an address is: that of a model behind a server of the Open Inference Protocol."""
+    return ModelProfile(form="endpoint", what=f"a model behind {safe_text(address)}")
+
+
+def _folder(place: Path) -> ModelProfile:
+    names = {item.name for item in place.iterdir()}
+    if "model.json" in names:
+        return _described(place, names)
+    if "config.json" in names:
+        return _hugging_face(place)
+    if any(name.endswith(".gguf") for name in names):
+        return ModelProfile(form="huggingface", what="a GGUF file of a language model", task="next-token")
+    if "saved_model.pb" in names:
+        raise ModelError(
+            "this folder is a SavedModel of TensorFlow",
+            where="--model",
+            found=str(place),
+            allowed=_SUPPORTED,
+            fix="save the model as .keras, or export it to ONNX, where TensorFlow is installed",
+        )
+    raise ModelError(
+        "this folder holds no model that is known",
+        where="--model",
+        found=", ".join(sorted(names)[:8]) or "an empty folder",
+        allowed=_SUPPORTED,
+        fix="name the file of the model itself",
+    )
+
+
+def _described(place: Path, names: set[str]) -> ModelProfile:
+    form = next((form for form, file in EXPORTS.items() if file in names), "bundle")
+    document = parse_json(read_file(place / "model.json", most=MAX_JSON_BYTES), place / "model.json")
+    task = document.get("task")
+    digest = sha256_of(read_file(place / EXPORTS[form])) if form in _RUNS_CODE else ""
+    what = "a bundle" if form == "bundle" else f"an export of a bundle, {EXPORTS[form]}"
+    return ModelProfile(form=form, what=what, task=_task(task), output="described", sha256=digest)
+
+
+def _hugging_face(place: Path) -> ModelProfile:
+    document = parse_json(read_file(place / "config.json", most=MAX_JSON_BYTES), place / "config.json")
+    named = document.get("architectures")
+    architecture = str(named[0]) if isinstance(named, list) and named else str(document.get("model_type", "model"))
+    task: Task | None = None
+    if architecture.endswith(("ForCausalLM", "LMHeadModel")):
+        task = "next-token"
+    elif architecture.endswith("ForSequenceClassification"):
+        task = _classification(document)
+    return ModelProfile(form="huggingface", what=f"a Hugging Face folder, {safe_text(architecture)}", task=task)
+
+
+def _classification(document: Mapping[str, Any]) -> Task:
+    labels = document.get("id2label")
+    count = len(labels) if isinstance(labels, dict) else 2
+    if document.get("problem_type") == "regression" or count == 1:
+        return "regression"
+    return "binary-classification" if count == 2 else "multiclass-classification"
+
+
+def _file(place: Path) -> ModelProfile:
+    if place.suffix == ".py":
+        return _source(place)
+    content = read_file(place, fix="name the file of the model itself")
+    with refusing(place):
+        kind = content_kind(content)
+    form = _BY_CONTENT.get(kind, "")
+    if kind in ("pickle", "compressed") and (package := _pickled_package(place)):
+        return ModelProfile(form="estimator", what=f"an estimator of {package}, pickled", sha256=sha256_of(content))
+    if not form:
+        raise ModelError(
+            "this file is no model that is known",
+            where="--model",
+            found=f"{place.name}: {kind}, by its content",
+            allowed=_SUPPORTED,
+            fix="export the model to ONNX or safetensors with the library that made it",
+        )
+    return ModelProfile(
+        form=form,
+        what=f"{kind}, by its content",
+        task="next-token" if kind == "gguf" else None,
+        sha256=sha256_of(content) if form in _RUNS_CODE else "",
+    )
+
+
+def _pickled_package(place: Path) -> str:
+    """The package of the estimator that a pickle holds, by the names that it would import; empty for any other."""
+    packages = {found.name.partition(".")[0] for part in scan(place).parts for found in part.imports}
+    return next((package for package in _OF_ESTIMATORS if package in packages), "")
+
+
+def _source(place: Path) -> ModelProfile:
+    content = read_file(place, most=MAX_SOURCE_BYTES)
+    try:
+        tree = ast.parse(content)
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise ModelError(
+            "this file is no Python source",
+            where="--model",
+            found=f"{place.name}: {error}"[:160],
+            allowed="a file with a function that predicts",
+        ) from error
+    functions = [item.name for item in tree.body if isinstance(item, ast.FunctionDef) and not item.name.startswith("_")]
+    if not functions:
+        raise ModelError(
+            "this file has no function that could predict",
+            where="--model",
+            found=place.name,
+            allowed="a function at the top of the file, which gets the rows and gives the outputs",
+            fix="add one, such as `def predict(rows): ...`",
+        )
+    function = "predict" if "predict" in functions else functions[0]
+    return ModelProfile(
+        form="callable", what=f"the function {function}() of {place.name}", sha256=sha256_of(content), function=function
+    )
+
+
+def _task(named: Any) -> Task | None:
+    known: Mapping[str, Task] = {
+        "binary-classification": "binary-classification",
+        "multiclass-classification": "multiclass-classification",
+        "regression": "regression",
+        "next-token": "next-token",
+    }
+    return known.get(str(named))
