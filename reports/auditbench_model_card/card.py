@@ -63,10 +63,12 @@ def _facts(told: Outline, facts: FactList) -> list[str]:
 
 
 def _risks(told: Outline) -> Iterator[str]:
-    """The verdict, and findings with what to do."""
+    """The verdict, what limits how the model was opened, and findings with what to do."""
     say, screen = told.say, told.screen
     yield to_markdown(say.sentences([say.say("model_card.verdict", verdict=screen.verdict), screen.reason]))
     yield ""
+    limits = [f"- {to_markdown(say.tell(limit))}" for limit in told.run.model.limits]
+    yield from (*limits, "") if limits else ()
     for row in told.findings[:MOST_FINDINGS]:
         action = f" {emphasis(row.action)}" if row.action else ""
         yield f"{row.number}. {strong(row.title)}{action}"

@@ -38,6 +38,8 @@ def say_run(run: AuditRun, folder: Path, *, debug: bool = False) -> None:
     for program in run.model.programs:
         text = f"Opening the model ran code from {safe_text(program.name)} ({program.kind})"
         say(f"{text}, trusted by its sha256 {program.sha256}", "caution")
+    for limit in run.model.limits:
+        say(f"model: {spoken(run, limit)}", "caution")
     _say_numbers(run)
     _say_gates(run)
     _say_findings(run)
@@ -66,6 +68,7 @@ def run_document(run: AuditRun, folder: Path) -> dict[str, Any]:
         "exit_code": run.exit_code,
         "rows": run.data.rows,
         "programs": [plain(program) for program in run.model.programs],
+        "limits": [spoken(run, limit) for limit in run.model.limits],
         "folder": str(folder),
         "record": str(folder / "run.json"),
         "reports": [str(file) for file in report_files(folder)],
