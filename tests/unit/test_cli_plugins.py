@@ -191,6 +191,14 @@ def test_other_checks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert not health.check_platform().ok
     monkeypatch.setattr(health, "find_spec", lambda name: None if name == "shap" else object())
     assert health.check_packages().fix == "pip install shap"
+
+
+def test_formats_that_lack_a_package_name_their_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "not yet" not in health.check_formats().detail
+    monkeypatch.setattr(health, "find_spec", lambda name: None if name in ("h5py", "urllib3") else object())
+    detail = health.check_formats().detail
+    assert "onnx, huggingface can be opened" in detail
+    assert "keras with pip install 'auditbench[keras]'; endpoint with pip install 'auditbench[endpoint]'" in detail
     monkeypatch.setattr(health, "_container_limit", lambda: 1024**3)
     assert not health.check_memory().ok
 

@@ -54,6 +54,7 @@ def examine() -> Iterator[Check]:
     yield check_platform()
     yield check_python()
     yield check_packages()
+    yield check_formats()
     yield from check_torch()
     yield check_torchvision()
     yield check_memory()
@@ -91,6 +92,17 @@ def check_packages() -> Check:
         detail=f"not installed: {', '.join(absent)}" if absent else f"{len(_REQUIRED)} required packages are installed",
         fix=f"pip install {' '.join(absent)}",
     )
+
+
+def check_formats() -> Check:
+    """Which formats of a model can be opened, and which extras bring the others."""
+    from auditbench.models.opening.packages import OPENING
+
+    extras = {form: extra for form, (names, extra) in OPENING.items() if any(find_spec(name) is None for name in names)}
+    openable = ", ".join(form for form in OPENING if form not in extras)
+    absent = "; ".join(f"{form} with pip install 'auditbench[{extra}]'" for form, extra in extras.items())
+    said = [f"{openable} can be opened" if openable else "", f"not yet: {absent}" if absent else ""]
+    return Check(name="formats", ok=True, detail="; ".join(part for part in said if part))
 
 
 def check_torch() -> Iterator[Check]:
