@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from auditbench.errors import AnalyzerNotPossible
 from auditbench.findings import Finding, Message
 from auditbench.masking import (
     Prediction,
@@ -39,7 +40,12 @@ COMPLETENESS_LIMIT = 0.01
 
 
 def analyze(context: AuditContext, params: Params) -> AnalysisResult:
-    """Explain the rows that all explainers of this audit explain, and summarise."""
+    """Explain the rows that all explainers of this audit explain, and summarise.
+
+    Raises:
+        AnalyzerNotPossible: The method asked for is not one for this model.
+    """
+    _refuse_without_hooks(context.model, params)
     task, method = explained(context, rows=params.rows, background=params.background), METHODS[params.method]
     output_range = np.ptp(context.outputs, axis=0)
     work = partial(
@@ -67,6 +73,17 @@ def analyze(context: AuditContext, params: Params) -> AnalysisResult:
         notes=_notes(attribution, params, len(task.background), arrays["steps"], gap),
         findings=_completeness_finding(gap),
     )
+
+
+def _refuse_without_hooks(model: ModelUnderTest, params: Params) -> None:
+    if METHODS[params.method].hooks and "hooks" not in model.facts.capabilities:
+        raise AnalyzerNotPossible(
+            f"{params.method} hooks the layers of a network, and this model has none that take hooks",
+            where="analyzers.captum.method",
+            found=model.facts.architecture or model.facts.format,
+            allowed="a network with hooks",
+            fix='set method = "integrated_gradients", which asks for gradients alone',
+        )
 
 
 def explain_chunk(

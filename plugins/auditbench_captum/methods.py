@@ -26,17 +26,19 @@ class Method:
         additive: Whether base value plus contributions should give the output (completeness).
         slope: Whether it gives slopes, |change of the output| per unit of an encoded column, instead of contributions.
             A feature has that of its steepest column; contributions of its columns are summed.
+        hooks: Whether it replaces the gradients of layers, and so is wrong where layers are no modules of torch.
     """
 
     reference: str = ""
     starts_from: StartsFrom = "baseline"
     additive: bool = True
     slope: bool = False
+    hooks: bool = False
 
 
 METHODS: dict[MethodName, Method] = {
     "integrated_gradients": Method(reference="arXiv:1703.01365"),
-    "deep_lift": Method(reference="arXiv:1704.02685"),
+    "deep_lift": Method(reference="arXiv:1704.02685", hooks=True),
     "gradient_shap": Method(reference="arXiv:1705.07874", starts_from="background"),
     "input_x_gradient": Method(reference="arXiv:1605.01713", starts_from="zero", additive=False),
     "saliency": Method(reference="arXiv:1312.6034", additive=False, slope=True),

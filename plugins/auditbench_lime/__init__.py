@@ -43,7 +43,7 @@ def auditbench_analyzers() -> Iterator[Analyzer]:
         summary="Local linear explanations of the features",
         analyze=_analyze,
         Params=Params,
-        needs=Needs(modalities=("tabular",)),
+        needs=Needs(capabilities=("black_box",), modalities=("tabular",)),
         after=("shap",),
         metrics=("mean_absolute_attribution", "local_fidelity", "rank_agreement"),
         messages=load_messages("auditbench_lime"),

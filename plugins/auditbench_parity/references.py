@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -59,6 +60,8 @@ def _refuse_other_question(audited: ModelUnderTest, other: ModelUnderTest) -> No
     if one.classes != another.classes:
         found = f"{', '.join(one.classes)} and {', '.join(another.classes)}"[:300]
         raise AnalyzerNotPossible("the two models have other classes", found=found)
+    if other.facts.format == "predictions":
+        return  # its outputs are found by the number of the row
     if (difference := first_difference(audited.inputs, other.inputs)) is not None:
         raise AnalyzerNotPossible("the two models take other rows", found=difference)
 
@@ -71,5 +74,9 @@ def _raw_form(item: ModelInput) -> dict[str, Any]:
     if isinstance(item, ImageInput):
         return form | {"shape": item.shape, "full brightness": item.largest}
     if isinstance(item, TextInput):
-        return form | {"unit": item.unit, "length": item.length, "kept": item.kept, "vocabulary": item.vocabulary}
+        return (
+            form
+            | {"unit": item.unit, "length": item.length, "kept": item.kept, "vocabulary": item.vocabulary}
+            | ({"tokenizer": hashlib.sha256(item.tokenizer.encode()).hexdigest()[:16]} if item.tokenizer else {})
+        )
     return form | {"channels": item.channels, "steps": item.steps}

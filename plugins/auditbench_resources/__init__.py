@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from auditbench.contracts import Analyzer
+from auditbench.contracts import Analyzer, Needs
 from auditbench.hookspecs import hookimpl
 from auditbench.messages import load_messages
 
@@ -66,6 +66,7 @@ def auditbench_analyzers() -> Iterator[Analyzer]:
         summary="Parameters, multiply-accumulates, size, memory, latency and throughput",
         Params=Params,
         analyze=_analyze,
+        needs=Needs(capabilities=("black_box",)),
         metrics=METRICS,
         messages=load_messages("auditbench_resources"),
     )

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def longest_row(row: Inputs, inputs: Mapping[str, ModelInput]) -> Inputs:
     """The row with each text as long as the model takes texts: a network may leave out what is padding."""
     return {
-        name: np.where(array == PADDING, UNKNOWN, array) if isinstance(inputs[name], TextInput) else array
+        name: np.where(array == PADDING, UNKNOWN, array) if isinstance(inputs.get(name), TextInput) else array
         for name, array in row.items()
     }
 

@@ -36,7 +36,7 @@ def auditbench_analyzers() -> Iterator[Analyzer]:
         summary="Interventional Shapley values of the features, with their sampling error",
         analyze=_analyze,
         Params=Params,
-        needs=Needs(modalities=("tabular",)),
+        needs=Needs(capabilities=("black_box",), modalities=("tabular",)),
         metrics=("mean_absolute_attribution", "local_accuracy_gap", "largest_standard_error", "sensitive_share"),
         shares=("sensitive_share",),
         messages=load_messages("auditbench_shap"),

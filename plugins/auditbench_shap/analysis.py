@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from auditbench.data import TABULAR_INPUT
+from auditbench.errors import AnalyzerNotPossible
 from auditbench.findings import Finding, Message
 from auditbench.masking import (
     Prediction,
@@ -21,10 +22,13 @@ from auditbench.masking import (
     shared_out,
     table_attribution,
 )
+from auditbench.models.raw_rows import RawTableEncoder
 from auditbench.results import AnalysisResult, Attribution, Metric, Note
 from auditbench.statistics import bootstrap_interval
 from auditbench_shap.planning import plan_for
 from auditbench_shap.shapley import ShapleyValues, shapley_values
+from auditbench_shap.trees import METHOD as TREE
+from auditbench_shap.trees import tree_values, trees_of
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -45,18 +49,23 @@ LOCAL_ACCURACY_TOLERANCE = 1e-4
 
 
 def analyze(context: AuditContext, params: Params) -> AnalysisResult:
-    """Explain the rows that all explainers of this audit explain, and summarise."""
+    """Explain the rows that all explainers of this audit explain, and summarise.
+
+    Raises:
+        AnalyzerNotPossible: The method asked for is not one for this model.
+    """
+    unit = _unit(context.model, params.method)
     task = explained(context, rows=params.rows, background=params.background)
     work = partial(explain_chunk, model=context.model, background=task.background, params=params)
     library = params.method.startswith("shap.")
     arrays = context.map_rows(work, task.rows, chunk_rows=LIBRARY_CHUNK_ROWS if library else CHUNK_ROWS)
     plan = _planned(params, len(context.model.features), len(task.background))
     attribution = table_attribution(
-        context, task, arrays, method=params.method if plan is None else f"shap.{plan.method}"
+        context, task, arrays, method=params.method if plan is None else f"shap.{plan.method}", unit=unit
     )
     counted = task.counted
     importance = importance_metrics("shap", attribution, counted, context.rng("importance"))
-    output_range = np.ptp(context.outputs, axis=0)
+    output_range = np.ptp(arrays["outputs"] if unit else context.outputs, axis=0)
     shares = _sensitive_shares(context, arrays["values"][counted], output_range)
     gap = _local_accuracy(arrays, output_range)
     metrics = (*importance, gap, _largest_standard_error(attribution, output_range), *shares)
@@ -72,27 +81,35 @@ def explain_chunk(
     rows: Rows, rng: np.random.Generator, *, model: ModelUnderTest, background: Rows, params: Params
 ) -> dict[str, npt.NDArray[np.generic]]:
     """Contributions of one chunk of rows; `model_rows` shares the chunk's count out over its rows."""
-    found = _by_library(rows, background, model, params, rng)
-    if found is None:
-        found = shapley_values(
-            Prediction(model.module, batch=model.batch),
-            model.encode(rows.inputs),
-            model.encode(background.inputs),
-            method=params.method,
-            budget=params.budget,
-            target_error=params.target_error,
-            groups=feature_players(model.features),
-            rng=rng,
-        )
+    if params.method == TREE:
+        found, outputs = tree_values(trees_of(model), model, rows, background)
+    else:
+        found, outputs = _found(rows, rng, model, background, params), model.predict(rows.inputs)
     arrays: dict[str, npt.NDArray[np.generic]] = {
         "values": found.values,
         "base_values": found.base_value,
-        "outputs": model.predict(rows.inputs),
+        "outputs": outputs,
         "model_rows": shared_out((found.model_rows or 0) + len(rows), len(rows)),
     }
     if found.standard_error is not None:
         arrays["standard_error"] = found.standard_error
     return arrays
+
+
+def _found(
+    rows: Rows, rng: np.random.Generator, model: ModelUnderTest, background: Rows, params: Params
+) -> ShapleyValues:
+    """What a method that evaluates the model finds."""
+    return _by_library(rows, background, model, params, rng) or shapley_values(
+        Prediction(model.module, batch=model.batch),
+        model.encode(rows.inputs),
+        model.encode(background.inputs),
+        method=params.method,
+        budget=params.budget,
+        target_error=params.target_error,
+        groups=feature_players(model.features),
+        rng=rng,
+    )
 
 
 def _by_library(
@@ -116,12 +133,48 @@ def _by_library(
         )
     return shapley_values(
         lambda table: model.predict({TABULAR_INPUT: table}),
-        fill_missing(rows.inputs[TABULAR_INPUT], model.features),
-        fill_missing(background.inputs[TABULAR_INPUT], model.features),
+        _whole(rows, model),
+        _whole(background, model),
         method=params.method,
         budget=params.budget,
         rng=rng,
     )
+
+
+def _whole(rows: Rows, model: ModelUnderTest) -> npt.NDArray[np.float64]:
+    """Raw rows without NaN that have the model's own outputs."""
+    if not isinstance(model.encoder, RawTableEncoder):
+        return fill_missing(rows.inputs[TABULAR_INPUT], model.features)
+    encoded: npt.NDArray[np.float64] = model.encode(rows.inputs).cpu().numpy()
+    return encoded
+
+
+def _unit(model: ModelUnderTest, method: str) -> str:
+    """Of the contributions, where it is not that of the model's output.
+
+    Raises:
+        AnalyzerNotPossible: The method is not one for this model.
+    """
+    if method == TREE:
+        scale = trees_of(model).scale
+        return "" if scale == model.facts.output else scale
+    if method in OF_COLUMNS and "gradients" not in model.facts.capabilities:
+        raise AnalyzerNotPossible(
+            f"{method} follows gradients, and this model gives none",
+            where="analyzers.shap.method",
+            found=model.facts.architecture or model.facts.format,
+            allowed="a network with gradients",
+            fix='set method = "auto", which explains any model',
+        )
+    if method == "shap.deep" and "hooks" not in model.facts.capabilities:
+        raise AnalyzerNotPossible(
+            f"{method} hooks the layers of a network, and this model has none that take hooks",
+            where="analyzers.shap.method",
+            found=model.facts.architecture or model.facts.format,
+            allowed="a network with hooks",
+            fix='set method = "auto", which explains any model',
+        )
+    return ""
 
 
 def _planned(params: Params, features: int, background: int) -> Plan | None:
@@ -259,6 +312,8 @@ def _notes(attribution: Attribution, plan: Plan | None, background: int) -> tupl
     limits = ["shap.limit_cause", "shap.limit_background", "shap.limit_sampled_rows"]
     if plan is None and attribution.method in OF_COLUMNS:
         limits.append("shap.limit_columns")
+    if attribution.method == TREE and attribution.unit == "logit":
+        limits.append("shap.limit_margin")
     if attribution.standard_error is None:
         limits.append("shap.limit_no_standard_error")
     elif np.any(attribution.standard_error):

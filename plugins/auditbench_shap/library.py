@@ -105,7 +105,7 @@ def explain(
     task = Task(
         name=name, model=model, prediction=prediction, rows=rows, background=background, budget=budget, groups=groups
     )
-    with _quiet(), global_seed(rng, "cpu" if prediction is None else str(prediction.device)):
+    with quiet(), global_seed(rng, "cpu" if prediction is None else str(prediction.device)):
         found = EXPLAINERS[name](task)
     everything = _by_target(found.values)
     base_value = np.asarray(found.base_value, dtype=np.float64).reshape(-1, everything.shape[1])
@@ -120,7 +120,7 @@ def explain(
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Without what the library says of calls that are as they should be, and what it leaves in the environment."""
     environment = dict(os.environ)
     logger = logging.getLogger("shap")

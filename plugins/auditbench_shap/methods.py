@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal, TypeAlias, get_args
 
 OwnMethod: TypeAlias = Literal["exact", "permutation", "kernel"]
-NetworkMethod: TypeAlias = Literal[
+Method: TypeAlias = Literal[
     "auto",
     "exact",
     "permutation",
@@ -17,11 +17,11 @@ NetworkMethod: TypeAlias = Literal[
     "shap.partition",
     "shap.deep",
     "shap.gradient",
+    "shap.tree",
 ]
-"""What explains a network."""
-
-METHODS = (*get_args(NetworkMethod), "shap.tree")
 """All of them; `shap.tree` explains estimators made of trees."""
+
+METHODS = get_args(Method)
 
 WITH_TARGET_ERROR = ("auto", "exact", "permutation")
 """Those that a target error may be given with: `exact` has no error."""

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import get_args
 
 from auditbench.messages import load_messages
-from auditbench.run import Modality
+from auditbench.run import Capability, Modality
 
 HOST = Path(__file__).parents[2] / "workbench" / "auditbench"
-MADE = {f"core.not_applicable_modality_{modality}" for modality in get_args(Modality)}
+MADE = {f"core.not_applicable_modality_{modality}" for modality in get_args(Modality)} | {
+    f"core.not_applicable_capability_{capability}" for capability in get_args(Capability)
+}
 """Keys that the code puts together from parts."""
 
 

@@ -95,6 +95,11 @@ def _roads(pretends: str, path: Path) -> Iterator[tuple[str, Callable[[], object
         yield "factory", lambda: load_factory(path, "build", trust=())
         yield "factory of another file", lambda: load_factory(path, "build", trust=(OTHER_FILE,))
         return
+    if pretends == "keras":
+        from auditbench.models.opening.keras_files import open_keras
+
+        yield "keras", lambda: open_keras(path, device="cpu")
+        return
     kinds = ("torchscript", "exported", "pickle")
     if pretends in kinds:
         yield pretends, lambda: open_program(path, pretends, trust=(), device="cpu")
@@ -188,6 +193,15 @@ def _import(path: Path) -> None:
     runpy.run_path(str(path))
 
 
+def _load_keras(path: Path) -> None:
+    import numpy as np
+
+    from auditbench.models.opening.keras_library import imported_keras
+
+    network = imported_keras("a test").saving.load_model(path, safe_mode=False)
+    network(np.zeros((2, *network.input_shape[1:]), np.float32))
+
+
 CARELESS: dict[str, Callable[[Path], None]] = {
     "pickle": _load_pickle,
     "torch": _load_torch,
@@ -196,6 +210,7 @@ CARELESS: dict[str, Callable[[Path], None]] = {
     "joblib": _load_joblib,
     "numpy": _load_numpy,
     "import": _import,
+    "keras": _load_keras,
 }
 ACTIONS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {"open": _open, "scan": _scan, "run": _run}
 

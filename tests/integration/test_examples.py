@@ -25,14 +25,32 @@ def audits() -> list[Any]:
 
 
 def test_examples_of_every_modality_say_what_they_come_to() -> None:
-    assert {param.values[0].name for param in audits()} == {"02-image", "03-text", "04-series", "05-gpt"}
+    assert {param.values[0].name for param in audits()} == {
+        "02-image",
+        "03-text",
+        "04-series",
+        "05-gpt",
+        "06-keras",
+        "07-onnx",
+        "08-huggingface",
+        "09-predictions-only",
+        "10-endpoint",
+    }
 
 
 @pytest.mark.parametrize(("folder", "expected"), audits())
 def test_an_example_comes_to_its_verdict_and_figures(tmp_path: Path, folder: Path, expected: dict[str, Any]) -> None:
     here = tmp_path / folder.name
     shutil.copytree(folder, here, ignore=shutil.ignore_patterns("model", ".*", "auditbench-out"))
-    command = [sys.executable, "-m", "auditbench", "audit", str(here / expected["config"]), "--out", str(here / "run")]
+    for file in expected.get("beside", ()):
+        (tmp_path / file).parent.mkdir()
+        shutil.copy(EXAMPLES / file, tmp_path / file)
+    start = (
+        [str(here / expected["starter"])]
+        if "starter" in expected
+        else ["-m", "auditbench", "audit", str(here / expected["config"])]
+    )
+    command = [sys.executable, *start, "--out", str(here / "run")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == expected["exit_code"], done.stdout + done.stderr
     run = json.loads((here / "run" / "run.json").read_text())

@@ -106,7 +106,7 @@ def test_a_module_without_a_linear_layer_says_what_it_said() -> None:
 @pytest.mark.parametrize(
     ("task", "classes", "output", "outputs"),
     [
-        ("binary-classification", ("no", "yes"), "logit", 2),
+        ("binary-classification", ("no", "yes"), "logit", 3),
         ("multiclass-classification", ("a", "b", "c"), "probability", 2),
         ("regression", (), "value", 4),
     ],

@@ -109,13 +109,13 @@ def save(path: Path, module: nn.Module, kind: str) -> None:
 @pytest.mark.parametrize(
     ("kind", "keys", "capabilities"),
     [
-        pytest.param("safetensors", MLP, ("gradients", "hooks", "layers"), id="safetensors-architecture"),
-        pytest.param("safetensors", NAMED, ("gradients", "hooks", "layers"), id="safetensors-factory"),
-        pytest.param("state-dict", MLP, ("gradients", "hooks", "layers"), id="state-dict-architecture"),
-        pytest.param("state-dict", NAMED, ("gradients", "hooks", "layers"), id="state-dict-factory"),
-        pytest.param("torchscript", {}, ("gradients",), id="torchscript"),
-        pytest.param("exported", {}, ("gradients",), id="exported"),
-        pytest.param("pickle", {}, ("gradients", "hooks", "layers"), id="pickle"),
+        pytest.param("safetensors", MLP, ("gradients", "hooks", "layers", "black_box"), id="safetensors-architecture"),
+        pytest.param("safetensors", NAMED, ("gradients", "hooks", "layers", "black_box"), id="safetensors-factory"),
+        pytest.param("state-dict", MLP, ("gradients", "hooks", "layers", "black_box"), id="state-dict-architecture"),
+        pytest.param("state-dict", NAMED, ("gradients", "hooks", "layers", "black_box"), id="state-dict-factory"),
+        pytest.param("torchscript", {}, ("gradients", "black_box"), id="torchscript"),
+        pytest.param("exported", {}, ("gradients", "hooks", "layers", "black_box"), id="exported"),
+        pytest.param("pickle", {}, ("gradients", "hooks", "layers", "black_box"), id="pickle"),
     ],
 )
 def test_every_format_is_the_bundle_of_the_same_weights(
@@ -330,7 +330,7 @@ class Cut(nn.Module):
 def test_gradients_are_declared_only_where_they_reach_the_input(folder: Path) -> None:
     save(folder / "weights", Cut().requires_grad_(False), "torchscript")
     model = opened(folder, format="torchscript", trust=[sha256(folder / "weights")])
-    assert model.facts.capabilities == ()
+    assert model.facts.capabilities == ("black_box",)
 
 
 def test_a_program_for_a_fixed_number_of_rows_is_refused(folder: Path) -> None:

@@ -114,7 +114,7 @@ def test_a_pickle_of_plain_values_imports_nothing_that_acts(value: Any, protocol
     assert {item.full for item in found.imports} <= {"_codecs.encode", "__builtin__.bytes", "builtins.bytes"}
 
 
-@given(st.sampled_from([os.getcwd, eval, collections.Counter, torch.load, zlib.compress]), st.integers(0, 5))
+@given(st.sampled_from([os.getcwd, eval, collections.ChainMap, torch.load, zlib.compress]), st.integers(0, 5))
 def test_any_import_outside_the_list_is_refused(function: Any, protocol: int) -> None:
     content = pickle.dumps({"a": [function]}, protocol)
     found = walk(content)

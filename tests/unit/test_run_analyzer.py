@@ -272,7 +272,7 @@ def test_no_two_blocks_share_a_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("needs", "key"),
     [
-        (Needs(capabilities=("gradients", "embeddings")), "core.not_applicable_capability"),
+        (Needs(capabilities=("gradients", "embeddings")), "core.not_applicable_capability_embeddings"),
         (Needs(tasks=("regression",)), "core.not_applicable_task"),
         (Needs(modalities=("image",)), "core.not_applicable_modality_tabular"),
         (Needs(further_models=True), "core.not_applicable_models"),

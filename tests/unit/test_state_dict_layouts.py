@@ -30,7 +30,7 @@ def refused(content: bytes, path: Path) -> str:
 def test_contiguous_is_what_torch_calls_so(size: list[int], order: list[int], step: int) -> None:
     tensor = torch.zeros(size).permute([axis for axis in order if axis < len(size)])[..., ::step] if size else None
     tensor = torch.zeros(()) if tensor is None else tensor
-    view = View(storage="0", itemsize=4, offset=0, size=tuple(tensor.shape), stride=tensor.stride())
+    view = View(storage="0", dtype="float32", offset=0, size=tuple(tensor.shape), stride=tensor.stride())
     assert view.contiguous == tensor.is_contiguous()
     assert view.elements == tensor.numel()
 
@@ -98,6 +98,6 @@ def test_what_was_walked_is_not_walked_again(monkeypatch: pytest.MonkeyPatch) ->
     content = saved({"a": torch.zeros(2)})
     walks = look_into(content).walks
     monkeypatch.setattr("auditbench.models.opening.content.walk", None)
-    assert read_layout(content, walks).tensors == {
-        "a": View(storage="0", itemsize=4, offset=0, size=(2,), stride=(1,)),
+    assert read_layout(content, walks).places[""] == {
+        "a": View(storage="0", dtype="float32", offset=0, size=(2,), stride=(1,)),
     }

@@ -30,7 +30,7 @@ def unmet_need(
         return Message(key=f"core.not_applicable_modality_{modality}", values={"allowed": ", ".join(needs.modalities)})
     absent = [] if capabilities is None else [name for name in needs.capabilities if name not in capabilities]
     if absent:
-        return Message(key="core.not_applicable_capability", values={"capability": ", ".join(absent)})
+        return Message(key=f"core.not_applicable_capability_{absent[0]}")
     if needs.tasks and task not in needs.tasks:
         return Message(key="core.not_applicable_task", values={"found": task, "allowed": ", ".join(needs.tasks)})
     if needs.sensitive_features and not sensitive:

@@ -36,7 +36,7 @@ _OWN_ARGUMENTS = {
 
 
 def audit(
-    model: nn.Module,
+    model: nn.Module | Any,
     X: Features,  # noqa: N803 - the field's name of the inputs
     y: Any,
     *,
@@ -69,8 +69,10 @@ def audit(
     limits here, and a crash of the process is not survived. For both, audit a bundle through an audit.toml.
 
     Args:
-        model: Maps float32 rows of `X` to outputs of shape `(rows, outputs)`; of several inputs a mapping of them.
-        X: Evaluated rows, as the model takes them: a table of numbers, images, series, with `inputs` token ids, or several
+        model: A module that maps float32 rows of `X` to outputs of shape `(rows, outputs)`, of several inputs a mapping of them.
+            Or a black box, which gets rows as they were passed, in float64 where they are numbers: a fitted estimator with
+            `predict_proba`, for regression `predict`, or a function of rows.
+        X: Evaluated rows, as the model takes them: a table of numbers, for a black box also a DataFrame with categories, images, series, with `inputs` token ids, or several
             of these by name; see `auditbench.data.from_arrays`.
         y: Labels, class indices or values, shape `(rows,)`.
         output: Declared scale of the outputs.

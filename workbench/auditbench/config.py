@@ -71,7 +71,8 @@ class ModelTable(Table):
     path: str = Field(
         "model",
         description="File or folder of the model, relative to this file; of `exported` and `onnx` also a folder that "
-        "`auditbench export` wrote, whose model.json says what the model takes and gives; of `endpoint` its address.",
+        "`auditbench export` wrote, whose model.json says what the model takes and gives; of `predictions` that stand apart "
+        "from the data, the .csv or .parquet file that has them and the ids of `data.id`; of `endpoint` its address.",
     )
     name: str = Field("", description="Name shown in the report; the audit's name when empty.")
     task: Literal["binary-classification", "multiclass-classification", "regression", "next-token"] = Field(
@@ -93,9 +94,14 @@ class ModelTable(Table):
     )
     columns: tuple[str, ...] = Field(
         (),
-        description="Columns of the data that hold the outputs of `predictions`: one for binary classification and "
-        "regression, one a class otherwise, in the order of the classes.",
+        description="Columns of the data, or of the file of `path`, that hold the outputs of `predictions`: one for binary "
+        "classification and regression, one a class otherwise, in the order of the classes.",
         strict=False,
+    )
+    weights_in: str = Field(
+        "",
+        description="Which tensors of a checkpoint are meant, where several sets fit the network: keys of the file and the "
+        "beginning of the names, joined by dots, such as `ema` or `state_dict.model`.",
     )
     parameters: Mapping[str, Any] = Field(
         default_factory=dict,

@@ -31,6 +31,7 @@ from auditbench.config_problems import nearest
 from auditbench.config_training import TrainTable
 from auditbench.errors import AuditbenchError, Problem, UnknownPluginError
 from auditbench.gates import gate_ids, parse_day
+from auditbench.models.endpoint.params import endpoint_problems
 from auditbench.models.formats import describes_itself, factory_parts, is_file, key_problems
 from auditbench.paths import is_there
 from auditbench.registry import PluginEntry, find_entry, find_exact
@@ -221,6 +222,17 @@ def model_problems(parts: Parts, base: Path | None = None) -> Iterator[Problem]:
         described = base is not None and describes_itself(further, base)
         for problem in key_problems(further, trains=False, described=described):
             yield dataclasses.replace(problem, where=f"models.{name}{problem.where.removeprefix('model')}")
+    yield from _endpoint_problems(parts)
+
+
+def _endpoint_problems(parts: Parts) -> Iterator[Problem]:
+    """Addresses and settings that no endpoint has, before anything is sent."""
+    tables = {"model": parts.model, **{f"models.{name}": table for name, table in parts.models.items()}}
+    for where, table in tables.items():
+        if table is None or getattr(table, "format", "") != "endpoint":
+            continue
+        if where != "model" or not {"path", "parameters"} & parts.unread:
+            yield from endpoint_problems(table, where=where)
 
 
 def name_problems(parts: Parts, entries: Sequence[PluginEntry]) -> Iterator[Problem]:

@@ -56,7 +56,7 @@ class LiveAudit:
 
     def open(
         self,
-        model: nn.Module,
+        model: nn.Module | Any,
         features: Any,
         y_true: Any,
         *,
@@ -68,12 +68,15 @@ class LiveAudit:
         classes: tuple[str, ...],
         device: str,
     ) -> None:
-        """Take copies of model and data, and evaluate the model once on every row."""
+        """Take copies of a module and of the data, and evaluate the model once on every row."""
         from auditbench.data import from_arrays
-        from auditbench.models import wrap_module
+        from auditbench.models.live import table_of_black_box, wrap_any
         from auditbench.worker.subject_opening import make_subject, resolve_device
 
         config, started = self._config, time.monotonic()
+        table = table_of_black_box(model, features, background, feature_names, inputs)
+        if table is not None:
+            features, background, inputs = table.features, table.background, table.inputs
         data = from_arrays(
             features,
             y_true,
@@ -82,19 +85,20 @@ class LiveAudit:
             sensitive_features=sensitive_features,
             background=background,
             inputs=inputs,
-            feature_names=feature_names,
+            feature_names=() if table is not None else feature_names,
         )
 
         def open_again() -> Subject:
-            subject = wrap_module(
+            subject = wrap_any(
                 model,
+                table,
+                data,
                 task=config.model.task,
-                classes=data.classes,
                 output=output,
-                inputs=data.inputs,
                 device=resolve_device(device),
                 name=config.audit.name,
                 threshold=config.model.threshold,
+                declared=bool(classes),
             )
             return make_subject(
                 subject, data, seed=config.audit.seed, cases=config.report.cases, raw=config.report.raw_inputs

@@ -63,7 +63,7 @@ class InputFacts:
     Attributes:
         shape: Of one row: `(columns,)` of an encoded table, `(channels, height, width)` of an image, `(tokens,)` of a
             text, `(channels, steps)` of a series.
-        unit: What a token of a text is: `words` or `characters`; empty for other inputs.
+        unit: What a token of a text is: `words`, `characters` or `subwords`; empty for other inputs.
         vocabulary: Tokens that the model knows; 0 for other inputs.
         incomplete: Evaluated rows whose series lacks steps before its end; `empty` those without any number, or whose
             text has no token. None where this was not counted.

@@ -63,7 +63,8 @@ def _size(draft: Draft, item: ShownInput) -> Text:
     if item.modality == "series" and len(item.size) == 2:
         return say.say("shown.series", n=item.size[0], steps=item.size[1])
     units = {known.name: known.unit for known in draft.run.data.inputs}
-    unit = "characters" if units.get(item.name) == "characters" else "words"
+    known = units.get(item.name, "")
+    unit = known if known in ("characters", "subwords") else "words"
     return say.say(f"shown.text_{unit}", n=item.size[0] if item.size else 0)
 
 

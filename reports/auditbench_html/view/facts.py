@@ -130,7 +130,7 @@ def _window(draft: Draft) -> list[Fact]:
 
 
 def _unit(item: InputFacts) -> str:
-    return "characters" if item.unit == "characters" else "words"
+    return item.unit if item.unit in ("characters", "subwords") else "words"
 
 
 def _outcome(draft: Draft) -> Text:

@@ -18,6 +18,7 @@ COMMANDS = {
     "train": "Train the model that CONFIG describes, and write it as a bundle.",
     "audit": "Audit the model that CONFIG describes.",
     "export": "Write a bundle as ONNX or .pt2, with an audit of the export.",
+    "convert": "Write the model of CONFIG as a bundle, if it is one.",
     "gate": "Decide gates again from a run, without running anything.",
     "compare": "Say what changed from BASELINE to CANDIDATE, beyond noise.",
     "show": "Summarise a run in the terminal.",

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from auditbench.errors import ModelError
+from auditbench.errors import ModelError, Problem
+from auditbench.models.endpoint.address import parse_address
 from auditbench.models.formats import EXPORTS
 from auditbench.models.opening import content_kind, parse_json, read_file, scan, sha256_of
 from auditbench.models.opening.files import refusing
@@ -73,7 +74,14 @@ def profile_model(place: Path) -> ModelProfile:
 
 
 def profile_address(address: str) -> ModelProfile:
-    """What an address is: that of a model behind a server of the Open Inference Protocol."""
+    """What an address is: that of a model behind a server of the Open Inference Protocol.
+
+    Raises:
+        ModelError: It is no such address, or holds what may be a secret, which is not repeated.
+    """
+    found = parse_address(address, where="--model")
+    if isinstance(found, Problem):
+        raise ModelError(found.message, problems=(found,))
     return ModelProfile(form="endpoint", what=f"a model behind {safe_text(address)}")
 
 

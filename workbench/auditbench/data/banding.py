@@ -33,7 +33,7 @@ def shown_inputs(data: EvaluationData, rows: Rows, *, raw: bool) -> list[tuple[t
     """
     shown: list[tuple[tuple[str, str], ...]] = [() for _ in range(len(rows))]
     for name, item in data.inputs.items():
-        if isinstance(item, TableInput):
+        if isinstance(item, TableInput) and item.features:
             columns = _raw_columns(item, rows.inputs[name]) if raw else _banded(data, rows, name, item)
             names = [feature.name for feature in item.features]
             cells = [tuple(zip(names, texts, strict=True)) for texts in zip(*columns, strict=True)]

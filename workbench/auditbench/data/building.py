@@ -45,13 +45,20 @@ class LabelledRows:
 
 
 def build_evaluation(
-    source: TableSource, inputs: Mapping[str, ModelInput], *, task: Task, classes: tuple[str, ...], seed: int
+    source: TableSource,
+    inputs: Mapping[str, ModelInput],
+    *,
+    task: Task,
+    classes: tuple[str, ...],
+    seed: int,
+    identified: bool = False,
 ) -> EvaluationData:
     """Code the evaluated rows and the background by a model's inputs and classes.
 
     Args:
         classes: By index, the negative class first in binary classification; empty for regression.
         seed: Of the audit; decides which rows `data.max_rows` keeps.
+        identified: Whether raw rows say which row of the file they are, for models whose outputs stand in a file.
 
     Raises:
         DataError: A label is missing without a rule or none of the classes, a sensitive column holds numbers without
@@ -80,7 +87,7 @@ def build_evaluation(
     facts = _facts(source, table_features(inputs), test.part.take(kept), evaluated, classes, dropped)
     if table.continued is not None and train is not None:
         facts = dataclasses.replace(facts, train_rows=len(background))
-    return EvaluationData(
+    data = EvaluationData(
         facts=facts,
         task=task,
         classes=classes,
@@ -89,6 +96,7 @@ def build_evaluation(
         _evaluated=evaluated,
         _background=background,
     )
+    return data.identified(test.part.row_numbers[kept]) if identified else data
 
 
 def class_names(source: TableSource, inputs: Mapping[str, ModelInput], task: Task) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ import numpy as np
 from auditbench.data.banding import RARE_VALUE, band, shown_groups
 from auditbench.data.evaluation import EvaluationData, Rows
 from auditbench.data.inputs import PADDING, ImageInput, ModelInput, SeriesInput, TableInput, TextInput
+from auditbench.data.subwords import decoded
 from auditbench.run import ShownInput
 from auditbench.safe_text import LONGEST_TEXT
 
@@ -118,5 +119,7 @@ def _text(name: str, item: TextInput, ids: RawArray, place: int, rows: Rows) -> 
     """The text of a row; its tokens where only their ids are known."""
     if name in rows.texts:
         return str(rows.texts[name][place])
+    if item.unit == "subwords":
+        return decoded([ids.tolist()], item)[0]
     tokens = ("", "\N{REPLACEMENT CHARACTER}", *item.vocabulary)
     return ("" if item.unit == "characters" else " ").join(tokens[int(token)] for token in ids if token != PADDING)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from auditbench.data.computed import computed_names
 from auditbench.data.reading_inputs import input_columns, input_problems, nearest, some_names
 from auditbench.data.source_files import TableFile
+from auditbench.data.stored_outputs import OutputColumns
 from auditbench.errors import DataError, Problem
 
 if TYPE_CHECKING:
@@ -15,21 +16,29 @@ if TYPE_CHECKING:
 
 
 def check_names(
-    table: DataTable, test: TableFile, train: TableFile | None, *, split: str | None, beside: Mapping[str, str]
+    table: DataTable,
+    test: TableFile,
+    train: TableFile | None,
+    *,
+    split: str | None,
+    beside: Mapping[str, str],
+    outputs: OutputColumns,
 ) -> tuple[str, ...]:
     """The features, when both files have everything that the config names.
 
     Args:
         split: Column that says which rows are for training, when one file holds all.
         beside: Columns that training needs of its rows, by the key that names them.
+        outputs: Columns that hold the outputs of models.
 
     Raises:
         DataError: With every name that is not found, as far as one file goes.
     """
-    features = _feature_names(table, test, {split, *beside.values()})
-    _check_test(table, test, features, split)
+    unseen = {*beside.values(), *outputs.named.values()}
+    features = _feature_names(table, test, {split, *unseen})
+    _check_test(table, test, features, split, outputs)
     _check_beside(beside, train or test)
-    _check_train(table, train, test, features, set(beside.values()))
+    _check_train(table, train, test, features, unseen)
     return features
 
 
@@ -44,12 +53,15 @@ def _has_table(table: DataTable) -> bool:
     return not table.inputs or any(item.modality == "tabular" for item in table.inputs.values())
 
 
-def _check_test(table: DataTable, file: TableFile, features: tuple[str, ...], split: str | None) -> None:
+def _check_test(
+    table: DataTable, file: TableFile, features: tuple[str, ...], split: str | None, outputs: OutputColumns
+) -> None:
     named = [("data.target", table.target), ("data.split", split), ("data.id", table.id)]
     named += [("data.cluster", table.cluster)]
     named += [("data.features", name) for name in table.features]
     named += [("data.exclude", name) for name in table.exclude]
     named += [(f"data.types.{name}", name) for name in table.types]
+    named += outputs.named.items()
     problems = [_missing_column(key, name, file) for key, name in named if name is not None and name not in file.names]
     problems += _sensitive_problems(table, file)
     problems += input_problems(table, file)
@@ -71,7 +83,8 @@ def _check_test(table: DataTable, file: TableFile, features: tuple[str, ...], sp
                 fix='add [data.inputs.table] with modality = "tabular", or remove data.features',
             )
         )
-    if not features and _has_table(table):
+    problems += [_output_is_label(key) for key, name in outputs.named.items() if name == table.target]
+    if not features and _has_table(table) and not outputs.instead_of_model:
         problems.append(_no_feature(file))
     if problems:
         raise DataError(f"{file.shown} does not have what the configuration names", problems=tuple(problems))
@@ -109,6 +122,16 @@ def _sensitive_problems(table: DataTable, file: TableFile) -> list[Problem]:
     return problems
 
 
+def _output_is_label(key: str) -> Problem:
+    return Problem(
+        message="the outputs would be the labels themselves, so every result would be perfect",
+        where=key,
+        found="the column of data.target",
+        allowed="a column of what a model gave",
+        fix="correct the name",
+    )
+
+
 def _no_feature(file: TableFile) -> Problem:
     held = file.only.modality if file.only is not None else ""
     arrays = f"; arrays that are no columns: {some_names(file.arrays)}" if file.arrays else ""
@@ -135,7 +158,7 @@ def _check_train(
     file: TableFile | None,
     test: TableFile,
     features: tuple[str, ...],
-    beside: Collection[str],
+    unseen: Collection[str],
 ) -> None:
     """Both files must have every feature; a column of one alone would be left out of the model without a word."""
     if file is None:
@@ -144,7 +167,7 @@ def _check_train(
     problems = [_missing_column("data.train", name, file) for name in absent]
     problems += input_problems(table, file)
     if not table.features and _has_table(table):
-        hidden = {*table.exclude, *table.sensitive, *beside, table.target, table.id, *input_columns(table, file)}
+        hidden = {*table.exclude, *table.sensitive, *unseen, table.target, table.id, *input_columns(table, file)}
         alone = [name for name in file.names if name not in test.names and name not in hidden]
         problems += [_missing_column("data.test", name, test) for name in alone]
     if problems:

@@ -27,7 +27,7 @@ class Rows:
     Attributes:
         inputs: Raw arrays whose first size is the number of rows, by input name, as `ModelInput` says. A table has one,
             `features`, of shape `(rows, features)` and float64. Those of `EvaluationData` itself may be stored in
-            files; `take` gives arrays.
+            files; `take` gives arrays. Where outputs of a model stand in a file there is one more, `ROW_IDENTITY`.
         texts: The texts behind token ids, shape `(rows,)`, by input name; stored as inputs are.
         y_true: Shape `(rows,)`: class index as int64, or the value as float64.
         sensitive_features: Shape `(rows,)` of text, by column.
@@ -156,6 +156,22 @@ class EvaluationData:
     def with_rows(self, function: Callable[[Rows], Rows]) -> EvaluationData:
         """The same data with what a function makes of its evaluated rows, and of its background."""
         return dataclasses.replace(self, _evaluated=function(self._evaluated), _background=function(self._background))
+
+    def identified(self, numbers: npt.NDArray[np.intp]) -> EvaluationData:
+        """The same data, whose raw rows say which rows they are, for models whose outputs are stored; see `row_identity`.
+
+        Args:
+            numbers: Of the evaluated rows in their file, from 1, shape `(rows,)`.
+        """
+        from auditbench.data.row_identity import ROW_IDENTITY, no_identities, row_identities
+
+        def with_identities(rows: Rows, identities: npt.NDArray[np.int64]) -> Rows:
+            return dataclasses.replace(rows, inputs={**rows.inputs, ROW_IDENTITY: identities})
+
+        evaluated = with_identities(self._evaluated, row_identities(self._evaluated.inputs, numbers))
+        others = self._background is not self._evaluated
+        background = with_identities(self._background, no_identities(len(self._background))) if others else evaluated
+        return dataclasses.replace(self, _evaluated=evaluated, _background=background)
 
     def subset(self, indices: npt.NDArray[np.intp]) -> EvaluationData:
         """The same data with only these evaluated rows; the background stays."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from auditbench.data.features import FeatureSpec, encoded_width
@@ -60,16 +60,19 @@ class TextInput:
     """Texts as token ids. Raw and encoded: int64 of shape `(rows, length)`, `PADDING` behind the end.
 
     Attributes:
-        unit: Whether a token is a word (a run of letters, digits and marks within words, in lower case) or a character.
+        unit: Whether a token is a word (a run of letters, digits and marks within words, in lower case), a character, or
+            what a tokenizer cuts.
         vocabulary: Tokens by id, from 2 on; 0 and 1 are `PADDING` and `UNKNOWN`.
         length: Tokens of a text that the model sees.
         kept: Which end of a longer text it sees.
+        tokenizer: The text of the tokenizer.json that cuts subwords; its own id of a token is less by 2. Empty otherwise.
     """
 
-    unit: Literal["words", "characters"]
+    unit: Literal["words", "characters", "subwords"]
     vocabulary: tuple[str, ...]
     length: int
     kept: Literal["first", "last"] = "first"
+    tokenizer: str = field(default="", repr=False)
     modality: Literal["text"] = "text"
 
     @property

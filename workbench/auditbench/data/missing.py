@@ -10,6 +10,7 @@ import numpy as np
 
 from auditbench.data.inputs import PADDING, ModelInput, SeriesInput, TextInput, input_facts
 from auditbench.data.stored import StoredArray, stored
+from auditbench.data.subwords import subwords_of
 from auditbench.run import InputFacts
 
 if TYPE_CHECKING:
@@ -29,7 +30,9 @@ def counted_inputs(inputs: Mapping[str, ModelInput], rows: Mapping[str, Any]) ->
 
 def _counted(facts: InputFacts, item: ModelInput, rows: Any) -> InputFacts:
     if isinstance(item, TextInput):
-        return dataclasses.replace(facts, empty=sum(int((ids == PADDING).all(axis=1).sum()) for ids in _blocks(rows)))
+        around = subwords_of(item.tokenizer).around if item.unit == "subwords" else 0
+        lengths = (np.count_nonzero(ids != PADDING, axis=1) for ids in _blocks(rows))
+        return dataclasses.replace(facts, empty=sum(int((each <= around).sum()) for each in lengths))
     if not isinstance(item, SeriesInput):
         return facts
     incomplete = empty = 0

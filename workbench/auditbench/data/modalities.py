@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     RawInputs: TypeAlias = Mapping[str, npt.NDArray[Any] | StoredArray]
 
-_FIT: Mapping[str, Callable[..., ModelInput]] = {"image": fit_images, "text": fit_texts, "series": fit_series}
+_FIT: Mapping[str, Callable[..., ModelInput]] = {"image": fit_images, "series": fit_series}
 
 
 def fit_inputs(source: TableSource) -> dict[str, ModelInput]:
@@ -35,12 +35,7 @@ def fit_inputs(source: TableSource) -> dict[str, ModelInput]:
     part = source.train if source.train is not None and len(source.train) else source.test
     if not source.table.inputs:
         return {TABULAR_INPUT: TableInput(features=fit_features(source))}
-    return {
-        name: TableInput(features=fit_features(source))
-        if table.modality == "tabular"
-        else _FIT[table.modality](part.inputs[name], table, where=f"data.inputs.{name}")
-        for name, table in source.table.inputs.items()
-    }
+    return {name: _fitted(source, part, name) for name in source.table.inputs}
 
 
 def code_inputs(part: TablePart, inputs: Mapping[str, ModelInput], table: DataTable) -> RawInputs:
@@ -71,6 +66,15 @@ def code_inputs(part: TablePart, inputs: Mapping[str, ModelInput], table: DataTa
 def texts_of(part: TablePart, inputs: Mapping[str, ModelInput]) -> dict[str, Any]:
     """The texts behind token ids, by name of the input, still stored."""
     return {name: part.inputs[name] for name, item in inputs.items() if isinstance(item, TextInput)}
+
+
+def _fitted(source: TableSource, part: TablePart, name: str) -> ModelInput:
+    table, where = source.table.inputs[name], f"data.inputs.{name}"
+    if table.modality == "tabular":
+        return TableInput(features=fit_features(source))
+    if table.modality == "text":
+        return fit_texts(part.inputs[name], table, where=where, tokens=source.tokens.get(name, ""))
+    return _FIT[table.modality](part.inputs[name], table, where=where)
 
 
 def _coded(raw: StoredArray, item: ImageInput | TextInput | SeriesInput, shown: str) -> StoredArray:

@@ -17,8 +17,9 @@ from auditbench.data.computed import add_computed
 from auditbench.data.drawing import draw, held_out_rows
 from auditbench.data.files import open_table
 from auditbench.data.loading import DatasetLoader, DatasetSource
-from auditbench.data.reading_inputs import input_columns, nearest, read_inputs, some_names
+from auditbench.data.reading_inputs import input_columns, nearest, read_inputs, read_tokens, some_names
 from auditbench.data.source_files import TableFile
+from auditbench.data.stored_outputs import NO_OUTPUTS, OutputColumns
 from auditbench.data.table import TablePart, TableSource
 from auditbench.errors import DataError
 
@@ -35,6 +36,7 @@ def open_source(
     base: Path,
     datasets: Mapping[str, DatasetLoader],
     train: TrainTable | None = None,
+    outputs: OutputColumns = NO_OUTPUTS,
 ) -> TableSource:
     """Read the columns that the config names, and find the images, texts and series that it names beside them.
 
@@ -43,6 +45,7 @@ def open_source(
         datasets: Loaders by the name that `data.dataset` gives.
         train: What training needs of its rows: columns, no features unless named as such, and which stay together where
             `held_out` draws them.
+        outputs: Columns that hold the outputs of models.
 
     Raises:
         DataError: A file cannot be read, a column is not there or of a type that cannot be used, the training file is the
@@ -51,8 +54,9 @@ def open_source(
         EmptyDataError: A file has no bytes.
     """
     place = _place(table, base, datasets)
-    with _checked_files(table, place, _beside(table, place, train)) as (test, other, features):
-        parts = _read_parts(table, test, other, features, train, place)
+    tokens = read_tokens(table, base)
+    with _checked_files(table, place, _beside(table, place, train), outputs) as (test, other, features):
+        parts = _read_parts(table, test, other, (*features, *outputs.named.values()), train, place)
     digests = {file.shown: file.sha256 for file in (test, other) if file is not None}
     table, test_part, train_part = add_computed(table, parts.test, parts.train)
     return TableSource(
@@ -67,6 +71,7 @@ def open_source(
         left_out=parts.left_out,
         computed=tuple(name for name in table.sensitive if name not in parts.test.columns),
         licence=table.licence or place.licence,
+        tokens=tokens,
     )
 
 
@@ -75,6 +80,7 @@ def check_columns(
     base: Path,
     datasets: Mapping[str, DatasetLoader],
     train: TrainTable | None = None,
+    outputs: OutputColumns = NO_OUTPUTS,
 ) -> bool:
     """Find what is wrong with the files and the columns that the config names, without reading a row.
 
@@ -86,7 +92,7 @@ def check_columns(
         EmptyDataError: A file has no bytes.
     """
     place = _place(table, base, datasets)
-    with _checked_files(table, place, _beside(table, place, train)):
+    with _checked_files(table, place, _beside(table, place, train), outputs):
         return _has_training_rows(table, place)
 
 
@@ -148,7 +154,7 @@ def _place(table: DataTable, base: Path, datasets: Mapping[str, DatasetLoader]) 
 
 @contextmanager
 def _checked_files(
-    table: DataTable, place: _Place, beside: Mapping[str, str]
+    table: DataTable, place: _Place, beside: Mapping[str, str], outputs: OutputColumns
 ) -> Iterator[tuple[TableFile, TableFile | None, tuple[str, ...]]]:
     """The files of test and training rows, open, and the features, with every name found in them."""
     with ExitStack() as stack:
@@ -157,7 +163,7 @@ def _checked_files(
         if place.train is not None:
             train = stack.enter_context(open_table(place.train, key="data.train", shown=place.shown_train, table=table))
             _refuse_one_file(test, train)
-        features = check_names(table, test, train, split=place.split, beside=beside)
+        features = check_names(table, test, train, split=place.split, beside=beside, outputs=outputs)
         yield test, train, features
 
 
@@ -192,13 +198,13 @@ def _read_parts(
     table: DataTable,
     test: TableFile,
     other: TableFile | None,
-    features: tuple[str, ...],
+    columns: tuple[str, ...],
     train: TrainTable | None,
     place: _Place,
 ) -> _Parts:
     labels = () if table.continued is not None else (table.target,)
     sensitive = (name for name in table.sensitive if name in test.names)
-    wanted = tuple(dict.fromkeys((*features, *labels, *sensitive)))
+    wanted = tuple(dict.fromkeys((*columns, *labels, *sensitive)))
     everything = tuple(dict.fromkeys((*wanted, *_beside(table, place, train).values())))
     key = table.id or test.own_ids
     cells = _read(test, table, everything if other is None else wanted, extra=[place.split, key, table.cluster])

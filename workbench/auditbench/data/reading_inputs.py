@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from auditbench.data.image_files import stored_images
@@ -14,6 +15,7 @@ from auditbench.data.series import series_of, series_shape
 from auditbench.data.source_files import FileArray, TableFile
 from auditbench.data.stored import StoredArray
 from auditbench.data.texts import texts_in
+from auditbench.data.tokenizer_files import read_token_file
 from auditbench.errors import AuditbenchError, DataError, Problem
 
 if TYPE_CHECKING:
@@ -77,6 +79,22 @@ def read_inputs(
     if len(set(lengths.values())) > 1:
         refuse_lengths(file.shown, lengths, "data.inputs")
     return found, digests
+
+
+def read_tokens(table: DataTable, base: Path) -> dict[str, str]:
+    """What the files say that inputs of texts name as their `tokenizer`, by name of the input.
+
+    Args:
+        base: Folder that the paths of `table` are relative to.
+
+    Raises:
+        DataError: One cannot be read, or is no tokenizer.
+    """
+    return {
+        name: read_token_file(base / item.tokenizer, where=f"data.inputs.{name}.tokenizer", shown=item.tokenizer)
+        for name, item in table.inputs.items()
+        if item.tokenizer
+    }
 
 
 def nearest(name: str, names: Iterable[str]) -> str:

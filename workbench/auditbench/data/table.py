@@ -109,6 +109,7 @@ class TableSource:
         left_out: Rows that belong to neither part, by rule.
         computed: Sensitive features that no column holds and that were computed from an input.
         held_out: The rows that `data.held_out` drew to be evaluated, if it did.
+        tokens: What the file says that an input of texts names as its `tokenizer`, by name of the input.
     """
 
     table: DataTable
@@ -122,6 +123,7 @@ class TableSource:
     licence: str
     computed: tuple[str, ...] = ()
     held_out: HeldOutRows | None = None
+    tokens: Mapping[str, str] = field(default_factory=dict)
 
 
 def text_of(column: Column) -> CategoryColumn:

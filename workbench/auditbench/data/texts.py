@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Callable, Iterable
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,14 +14,14 @@ import pyarrow.compute as pc
 
 from auditbench.data.inputs import PADDING, UNKNOWN, TextInput
 from auditbench.data.stored import StoredArray
+from auditbench.data.subwords import kept_ids, subword_input, subwords_of
+from auditbench.data.tokenizer_files import is_tokenizer, listed_tokens
 from auditbench.errors import DataError
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     from auditbench.config import InputTable
-
-Unit: TypeAlias = Literal["words", "characters"]
 
 USUAL_LENGTH = 512
 """Most tokens of a text that a model sees when the config does not say how many."""
@@ -39,7 +40,7 @@ _LETTERS = rf"(?:[^\W_{_UNSPACED}]++[{_MARKS}]*+)++"
 _WORD = re.compile(rf"[{_UNSPACED}]|{_LETTERS}(?:['’-]{_LETTERS})*+")
 
 
-def tokens_of(text: str, unit: Unit) -> list[str]:
+def tokens_of(text: str, unit: str) -> list[str]:
     """The tokens of a text: its words in lower case, or its characters.
 
     A word is a run of letters and digits, with the apostrophes and hyphens inside; of a script that is written without
@@ -93,22 +94,25 @@ def texts_in(cells: Any, *, name: str, shown: str, where: str, refuse_missing: b
     )
 
 
-def fit_texts(raw: StoredArray, table: InputTable, *, where: str) -> TextInput:
+def fit_texts(raw: StoredArray, table: InputTable, *, where: str, tokens: str = "") -> TextInput:
     """The most frequent tokens, ties in alphabetical order, and the length of the longest text.
 
     Args:
         raw: Texts, shape `(rows,)`.
+        tokens: What the file `table.tokenizer` says instead: a checked tokenizer.json, or a token in each line.
 
     Raises:
-        DataError: No text has a token.
+        DataError: No text has a token, or what the file says cannot be used.
     """
+    if tokens:
+        return _declared_texts(raw, table, tokens, where=where)
     counts: Counter[str] = Counter()
     longest = 0
     for block in raw.blocks():
         for text in block:
-            tokens = tokens_of(text, table.unit)
-            counts.update(tokens)
-            longest = max(longest, len(tokens))
+            found = tokens_of(text, table.unit)
+            counts.update(found)
+            longest = max(longest, len(found))
     if not counts:
         raise DataError(
             "the texts have no token",
@@ -131,14 +135,23 @@ def code_texts(raw: StoredArray, item: TextInput) -> StoredArray:
 
     A text is cut into tokens when it is first asked for; ids are kept from then on, in as few bytes as they need.
     """
-    known = {token: index for index, token in enumerate(item.vocabulary, start=2)}
     small = np.min_scalar_type(item.tokens - 1)
-    ids = raw.map(partial(_ids, item=item, known=known, dtype=small), item.shape, small).kept()
+    ids = raw.map(partial(_ids, item=item, coded=coder_of(item), dtype=small), item.shape, small).kept()
     return ids.map(_as_int64, item.shape, np.int64)
 
 
+def coder_of(item: TextInput) -> Callable[[Iterable[str]], list[list[int]]]:
+    """From texts to the ids that the model sees of each, without padding."""
+    if item.unit == "subwords":
+        return partial(kept_ids, item=item)
+    known = {token: index for index, token in enumerate(item.vocabulary, start=2)}
+    return lambda texts: [[known.get(token, UNKNOWN) for token in kept_tokens(text, item)] for text in texts]
+
+
 def kept_tokens(text: str, item: TextInput) -> list[str]:
-    """The tokens of a text that the model sees, one for each id that is no padding."""
+    """The tokens of a text that the model sees, one for each id that is no padding; subwords as their tokenizer writes them."""
+    if item.unit == "subwords":
+        return subwords_of(item.tokenizer).tokens(kept_ids([text], item)[0])
     tokens = tokens_of(text, item.unit)
     return tokens[: item.length] if item.kept == "first" else tokens[-item.length :]
 
@@ -154,13 +167,33 @@ def _objects(texts: list[str]) -> npt.NDArray[np.object_]:
     return array
 
 
+def _declared_texts(raw: StoredArray, table: InputTable, tokens: str, *, where: str) -> TextInput:
+    """As the file of tokens says; the length is that of the longest text where the config gives none."""
+    if is_tokenizer(tokens):
+        encode = subwords_of(tokens).encode
+        length = table.length or min(
+            max((len(ids) for block in raw.blocks() for ids in encode(block)), default=1), USUAL_LENGTH
+        )
+        return subword_input(tokens, length=max(length, 1), kept=table.kept)
+    longest = max((len(tokens_of(text, table.unit)) for block in raw.blocks() for text in block), default=1)
+    return TextInput(
+        unit=table.unit,
+        vocabulary=listed_tokens(tokens, where=f"{where}.tokenizer"),
+        length=table.length or min(max(longest, 1), USUAL_LENGTH),
+        kept=table.kept,
+    )
+
+
 def _ids(
-    texts: npt.NDArray[Any], *, item: TextInput, known: dict[str, int], dtype: np.dtype[Any]
+    texts: npt.NDArray[Any],
+    *,
+    item: TextInput,
+    coded: Callable[[Iterable[str]], list[list[int]]],
+    dtype: np.dtype[Any],
 ) -> npt.NDArray[np.unsignedinteger[Any]]:
     ids = np.full((len(texts), item.length), PADDING, dtype=dtype)
-    for row, text in enumerate(texts):
-        tokens = kept_tokens(text, item)
-        ids[row, : len(tokens)] = [known.get(token, UNKNOWN) for token in tokens]
+    for row, found in enumerate(coded(texts)):
+        ids[row, : len(found)] = found
     return ids
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from auditbench.errors import ModelError, Problem
 from auditbench.models.formats import FORMATS
-from auditbench.models.opening.content import content_kind, refuse_other_kind
+from auditbench.models.opening.content import content_kind, format_of, refuse_other_kind
 from auditbench.models.opening.files import read_file, refusing
 from auditbench.paths import is_file_there
 
@@ -32,12 +32,13 @@ def other_kind(table: ModelTable, base: Path) -> tuple[str, Problem] | None:
             kind = content_kind(read_file(path))
     except ModelError:
         return None  # what is wrong with the file is told by whoever opens it
-    if kind not in FORMATS:
-        return None
+    form = format_of(kind)
+    if form not in FORMATS or table.format in (form, "estimator"):
+        return None  # an estimator's file may be of several kinds, which its loader tells apart
     try:
         refuse_other_kind(path, kind, kind_in_words(table))
     except ModelError as error:
-        return kind, error.problems[0]
+        return form, error.problems[0]
     return None
 
 

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from auditbench.data.features import FeatureSpec
 from auditbench.data.inputs import ImageInput, ModelInput, SeriesInput, TableInput, TextInput
-from auditbench.errors import ModelError, Problem
+from auditbench.data.subwords import subwords_of
+from auditbench.data.tokenizer_files import check_tokenizer
+from auditbench.errors import DataError, ModelError, Problem
 from auditbench.record import plain
 from auditbench.run import OutputScale, Task, TrainingFacts
 
@@ -77,6 +79,9 @@ def target_names(task: Task, classes: tuple[str, ...], target: str) -> tuple[str
 def canonical(description: BundleDescription) -> bytes:
     """The bytes of model.json: keys sorted, no blanks, floats so that they read back equal."""
     document = plain(description)
+    for item in document["inputs"].values():
+        if not item.get("tokenizer", True):
+            del item["tokenizer"]  # as bundles without one always had it
     return json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False).encode() + b"\n"
 
 
@@ -189,7 +194,7 @@ def _array_problems(item: ImageInput | TextInput | SeriesInput, where: str) -> l
             twice = next(token for token, count in Counter(item.vocabulary).items() if count > 1)
             found = f"{twice!r} more than once"[:80]
             problems.append(Problem(message="expected each token once", where=f"{where}.vocabulary", found=found))
-        return problems
+        return problems + _tokenizer_problems(item, where)
     if isinstance(item, ImageInput) and not 0 < item.largest <= _LARGEST:
         found = f"{item.largest}"
         problems.append(
@@ -207,6 +212,24 @@ def _array_problems(item: ImageInput | TextInput | SeriesInput, where: str) -> l
             )
         )
     return problems
+
+
+def _tokenizer_problems(item: TextInput, where: str) -> list[Problem]:
+    """Subwords without a tokenizer, one beside words, and one that cannot be used or has more tokens than the vocabulary."""
+    if (item.unit == "subwords") != bool(item.tokenizer):
+        found = f"{item.unit} with {len(item.tokenizer):,} characters of tokenizer"
+        return [Problem(message="expected a tokenizer for subwords alone", where=f"{where}.tokenizer", found=found)]
+    if not item.tokenizer:
+        return []
+    try:
+        check_tokenizer(item.tokenizer.encode(), where=f"{where}.tokenizer", shown="the tokenizer")
+        size = subwords_of(item.tokenizer).size
+    except DataError as error:
+        return list(error.problems)
+    if size <= len(item.vocabulary):
+        return []
+    found = f"{size:,} ids, and {len(item.vocabulary):,} tokens"
+    return [Problem(message="expected a token for each id of the tokenizer", where=f"{where}.vocabulary", found=found)]
 
 
 def _feature_problems(feature: FeatureSpec, file: str) -> list[Problem]:

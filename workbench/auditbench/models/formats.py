@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from auditbench.data.stored_outputs import has_own_file
 from auditbench.errors import Problem
 from auditbench.paths import is_folder_there
 
@@ -54,6 +55,7 @@ those that stand for each other, one is installed."""
 _OWN: Mapping[str, tuple[Content, ...]] = {
     "architecture": ("weights",),
     "factory": ("weights",),
+    "weights_in": ("weights",),
     "function": ("callable",),
     "columns": ("predictions",),
     "parameters": ("weights", "huggingface", "endpoint"),
@@ -103,7 +105,8 @@ def takes_trust(form: object) -> bool:
 
 def is_file(table: ModelTable) -> bool:
     """Whether `model.path` names a file or folder, and not an address or nothing."""
-    return FORMATS.get(getattr(table, "format", "")) not in ("predictions", "endpoint")
+    content = FORMATS.get(getattr(table, "format", ""))
+    return has_own_file(table) if content == "predictions" else content != "endpoint"
 
 
 def describes_itself(table: ModelTable, base: Path) -> bool:

@@ -1,4 +1,4 @@
-"""Models that are ONNX graphs: a black box that onnxruntime computes on the CPU."""
+"""Models that are ONNX graphs: networks of torch where their operations are interpreted, and else black boxes."""
 
 from __future__ import annotations
 
@@ -9,27 +9,29 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from auditbench.data.inputs import TextInput, encoded_size
+from auditbench.data.inputs import encoded_size
 from auditbench.digests import digest_of
-from auditbench.errors import ModelError
 from auditbench.models.batching import batch_rows
 from auditbench.models.declared import interface_of
 from auditbench.models.formats import ModelRequest, program_file
-from auditbench.models.opening.onnx import GraphPort, OpenedGraph, open_graph
-from auditbench.models.wrapping import Origin, inputs_in_words, wrap_network
+from auditbench.models.graph_choice import choose_network
+from auditbench.models.graph_ports import fit_ports
+from auditbench.models.opening.onnx import OpenedGraph, open_graph
+from auditbench.models.own_tokens import as_made
+from auditbench.models.wrapping import Origin, wrap_network
+from auditbench.paths import is_folder_there
 from auditbench.record import plain
 
 if TYPE_CHECKING:
     from auditbench.data.inputs import ModelInput
     from auditbench.models.subject import ModelUnderTest
 
-_KINDS = {"tensor(float)": torch.float32, "tensor(int64)": torch.int64}
-
 
 def load_graph(request: ModelRequest) -> ModelUnderTest:
     """Open an ONNX graph, alone or in the folder of an export, and wrap it.
 
-    Whatever device is asked for, it computes on the CPU.
+    Where an operation is not interpreted, or what is interpreted gives other outputs, onnxruntime computes it on the CPU,
+    whatever device is asked for.
 
     Raises:
         DataError: The data do not give features or classes, and no model.json does.
@@ -39,24 +41,28 @@ def load_graph(request: ModelRequest) -> ModelUnderTest:
     path = program_file(request.table, request.path)
     interface = interface_of(request)
     graph = open_graph(path)
-    network = GraphNetwork(graph, interface.inputs, where=str(path))
-    description = {"graph": graph.sha256, "interface": plain(interface)}
+    black_box = GraphNetwork(graph, interface.inputs, where=str(path))
+    ports = black_box.ports
+    choice = choose_network(graph.content, ports, black_box, interface.inputs, interface.output, request.device)
+    network = choice.network or black_box
+    device = request.device if choice.network is not None else "cpu"
     model = wrap_network(
-        network,
+        as_made(network, interface.inputs, exported_here=is_folder_there(request.path)),
         interface,
         Origin(
             name=request.table.name,
             format="onnx",
             architecture=f"graph of opset {graph.opset}" + (", computed row by row" if network.row_by_row else ""),
-            digest=digest_of(description),
+            digest=digest_of({"graph": graph.sha256, "interface": plain(interface)}),
         ),
-        device="cpu",
-        capabilities=("black_box",),
+        device=device,
+        capabilities=choice.capabilities,
+        limits=choice.limits,
     )
     return dataclasses.replace(
         model,
         facts=dataclasses.replace(model.facts, parameters=None),
-        batch_rows=batch_rows(encoded_size(interface.inputs), graph.numbers, "cpu"),
+        batch_rows=batch_rows(encoded_size(interface.inputs), graph.numbers, device),
     )
 
 
@@ -79,36 +85,13 @@ class GraphNetwork(nn.Module):
         """
         super().__init__()
         self._session = graph.session
-        self._ports = _ports_by_input(graph.inputs, inputs, where)
-        for name, port in self._ports.items():
-            _check_port(port, inputs[name], inputs, where)
-        fixed = {port.shape[0] for port in self._ports.values()} - {None}
-        if fixed - {1}:
-            raise _refused(
-                f"takes {' and '.join(map(str, sorted(fixed, key=str)))} rows at a time, and no others",
-                _in_words(graph.inputs),
-                "any number of rows, or one",
-                where,
-                fix="export it again with a dynamic first dimension",
-            )
-        self.row_by_row = bool(fixed)
+        self.ports = fit_ports(graph, inputs, where=where)
+        self.row_by_row = self.ports.one_row
         self.eval()
-        if len(graph.outputs) != 1 or graph.outputs[0].kind != "tensor(float)":
-            raise _refused(
-                "has other outputs than one of floating point",
-                _in_words(graph.outputs),
-                "one output, tensor(float) of shape (rows, outputs)",
-                where,
-                fix="cut the graph at the output that is meant: onnx.utils.extract_model",
-            )
 
     def forward(self, encoded: torch.Tensor | Mapping[str, torch.Tensor]) -> torch.Tensor:
         """Outputs of shape `(rows, outputs)`, float32, from encoded rows; of several inputs a tensor each, by name."""
-        given = encoded if isinstance(encoded, Mapping) else dict.fromkeys(self._ports, encoded)
-        feeds = {
-            port.name: given[name].detach().to(_KINDS[port.kind]).cpu().contiguous().numpy()
-            for name, port in self._ports.items()
-        }
+        feeds = {name: item.detach().cpu().contiguous().numpy() for name, item in self.ports.feeds(encoded).items()}
         rows = len(next(iter(feeds.values())))
         if not self.row_by_row or rows == 1:
             return self._computed(feeds)
@@ -122,57 +105,3 @@ class GraphNetwork(nn.Module):
     def _computed(self, feeds: Mapping[str, Any]) -> torch.Tensor:
         (outputs,) = self._session.run(None, dict(feeds))
         return torch.from_numpy(outputs)
-
-
-def _ports_by_input(ports: tuple[GraphPort, ...], inputs: Mapping[str, ModelInput], where: str) -> dict[str, GraphPort]:
-    if len(ports) == len(inputs) == 1:
-        return {next(iter(inputs)): ports[0]}
-    by_name = {port.name: port for port in ports}
-    if set(by_name) != set(inputs):
-        raise _refused(
-            "has other inputs than the model takes",
-            _in_words(ports),
-            f"inputs of these names: {', '.join(inputs)}" if len(inputs) > 1 else "one input",
-            where,
-            fix="export it so that it takes the encoded rows, or declare [data.inputs.NAME] for each input by its name"
-            if len(inputs) > 1
-            else "declare each input by its name in [data.inputs.NAME], or export a network of one input",
-        )
-    return {name: by_name[name] for name in inputs}
-
-
-def _check_port(port: GraphPort, item: ModelInput, inputs: Mapping[str, ModelInput], where: str) -> None:
-    """Refuse an input of another type or shape than the encoded rows have."""
-    tokens = isinstance(item, TextInput)
-    if port.kind not in _KINDS or (port.kind == "tensor(int64)" and not tokens):
-        raise _refused(
-            "takes numbers of a type that the rows are not encoded in",
-            _in_words((port,)),
-            "tensor(int64) or tensor(float)" if tokens else "tensor(float)",
-            where,
-            fix="export it with such an input",
-        )
-    rows_shape = port.shape[1:]
-    fits = len(port.shape) == len(item.shape) + 1 and all(
-        given in (None, size) for given, size in zip(rows_shape, item.shape, strict=True)
-    )
-    if not fits:
-        raise _refused(
-            "takes rows of another shape than the data have",
-            _in_words((port,)),
-            f"rows of shape {item.shape}; {inputs_in_words(inputs)}",
-            where,
-            fix="pass the columns that the model was trained on, or export it for these rows",
-        )
-
-
-def _in_words(ports: tuple[GraphPort, ...]) -> str:
-    """`features tensor(float) (rows, 4)`; a size that is not fixed is `any`."""
-    return "; ".join(
-        f"{port.name} {port.kind} ({', '.join('any' if size is None else str(size) for size in port.shape)})"
-        for port in ports
-    )[:300]
-
-
-def _refused(what: str, found: str, allowed: str, where: str, *, fix: str) -> ModelError:
-    return ModelError(f"the graph {what}", where=where, found=found, allowed=allowed, fix=fix)

@@ -49,7 +49,7 @@ class _Program:
 
 _Look: TypeAlias = "Callable[[Path, ModelTable], _Program | None]"
 _WHAT = {**PROGRAMS, "factory": SOURCE, "callable": SOURCE}
-_LEFT_TO_LOADERS = ("keras", "huggingface", "estimator")
+_LEFT_TO_LOADERS = ("keras", "huggingface", "estimator", "predictions")
 """Contents that their own loaders look into, before they open anything."""
 
 

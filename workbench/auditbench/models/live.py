@@ -1,15 +1,16 @@
-"""A live `nn.Module` as a model under test, for the Python interface."""
+"""A live model under test, for the Python interface: a module, or an estimator or a function as a black box."""
 
 from __future__ import annotations
 
 import copy
 import hashlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 
 from auditbench.errors import ModelError
+from auditbench.models.live_black_box import LiveTable, is_black_box, live_table, wrap_live
 from auditbench.models.subject import ModelUnderTest
 from auditbench.models.wrapping import Interface, Origin, check_output, wrap_network
 from auditbench.run import OutputScale, Task
@@ -17,7 +18,70 @@ from auditbench.run import OutputScale, Task
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from auditbench.data import EvaluationData
     from auditbench.data.inputs import ModelInput
+
+
+def wrap_any(
+    model: Any,
+    table: LiveTable | None,
+    data: EvaluationData,
+    *,
+    task: Task,
+    output: OutputScale,
+    device: str,
+    name: str,
+    threshold: float,
+    declared: bool,
+) -> ModelUnderTest:
+    """A model under test around whatever was passed: a copy of a module; an estimator or a function itself.
+
+    Args:
+        table: As `table_of_black_box` gave it.
+        declared: Whether the classes were named in their order.
+
+    Raises:
+        ModelError: It is none of these, or does not fit the rows and the task.
+    """
+    if isinstance(model, nn.Module):
+        return wrap_module(
+            model,
+            task=task,
+            classes=data.classes,
+            output=output,
+            inputs=data.inputs,
+            device=device,
+            name=name,
+            threshold=threshold,
+        )
+    interface = Interface(task=task, classes=data.classes, output=output, inputs=data.inputs, threshold=threshold)
+    return wrap_live(model, table, data, interface, name=name, declared=declared)
+
+
+def table_of_black_box(
+    model: Any,
+    features: Any,
+    background: Any,
+    feature_names: tuple[str, ...],
+    inputs: Mapping[str, ModelInput] | None,
+) -> LiveTable | None:
+    """The table that an estimator or a function gets back; None for a module, other arrays, and what `inputs` declares.
+
+    Raises:
+        ModelError: The model is neither a module, nor an estimator, nor a function.
+        DataError: The background has other columns.
+    """
+    if isinstance(model, nn.Module):
+        return None
+    if not is_black_box(model):
+        raise ModelError(
+            "the model can neither be called nor does it predict",
+            where="model",
+            found=type(model).__name__,
+            allowed="a torch.nn.Module, an estimator with predict or predict_proba, or a function of the rows",
+            fix="pass the fitted model itself, or a function that gives its outputs for rows like X",
+        )
+    return None if inputs else live_table(features, background, feature_names)
 
 
 def wrap_module(
@@ -52,7 +116,7 @@ def wrap_module(
             where="model",
             found=type(module).__name__,
             allowed="a torch.nn.Module",
-            fix="write its weights into one, as README shows; shapley_values and lime_weights explain predict functions",
+            fix="pass estimators and functions to auditbench.audit, which audits them as black boxes",
         )
     try:
         copied = copy.deepcopy(module).to(device=device, dtype=torch.float32).eval().requires_grad_(False)

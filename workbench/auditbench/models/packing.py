@@ -20,7 +20,7 @@ class UnpackedNetwork(CheckpointedNetwork):
 
     def __init__(self, network: nn.Module, inputs: Mapping[str, ModelInput]) -> None:
         super().__init__()
-        self.network = network
+        self.network, self.training = network, network.training
         self._shapes = {name: item.shape for name, item in inputs.items()}
         self._tokens = frozenset(name for name, item in inputs.items() if isinstance(item, TextInput))
 

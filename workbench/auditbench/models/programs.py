@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, cast
 
 from auditbench.digests import digest_of
+from auditbench.findings import Message
 from auditbench.models.declared import interface_of
 from auditbench.models.formats import ModelRequest, program_file
-from auditbench.models.opening import open_program
+from auditbench.models.opening import OpenedProgram, open_program
 from auditbench.models.opening.programs import ProgramKind
+from auditbench.models.own_tokens import as_made
+from auditbench.models.unflattened import with_modules
 from auditbench.models.wrapping import Origin, wrap_network
+from auditbench.paths import is_folder_there
 from auditbench.record import plain
 from auditbench.run import Capability, ProgramFacts
 
@@ -18,13 +21,10 @@ if TYPE_CHECKING:
     from torch import nn
 
     from auditbench.models.subject import ModelUnderTest
+    from auditbench.models.wrapping import Interface
 
-# A scripted module takes no hooks and an exported one has no modules left to hook.
-_CAPABILITIES: Mapping[ProgramKind, tuple[Capability, ...]] = {
-    "torchscript": ("gradients", "black_box"),
-    "exported": ("gradients", "black_box"),
-    "pickle": ("gradients", "hooks", "layers", "black_box"),
-}
+_ALL: tuple[Capability, ...] = ("gradients", "hooks", "layers", "black_box")
+_WITHOUT_MODULES: tuple[Capability, ...] = ("gradients", "black_box")
 
 
 def load_program(request: ModelRequest) -> ModelUnderTest:
@@ -39,9 +39,10 @@ def load_program(request: ModelRequest) -> ModelUnderTest:
     kind = cast(ProgramKind, table.format)
     interface = interface_of(request)
     opened = open_program(path, kind, trust=table.trust, device=request.device)
+    module, limits = _with_layers(opened, kind, interface, request.device)
     description = {"program": opened.sha256, "format": kind, "interface": plain(interface)}
     return wrap_network(
-        _frozen(opened.module, kind),
+        as_made(_frozen(module, kind), interface.inputs, exported_here=is_folder_there(request.path)),
         interface,
         Origin(
             name=table.name,
@@ -51,8 +52,22 @@ def load_program(request: ModelRequest) -> ModelUnderTest:
             programs=(ProgramFacts(name=path.name, sha256=opened.sha256, kind=kind),),
         ),
         device=request.device,
-        capabilities=_CAPABILITIES[kind],
+        capabilities=_WITHOUT_MODULES if limits else _ALL,
+        limits=limits,
     )
+
+
+def _with_layers(
+    opened: OpenedProgram, kind: ProgramKind, interface: Interface, device: str
+) -> tuple[nn.Module, tuple[Message, ...]]:
+    """The network with modules that layers and hooks are asked of, or the one without and why it has none."""
+    if kind == "torchscript":
+        return opened.module, (Message(key="core.model_torchscript_no_hooks"),)
+    if opened.unflatten is None:
+        return opened.module, ()
+    module, reason = with_modules(opened.module, opened.unflatten, interface.inputs, device)
+    limits = (Message(key="core.model_program_flat", values={"reason": reason}),) if reason else ()
+    return module, limits
 
 
 def _frozen(module: nn.Module, kind: ProgramKind) -> nn.Module:

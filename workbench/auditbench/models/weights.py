@@ -11,13 +11,15 @@ from torch import nn
 from auditbench.data.inputs import encoded_size
 from auditbench.digests import digest_of
 from auditbench.errors import ModelError, Problem
+from auditbench.findings import Message
 from auditbench.models.declared import declared_interface
 from auditbench.models.description import output_count
 from auditbench.models.formats import ModelRequest, factory_parts
 from auditbench.models.network import build_network, check_parameters, expected_tensors, find_architecture
-from auditbench.models.opening import load_factory, read_weights
+from auditbench.models.opening import load_factory, open_weights
 from auditbench.models.opening.content import refuse_other_kind
 from auditbench.models.tensors import tensor_problems
+from auditbench.models.weights_choice import WeightsChoice, choose_weights
 from auditbench.models.wrapping import Interface, Origin, inputs_in_words, wrap_network
 from auditbench.record import plain
 from auditbench.run import ProgramFacts
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from auditbench.models.subject import ModelUnderTest
+
+
+_SHOWN_LEFT = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,12 +60,13 @@ def load_weights(request: ModelRequest) -> ModelUnderTest:
     """
     table, path = request.table, request.path
     interface = declared_interface(request)
-    opened = read_weights(path)
+    opened = open_weights(path)
     refuse_other_kind(path, opened.kind, table.format)
     network = _from_factory(request) if table.factory is not None else _from_architecture(request, interface)
-    _refuse_misfit(network, opened.tensors, interface, request)
+    chosen = choose_weights(opened, network.expected, weights_in=table.weights_in, path=path)
+    _refuse_misfit(network, chosen.tensors, interface, request)
     module = network.build()
-    module.load_state_dict(opened.tensors)
+    module.load_state_dict(chosen.tensors)
     module = module.to(request.device).eval().requires_grad_(False)
     description = {
         "weights": opened.sha256,
@@ -69,6 +75,7 @@ def load_weights(request: ModelRequest) -> ModelUnderTest:
         "parameters": plain(table.parameters),
         "programs": [program.sha256 for program in network.programs],
         "interface": plain(interface),
+        **({"weights_in": chosen.below} if chosen.below else {}),
     }
     return wrap_network(
         module,
@@ -81,8 +88,21 @@ def load_weights(request: ModelRequest) -> ModelUnderTest:
             programs=network.programs,
         ),
         device=request.device,
-        capabilities=("gradients", "hooks", "layers"),
+        capabilities=("gradients", "hooks", "layers", "black_box"),
+        limits=_said(chosen),
     )
+
+
+def _said(chosen: WeightsChoice) -> tuple[Message, ...]:
+    """What was taken of a file that holds more than the tensors of the network."""
+    if not chosen.below and not chosen.left:
+        return ()
+    more = f", ... ({len(chosen.left):,})" if len(chosen.left) > _SHOWN_LEFT else ""
+    left = ", ".join(chosen.left[:_SHOWN_LEFT]) + more
+    if not left:
+        return (Message(key="core.model_weights_below", values={"below": chosen.below}),)
+    key = "core.model_weights_chosen" if chosen.below else "core.model_weights_at_top"
+    return (Message(key=key, values={"below": chosen.below, "left": left} if chosen.below else {"left": left}),)
 
 
 def _from_architecture(request: ModelRequest, interface: Interface) -> _Network:

@@ -137,7 +137,7 @@ def wrap_network(
     """
     if len(interface.inputs) > 1:
         network = UnpackedNetwork(network, interface.inputs)
-    if not _gives_gradients(network, interface.inputs, device):
+    if "gradients" in capabilities and not _gives_gradients(network, interface.inputs, device):
         capabilities = tuple(name for name in capabilities if name != "gradients")
     network = _fit_outputs(network, interface, device)
     parameters = sum(tensor.numel() for tensor in network.parameters())
@@ -225,6 +225,8 @@ def _shape_given(network: nn.Module, rows: int, interface: Interface, device: st
     try:
         with torch.inference_mode():
             given = network(encoded_zeros(interface.inputs, rows, device))
+    except ModelError:
+        raise  # a loader's own network says itself what is wrong
     except (Exception, SystemExit) as error:  # whatever the code of a network raises
         raise _refused_rows(network, rows, interface, error) from error
     return tuple(given.shape) if isinstance(given, torch.Tensor) else type(given).__name__

@@ -23,7 +23,7 @@ from auditbench.folder_lock import unfinished
 from auditbench.interruption import sigterm_raises
 from auditbench.listener import Listener, SilentListener
 from auditbench.manifest import RECORD, refuse_altered
-from auditbench.models.exporting import Export, ExportKind
+from auditbench.models.exporting import Conversion, Export, ExportKind
 from auditbench.models.exporting.kinds import TOLERANCE
 from auditbench.provenance import check_platform
 from auditbench.record import validate
@@ -37,7 +37,7 @@ from auditbench.supervisor.planning import Plan, group_or_ours, make_plan, with_
 from auditbench.supervisor.rendering import render_formats
 from auditbench.supervisor.session import AuditSession
 from auditbench.supervisor.worker_events import Progress, Told, WorkerEvent
-from auditbench.supervisor.worker_pool import FIRST_PARTY, WorkerPool, group_of
+from auditbench.supervisor.worker_pool import FIRST_PARTY, WorkerPool, group_of, limits_of
 from auditbench.supervisor.worker_process import WorkerFault, no_event
 
 _DESCRIBE_SECONDS = 60.0
@@ -82,7 +82,7 @@ def audit(
     compared = None if baseline is None else read_baseline(baseline, out=out)
     folder = RunFolder(out)
     try:
-        with _killed_at_the_end(WorkerPool(folder.folder(LOGS), loaded.config.limits)) as pool, sigterm_raises():
+        with _killed_at_the_end(WorkerPool(folder.folder(LOGS), limits_of(loaded.config))) as pool, sigterm_raises():
             ear = listener or SilentListener()
             session = AuditSession(loaded, folder, pool, ear, device=device, baseline=compared)
             return session.run(only=only, skip=skip, formats=formats, resume=resume, replace=replace)
@@ -112,7 +112,7 @@ def plan(
     """
     check_platform()
     config = loaded.config
-    with _short_lived_pool(config.limits) as pool:
+    with _short_lived_pool(limits_of(config)) as pool:
         found = make_plan(loaded, pool, only=only, skip=skip, formats=formats)
         try:
             answer = pool.worker(FIRST_PARTY).ask(
@@ -138,7 +138,7 @@ def train(loaded: LoadedConfig, *, device: str = "auto", listener: Listener | No
     check_platform()
     ear = listener or SilentListener()
     config = loaded.config
-    with _short_lived_pool(config.limits) as pool, sigterm_raises():
+    with _short_lived_pool(limits_of(config)) as pool, sigterm_raises():
         ear.stage_started("train", config.model.path)
 
         def event(said: WorkerEvent) -> None:
@@ -198,6 +198,37 @@ def export(
         except WorkerFault as fault:
             raise lost_over("the model was not exported", fault, where="export", limit="limits.train_seconds") from None
     return validate(tuple[Export, ...], answer["exports"], where="export")
+
+
+def convert(loaded: LoadedConfig, folder: Path, *, tolerance: float = TOLERANCE, replace: bool = False) -> Conversion:
+    """Write the model of a config as a bundle, once its outputs are those of the model.
+
+    Args:
+        tolerance: Largest difference, divided by the largest output where that is above 1.
+        replace: Whether a bundle that stands in the folder may be replaced.
+
+    Raises:
+        ModelError: The model cannot be opened, no bundle is the same model, or something stands in the folder.
+        AuditbenchError: The data cannot be used.
+    """
+    check_platform()
+    with _short_lived_pool(limits_of(loaded.config)) as pool, sigterm_raises():
+        try:
+            answer = pool.worker(FIRST_PARTY).ask(
+                "convert",
+                seconds=loaded.config.limits.train_seconds,
+                event=no_event,
+                config=loaded.config.model_dump_json(),
+                base=str(loaded.base),
+                folder=str(folder),
+                tolerance=tolerance,
+                replace=replace,
+            )
+        except WorkerFault as fault:
+            raise lost_over(
+                "the model was not converted", fault, where="convert", limit="limits.train_seconds"
+            ) from None
+    return validate(Conversion, answer["conversion"], where="convert")
 
 
 def render(

@@ -1,8 +1,9 @@
 """What a worker sees of the environment: an allowlist, so that secrets of whoever runs an audit reach no plugin.
 
 Passed on is what programs, libraries and devices need to work as they do for the user; `[limits] environment` names
-more. Tokens, keys, addresses of proxies and whatever else has no entry here stay with the supervisor. A plugin still
-has the user's rights: it can read files, also those that hold secrets.
+more, and a model behind an address the variable of its credential. Tokens, keys, addresses of proxies and whatever else
+has no entry here stay with the supervisor. A plugin still has the user's rights: it can read files, also those that hold
+secrets.
 """
 
 from __future__ import annotations

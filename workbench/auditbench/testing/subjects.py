@@ -221,7 +221,7 @@ def _linear_model(
         output="value" if regression else output,
         threshold=threshold if binary else None,
         parameters=sum(parameter.numel() for parameter in module.parameters()),
-        capabilities=("gradients", "black_box") if gradients else ("black_box",),
+        capabilities=("gradients", "hooks", "layers", "black_box") if gradients else ("black_box",),
         digest="0" * 64,
     )
     return ModelUnderTest(

@@ -28,6 +28,7 @@ from auditbench.models.bundle import (
     save_bundle,
 )
 from auditbench.models.description import BundleDescription, OutputScaling, canonical
+from auditbench.models.formats import is_file
 from auditbench.models.opening import OpenedWeights
 from auditbench.models.threads import computing_threads
 from auditbench.run import TrainingFacts
@@ -50,6 +51,8 @@ _ALWAYS_TOLD = frozenset(
     {"loss", "optimizer", "learning_rate", "momentum", "weight_decay", "batch_size", "epochs", "patience", "validation"}
 )
 """Settings that are recorded as they are; the others where they are not the default."""
+_LATER_KEYS = frozenset({"tokenizer", "mean", "scale"})
+"""Keys of an input that came later; without them the key of a training is the one that it always had."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +93,7 @@ def ensure_model(
     """
     path = base / config.model.path
     if config.train is None or config.model.format != "bundle":
-        if not bundle_exists(path):
+        if is_file(config.model) and not bundle_exists(path):
             raise ModelError(
                 "there is no model",
                 where="model.path",
@@ -143,7 +146,7 @@ def training_key(
         "seed": config.audit.seed,
         "data": source.train_digest,
         "features": source.feature_names,
-        "inputs": {name: item.model_dump(mode="json") for name, item in sorted(table.inputs.items())},
+        "inputs": {name: _input_key(source, name) for name in sorted(table.inputs)},
         "types": {name: table.types[name] for name in sorted(table.types)},
         "target": table.target,
         "positive": table.positive,
@@ -152,6 +155,15 @@ def training_key(
         "missing": [table.missing_numbers, table.missing_categories, table.missing_labels],
     }
     return hashlib.sha256(json.dumps(document, sort_keys=True, allow_nan=False).encode()).hexdigest()
+
+
+def _input_key(source: TableSource, name: str) -> dict[str, Any]:
+    """The keys of an input; of a file of tokens what it says, and of keys that a bundle is older than those that are set."""
+    keys = source.table.inputs[name].model_dump(mode="json")
+    told = {key: value for key, value in keys.items() if key not in _LATER_KEYS or value}
+    if tokens := source.tokens.get(name):
+        told["tokenizer"] = hashlib.sha256(tokens.encode()).hexdigest()
+    return told
 
 
 def train_bundle(

@@ -9,6 +9,8 @@ from auditbench.config import AuditConfig
 from auditbench.config_problems import shown
 from auditbench.config_training import TrainTable
 from auditbench.data.inputs import ImageInput, ModelInput, TextInput, features_of
+from auditbench.data.subwords import tokens_digest
+from auditbench.data.texts import fit_texts
 from auditbench.models.architecture import Architecture
 from auditbench.models.description import BundleDescription
 from auditbench.models.network import check_parameters, find_architecture
@@ -88,6 +90,11 @@ def _compared_data(description: BundleDescription, config: AuditConfig, source: 
         if (here := data.inputs.get(name)) is not None:
             yield f"data.inputs.{name}.modality", there.modality, here.modality
             yield from _compared_input(f"data.inputs.{name}", there, here.model_dump(exclude_defaults=True))
+            if isinstance(there, TextInput) and name in source.tokens:
+                fitted = fit_texts(
+                    source.test.inputs[name], here, where=f"data.inputs.{name}", tokens=source.tokens[name]
+                )
+                yield f"data.inputs.{name}.tokenizer", tokens_digest(there), tokens_digest(fitted)
 
 
 def _compared_input(where: str, there: ModelInput, here: Mapping[str, Any]) -> _Compared:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from auditbench.data.inputs import ImageInput, ModelInput, SeriesInput, TableInput, TextInput
+from auditbench.data.subwords import tokens_digest
 from auditbench.errors import TrainingError
 from auditbench.models.description import BundleDescription
 
@@ -51,7 +52,11 @@ def _meanings(item: ModelInput) -> dict[str, tuple[Any, ...]]:
         features = {"the features": tuple((each.name, each.kind) for each in item.features)}
         return features | {f"the categories of {each.name!r}": each.categories for each in item.features}
     if isinstance(item, TextInput):
-        return {"the units": (item.unit,), "the tokens of the vocabulary": item.vocabulary}
+        return {
+            "the units": (item.unit,),
+            "the tokens of the vocabulary": item.vocabulary,
+            "the tokenizer": (tokens_digest(item),),
+        }
     return {"the channels": (item.channels,) if isinstance(item, ImageInput) else item.channels}
 
 

@@ -333,6 +333,7 @@ def _check_architecture(
 def _check_data(config: AuditConfig, base: Path, registry: Registry, problems: list[Problem]) -> None:
     """Look for the columns that the config names, and for training rows where a model has to be trained."""
     from auditbench.data import check_columns
+    from auditbench.data.stored_outputs import output_columns
     from auditbench.models.bundle import bundle_exists
 
     table = config.data
@@ -342,7 +343,7 @@ def _check_data(config: AuditConfig, base: Path, registry: Registry, problems: l
     try:
         if table.dataset is not None and table.dataset not in loaders:
             loaders[table.dataset] = registry.dataset_loader(table.dataset, where="data.dataset").record
-        has_training_rows = check_columns(table, base, loaders, config.train)
+        has_training_rows = check_columns(table, base, loaders, config.train, output_columns(config))
     except (EmptyDataError, PluginError):
         return  # an empty file has an answer of its own; an unknown data set has been named
     except AuditbenchError as error:

@@ -83,6 +83,7 @@ class Worker:
             "rows": self._rows,
             "train": self._train,
             "export": self._export,
+            "convert": self._convert,
             "analyze": self._analyze,
             "compare": self._compare,
             "require": self._require,
@@ -195,6 +196,22 @@ class Worker:
             registry=self._registry,
         )
         return {"exports": plain(exports)}
+
+    def _convert(self, config: str, base: str, folder: str, tolerance: float, replace: bool) -> dict[str, Any]:
+        from auditbench.worker.converting import convert_model
+        from auditbench.worker.determinism import make_deterministic
+
+        self._config = AuditConfig.model_validate_json(config)
+        make_deterministic()
+        made = convert_model(
+            self._config,
+            Path(folder),
+            base=Path(base),
+            tolerance=tolerance,
+            replace=replace,
+            registry=self._registry,
+        )
+        return {"conversion": plain(made)}
 
     def _analyze(
         self,

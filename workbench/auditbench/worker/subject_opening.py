@@ -19,6 +19,7 @@ from auditbench.data import BUILT_IN as DATA_SETS
 from auditbench.data import build_evaluation, class_names, open_source
 from auditbench.data.building import labelled_rows
 from auditbench.data.coding import code_groups
+from auditbench.data.stored_outputs import output_columns
 from auditbench.descriptions import TrainedModel
 from auditbench.errors import EmptyDataError, ModelError
 from auditbench.models.architectures import BUILT_IN as ARCHITECTURES
@@ -162,7 +163,12 @@ def open_subject(
     }
     model = _with_programs(model, others.values())
     data = build_evaluation(
-        source, model.inputs, task=config.model.task, classes=model.facts.classes, seed=config.audit.seed
+        source,
+        model.inputs,
+        task=config.model.task,
+        classes=model.facts.classes,
+        seed=config.audit.seed,
+        identified=any(one.facts.format == "predictions" for one in (model, *others.values())),
     )
     subject = make_subject(model, data, seed=config.audit.seed, cases=config.report.cases, raw=config.report.raw_inputs)
     seconds["load"] = time.monotonic() - started - seconds.get("train", 0.0)
@@ -277,7 +283,7 @@ def read_source(config: AuditConfig, base: Path, registry: Registry) -> TableSou
     name = config.data.dataset
     if name is not None and name not in loaders:
         loaders[name] = registry.dataset_loader(name, where="data.dataset").record
-    source = open_source(config.data, base, loaders, config.train)
+    source = open_source(config.data, base, loaders, config.train, output_columns(config))
     if not len(source.test):
         raise EmptyDataError(
             "there are no rows to evaluate", where="data", found="0 rows", fix="name a file with labelled rows"

@@ -1,10 +1,10 @@
-"""From a bundle to files that run elsewhere: a copy of it, torch's exported program, and an ONNX graph.
+"""From a bundle to files that run elsewhere (a copy, torch's exported program, an ONNX graph), and from other models to a bundle.
 
 Importing this package imports neither numpy nor torch.
 """
 
 from __future__ import annotations
 
-from auditbench.models.exporting.kinds import KINDS, TOLERANCE, Difference, Export, ExportKind
+from auditbench.models.exporting.kinds import KINDS, TOLERANCE, Conversion, Difference, Export, ExportKind
 
-__all__ = ["KINDS", "TOLERANCE", "Difference", "Export", "ExportKind"]
+__all__ = ["KINDS", "TOLERANCE", "Conversion", "Difference", "Export", "ExportKind"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from auditbench.models.formats import EXPORTS
 from auditbench.run import OutputScale
@@ -76,3 +76,27 @@ class Export:
     size: int
     on_random_rows: Difference
     on_data: Difference | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conversion:
+    """One bundle that was made of a model of another format.
+
+    Attributes:
+        output: Declared scale of the bundle; `was` that of the model.
+        sha256: Of the weights file, of `size` bytes.
+        digest: Of the bundle.
+        on_random_rows: Model against bundle, on random rows.
+        on_data: The same on the evaluated rows.
+    """
+
+    folder: str
+    architecture: str
+    parameters: Mapping[str, Any]
+    output: OutputScale
+    was: OutputScale
+    sha256: str
+    size: int
+    digest: str
+    on_random_rows: Difference
+    on_data: Difference

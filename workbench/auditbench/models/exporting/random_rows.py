@@ -9,6 +9,7 @@ import torch
 
 from auditbench.data.encoding import pack
 from auditbench.data.inputs import PADDING, ModelInput, TextInput
+from auditbench.data.subwords import FIRST_ID
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -29,6 +30,8 @@ def packed(inputs: Mapping[str, Tensor]) -> Tensor:
 def _random(item: ModelInput, rows: int, generator: torch.Generator) -> Tensor:
     if not isinstance(item, TextInput):
         return torch.randn((rows, *item.shape), generator=generator)
-    ids = torch.randint(PADDING + 1, item.tokens, (rows, item.length), generator=generator)
+    # Of subwords, ids that both the product and the tokenizer itself have, whichever of them the network takes.
+    highest = item.tokens - FIRST_ID if item.unit == "subwords" else item.tokens
+    ids = torch.randint(PADDING + 1, highest, (rows, item.length), generator=generator)
     lengths = torch.randint(1, item.length + 1, (rows, 1), generator=generator)
     return torch.where(torch.arange(item.length) < lengths, ids, PADDING)

@@ -10,7 +10,7 @@ from auditbench.models.opening.files import parse_json, read_file, sha256_of
 from auditbench.models.opening.limits import MAX_JSON_BYTES
 from auditbench.models.opening.programs import OpenedProgram, load_factory, open_program
 from auditbench.models.opening.scanning import FoundImport, Part, Scan, scan
-from auditbench.models.opening.tensors import OpenedWeights, parse_tensors, read_weights
+from auditbench.models.opening.tensors import OpenedWeights, WeightsFile, open_weights, parse_tensors, read_weights
 
 __all__ = [
     "MAX_JSON_BYTES",
@@ -19,9 +19,11 @@ __all__ = [
     "OpenedWeights",
     "Part",
     "Scan",
+    "WeightsFile",
     "content_kind",
     "load_factory",
     "open_program",
+    "open_weights",
     "parse_json",
     "parse_tensors",
     "read_file",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,12 @@ COMPRESSED = {
     b"ZF0x": "zlib",  # joblib before 0.10
 }
 _OPENED = ("safetensors", "state-dict", "torchscript", "exported", "pickle", "onnx")
+ESTIMATORS = ("skops", "xgboost", "lightgbm")
+"""Kinds of files of estimators, all of them of `model.format = "estimator"`."""
+_BOOSTERS = {
+    "xgboost": re.compile(rb'\s{0,64}\{\s{0,64}"learner"\s{0,64}:|\{L\0{7}\x07learner'),
+    "lightgbm": re.compile(rb"tree\nversion="),
+}
 _MAGIC = {
     b"\x93NUMPY": "numpy",
     b"\x89HDF\r\n\x1a\n": "hdf5",
@@ -50,7 +57,7 @@ def content_kind(content: bytes) -> str:
 
     `safetensors`, `state-dict` (what torch.save wrote, with nothing in it but tensors and plain values),
     `pickle`, `torchscript`, `exported`, `numpy`, `numpy-archive`, `keras`, `hdf5`, `gguf`, `onnx`, `compressed`,
-    `zip`, `tar`, `7z`, `rar`, `native-program`, `json`, `html`, `text`, `empty`, `unknown`; `polyglot` where two
+    `skops`, `xgboost`, `lightgbm`, `zip`, `tar`, `7z`, `rar`, `native-program`, `json`, `html`, `text`, `empty`, `unknown`; `polyglot` where two
     readers would see two different files.
     """
     return look_into(content).kind
@@ -81,8 +88,17 @@ def refuse_other_kind(path: Path, found: str, wanted: str) -> None:
             where=str(path),
             found=f"{found}, by its content",
             allowed=wanted,
-            fix=f'set model.format = "{found}"' if found in _OPENED else "check model.path and model.format",
+            fix=f'set model.format = "{format_of(found)}"' if format_of(found) else "check model.path and model.format",
         )
+
+
+def format_of(kind: str) -> str:
+    """The `model.format` that opens content of this kind; empty where none does."""
+    if kind in ESTIMATORS:
+        return "estimator"
+    if kind in ("keras", "hdf5"):
+        return "keras"
+    return kind if kind in _OPENED else ""
 
 
 def compression(content: bytes) -> str:
@@ -140,7 +156,8 @@ def _look_at_start(content: bytes) -> Content:
         return Content(kind="compressed")
     if _is_onnx(content):
         return Content(kind="onnx")
-    return Content(kind=_text_kind(content))
+    booster = next((kind for kind, begins in _BOOSTERS.items() if begins.match(content)), "")
+    return Content(kind=booster or _text_kind(content))
 
 
 def _look_into_zip(content: bytes) -> Content:
@@ -151,6 +168,8 @@ def _look_into_zip(content: bytes) -> Content:
     names = set(members)
     if {"config.json", "metadata.json"} <= names and any(name.endswith(".weights.h5") for name in names):
         return Content(kind="keras")
+    if "schema.json" in names and all(name.endswith((".npy", ".npz", ".bin")) for name in names - {"schema.json"}):
+        return Content(kind="skops")
     if all(name.endswith(".npy") for name in names):
         return Content(kind="numpy-archive")
     try:

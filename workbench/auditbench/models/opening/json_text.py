@@ -1,13 +1,11 @@
-"""JSON as its standard has it: each name of an object once, and no number that is none."""
+"""JSON of a model file, within the bounds of such files."""
 
 from __future__ import annotations
 
-import json
-import math
-from collections import Counter
 from typing import Any
 
 from auditbench.models.opening.limits import MAX_JSON_CONTAINERS
+from auditbench.strict_json import parse_strictly as parse_within
 
 
 def parse_strictly(content: str | bytes) -> Any:
@@ -17,28 +15,4 @@ def parse_strictly(content: str | bytes) -> Any:
         ValueError: It is no JSON, has too many lists and objects, has a name twice in an object, or a number that is not
             finite.
     """
-    text = content.decode("utf-8") if isinstance(content, bytes) else content
-    if (containers := text.count("[") + text.count("{")) > MAX_JSON_CONTAINERS:
-        raise ValueError(f"it has {containers:,} lists and objects, more than {MAX_JSON_CONTAINERS:,}")
-    try:
-        return json.loads(text, object_pairs_hook=_once, parse_float=_finite, parse_constant=_refuse_constant)
-    except RecursionError as error:
-        raise ValueError("it is nested too deep") from error
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        twice, _ = Counter(name for name, _ in pairs).most_common(1)[0]
-        raise ValueError(f"an object has the name {twice[:80]!r} twice")
-    return found
-
-
-def _finite(text: str) -> float:
-    if not math.isfinite(number := float(text)):
-        raise ValueError(f"{text[:80]} is too large for a number")
-    return number
-
-
-def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")
+    return parse_within(content, most_containers=MAX_JSON_CONTAINERS)

@@ -11,6 +11,9 @@ MAX_GRAPH_BYTES = 2**31 - 1  # more than that no message of its format can hold
 MAX_JSON_BYTES = 16 * 2**20
 MAX_JSON_CONTAINERS = 2**18  # an empty list of two bytes takes 64 of memory
 MAX_SOURCE_BYTES = 2**20
+MAX_ESTIMATOR_JSON_BYTES = 2**27  # the numbers of a JSON text take several times its size
+MAX_TREE_CATEGORIES = 2**20
+MAX_INFLATED_ESTIMATOR = 2**31  # of a pickle that joblib compressed
 
 MAX_TENSORS = 20_000
 MAX_DIMENSIONS = 64
@@ -28,3 +31,10 @@ MAX_PICKLES = 1000
 MAX_INFLATED_BYTES = 256 * 2**20
 # Of an archive that is opened, as a multiple of its size.
 MAX_INFLATION = 100
+
+# Of HDF5 files and of the configuration of a network; Keras writes two or three groups and as many arrays a layer.
+MAX_OBJECTS = 8 * MAX_TENSORS
+MAX_PATH_DEPTH = 64
+MAX_NAMED_BYTES = 2**30
+MAX_LAYERS = 5000
+MAX_CONFIG_DEPTH = 64

@@ -15,8 +15,10 @@ from typing import Any
 
 from auditbench.models.opening.content import content_kind, refuse_other_kind
 from auditbench.models.opening.files import Damage, read_file, refusing, sha256_of
+from auditbench.models.opening.graph_content import GraphContent, graph_content
+from auditbench.models.opening.graph_size import refuse_inflation
 from auditbench.models.opening.limits import MAX_GRAPH_BYTES, MAX_TENSORS
-from auditbench.models.opening.packages import OPENING, require_onnx
+from auditbench.models.opening.packages import require_for
 from auditbench.models.opening.random_operations import refuse_random
 from auditbench.models.opening.runtime import ERRORS_ALONE, imported_runtime
 from auditbench.models.threads import suitable_threads
@@ -42,6 +44,7 @@ class OpenedGraph:
 
     Attributes:
         session: onnxruntime's `InferenceSession`.
+        content: Its nodes and constants, for whoever computes it otherwise.
         sha256: Over the file and its external data.
         numbers: Numbers in its constant tensors of floating point: a measure of its size, and no count of what was
             learned, since weights may stand there as integers, and constants that nobody learned beside them.
@@ -49,6 +52,7 @@ class OpenedGraph:
     """
 
     session: Any
+    content: GraphContent
     inputs: tuple[GraphPort, ...]
     outputs: tuple[GraphPort, ...]
     sha256: str
@@ -65,20 +69,22 @@ def open_graph(path: Path) -> OpenedGraph:
     Raises:
         MissingDependencyError: onnx or onnxruntime is not installed.
         ModelError: It is no ONNX file, is damaged, larger than its format allows, names external data that are not
-            beside it, draws random numbers, or has operations that onnxruntime does not know.
+            beside it, draws random numbers, becomes far larger than its file, or has operations that onnxruntime does not know.
     """
-    require_onnx(OPENING, where=str(path))
+    require_for("onnx", where=str(path))
     content = read_file(path, most=MAX_GRAPH_BYTES)
     with refusing(path):
         refuse_other_kind(path, content_kind(content), "onnx")
         model = _parsed(content)
         refuse_random(model)
+        refuse_inflation(model)
         tensors = list(_tensors(model))
         external = _external_files(tensors, path.parent)
         numbers = sum(math.prod(tensor.dims) for tensor in tensors if tensor.data_type in _floating_types())
         session = _session(content, external, numbers)
         return OpenedGraph(
             session=session,
+            content=graph_content(model, external),
             inputs=tuple(map(_port, session.get_inputs())),
             outputs=tuple(map(_port, session.get_outputs())),
             sha256=_digest(content, external),
@@ -188,6 +194,8 @@ def _session(content: bytes, external: Mapping[str, bytes], numbers: int) -> Any
     options.use_deterministic_compute = True
     options.log_severity_level = ERRORS_ALONE
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # Weights of 8 bits are multiplied in float32, as the graph says; left alone, rows are rounded to 8 bits as well.
+    options.add_session_config_entry("session.qdq_matmulnbits_accuracy_level", "1")
     if external:
         options.add_external_initializers_from_files_in_memory(
             list(external), list(external.values()), [len(data) for data in external.values()]

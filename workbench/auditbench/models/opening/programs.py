@@ -34,14 +34,21 @@ PROGRAMS = {
 }
 SOURCE = "Python source"
 _SHOWN = 3
+_FACTORY = 'model.factory = "FILE:FUNCTION"'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenedProgram:
-    """A model that a trusted program made, and the digest of the bytes that ran."""
+    """A model that a trusted program made, and the digest of the bytes that ran.
+
+    Attributes:
+        unflatten: Of an exported program, makes the same network of nested modules, or raises whatever torch raises; None for
+            other programs.
+    """
 
     module: nn.Module
     sha256: str
+    unflatten: Callable[[], nn.Module] | None = None
 
 
 def open_program(path: Path, kind: ProgramKind, *, trust: Collection[str], device: str) -> OpenedProgram:
@@ -59,12 +66,12 @@ def open_program(path: Path, kind: ProgramKind, *, trust: Collection[str], devic
     with refusing(path):
         found, sha256 = content_kind(content), sha256_of(content)
     refuse_other_kind(path, found, kind)
-    if not _is_trusted(sha256, trust):
+    if not is_trusted(sha256, trust):
         raise untrusted(path, PROGRAMS[kind], content, trust)
     with refusing(path):
         _check_container(content, kind)
         try:
-            module = _OPENERS[kind](content, device)
+            module, unflatten = _OPENERS[kind](content, device)
         except (Exception, SystemExit) as error:
             if kind == "pickle" and (missing := missing_class(content, error)):
                 raise missing from error
@@ -74,15 +81,18 @@ def open_program(path: Path, kind: ProgramKind, *, trust: Collection[str], devic
                 allowed="a complete file, made by a version of torch that this one can read",
                 fix="save the weights as safetensors, and name model.architecture or model.factory",
             ) from error
-        return OpenedProgram(module=_checked_module(module), sha256=sha256)
+        return OpenedProgram(module=_checked_module(module), sha256=sha256, unflatten=unflatten)
 
 
-def load_factory(path: Path, function: str, *, trust: Collection[str]) -> tuple[Callable[..., nn.Module], str]:
+def load_factory(
+    path: Path, function: str, *, trust: Collection[str], gives: str = "a torch.nn.Module", key: str = _FACTORY
+) -> tuple[Callable[..., Any], str]:
     """A function of a Python file, and the digest of that file; the file is run once, from the bytes that were hashed.
 
     Args:
         function: A name at the top of the file.
         trust: Digests of the files that may run, in hex.
+        gives: What the function returns, and `key` where it is named, for messages.
 
     Raises:
         UntrustedModelError: The digest of the file is not in `trust`.
@@ -90,7 +100,7 @@ def load_factory(path: Path, function: str, *, trust: Collection[str]) -> tuple[
     """
     content = read_file(path, most=MAX_SOURCE_BYTES)
     sha256 = sha256_of(content)
-    if not _is_trusted(sha256, trust):
+    if not is_trusted(sha256, trust):
         raise untrusted(path, SOURCE, content, trust)
     module = ModuleType(f"auditbench_factory_{sha256[:16]}")
     module.__file__ = str(path)
@@ -111,8 +121,8 @@ def load_factory(path: Path, function: str, *, trust: Collection[str]) -> tuple[
             raise Damage(
                 f"has no function {function!r}",
                 found=", ".join(_functions(module)[:10]) or "no function",
-                allowed="a function at the top of the file that returns a torch.nn.Module",
-                fix='set model.factory = "FILE:FUNCTION"',
+                allowed=f"a function at the top of the file that returns {gives}",
+                fix=f"set {key}",
             )
     return made, sha256
 
@@ -173,7 +183,8 @@ def _dangerous(path: Path, found: str, calls: tuple[str, ...]) -> UntrustedModel
     )
 
 
-def _is_trusted(sha256: str, trust: Collection[str]) -> bool:
+def is_trusted(sha256: str, trust: Collection[str]) -> bool:
+    """Whether a digest is one of those that the user named."""
     return sha256 in {digest.strip().lower() for digest in trust}
 
 
@@ -190,30 +201,35 @@ def _check_container(content: bytes, kind: str) -> None:
         )
 
 
-def _open_torchscript(content: bytes, device: str) -> Any:
+_Opened: TypeAlias = "tuple[Any, Callable[[], nn.Module] | None]"
+
+
+def _open_torchscript(content: bytes, device: str) -> _Opened:
     import torch
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # reading what others scripted is not deprecated here
-        return torch.jit.load(io.BytesIO(content), map_location=device)  # type: ignore[no-untyped-call]
+        return torch.jit.load(io.BytesIO(content), map_location=device), None  # type: ignore[no-untyped-call]
 
 
-def _open_exported(content: bytes, device: str) -> Any:
+def _open_exported(content: bytes, device: str) -> _Opened:
     import torch
     from torch.export.passes import move_to_device_pass
 
     program = torch.export.load(io.BytesIO(content))
-    return (program if device == "cpu" else move_to_device_pass(program, device)).module()
+    if device != "cpu":
+        program = move_to_device_pass(program, device)
+    return program.module(), lambda: torch.export.unflatten(program)
 
 
-def _open_pickle(content: bytes, device: str) -> Any:
+def _open_pickle(content: bytes, device: str) -> _Opened:
     import torch
 
     opened = torch.load(io.BytesIO(content), map_location="cpu", weights_only=False)
-    return opened.to(device) if isinstance(opened, torch.nn.Module) else opened
+    return (opened.to(device) if isinstance(opened, torch.nn.Module) else opened), None
 
 
-_OPENERS: dict[str, Callable[[bytes, str], Any]] = {
+_OPENERS: dict[str, Callable[[bytes, str], _Opened]] = {
     "torchscript": _open_torchscript,
     "exported": _open_exported,
     "pickle": _open_pickle,

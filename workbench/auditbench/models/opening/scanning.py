@@ -33,6 +33,7 @@ _NOT_SEEN = {
     "exported": "its graph of operations runs when the model does",
     "keras": "its configuration can name code, and its arrays stand in HDF5",
     "hdf5": "HDF5 can hold code of Keras layers",
+    "skops": "its schema names the types of what it makes",
     "onnx": "an ONNX graph runs when the model does, and can name other files",
     "gguf": "GGUF can hold templates that run",
     "7z": "it is packed in a way that this command does not unpack",
@@ -285,7 +286,7 @@ def _part(found: Walk, where: str, kind: str, size: int) -> Part:
 
 
 def _verdict(found: Import, called: bool) -> Verdict:
-    if allowed.is_allowed(found, called=called):
+    if allowed.is_allowed(found, called=called) or allowed.stands_beside(found, called=called):
         return "allowed"
     return "dangerous" if allowed.is_dangerous(found) else "not in the list"
 

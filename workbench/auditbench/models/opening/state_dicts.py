@@ -1,25 +1,25 @@
-"""The layout of a state dict, read from its pickle alone, and whether the file can hold what it speaks of."""
+"""The layout of a state dict or a checkpoint, read from its pickle alone, and whether the file can hold what it speaks of."""
 
 from __future__ import annotations
 
 import re
 import reprlib
 import struct
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from auditbench.models.opening import allowed
-from auditbench.models.opening.archives import below_root, check_members, read_archive
+from auditbench.models.opening.archives import Member, below_root, check_members, read_archive, read_member
+from auditbench.models.opening.checkpoints import find_places
 from auditbench.models.opening.content import LEGACY_PICKLES, TORCH_PROTOCOL, legacy_walks, walk_member
 from auditbench.models.opening.files import Damage
-from auditbench.models.opening.limits import MAX_DIMENSIONS, MAX_TENSORS
+from auditbench.models.opening.limits import MAX_DIMENSIONS
 from auditbench.models.opening.pickle_values import Import, Made
 from auditbench.models.opening.pickles import Walk, walk
 
-NESTED_IN = ("state_dict", "model_state_dict")
 _LOCATION = re.compile(r"(cpu|(cuda|mps|xpu|hpu|npu|mtia)(:\d{1,4})?)")
-_PLAIN = (int, float, str, bool, type(None), bytes)
 
 
 class MoreThanTensors(Damage):
@@ -32,14 +32,19 @@ class View:
 
     Attributes:
         storage: Key of the storage that it looks into.
-        itemsize: Bytes of one element.
+        dtype: Of its elements, as torch calls it.
     """
 
     storage: str
-    itemsize: int
+    dtype: str
     offset: int
     size: tuple[int, ...]
     stride: tuple[int, ...]
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes of one element."""
+        return allowed.DTYPES[self.dtype]
 
     @property
     def elements(self) -> int:
@@ -62,17 +67,20 @@ class View:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
-    """What a state dict holds.
+    """What a file of torch.save holds.
 
     Attributes:
-        taken: The key under which the tensors stand; empty if they stand at the top.
-        left: The other keys, which are no weights of the model.
-        tensors: By name.
+        places: The tensors of each dict, by name; the dict by the keys that lead to it, joined by dots, and empty for the
+            one at the top.
+        keys: Of the dict at the top.
+        storages: Where the bytes of each storage begin and how many there are, by its key.
+        swapped: Whether the numbers stand in the other order of bytes than this machine has.
     """
 
-    taken: str
-    left: tuple[str, ...]
-    tensors: Mapping[str, View]
+    places: Mapping[str, Mapping[str, View]]
+    keys: tuple[str, ...]
+    storages: Mapping[str, tuple[int, int]]
+    swapped: bool = False
 
 
 def read_layout(content: bytes, walks: tuple[Walk, ...] = ()) -> Layout:
@@ -94,7 +102,8 @@ def read_layout(content: bytes, walks: tuple[Walk, ...] = ()) -> Layout:
         _check_plain(walks)
         check_members(content, members)
         storages = _storages(walks[0], parts=5)
-        sizes = {name[5:]: member.size for name, member in members.items() if name.startswith("data/")}
+        there = {name[5:]: (one.start, one.size) for name, one in members.items() if name.startswith("data/")}
+        swapped = _is_swapped(content, members)
         value = walks[0].value
     else:
         walks = walks or legacy_walks(content) or (walk(content),)
@@ -102,20 +111,48 @@ def read_layout(content: bytes, walks: tuple[Walk, ...] = ()) -> Layout:
         if len(walks) != LEGACY_PICKLES:
             raise Damage("is no state dict", found="a pickle of other content", allowed="what torch.save writes")
         storages = _storages(walks[3], parts=6)
-        sizes = _legacy_sizes(content, walks, storages)
+        there, swapped = _legacy_storages(content, walks, storages), sys.byteorder != "little"
         value = walks[3].value
     views = {id(made): view for found in walks for made in found.made if (view := _view(made)) is not None}
-    _check_views(views.values(), sizes)
+    _check_views(views.values(), there)
     for key, told in storages.items():
-        if sizes.get(key) != told:
+        size = there.get(key, (0, 0))[1]
+        if size != told:
             raise Damage(
                 "speaks of more than it holds",
                 found=f"storage {key[:40]!r} of {told:,} bytes",
-                allowed=f"{sizes.get(key, 0):,} bytes, as many as there are",
+                allowed=f"{size:,} bytes, as many as there are",
             )
-    layout = _layout(value, views)
-    _check_copies(layout.tensors.values(), len(content))
-    return layout
+    places, keys = find_places(value, views)
+    return Layout(places=places, keys=keys, storages=there, swapped=swapped)
+
+
+def check_copies(views: Iterable[View], length: int) -> None:
+    """Compare what is copied to stand in order, once for each name, with the file; other tensors stay in its storages.
+
+    Args:
+        length: Of the file in bytes.
+
+    Raises:
+        Damage: The copies are larger than the file.
+    """
+    total = sum(view.elements * view.itemsize for view in views if not view.contiguous)
+    if total > length:
+        raise Damage(
+            "has tensors that share memory, and are larger than the file without that",
+            found=f"{total:,} bytes",
+            allowed=f"{length:,} bytes",
+            fix="save the tensors after .contiguous()",
+        )
+
+
+def _is_swapped(content: bytes, members: Mapping[str, Member]) -> bool:
+    if "byteorder" not in members:
+        return False
+    order = read_member(content, members["byteorder"], most=16)
+    if order not in (b"little", b"big"):
+        raise Damage("has an order of bytes that is none", found=repr(order), allowed="little, big")
+    return order.decode() != sys.byteorder
 
 
 def _check_plain(walks: tuple[Walk, ...]) -> None:
@@ -126,8 +163,9 @@ def _check_plain(walks: tuple[Walk, ...]) -> None:
             raise MoreThanTensors(
                 "is a program: unpickling it runs what is in it",
                 found=f"it would import {names}"[:200],
-                allowed="tensors, and plain values beside them",
-                fix="save model.state_dict() alone, best as safetensors",
+                allowed="tensors, and beside them plain values as trainers write them",
+                fix="save model.state_dict() alone, best as safetensors: where the model was trained, "
+                "torch.save(model.state_dict(), FILE)",
             )
         if found.fault:
             raise Damage("has a damaged pickle", found=found.fault, allowed="what torch.save writes")
@@ -189,11 +227,18 @@ def _storage(made: Made, parts: int | None = None) -> tuple[str, int]:
 def _storage_itemsize(kind: Any) -> int:
     if kind == allowed.UNTYPED:
         return 1
-    return allowed.STORAGES.get(kind.name, 0) if isinstance(kind, Import) and kind.module == "torch" else 0
+    dtype = _storage_dtype(kind)
+    return allowed.DTYPES[dtype] if dtype else 0
 
 
-def _legacy_sizes(content: bytes, walks: tuple[Walk, ...], storages: Mapping[str, int]) -> dict[str, int]:
-    """Bytes of every storage of the older form, which stand one after another behind the pickles."""
+def _storage_dtype(kind: Any) -> str:
+    return allowed.STORAGES.get(kind.name, "") if isinstance(kind, Import) and kind.module == "torch" else ""
+
+
+def _legacy_storages(
+    content: bytes, walks: tuple[Walk, ...], storages: Mapping[str, int]
+) -> dict[str, tuple[int, int]]:
+    """Where every storage of the older form begins, and its bytes, which stand one after another behind the pickles."""
     itemsizes = {
         made.arguments[2]: _storage_itemsize(made.arguments[1]) for made in walks[3].made if made.by == "stored"
     }
@@ -205,16 +250,16 @@ def _legacy_sizes(content: bytes, walks: tuple[Walk, ...], storages: Mapping[str
             found=reprlib.repr(keys),
             allowed=reprlib.repr(sorted(storages)),
         )
-    position, sizes = walks[4].end, {}
+    position, there = walks[4].end, {}
     for key in keys:
         count = struct.unpack_from("<q", content, position)[0] if position + 8 <= len(content) else -1
-        sizes[key] = count * itemsizes[key]
-        position += 8 + sizes[key]
+        there[key] = (position + 8, count * itemsizes[key])
+        position += 8 + there[key][1]
         if count < 0 or position > len(content):
             raise Damage("ends before its last storage", found=f"{len(content):,} bytes")
     if position != len(content):
         raise Damage("goes on after its last storage", found=f"{len(content) - position:,} bytes", allowed="none")
-    return sizes
+    return there
 
 
 def _view(made: Made) -> View | None:
@@ -224,6 +269,8 @@ def _view(made: Made) -> View | None:
         Damage: The call is not one that torch.save writes.
     """
     by, arguments = made.by, made.arguments
+    if isinstance(by, Import) and allowed.stands_beside(by, called=True):
+        return None
     if made.state is not None and not _is_metadata(made):
         raise Damage(
             "sets attributes of what it makes",
@@ -246,9 +293,9 @@ def _view(made: Made) -> View | None:
                 and _is_empty_dict(hooks)
             ):
                 key, _ = _storage(storage)
-                itemsize = _dtype_itemsize(arguments[6]) if typed else _storage_itemsize(storage.arguments[1])
-                if itemsize:
-                    return View(storage=key, itemsize=itemsize, offset=offset, size=size, stride=stride)
+                dtype = _dtype(arguments[6]) if typed else _storage_dtype(storage.arguments[1])
+                if dtype:
+                    return View(storage=key, dtype=dtype, offset=offset, size=size, stride=stride)
     elif by == allowed.PARAMETER:
         if (
             isinstance(arguments, tuple)
@@ -279,8 +326,9 @@ def _is_metadata(made: Made) -> bool:
     )
 
 
-def _dtype_itemsize(kind: Any) -> int:
-    return allowed.DTYPES.get(kind.name, 0) if isinstance(kind, Import) and kind.module == "torch" else 0
+def _dtype(kind: Any) -> str:
+    named = isinstance(kind, Import) and kind.module == "torch" and kind.name in allowed.DTYPES
+    return str(kind.name) if named else ""
 
 
 def _numbers(value: Any) -> tuple[int, ...] | None:
@@ -297,74 +345,16 @@ def _is_empty_dict(value: Any) -> bool:
     return isinstance(value, Made) and value.by in ("dict", allowed.ORDERED_DICT) and not value.items
 
 
-def _check_views(views: Iterable[View], sizes: Mapping[str, int]) -> None:
+def _check_views(views: Iterable[View], storages: Mapping[str, tuple[int, int]]) -> None:
     """Compare each tensor with its storage."""
     for view in views:
         last = view.offset + sum((count - 1) * step for count, step in zip(view.size, view.stride, strict=True))
         needed = 0 if view.elements == 0 else max(last + 1, view.elements) * view.itemsize
-        if needed > sizes.get(view.storage, 0):
+        size = storages.get(view.storage, (0, 0))[1]
+        if needed > size:
             raise Damage(
                 "has a tensor that is larger than its storage",
                 found=f"shape {view.size} with strides {view.stride} needs {needed:,} bytes",
-                allowed=f"{sizes.get(view.storage, 0):,} bytes",
+                allowed=f"{size:,} bytes",
                 fix="save the tensors after .contiguous()",
             )
-
-
-def _check_copies(views: Iterable[View], length: int) -> None:
-    """Compare what is copied to stand in order, once for each name, with the file; other tensors stay in its storages."""
-    total = sum(view.elements * view.itemsize for view in views if not view.contiguous)
-    if total > length:
-        raise Damage(
-            "has tensors that share memory, and are larger than the file without that",
-            found=f"{total:,} bytes",
-            allowed=f"{length:,} bytes",
-            fix="save the tensors after .contiguous()",
-        )
-
-
-def _layout(value: Any, views: Mapping[int, View]) -> Layout:
-    items = _items(value)
-    inner = [name for name in NESTED_IN if isinstance(items.get(name), Made)]
-    if len(inner) > 1:
-        raise Damage("holds two state dicts", found=" and ".join(inner), allowed="one", fix="save one of them alone")
-    taken = inner[0] if inner else ""
-    chosen = _items(items[taken]) if taken else items
-    tensors, left = {}, [name for name in items if taken and name != taken]
-    for name, entry in chosen.items():
-        if id(entry) in views:
-            tensors[name] = views[id(entry)]
-        elif isinstance(entry, _PLAIN):
-            left.append(name)
-        else:
-            raise Damage(
-                "holds something else than tensors",
-                found=f"{name[:80]!r} is {_described(entry)}",
-                allowed=f"tensors at the top, or all of them below {' or '.join(NESTED_IN)}",
-                fix="save model.state_dict() itself, best as safetensors",
-            )
-    if not 0 < len(tensors) <= MAX_TENSORS:
-        raise Damage(
-            "holds too few or too many tensors",
-            found=f"{len(tensors):,}",
-            allowed=f"between 1 and {MAX_TENSORS:,} tensors",
-            fix="save model.state_dict() itself, best as safetensors",
-        )
-    return Layout(taken=taken, left=tuple(left), tensors=tensors)
-
-
-def _items(value: Any) -> dict[str, Any]:
-    if isinstance(value, Made) and value.by in ("dict", allowed.ORDERED_DICT):
-        names = [item[0] if isinstance(item, tuple) and len(item) == 2 else None for item in value.items]
-        if all(isinstance(name, str) for name in names) and len(set(names)) == len(names):
-            return dict(value.items)
-    raise Damage(
-        "is no state dict",
-        found=_described(value),
-        allowed="tensors by name, each name once",
-        fix="save model.state_dict() itself, best as safetensors",
-    )
-
-
-def _described(value: Any) -> str:
-    return repr(value) if isinstance(value, Made) else f"of type {type(value).__name__}"

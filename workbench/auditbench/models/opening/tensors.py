@@ -1,23 +1,26 @@
-"""Weights: tensors by name, from safetensors or from what torch.save wrote of a state dict."""
+"""Weights: tensors by name, from safetensors or from what torch.save wrote of a state dict or a checkpoint."""
 
 from __future__ import annotations
 
-import io
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from auditbench.errors import ModelError
+from auditbench.models.opening.checkpoints import only_place
 from auditbench.models.opening.content import Content, compression, look_into
 from auditbench.models.opening.files import Damage, read_file, refusing, sha256_of
 from auditbench.models.opening.pickles import is_surely_pickle
 from auditbench.models.opening.programs import PROGRAMS, unwanted_program
 from auditbench.models.opening.safetensors_header import check_header
-from auditbench.models.opening.state_dicts import Layout, MoreThanTensors, read_layout
+from auditbench.models.opening.state_dicts import Layout, MoreThanTensors, View, check_copies, read_layout
 
 if TYPE_CHECKING:
     import torch
 
+
+WeightsKind: TypeAlias = Literal["safetensors", "state-dict"]
 
 _NAMES = {
     "compressed": "a file compressed with",
@@ -30,7 +33,7 @@ _NAMES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenedWeights:
-    """What a weights file holds.
+    """The weights of a file that holds one set of them.
 
     Attributes:
         tensors: On the CPU, contiguous, by name.
@@ -40,14 +43,34 @@ class OpenedWeights:
     """
 
     tensors: dict[str, torch.Tensor]
-    kind: Literal["safetensors", "state-dict"]
+    kind: WeightsKind
     sha256: str
     taken: str = ""
     left: tuple[str, ...] = ()
 
 
-def read_weights(path: Path, *, most: int | None = None) -> OpenedWeights:
-    """The tensors of a file of weights; nothing in it is ever run.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WeightsFile:
+    """A file of weights, of which any set of tensors can be taken.
+
+    Attributes:
+        shapes: Of the tensors of each place, by name; a place is the keys of the file that lead to a dict of tensors,
+            joined by dots, and empty at its top.
+        keys: At the top of a checkpoint; empty for safetensors.
+        sha256: Of the bytes that were parsed.
+        tensors: Gives tensors of a place on the CPU, contiguous, by name. Raises ModelError where they are larger than the
+            file.
+    """
+
+    kind: WeightsKind
+    sha256: str
+    shapes: Mapping[str, Mapping[str, tuple[int, ...]]]
+    keys: tuple[str, ...]
+    tensors: Callable[[str, Iterable[str]], dict[str, torch.Tensor]]
+
+
+def open_weights(path: Path, *, most: int | None = None) -> WeightsFile:
+    """A file of weights; nothing in it is ever imported or run.
 
     Args:
         most: Largest size of the file in bytes.
@@ -59,17 +82,53 @@ def read_weights(path: Path, *, most: int | None = None) -> OpenedWeights:
     with refusing(path):
         found, sha256 = look_into(content), sha256_of(content)
         if found.kind == "safetensors":
-            return OpenedWeights(tensors=parse_tensors(content, path), kind="safetensors", sha256=sha256)
+            tensors = parse_tensors(content, path)
+            return WeightsFile(
+                kind="safetensors",
+                sha256=sha256,
+                shapes={"": {name: tuple(tensor.shape) for name, tensor in tensors.items()}},
+                keys=(),
+                tensors=lambda _, names: {name: tensors[name] for name in names},
+            )
         if found.kind == "state-dict":
             layout = read_layout(content, found.walks)
-            return OpenedWeights(
-                tensors=_load(content, layout),
+
+            def taken(place: str, names: Iterable[str]) -> dict[str, torch.Tensor]:
+                with refusing(path):
+                    return _tensors(content, layout, {name: layout.places[place][name] for name in names})
+
+            return WeightsFile(
                 kind="state-dict",
                 sha256=sha256,
-                taken=layout.taken,
-                left=layout.left,
+                shapes={
+                    place: {name: view.size for name, view in views.items()} for place, views in layout.places.items()
+                },
+                keys=layout.keys,
+                tensors=taken,
             )
         raise no_weights(path, content, found)
+
+
+def read_weights(path: Path, *, most: int | None = None) -> OpenedWeights:
+    """The tensors of a file that holds one set of weights, under a key that trainers use or at its top.
+
+    Args:
+        most: Largest size of the file in bytes.
+
+    Raises:
+        ModelError: It is neither safetensors nor a state dict, does not hold what it says, or holds several sets.
+    """
+    opened = open_weights(path, most=most)
+    with refusing(path):
+        place = only_place(opened.shapes)
+    first = place.partition(".")[0]
+    return OpenedWeights(
+        tensors=opened.tensors(place, opened.shapes[place]),
+        kind=opened.kind,
+        sha256=opened.sha256,
+        taken=place,
+        left=tuple(key for key in opened.keys if key != first and key not in opened.shapes[place]),
+    )
 
 
 def parse_tensors(content: bytes, path: Path) -> dict[str, torch.Tensor]:
@@ -115,38 +174,31 @@ def no_weights(path: Path, content: bytes, looked: Content) -> ModelError:
     )
 
 
-def _load(content: bytes, layout: Layout) -> dict[str, torch.Tensor]:
+def _tensors(content: bytes, layout: Layout, views: Mapping[str, View]) -> dict[str, torch.Tensor]:
+    """Tensors as torch would make them of these bytes, each contiguous; those of one storage share its memory."""
     import torch
 
-    try:
-        document = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-        return _checked(dict.__getitem__(document, layout.taken) if layout.taken else document, layout)
-    except (Damage, MemoryError):
-        raise
-    except Exception as error:
-        raise Damage(
-            "is no state dict that torch opens with weights_only=True",
-            found=str(error).partition("\n")[0][:160],
-            allowed="what torch.save writes",
-            fix="save model.state_dict() again, best as safetensors",
-        ) from error
-
-
-def _checked(found: dict[str, Any], layout: Layout) -> dict[str, torch.Tensor]:
-    """The tensors as the layout promised them, each contiguous and without history."""
-    import torch
-
+    check_copies(views.values(), len(content))
+    storages: dict[tuple[str, str], torch.UntypedStorage] = {}
     tensors = {}
-    for name, view in layout.tensors.items():
-        tensor: Any = dict.get(found, name)
-        if (
-            type(tensor) not in (torch.Tensor, torch.nn.Parameter)
-            or tensor.layout != torch.strided
-            or tensor.device.type != "cpu"
-            or tensor.is_quantized
-            or tuple(tensor.shape) != view.size
-            or tensor.element_size() != view.itemsize
-        ):
-            raise Damage("opens as something else than its pickle says", found=repr(name[:80]), allowed="plain tensors")
-        tensors[name] = tensor.detach().contiguous()
+    for name, view in views.items():
+        key = (view.storage, view.dtype if layout.swapped else "")
+        if key not in storages:
+            storages[key] = _storage(content, layout, view)
+        dtype = getattr(torch, view.dtype)
+        empty = torch.empty(0, dtype=dtype)
+        tensors[name] = empty.set_(storages[key], view.offset, view.size, view.stride).contiguous()
     return tensors
+
+
+def _storage(content: bytes, layout: Layout, view: View) -> torch.UntypedStorage:
+    """The bytes of a storage, with the numbers of a view in the order of bytes that this machine has."""
+    import torch
+
+    start, size = layout.storages.get(view.storage, (0, 0))
+    if not size:
+        return torch.empty(0, dtype=torch.uint8).untyped_storage()
+    storage = torch.frombuffer(bytearray(content[start : start + size]), dtype=torch.uint8).untyped_storage()
+    if layout.swapped:
+        storage.byteswap(getattr(torch, view.dtype))  # type: ignore[no-untyped-call]
+    return storage

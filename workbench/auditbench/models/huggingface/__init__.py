@@ -1,0 +1,1 @@
+"""Models in folders that transformers wrote: classifiers of texts, causal language models, sentence encoders."""
