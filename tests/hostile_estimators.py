@@ -329,6 +329,14 @@ RECORDS: dict[str, tuple[Callable[[], bytes], str]] = {
         lambda: changed_text(first_line("tree_sizes"), "tree_sizes=99999999 1"),
         "tree_sizes that cannot be",
     ),
+    "lightgbm: sizes that are a little off": (
+        lambda: changed_text("\ndecision_type=2 ", "\ndecision_type=2  "),
+        "that cannot be",
+    ),
+    "lightgbm: a decision of no kind": (
+        lambda: same_length("decision_type", lambda numbers: ["1000", *numbers[1:]]),
+        "decision_type of tree 0",
+    ),
     "lightgbm: fewer sizes than trees": (
         lambda: changed_text(first_line("tree_sizes"), first_line("tree_sizes").rpartition(" ")[0]),
         "that cannot be",

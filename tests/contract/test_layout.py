@@ -43,6 +43,7 @@ PUBLIC_TO_RENDERERS = {
     "findings",
     "comparison",
     "messages",
+    "moments",
     "errors",
     "safe_text",
     "testing",

@@ -230,3 +230,15 @@ def test_scan_lets_checkpoints_of_trainers_pass() -> None:
     for path in FILES.glob("*.ckpt"):
         verdicts = {found.verdict for part in scan(path).parts for found in part.imports}
         assert verdicts == {"allowed"}
+
+
+def test_keys_of_any_length_and_signs_are_told_shortened(tmp_path: Path) -> None:
+    odd = "\x1b[31m" + "a" * 5000
+    (tmp_path / "w").write_bytes(saved({"state_dict": STATE, odd: 1}))
+    (told,) = opened(tmp_path / "w", tmp_path).facts.limits
+    assert "\x1b" not in str(told.values["left"])
+    assert len(str(told.values["left"])) < 300
+    (tmp_path / "w").write_bytes(saved({odd: STATE, "b" * 5000: dict(STATE)}))
+    text = refused(tmp_path / "w", tmp_path)
+    assert "several sets of weights" in text
+    assert "found: ⟨U+001B⟩" in text

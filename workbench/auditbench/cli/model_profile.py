@@ -11,27 +11,12 @@ from typing import Any
 from auditbench.errors import ModelError, Problem
 from auditbench.models.endpoint.address import parse_address
 from auditbench.models.formats import EXPORTS
-from auditbench.models.opening import content_kind, parse_json, read_file, scan, sha256_of
-from auditbench.models.opening.files import refusing
+from auditbench.models.opening.content import content_kind, format_of
+from auditbench.models.opening.files import parse_json, read_file, refusing, sha256_of
 from auditbench.models.opening.limits import MAX_JSON_BYTES, MAX_SOURCE_BYTES
+from auditbench.models.opening.scanning import scan
 from auditbench.run import Task
 from auditbench.safe_text import safe_text
-
-_BY_CONTENT: Mapping[str, str] = {
-    "safetensors": "safetensors",
-    "state-dict": "state-dict",
-    "torchscript": "torchscript",
-    "exported": "exported",
-    "pickle": "pickle",
-    "onnx": "onnx",
-    "keras": "keras",
-    "hdf5": "keras",
-    "gguf": "huggingface",
-    "skops": "estimator",
-    "xgboost": "estimator",
-    "lightgbm": "estimator",
-}
-"""`model.format` by the content of a file."""
 
 _OF_ESTIMATORS = ("sklearn", "xgboost", "lightgbm", "imblearn")
 """Packages whose classes a pickled estimator is made of."""
@@ -145,7 +130,7 @@ def _file(place: Path) -> ModelProfile:
     content = read_file(place, fix="name the file of the model itself")
     with refusing(place):
         kind = content_kind(content)
-    form = _BY_CONTENT.get(kind, "")
+    form = "huggingface" if kind == "gguf" else format_of(kind)
     if kind in ("pickle", "compressed") and (package := _pickled_package(place)):
         return ModelProfile(form="estimator", what=f"an estimator of {package}, pickled", sha256=sha256_of(content))
     if not form:

@@ -23,6 +23,7 @@ from auditbench.models.weights_choice import WeightsChoice, choose_weights
 from auditbench.models.wrapping import Interface, Origin, inputs_in_words, wrap_network
 from auditbench.record import plain
 from auditbench.run import ProgramFacts
+from auditbench.safe_text import safe_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -98,11 +99,12 @@ def _said(chosen: WeightsChoice) -> tuple[Message, ...]:
     if not chosen.below and not chosen.left:
         return ()
     more = f", ... ({len(chosen.left):,})" if len(chosen.left) > _SHOWN_LEFT else ""
-    left = ", ".join(chosen.left[:_SHOWN_LEFT]) + more
+    left = ", ".join(safe_text(name) for name in chosen.left[:_SHOWN_LEFT]) + more
+    below = safe_text(chosen.below)
     if not left:
-        return (Message(key="core.model_weights_below", values={"below": chosen.below}),)
+        return (Message(key="core.model_weights_below", values={"below": below}),)
     key = "core.model_weights_chosen" if chosen.below else "core.model_weights_at_top"
-    return (Message(key=key, values={"below": chosen.below, "left": left} if chosen.below else {"left": left}),)
+    return (Message(key=key, values={"below": below, "left": left} if below else {"left": left}),)
 
 
 def _from_architecture(request: ModelRequest, interface: Interface) -> _Network:

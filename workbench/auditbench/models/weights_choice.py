@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from auditbench.errors import ModelError
 from auditbench.models.opening.checkpoints import WEIGHT_KEYS
+from auditbench.safe_text import safe_text
 
 if TYPE_CHECKING:
     import torch
@@ -151,7 +152,7 @@ def _taken(file: WeightsFile, one: _Candidate) -> WeightsChoice:
 
 
 def _several(fitting: list[_Candidate], path: Path) -> ModelError:
-    names = [one.below or "the top of the file" for one in fitting]
+    names = [safe_text(one.below) or "the top of the file" for one in fitting]
     example = next(one.below for one in fitting if one.below)
     return ModelError(
         f"{path.name} holds several sets of weights that fit the network",
@@ -167,7 +168,7 @@ def _others_beside(one: _Candidate, beside: list[str], path: Path) -> ModelError
     return ModelError(
         f"{path.name} holds the weights of the network among other tensors",
         where=str(path),
-        found=f"those below {one.below} fit; beside them: {', '.join(beside[:_SHOWN])}{more}",
+        found=f"those below {safe_text(one.below)} fit; beside them: {', '.join(map(safe_text, beside[:_SHOWN]))}{more}",
         allowed="tensors of the network alone, since what the others do to its outputs is not known",
         fix=f'if they take no part, such as those of a loss, say so: model.weights_in = "{one.below}"',
     )
@@ -180,6 +181,6 @@ def _nothing_there(file: WeightsFile, candidates: list[_Candidate], weights_in: 
         f"{path.name} has no tensors where model.weights_in says",
         where="model.weights_in",
         found=weights_in,
-        allowed=", ".join(dict.fromkeys(near[:_SHOWN])) or "no key, since all tensors stand at the top",
+        allowed=", ".join(map(safe_text, dict.fromkeys(near[:_SHOWN]))) or "no key, since all tensors stand at the top",
         fix="correct it, or remove it where the file holds one set of weights",
     )

@@ -71,6 +71,7 @@ def build_model(
     Args:
         config: As `open_folder` gives it.
         kind: What is on top of the network.
+        attention: `eager` also where the network has no `sdpa`; both compute the same.
 
     Raises:
         MissingDependencyError: transformers is not installed.
@@ -94,7 +95,7 @@ def build_model(
                 config=made,
                 state_dict=dict(tensors),
                 dtype=torch.float32,
-                attn_implementation=attention,
+                attn_implementation=attention if getattr(network, "_supports_sdpa", False) else "eager",
                 generation_config=transformers.GenerationConfig(),
                 ignore_mismatched_sizes=True,
                 local_files_only=True,

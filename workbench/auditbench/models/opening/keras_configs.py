@@ -15,7 +15,10 @@ from auditbench.models.opening.keras_allowed import ACTIVATIONS, FLOATING, MODEL
 from auditbench.models.opening.limits import MAX_CONFIG_DEPTH, MAX_DIMENSIONS, MAX_LAYERS, MAX_NESTING
 
 _POLICIES = ("DTypePolicy", "FloatDTypePolicy", "Policy")
-_VALUES = {"__keras_tensor__": "config", "__tuple__": "items", "__ellipsis__": "config", "__slice__": "config"}
+_VALUES = {"__tuple__": "items"} | dict.fromkeys(
+    ("__keras_tensor__", "__tensor__", "__numpy__", "__ellipsis__", "__slice__"), "config"
+)
+"""What is no layer: references, constants, places. The key beside the name."""
 _SHAPES = ("batch_shape", "batch_input_shape")
 _KEPT = ("config", "name", "inbound_nodes", "build_config", "shared_object_id")
 _SETTINGS = (str, bool, int, float, type(None))
@@ -96,7 +99,7 @@ class _Walk:
         home = home_of(str(name), module)
         if home is None:
             raise _refused_class(str(name), module, where)
-        self.layers += home in ("keras.layers", "keras.src.ops.numpy", "keras.src.ops.nn") and name != "InputLayer"
+        self.layers += home == "keras.layers" and name != "InputLayer"
         models += name in MODELS
         if models > MAX_NESTING or self.layers > MAX_LAYERS:
             raise Damage("has too many layers, or networks in networks", found=where[:160])

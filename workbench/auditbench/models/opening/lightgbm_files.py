@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     Numbers = npt.NDArray[np.float64]
 
 _FIX = "save it again with Booster.save_model of LightGBM 4"
+_MOST_DECISION = 11  # a category, the side of what is missing, and one of three kinds of missing
 _END = "end of trees"
 _INNER = ("split_feature", "threshold", "decision_type", "left_child", "right_child")
 _OF_INNER = (*_INNER, "split_gain", "internal_value", "internal_weight", "internal_count")
@@ -104,7 +105,9 @@ def _blocks(rest: str, sizes: list[int]) -> Iterator[str]:
 
 
 def _check_tree(block: str, index: int, features: int) -> bool:
-    first, *lines = block.strip("\n").split("\n")
+    first, *lines = block.rstrip("\n").split(
+        "\n"
+    )  # the parser ends the process where a block does not begin with its tree
     found = _TREE.fullmatch(first)
     if found is None or int(found[1]) != index:
         raise _wrong("a tree", repr(first[:40]), f"Tree={index}")
@@ -131,6 +134,8 @@ def _check_tree(block: str, index: int, features: int) -> bool:
     if split.min() < 0 or split.max() >= features:
         raise _wrong(f"split_feature of tree {index}", f"{split.min()} to {split.max()}", f"from 0 to {features - 1}")
     decisions = _numbers(fields["decision_type"], "decision_type").astype(np.int64)
+    if decisions.min() < 0 or decisions.max() > _MOST_DECISION:
+        raise _wrong(f"decision_type of tree {index}", str(int(decisions.max())), f"from 0 to {_MOST_DECISION}")
     return _check_category_splits(fields, index, categories, (decisions & 1) == 1)
 
 
