@@ -29,6 +29,7 @@ from auditbench.cli.guesses import (
     text_reason,
 )
 from auditbench.cli.input_profile import DataProfile
+from auditbench.cli.toml_words import key, quoted
 from auditbench.config_file import load_config
 from auditbench.descriptions import AnalyzerDescription
 from auditbench.errors import DataError, EmptyDataError
@@ -284,7 +285,7 @@ def test_hostile_names_and_values_stay_text(names: list[str], values: list[str],
 
 @given(names)
 def test_quoting_is_undone_by_a_toml_reader(text: str) -> None:
-    assert tomllib.loads(f"{draft.key(text)} = {draft.quoted(text)}") == {text: text}
+    assert tomllib.loads(f"{key(text)} = {quoted(text)}") == {text: text}
 
 
 @pytest.fixture

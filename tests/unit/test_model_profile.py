@@ -163,7 +163,7 @@ def test_code_is_never_trusted_by_itself(tmp_path: Path) -> None:
     source(tmp_path / "score.py")
     drafted = ModelSource(path="score.py", profile=profile_model(tmp_path / "score.py"))
     assert "trust" not in table_of(drafted)
-    assert any("if you trust it" in question for question in model_questions(drafted))
+    assert any("if you trust it" in question for question in model_questions(drafted, "regression"))
 
 
 def test_an_address_is_an_endpoint() -> None:

@@ -76,7 +76,7 @@ def _say(made: Conversion, loaded: LoadedConfig, config: Path) -> None:
 
 def table_lines(made: Conversion, loaded: LoadedConfig) -> list[str]:
     """The `[model]` table of the bundle: what the first one says about the model apart from its format."""
-    from auditbench.cli.draft import quoted
+    from auditbench.cli.toml_words import quoted
 
     kept = loaded.config.model.model_dump(mode="json", exclude_unset=True, exclude={"path", *_OF_OTHER_FORMATS})
     values = {"path": os.path.relpath(made.folder, loaded.base.resolve()), **kept}

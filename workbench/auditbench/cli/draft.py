@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from auditbench.analyzer_needs import unmet_need
+from auditbench.cli.analyzers_draft import draft_analyzers
 from auditbench.cli.data_profile import ColumnProfile
 from auditbench.cli.gates_draft import fitting_presets, own_gate
 from auditbench.cli.guesses import (
@@ -22,9 +20,9 @@ from auditbench.cli.guesses import (
 )
 from auditbench.cli.input_profile import DataProfile, InputProfile
 from auditbench.cli.model_draft import ModelSource, draft_model, model_questions
+from auditbench.cli.toml_words import key, quoted
 from auditbench.descriptions import AnalyzerDescription
 from auditbench.errors import DataError
-from auditbench.messages import load_messages, merge_catalogues
 from auditbench.run import Modality, Task
 from auditbench.safe_text import LONGEST_TEXT, safe_text
 
@@ -106,7 +104,7 @@ def draft_config(
     # Beside images, texts or series, sensitive columns alone make no table.
     table = not inputs or len(seen) > len(sensitive)
     modality = _modality(inputs, table=table)
-    questions = tuple(_questions(sources, data, sensitive, ranked=bool(candidates) and target is None))
+    questions = tuple(_questions(sources, data, sensitive, task, ranked=bool(candidates) and target is None))
     test = safe_text(sources.test, LONGEST_TEXT)
     lines = [
         f"# A first configuration for {test}. What stands here was guessed from a sample of its rows:",
@@ -116,10 +114,11 @@ def draft_config(
         *_audit_table(sources, gates),
         *draft_model(sources.model, task, modality),
         *_data_table(sources, chosen, candidates, task, split),
+        *_id_line(columns),
         *_column_lists(left_out if table else [], sensitive, inputs),
         *_input_tables(inputs, task, table=table),
         *(_columns_seen(seen) if table else [""]),
-        *_analyzer_tables(analyzers, modality, task, sensitive=bool(sensitive)),
+        *draft_analyzers(analyzers, modality, task, sensitive=bool(sensitive), capabilities=sources.model.capabilities),
         *_closing(task, sensitive=bool(sensitive), gates=gates),
     ]
     return Draft(
@@ -132,16 +131,6 @@ def draft_config(
         inputs=tuple(f"{item.name}: {item.what}" for item in inputs),
         open_questions=questions,
     )
-
-
-def quoted(text: str) -> str:
-    """Text as a TOML basic string, whatever it holds."""
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
-
-
-def key(name: str) -> str:
-    """A name as a TOML key, quoted where it has to be."""
-    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else quoted(name)
 
 
 def name_shown(name: str) -> str:
@@ -240,11 +229,11 @@ def _modality(inputs: Sequence[InputProfile], *, table: bool) -> Modality:
 
 
 def _questions(
-    sources: Sources, data: DataProfile, sensitive: Sequence[ColumnProfile], *, ranked: bool
+    sources: Sources, data: DataProfile, sensitive: Sequence[ColumnProfile], task: Task, *, ranked: bool
 ) -> Iterator[str]:
     if ranked:
         yield "check `target`: it was chosen by rank"
-    yield from model_questions(sources.model)
+    yield from model_questions(sources.model, task)
     if not sources.train and not sources.model.is_there and not any(is_split(column) for column in data.columns):
         yield "see whether rows belong together: `held_out` draws them one by one; else name `train` or `split`"
     if not sensitive:
@@ -295,7 +284,15 @@ def _data_table(
     if task == "binary-classification":
         values = ", ".join(safe_text(value) for value in chosen.values[:2])
         lines.append(f"positive = {quoted(positive_class(chosen))}   # the classes are {values}")
+    if task == "multiclass-classification" and len(sources.model.predictions) > 1:
+        lines.append(f"classes = [{', '.join(map(quoted, sorted(chosen.values)))}]   # in the order of the predictions")
     return lines
+
+
+def _id_line(columns: Sequence[ColumnProfile]) -> list[str]:
+    """The first column that numbers or names the rows, as their ids."""
+    named = next((column for column in columns if column.all_different and id_reason(column)), None)
+    return [] if named is None else [f"id = {quoted(named.name)}   # row ids: {id_reason(named)}"]
 
 
 def _column_lists(
@@ -357,23 +354,6 @@ def _columns_seen(inputs: Sequence[ColumnProfile]) -> list[str]:
         some = f": {values}" if column.kind == "category" else ""
         lines.append(
             f"#   {name_shown(column.name)}  {column.kind}, {column.distinct:,} different{missing}{some}"[:120]
-        )
-    return [*lines, ""]
-
-
-def _analyzer_tables(
-    analyzers: Sequence[AnalyzerDescription], modality: Modality, task: Task, *, sensitive: bool
-) -> list[str]:
-    words = merge_catalogues("en", load_messages("auditbench").get("en", {}))
-    lines = ["# One table an analyzer; an empty table means its defaults, see `auditbench plugins show NAME`."]
-    for item in analyzers:
-        missing = item.missing_packages + item.missing_programs
-        reason = unmet_need(
-            item.needs, modality=modality, task=task, sensitive=sensitive, others=False, missing=missing
-        )
-        table = f"[analyzers.{key(item.name)}]"
-        lines.append(
-            f"{table:<29} # {safe_text(item.summary)}" if reason is None else f"# {table:<27} # {words.text(reason)}"
         )
     return [*lines, ""]
 

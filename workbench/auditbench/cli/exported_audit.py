@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from auditbench.cli.draft import key, quoted
+from auditbench.cli.toml_words import key, quoted
 
 if TYPE_CHECKING:
     from auditbench.config_file import LoadedConfig

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import get_args
 
 from auditbench.cli.model_profile import ModelProfile
+from auditbench.cli.toml_words import quoted
 from auditbench.cli.training_draft import draft_training
-from auditbench.run import Modality, Task
+from auditbench.run import Capability, Modality, Task
 
 _DECLARED = ("safetensors", "state-dict", "torchscript", "exported", "pickle", "onnx", "keras", "callable", "endpoint")
 _WEIGHTS = ("safetensors", "state-dict")
@@ -34,6 +34,11 @@ class ModelSource:
         """Whether nothing is to be trained."""
         return self.profile is not None or bool(self.predictions)
 
+    @property
+    def capabilities(self) -> tuple[Capability, ...] | None:
+        """What analyzers may use: nothing of predictions; None where it is not known before the model is opened."""
+        return () if self.predictions else None
+
 
 def draft_model(source: ModelSource, task: Task, modality: Modality) -> list[str]:
     """Lines of the `[model]` table, and of `[train]` where there is no model yet."""
@@ -41,10 +46,10 @@ def draft_model(source: ModelSource, task: Task, modality: Modality) -> list[str
     lines = ["[model]"]
     if source.predictions:
         lines.append('format = "predictions"         # no model: its outputs stand in the data')
-        lines.append(f"columns = {json.dumps(list(source.predictions), ensure_ascii=False)}")
+        lines.append(f"columns = [{', '.join(map(quoted, source.predictions))}]")
     elif profile is not None:
         lines.append(f'format = "{profile.form}"{" " * max(1, 20 - len(profile.form))}# {profile.what}')
-        lines.append(f"path = {json.dumps(source.path, ensure_ascii=False)}")
+        lines.append(f"path = {quoted(source.path)}")
     else:
         lines.append('path = "model"')
     lines.append(f'task = "{task}"' + f"   # {', '.join(get_args(Task)[:-1])} or {get_args(Task)[-1]}")
@@ -54,11 +59,15 @@ def draft_model(source: ModelSource, task: Task, modality: Modality) -> list[str
     return [*lines, ""] if source.is_there else [*lines, "", *draft_training(modality, task)]
 
 
-def model_questions(source: ModelSource) -> Iterator[str]:
+def model_questions(source: ModelSource, task: Task) -> Iterator[str]:
     """What a person has to see to before the model can be audited, as instructions."""
     profile = source.profile
     if source.predictions:
         yield "check `output`: whether the predictions are probabilities, logits or values"
+        if task == "binary-classification":
+            yield "check `positive`: it is the class that the predictions are of"
+        if task == "multiclass-classification":
+            yield "check `classes`: they stand in the order of the predictions"
         return
     if profile is None or profile.output == "described":
         return
