@@ -14,7 +14,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from auditbench.cli import draft
 from auditbench.cli.boundary import guarded
 from auditbench.cli.data_profile import ColumnProfile, profile_table
 from auditbench.cli.draft import Sources, draft_config

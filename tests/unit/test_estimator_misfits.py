@@ -24,7 +24,9 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 from sklearn.svm import LinearSVC
 
+from auditbench.config import ModelTable
 from auditbench.errors import ModelError, UntrustedModelError
+from auditbench.models.content_check import other_kind
 from tests.estimators import FEATURES, NUMBERS, numbers, opened, people, predicted, sha256, write
 
 
@@ -178,3 +180,14 @@ def test_texts_that_were_learned_of_numbers_are_refused(tables: Tables) -> None:
     with pytest.raises(ModelError, match="learned other values of column 'age'") as caught:
         opened(saved(own, folder / "ages.skops"), features=("age", "sex"))
     assert 'data.types.age = "category"' in caught.value.describe()
+
+
+@pytest.mark.parametrize("form", ["onnx", "keras", "bundle"])
+def test_check_names_the_format_of_an_estimator(form: str, tables: Tables) -> None:
+    folder, train, _ = tables
+    path = saved(prepared(LogisticRegression(max_iter=300)).fit(train[list(FEATURES)], train.y), folder / "model.skops")
+    found = other_kind(ModelTable(format=form, path=path.name, task="binary-classification"), folder)
+    assert found is not None
+    assert found[0] == "estimator"
+    assert found[1].fix == 'set model.format = "estimator"'
+    assert other_kind(ModelTable(format="estimator", path=path.name, task="binary-classification"), folder) is None

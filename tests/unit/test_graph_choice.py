@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,15 @@ from onnx import TensorProto, helper
 
 from auditbench.data import ImageInput
 from auditbench.models import operators
+from auditbench.models.graph_choice import choose_network
 from auditbench.models.graph_ports import fit_ports
 from auditbench.models.graph_steps import GraphSteps
+from auditbench.models.graphs import GraphNetwork
 from auditbench.models.opening.graph_content import graph_content
-from auditbench.models.opening.onnx import GraphPort, OpenedGraph
+from auditbench.models.opening.onnx import GraphPort, OpenedGraph, open_graph
 from auditbench.models.operators import UnsupportedOperationError
-from tests.made_graphs import WEIGHT, chosen, made, node
+from auditbench.models.packing import UnpackedNetwork
+from tests.made_graphs import NUMBERS, WEIGHT, chosen, made, node
 
 ALL = ("gradients", "hooks", "layers", "black_box")
 PLAIN = made(node("MatMul", ["x", "w"], ["m"]), node("Relu", ["m"], ["y"]))
@@ -101,7 +105,7 @@ def test_an_output_of_another_shape_is_a_difference(tmp_path: Path, monkeypatch:
     wrong = {**operators.OPERATORS, "MatMul": {1: lambda _, first, second: (first @ second)[:, :1]}}
     monkeypatch.setattr(operators, "OPERATORS", wrong)
     choice, _ = chosen(PLAIN, tmp_path)
-    assert [limit.key for limit in choice.limits] == ["core.model_graph_differs"]
+    assert [limit.key for limit in choice.limits] == ["core.model_graph_differs_in_shape"]
 
 
 def test_a_graph_for_one_row_takes_batches_where_that_is_the_same(tmp_path: Path) -> None:
@@ -208,6 +212,30 @@ def test_layers_have_names_of_their_own(tmp_path: Path) -> None:
     assert choice.network is not None
     names = [name for name, _ in choice.network.named_children()]
     assert names == ["constants", "forward_2", "block_0_act", "block_0_act_2", "Relu_3", "constants_2"]
+
+
+def test_a_node_may_have_the_name_of_an_attribute(tmp_path: Path) -> None:
+    choice, _ = chosen(made(node("MatMul", ["x", "w"], ["y"], name="row_by_row")), tmp_path)
+    assert choice.capabilities == ALL
+
+
+def test_several_inputs_are_interpreted_as_one_matrix_outside(tmp_path: Path) -> None:
+    ports = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["rows", 3]) for name in ("b", "a")]
+    outputs = [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["rows", 3])]
+    graph = helper.make_graph([node("Mul", ["a", "b"], ["m"]), node("Sub", ["m", "b"], ["y"])], "graph", ports, outputs)
+    path = tmp_path / "two.onnx"
+    imports = [helper.make_opsetid("", 20)]
+    path.write_bytes(helper.make_model(graph, opset_imports=imports, ir_version=9).SerializeToString())
+    inputs = {"a": NUMBERS["features"], "b": NUMBERS["features"]}
+    opened = open_graph(path)
+    box = GraphNetwork(opened, inputs, where=str(path))
+    choice = choose_network(opened.content, box.ports, box, inputs, "logit", "cpu")
+    assert choice.network is not None
+    packed = torch.randn(4, 6, requires_grad=True)
+    found = UnpackedNetwork(copy.deepcopy(choice.network), inputs)(packed)
+    assert torch.allclose(found, packed[:, :3] * packed[:, 3:] - packed[:, 3:])
+    (slope,) = torch.autograd.grad(found.sum(), packed)
+    assert torch.allclose(slope, torch.cat([packed[:, 3:], packed[:, :3] - 1], dim=1))
 
 
 def test_values_are_let_go_after_their_last_use(tmp_path: Path) -> None:

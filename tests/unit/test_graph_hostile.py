@@ -158,6 +158,14 @@ def test_graphs_within_graphs_are_read_to_a_depth(monkeypatch: pytest.MonkeyPatc
              node("Where", ["t", "r", "c"], ["y"])],
             id="where",
         ),
+        pytest.param(
+            [node("Range", ["zero", "mega", "one"], ["r"]), node("Unsqueeze", ["r", "one1"], ["c"]),
+             node("Unsqueeze", ["r", "none"], ["d"]), node("MatMul", ["c", "d"], ["y"])],
+            id="outer-product",
+        ),
+        pytest.param([node("ConstantOfShape", ["half"], ["h"]), node("Concat", ["h", "h", "h"], ["y"], axis=0)], id="concat"),
+        pytest.param([node("Reshape", ["x", "four"], ["i"]), node("AveragePool", ["i"], ["y"], kernel_shape=[1, 1],
+                                                                  pads=[0, 2**20, 0, 2**30])], id="pads-of-pooling"),
     ],
 )  # fmt: skip
 def test_sizes_that_are_computed_are_bounded_before_memory_is_taken(nodes: list[Any]) -> None:
@@ -172,6 +180,9 @@ def test_sizes_that_are_computed_are_bounded_before_memory_is_taken(nodes: list[
         "tera": np.int64(TERA),
         "pair": np.array([0.0, 1.0], np.float32),
         "t": np.array(True),
+        "none": np.array([0]),
+        "half": np.array([2**29]),
+        "four": np.array([1, 1, 2, 3]),
     }
     steps = GraphSteps(graph_content(made(*nodes, constants=constants), {}))
     with at_most(100), torch.no_grad(), pytest.raises(ValueError, match=r"at most 1,073,741,824 numbers"):
@@ -193,6 +204,20 @@ def test_a_loop_without_end_ends(rounds: int | None) -> None:
     loop = node("Loop", ["m" if rounds else "", "t", "x"], ["y"], body=body)
     steps = GraphSteps(graph_content(made(loop, constants={"m": np.int64(rounds or 0), "t": np.array(True)}), {}))
     with pytest.raises(ValueError, match="at most 10,000 rounds"):
+        steps.computed({"x": torch.zeros(2, 3)})
+
+
+def test_nodes_of_one_name_are_told_apart_one_by_one() -> None:
+    nodes = [node("Neg", ["x" if at == 0 else f"v{at - 1}"], [f"v{at}"], name="n") for at in range(20_000)]
+    steps = GraphSteps(graph_content(made(*nodes, END), {}))
+    assert list(dict(steps.named_children()))[-2] == "n_20000"
+
+
+def test_a_recurrent_layer_of_a_billion_steps_ends() -> None:
+    nodes = [node("Expand", ["k", "s"], ["e"]), node("RNN", ["e", "a", "a"], ["y"], hidden_size=1)]
+    constants = {"k": np.ones((1, 1, 1), np.float32), "s": np.array([2**29, 1, 1]), "a": np.ones((1, 1, 1), np.float32)}
+    steps = GraphSteps(graph_content(made(*nodes, constants=constants), {}))
+    with at_most(100), pytest.raises(ValueError, match="at most 100,000 steps"):
         steps.computed({"x": torch.zeros(2, 3)})
 
 

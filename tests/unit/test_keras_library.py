@@ -62,6 +62,17 @@ def test_settings_at_home_are_neither_read_nor_written(tmp_path: Path) -> None:
     assert not settings.parent.exists()
 
 
+@pytest.mark.parametrize("ending", [".keras", ".h5"])
+def test_tensorflow_is_not_imported_where_it_is_installed(ending: str, tmp_path: Path) -> None:
+    path = saved(made("mlp"), tmp_path / f"model{ending}")
+    (tmp_path / "tensorflow").mkdir()
+    (tmp_path / "tensorflow" / "__init__.py").write_text("raise SystemExit('TensorFlow was imported')")
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    command = [sys.executable, "-c", PROGRAM, str(path)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 def test_another_backend_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     other = ModuleType("keras")
     monkeypatch.setattr(other, "config", SimpleNamespace(backend=lambda: "jax"), raising=False)

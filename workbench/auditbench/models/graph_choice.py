@@ -95,8 +95,9 @@ def _tried(
         return _limited(Message(key="core.model_graph_fails", values={"node": node, "error": said[:200]}))
     scaled = _difference(found, expected, output)
     if not scaled <= TOLERANCE:
-        shown = scaled if math.isfinite(scaled) else "another shape or no number"
-        return _limited(Message(key="core.model_graph_differs", values={"difference": shown, "tolerance": TOLERANCE}))
+        if not math.isfinite(scaled):
+            return _limited(Message(key="core.model_graph_differs_in_shape"))
+        return _limited(Message(key="core.model_graph_differs", values={"difference": scaled, "tolerance": TOLERANCE}))
     limits = []
     capabilities: tuple[Capability, ...] = ("gradients", "hooks", "layers", "black_box")
     if ports.channels_last:

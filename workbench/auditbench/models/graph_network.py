@@ -21,6 +21,8 @@ class InterpretedGraph(GraphSteps):
         row_by_row: Whether rows are computed one after the other, so that a layer sees one at a time.
     """
 
+    row_by_row = False
+
     def __init__(self, content: GraphContent, ports: GraphPorts, *, row_by_row: bool = False) -> None:
         """Make a module of each node.
 

@@ -51,10 +51,11 @@ class GraphSteps(nn.Module):
         self._constants = _hold_constants(self, content)
         known = {*around, *content.inputs, *content.constants}
         steps: list[tuple[str, GraphNode, tuple[str, ...]]] = []
+        tried: Counter[str] = Counter()
         for place, node in enumerate(content.nodes):
             _check_names(node, known)
             module, taken = _node_module(node, known)
-            name = _free_name(self, node.name or f"{node.operation}_{place}")
+            name = _free_name(self, node.name or f"{node.operation}_{place}", tried)
             self.add_module(name, module)
             steps.append((name, node, taken))
             known.update(filter(None, node.outputs))
@@ -152,10 +153,10 @@ def _last_uses(
 
 def _hold_constants(module: nn.Module, content: GraphContent) -> dict[str, str]:
     """Put the arrays of the file into the module; the name that each has there, by its own."""
-    holder = nn.Module()
+    holder, tried = nn.Module(), Counter[str]()
     places = {}
     for name, array in content.constants.items():
-        place = _free_name(holder, name)
+        place = _free_name(holder, name, tried)
         tensor = tensor_of(array)
         if tensor.is_floating_point():
             holder.register_parameter(place, nn.Parameter(tensor, requires_grad=False))
@@ -166,10 +167,14 @@ def _hold_constants(module: nn.Module, content: GraphContent) -> dict[str, str]:
     return places
 
 
-def _free_name(module: nn.Module, wanted: str) -> str:
-    """A name that the module has nothing of yet, of letters, digits and `_`."""
+def _free_name(module: nn.Module, wanted: str, tried: Counter[str]) -> str:
+    """A name that the module has nothing of yet, of letters, digits and `_`.
+
+    Args:
+        tried: How often each name was wanted before; counted on.
+    """
     name = start = _NOT_IN_NAMES.sub("_", wanted).strip("_")[:100] or "node"
-    number = 2
     while hasattr(module, name):
-        name, number = f"{start}_{number}", number + 1
+        tried[start] += 1
+        name = f"{start}_{tried[start] + 1}"
     return name

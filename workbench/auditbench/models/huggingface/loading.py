@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from auditbench.data.building import class_names, labelled_rows
-from auditbench.data.encoding import make_encoder
+from auditbench.data.encoding import encoded_zeros, make_encoder
 from auditbench.digests import digest_of
 from auditbench.errors import ModelError
 from auditbench.findings import Message
@@ -27,6 +27,7 @@ from auditbench.models.opening.gguf_models import is_gguf, open_gguf_model
 from auditbench.models.opening.huggingface_folders import OpenedFolder, open_folder
 from auditbench.models.opening.huggingface_models import BuiltModel, Kind, build_model
 from auditbench.models.opening.packages import require_for
+from auditbench.models.out_of_memory import is_out_of_memory
 from auditbench.models.wrapping import Interface, Origin, wrap_network
 from auditbench.record import plain
 from auditbench.run import Capability
@@ -69,6 +70,8 @@ def load_huggingface(request: ModelRequest) -> ModelUnderTest:
     kind = _kind(folder, request)
     built = build_model(folder.config, folder.tensors, kind, attention=params.attention, where=request.path)
     subject = _SUBJECTS[kind](folder, built, request, params)
+    network = subject.network.to(request.device)
+    _refuse_uncomputable(network, subject.interface, request)
     description = {
         "folder": folder.sha256,
         "kind": kind,
@@ -77,7 +80,7 @@ def load_huggingface(request: ModelRequest) -> ModelUnderTest:
         "head": _head(subject.network),
     }
     return wrap_network(
-        subject.network.to(request.device),
+        network,
         subject.interface,
         Origin(
             name=request.table.name,
@@ -98,6 +101,23 @@ def _opened(request: ModelRequest) -> tuple[OpenedFolder, tuple[Message, ...]]:
     folder, file = open_gguf_model(request.path)
     forms = ", ".join(f"{kind} ({count})" for kind, count in sorted(file.kinds.items()))
     return folder, (Message(key="core.model_dequantised", values={"forms": forms}),)
+
+
+def _refuse_uncomputable(network: nn.Module, interface: Interface, request: ModelRequest) -> None:
+    """Refuse a network that cannot be computed from ids and a mask alone, in its own words."""
+    try:
+        with torch.inference_mode():
+            network(encoded_zeros(interface.inputs, 2, request.device))
+    except Exception as error:
+        if is_out_of_memory(error):
+            raise
+        raise ModelError(
+            "the network cannot be computed from token ids and a mask",
+            where=str(request.path),
+            found=f"{type(error).__name__}: {error}"[:300],
+            allowed="a network of transformers that takes input_ids and attention_mask",
+            fix='export it with what else it needs within: model.format = "exported" or "onnx"',
+        ) from error
 
 
 def _kind(folder: OpenedFolder, request: ModelRequest) -> Kind:

@@ -119,10 +119,16 @@ class _LastPosition(nn.Module):
         places: Which one, shape `(rows,)`; all of them where None.
     """
 
-    def __init__(self, layer: nn.Module) -> None:
+    def __init__(self, layer: Any) -> None:
         super().__init__()
         self.layer = layer
         self.places: torch.Tensor | None = None
+
+    @property
+    def weight(self) -> torch.Tensor:
+        """That of the layer: some networks ask for its type."""
+        weight: torch.Tensor = self.layer.weight
+        return weight
 
     def forward(self, states: torch.Tensor) -> torch.Tensor:
         if self.places is not None:

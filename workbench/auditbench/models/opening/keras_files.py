@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import tempfile
 import zipfile
 from dataclasses import dataclass
@@ -164,7 +165,7 @@ def _built(keras: ModuleType, parts: _Parts, device: str) -> tuple[Any, int]:
     if parts.former and has_hard_sigmoid(parts.config.value):
         put_back_hard_sigmoid(keras, layers_within(keras, module))
     module.trainable = True
-    parameters = sum(int(keras.ops.size(one)) for one in module.trainable_variables)
+    parameters = sum(math.prod(variable.shape) for variable in module.trainable_variables)
     module.trainable = False
     module.eval()
     for variable in module.variables:

@@ -31,7 +31,7 @@ def imported_keras(where: str) -> ModuleType:
         ModelError: It was imported before, to compute with another library.
     """
     if "keras" not in sys.modules:
-        with _own_environment():
+        with _own_environment(), _without_tensorflow():
             import_module("keras")
     keras = sys.modules["keras"]
     if (backend := keras.config.backend()) != _BACKEND:
@@ -69,7 +69,7 @@ def usual_settings(keras: ModuleType) -> Iterator[None]:
     keras.config.set_image_data_format("channels_last")
     keras.config.set_dtype_policy("float32")
     try:
-        with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        with torch.random.fork_rng(devices=[]), warnings.catch_warnings(), _without_tensorflow():
             warnings.simplefilter("ignore")  # of layers that load well; what does not load raises
             yield
     finally:
@@ -77,6 +77,19 @@ def usual_settings(keras: ModuleType) -> Iterator[None]:
         keras.config.set_floatx(kept[0])
         keras.config.set_image_data_format(kept[1])
         keras.config.set_dtype_policy(kept[2])
+
+
+@contextmanager
+def _without_tensorflow() -> Iterator[None]:
+    """Let TensorFlow be as if it were not installed: Keras would import it for nothing but to ask for its types."""
+    if "tensorflow" in sys.modules:
+        yield
+        return
+    sys.modules["tensorflow"] = None  # type: ignore[assignment] # so that an import of it fails
+    try:
+        yield
+    finally:
+        del sys.modules["tensorflow"]
 
 
 @contextmanager

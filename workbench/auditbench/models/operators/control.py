@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from auditbench.models.opening.graph_content import GraphContent, GraphNode
-from auditbench.models.operators.operation import outputs_of, unsupported
+from auditbench.models.operators.operation import MOST_STEPS, outputs_of, unsupported
 
 MOST_ROUNDS = 10_000
 """Of a loop; one that goes on is no network."""
@@ -110,6 +110,8 @@ class Scan(_Control):
 
 
 def _steps(sequence: Tensor, axis: int, turned: int) -> tuple[Tensor, ...]:
+    if sequence.shape[axis] > MOST_STEPS:
+        raise ValueError(f"expected at most {MOST_STEPS:,} steps, got {sequence.shape[axis]:,}")
     parts = sequence.unbind(axis)
     return parts[::-1] if turned else parts
 

@@ -29,6 +29,7 @@ def _from_the_front(places: Tensor, size: int) -> Tensor:
 
 def _gathered(node: GraphNode, values: Tensor, indices: Tensor) -> Tensor:
     axis = node.attributes.get("axis", 0) % values.dim()
+    bounded([*values.shape[:axis], *indices.shape, *values.shape[axis + 1 :]])
     places = _from_the_front(indices, values.shape[axis])
     picked = values.index_select(axis, places.reshape(-1))
     return picked.reshape(values.shape[:axis] + indices.shape + values.shape[axis + 1 :])

@@ -27,6 +27,8 @@ class Built:
 Versions: TypeAlias = Mapping[int, "Function | Built"]
 """By the version of the standard operations from which on they mean this."""
 
+MOST_STEPS = 100_000
+"""Of a sequence whose steps are computed one after the other."""
 _NOT_SIGNED = frozenset({torch.uint16, torch.uint32, torch.uint64})
 
 

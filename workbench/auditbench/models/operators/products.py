@@ -9,7 +9,7 @@ from torch import Tensor
 
 from auditbench.models.opening.graph_content import GraphNode
 from auditbench.models.operators.convolution import convolved, without_zero_point
-from auditbench.models.operators.operation import Versions, unsupported, widened
+from auditbench.models.operators.operation import Versions, bounded, common_shape, unsupported, widened
 from auditbench.models.operators.tensors import dtype_of
 
 _ENDS = {
@@ -21,6 +21,8 @@ _ENDS = {
 
 
 def _product(_: GraphNode, first: Tensor, second: Tensor) -> Tensor:
+    if first.dim() > 1 and second.dim() > 1:
+        bounded([*common_shape(first.shape[:-2], second.shape[:-2]), first.shape[-2], second.shape[-1]])
     return torch.matmul(first, second)
 
 
@@ -29,6 +31,7 @@ def _general(node: GraphNode, first: Tensor, second: Tensor, added: Tensor | Non
     given = node.attributes
     first = first.T if given.get("transA", 0) else first
     second = second.T if given.get("transB", 0) else second
+    bounded([first.shape[0], second.shape[1]])
     alpha, beta = given.get("alpha", 1.0), given.get("beta", 1.0)
     if alpha == beta == 1 and added is not None and added.dim() == 1 and first.is_floating_point():
         return torch.addmm(added, first, second)
@@ -71,7 +74,8 @@ def _spread(numbers: Tensor, node: GraphNode, values: Tensor) -> Tensor:
     block = node.attributes.get("block_size", 0)
     if not block:
         raise unsupported(node, "with scales of several axes and no block_size")
-    return numbers.repeat_interleave(block, dim=axis).narrow(axis, 0, values.shape[axis])
+    spread = numbers.repeat_interleave(min(block, values.shape[axis]), dim=axis)
+    return spread.narrow(axis, 0, values.shape[axis])
 
 
 def _quantized(node: GraphNode, values: Tensor, scale: Tensor, zero: Tensor | None = None) -> Tensor:

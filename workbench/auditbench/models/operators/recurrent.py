@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from auditbench.models.opening.graph_content import GraphNode
-from auditbench.models.operators.operation import Function, Versions, unsupported
+from auditbench.models.operators.operation import MOST_STEPS, Function, Versions, unsupported
 
 _Activation = Callable[[Tensor], Tensor]
 _States = tuple[Tensor, ...]
@@ -109,6 +109,8 @@ def _layer(step: _Step, gates: int, states: int, default: tuple[str, ...]) -> Fu
     ) -> tuple[Tensor, ...]:
         rows_first = bool(node.attributes.get("layout", 0))
         steps = values.transpose(0, 1) if rows_first else values
+        if len(steps) > MOST_STEPS:
+            raise ValueError(f"expected at most {MOST_STEPS:,} steps, got {len(steps):,}")
         given, found = (*rest, *[None] * (states + 1))[: states + 1], []
         for place, direction in enumerate(_directions(node, recurrence, bias, given[states], gates, default)):
             first = [_initial(state, place, steps, recurrence.shape[-1], rows_first) for state in given[:states]]

@@ -8,11 +8,13 @@ import torch
 from torch import Tensor
 
 from auditbench.models.opening.graph_content import GraphNode
-from auditbench.models.operators.operation import Versions, whole_numbers
+from auditbench.models.operators.operation import MOST_STEPS, Versions, whole_numbers
 
 
 def _split(node: GraphNode, values: Tensor, sizes: Tensor | None = None) -> list[Tensor]:
     axis = node.attributes.get("axis", 0)
+    if values.shape[axis] > MOST_STEPS:
+        raise ValueError(f"expected a sequence of at most {MOST_STEPS:,} parts, got {values.shape[axis]:,}")
     if sizes is not None:
         numbers = whole_numbers(sizes)
         if sizes.dim() == 0:

@@ -103,6 +103,7 @@ def _transposed(node: GraphNode, values: Tensor) -> Tensor:
 
 
 def _joined(node: GraphNode, *values: Tensor) -> Tensor:
+    bounded([sum(one.numel() for one in values)])
     return torch.cat(values, dim=node.attributes["axis"])
 
 
@@ -110,7 +111,7 @@ def _split(node: GraphNode, values: Tensor, sizes: Tensor | None = None) -> tupl
     axis, length = node.attributes.get("axis", 0), values.shape[node.attributes.get("axis", 0)]
     named = node.attributes.get("split") if sizes is None else whole_numbers(sizes)
     if named is None:
-        parts = node.attributes.get("num_outputs", len(node.outputs))
+        parts = len(node.outputs)
         size = math.ceil(length / parts)
         named = [max(0, min(size, length - size * part)) for part in range(parts)]
     return torch.split(values, list(named), dim=axis)

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from auditbench.models.opening.graph_content import GraphNode
+from auditbench.models.operators.operation import bounded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,12 +73,15 @@ def padded(values: Tensor, windows: Windows, number: float, *, whole: bool = Fal
             end = (windows.count[axis] - 1) * windows.strides[axis] + span
             after = max(after, end - values.shape[axis + 2] - windows.before[axis])
         pads += [windows.before[axis], after]
+    around = [before + behind for before, behind in zip(pads[::2], pads[1::2], strict=True)][::-1]
+    bounded([*values.shape[:2], *(max(size + more, 0) for size, more in zip(values.shape[2:], around, strict=True))])
     return F.pad(values, pads, value=number) if any(pads) else values
 
 
 def unfolded(values: Tensor, windows: Windows) -> Tensor:
     """What each window holds, of shape `(rows, channels, *windows, places of a window)`; of values that are padded."""
     rank = len(windows.kernel)
+    bounded([*values.shape[:2], *windows.count, *windows.kernel])
     for axis in range(rank):
         span = windows.dilations[axis] * (windows.kernel[axis] - 1) + 1
         values = values.unfold(axis + 2, span, windows.strides[axis]).narrow(axis + 2, 0, windows.count[axis])
