@@ -108,6 +108,15 @@ def test_an_output_of_another_shape_is_a_difference(tmp_path: Path, monkeypatch:
     assert [limit.key for limit in choice.limits] == ["core.model_graph_differs_in_shape"]
 
 
+def test_a_graph_that_onnxruntime_cannot_compute_stays_with_it(tmp_path: Path) -> None:
+    model = made(
+        node("Reshape", ["x", "s"], ["r"]), node("MatMul", ["r", "w"], ["y"]), constants={"s": np.array([2, 3])}
+    )
+    choice, box = chosen(model, tmp_path)
+    assert (choice.network, choice.capabilities, choice.limits) == (None, ("black_box",), ())
+    assert box(rows(2)).shape == (2, 2)
+
+
 def test_a_graph_for_one_row_takes_batches_where_that_is_the_same(tmp_path: Path) -> None:
     choice, box = chosen(made(node("MatMul", ["x", "w"], ["y"]), rows=1), tmp_path)
     assert box.row_by_row

@@ -13,7 +13,7 @@ from auditbench.cli.options import debug_option
 
 COMMANDS = {
     "demo": "Audit the embedded example, end to end.",
-    "init": "Write a commented audit.toml from a data file.",
+    "init": "Write a commented audit.toml from data and a model.",
     "check": "Validate CONFIG and its data, and print the plan.",
     "train": "Train the model that CONFIG describes, and write it as a bundle.",
     "audit": "Audit the model that CONFIG describes.",

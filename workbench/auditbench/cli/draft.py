@@ -116,7 +116,7 @@ def draft_config(
         *_data_table(sources, chosen, candidates, task, split),
         *_id_line(columns),
         *_column_lists(left_out if table else [], sensitive, inputs),
-        *_input_tables(inputs, task, table=table),
+        *_input_tables(inputs, task, sources.model, table=table),
         *(_columns_seen(seen) if table else [""]),
         *draft_analyzers(analyzers, modality, task, sensitive=bool(sensitive), capabilities=sources.model.capabilities),
         *_closing(task, sensitive=bool(sensitive), gates=gates),
@@ -325,7 +325,7 @@ def _list(name: str, columns: Sequence[tuple[ColumnProfile, str]]) -> list[str]:
     return [f"{name} = [", *(f"    {quoted(column.name)},   # {reason}" for column, reason in columns), "]"]
 
 
-def _input_tables(inputs: Sequence[InputProfile], task: Task, *, table: bool) -> list[str]:
+def _input_tables(inputs: Sequence[InputProfile], task: Task, model: ModelSource, *, table: bool) -> list[str]:
     lines: list[str] = []
     for item in inputs:
         lines += ["", f"# {safe_text(item.what, LONGEST_TEXT)}", f"[data.inputs.{key(item.name)}]"]
@@ -336,11 +336,22 @@ def _input_tables(inputs: Sequence[InputProfile], task: Task, *, table: bool) ->
             lines.append(
                 f"size = [{item.size[0]}, {item.size[1]}]             # height and width that all are brought to"
             )
-        if task == "next-token":
+        if item.modality == "text" and model.has_tokens:
+            lines.append(
+                "# length = 128                # tokens of the model's own tokenizer; when absent as many as it takes"
+            )
+        elif task == "next-token":
             lines.append('unit = "words"                # what a token is; or "characters"')
             lines.append("length = 64                   # tokens that are read before the next one")
         elif item.modality == "text":
             lines.append("length = 256                  # tokens of a text that the model sees")
+            if model.profile is not None:
+                lines.append('# tokenizer = "tokenizer.json"  # what the token ids of the model stand for')
+        elif model.profile is not None and not model.describes_inputs:
+            lines.append(
+                "# mean = [0.5]                # how the model wants it: (value - mean) / scale, images from 0 to 1"
+            )
+            lines.append("# scale = [0.5]")
     if inputs and table:
         lines += ["[data.inputs.columns]         # the columns beside them", 'modality = "tabular"']
     return lines

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 def init(
     folder: Path, data: Path, model: str | None, predictions: tuple[str, ...], target: str | None, with_gates: bool
 ) -> None:
-    """Write a commented audit.toml from a data file, and from the model where there is one.
+    """Write a commented audit.toml from data and a model.
 
     What the model is, is told by its content; nothing of it is run. Columns of a table and of texts, arrays of images and of series, .ts files and folders of images are recognised.
     Types, candidates for the target, and columns that may hold sensitive features or row ids are guessed from the

@@ -35,6 +35,16 @@ class ModelSource:
         return self.profile is not None or bool(self.predictions)
 
     @property
+    def has_tokens(self) -> bool:
+        """Whether the model brings a tokenizer of its own."""
+        return self.profile is not None and self.profile.form == "huggingface"
+
+    @property
+    def describes_inputs(self) -> bool:
+        """Whether the model says itself how images and series reach it."""
+        return self.profile is not None and self.profile.output == "described"
+
+    @property
     def capabilities(self) -> tuple[Capability, ...] | None:
         """What analyzers may use: nothing of predictions; None where it is not known before the model is opened."""
         return () if self.predictions else None
