@@ -40,7 +40,10 @@ def main() -> None:
     """Train and write the folder that `--out` names."""
     parser = argparse.ArgumentParser(description="Train the classifier of this example.")
     parser.add_argument(
-        "--out", type=Path, default=HERE / "newsgroups-bert", help="folder to write (default: the one beside this script)"
+        "--out",
+        type=Path,
+        default=HERE / "newsgroups-bert",
+        help="folder to write (default: the one beside this script)",
     )
     out: Path = parser.parse_args().out
     torch.manual_seed(0)

@@ -138,3 +138,15 @@ def test_a_part_of_a_sequence_is_taken_out(place: int | None, left: float) -> No
     ]
     found, count = computed(model_of(*nodes, inputs="xy", outputs="zn"), [np.ones(1), np.full(1, 2.0)])
     assert (found.tolist(), int(count)) == ([left], 1)
+
+
+@pytest.mark.parametrize("size", [2, 3, 4])
+def test_normalization_by_channels_around_has_more_of_them_behind(size: int) -> None:
+    node = onnx.helper.make_node("LRN", ["x"], ["y"], size=size, alpha=0.5, beta=0.6, bias=2.0)
+    values = np.random.default_rng(0).normal(size=(2, 6, 3, 1))
+    (found,) = computed(model_of(node, inputs="x", outputs="y"), [values])
+    for channel in range(6):
+        around = slice(max(0, channel - (size - 1) // 2), channel + size // 2 + 1)
+        squares = (values[:, around] ** 2).sum(axis=1)
+        expected = values[:, channel] / (2.0 + 0.5 / size * squares) ** 0.6
+        assert np.allclose(found[:, channel].numpy(), expected)

@@ -163,7 +163,7 @@ def test_outputs_that_do_not_fit_into_memory_are_refused_before_any_is_computed(
     keys = {"text": {"length": 8}, "data": {"target": "text"}}
     said = refused(request(made("gpt2-lm"), tmp_path, frame, "next-token", **keys))
     assert "does not fit into memory" in said
-    fitting = 2**20 // 2 // (323 * 8 * 4)
+    fitting = 2**20 // 2 // (323 * 8 * 5)
     assert f"set data.max_rows = {fitting}" in said
     keys["data"]["max_rows"] = fitting
     assert load_model(request(made("gpt2-lm"), tmp_path, frame, "next-token", **keys)).facts.task == "next-token"

@@ -15,6 +15,8 @@ from auditbench.machine_memory import machine_memory_bytes
 from auditbench.models.opening.json_text import parse_strictly
 from auditbench.models.opening.limits import MAX_FILE_BYTES
 
+_AGAIN = "copy the file again, or train the model again: auditbench train CONFIG"
+
 
 class Damage(ValueError):  # noqa: N818 - a state of the file, told to the user as one
     """What is wrong with the bytes of a file, before it is known which file that is.
@@ -94,8 +96,11 @@ def sha256_of(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def parse_json(content: bytes, path: Path) -> dict[str, Any]:
+def parse_json(content: bytes, path: Path, *, fix: str = _AGAIN) -> dict[str, Any]:
     """The object in a JSON file.
+
+    Args:
+        fix: The next step where it is none.
 
     Raises:
         ModelError: It is no JSON object, or one of its names stands there twice.
@@ -108,7 +113,7 @@ def parse_json(content: bytes, path: Path) -> dict[str, Any]:
             where=str(path),
             found=str(error)[:160],
             allowed="a JSON object",
-            fix="copy the file again, or train the model again: auditbench train CONFIG",
+            fix=fix,
         ) from error
     if not isinstance(document, dict):
         raise ModelError(
@@ -116,7 +121,7 @@ def parse_json(content: bytes, path: Path) -> dict[str, Any]:
             where=str(path),
             found=type(document).__name__,
             allowed="a JSON object",
-            fix="copy the file again, or train the model again: auditbench train CONFIG",
+            fix=fix,
         )
     return document
 

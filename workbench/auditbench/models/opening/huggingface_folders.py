@@ -164,7 +164,7 @@ def _no_folder(path: Path, found: str) -> ModelError:
 
 def _json(path: Path, name: str) -> dict[str, Any]:
     fix = "save the model again: model.save_pretrained(FOLDER), and tokenizer.save_pretrained(FOLDER)"
-    return parse_json(read_file(path / name, most=MAX_JSON_BYTES, fix=fix), path / name)
+    return parse_json(read_file(path / name, most=MAX_JSON_BYTES, fix=fix), path / name, fix=fix)
 
 
 def _config(config: dict[str, Any], path: Path) -> dict[str, Any]:
