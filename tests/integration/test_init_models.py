@@ -13,7 +13,7 @@ import pytest
 
 from auditbench.cli.boundary import guarded
 from tests.in_process_worker import workers_in_this_process
-from tests.keras_networks import keras
+from tests.keras_networks import OF_KERAS, keras
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 ROWS = 120
@@ -50,6 +50,7 @@ def score_column(_folder: Path) -> list[str]:
     return ["--predictions", "score"]
 
 
+@pytest.mark.filterwarnings(OF_KERAS)
 @pytest.mark.parametrize(
     ("make", "form"), [(skops_file, "estimator"), (keras_file, "keras"), (score_column, "predictions")]
 )

@@ -105,7 +105,7 @@ def test_embeddings_of_a_real_encoder(minilm: Path, news: pd.DataFrame, tmp_path
     item = model.inputs["text"]
     ids = subwords_of(item.tokenizer).encode(TEXTS, length=64)
     rows = torch.tensor([row + [0] * (64 - len(row)) for row in ids])
-    own, tokenizer = transformers.AutoModel.from_pretrained(minilm).eval(), None
+    own = transformers.AutoModel.from_pretrained(minilm).eval()
     tokenizer = transformers.AutoTokenizer.from_pretrained(minilm)
     with torch.no_grad():
         found = model.module.encoder(rows)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -169,74 +168,6 @@ def test_outputs_that_do_not_fit_into_memory_are_refused_before_any_is_computed(
     assert load_model(request(made("gpt2-lm"), tmp_path, frame, "next-token", **keys)).facts.task == "next-token"
 
 
-@pytest.mark.parametrize("pooling", ["mean", "cls", "max"])
-def test_embeddings_are_those_of_the_encoder_and_the_head_is_fitted_here(
-    pooling: str, made: Callable[[str], Path], tmp_path: Path
-) -> None:
-    frame = frame_of(["n", "p"] * 3, part=["train"] * 4 + ["test"] * 2)
-    asked = request(
-        made("encoder"),
-        tmp_path,
-        frame,
-        "binary-classification",
-        data={"split": "part", "positive": "p"},
-        parameters={"pooling": pooling},
-    )
-    model = load_model(asked)
-    own, tokenizer = transformers.AutoModel.from_pretrained(made("encoder")).eval(), None
-    tokenizer = transformers.AutoTokenizer.from_pretrained(made("encoder"))
-    ids = _ids(model, list(TEXTS))
-    found = model.module.encoder(ids)
-    for row, text in enumerate(TEXTS):
-        given = tokenizer(text, truncation=True, max_length=model.inputs["text"].shape[0], return_tensors="pt")
-        with torch.no_grad():
-            states = own(**given).last_hidden_state[0]
-        pooled = {"mean": states.mean(0), "cls": states[0], "max": states.amax(0)}[pooling]
-        torch.testing.assert_close(found[row], pooled, atol=CLOSE, rtol=0)
-    (limit,) = model.facts.limits
-    assert limit.key == "core.model_fitted_head"
-    assert limit.values["rows"] == 4
-    again = load_model(asked)
-    assert again.facts.digest == model.facts.digest
-
-
-def test_another_penalty_is_another_model(made: Callable[[str], Path], tmp_path: Path) -> None:
-    frame = frame_of(["n", "p"] * 3, part=["train"] * 4 + ["test"] * 2)
-    keys = {"data": {"split": "part", "positive": "p"}}
-    digests = {
-        load_model(
-            request(made("encoder"), tmp_path, frame, "binary-classification", parameters=parameters, **keys)
-        ).facts.digest
-        for parameters in ({"pooling": "mean"}, {"pooling": "mean", "l2": 3.0}, {"pooling": "cls"})
-    }
-    assert len(digests) == 3
-
-
-def test_a_sentence_encoder_says_its_pooling_itself(made: Callable[[str], Path], tmp_path: Path) -> None:
-    folder = sentence_encoder(made("encoder"), tmp_path / "model")
-    frame = frame_of(["n", "p"] * 3, part=["train"] * 4 + ["test"] * 2)
-    keys = {"data": {"split": "part", "positive": "p"}}
-    model = load_model(request(folder, tmp_path, frame, "binary-classification", **keys))
-    assert model.inputs["text"].shape == (16,)
-    lengths = model.module.encoder(_ids(model, list(TEXTS))).norm(dim=1)
-    torch.testing.assert_close(lengths, torch.ones(len(TEXTS)))
-    said = refused(request(folder, tmp_path, frame, "binary-classification", parameters={"pooling": "cls"}, **keys))
-    assert "model.parameters.pooling" in said
-
-
-def sentence_encoder(encoder: Path, folder: Path, **pooling: bool) -> Path:
-    """The folder of sentence-transformers around an encoder."""
-    shutil.copytree(encoder, folder)
-    own = "sentence_transformers.models."
-    parts = [("", "Transformer"), ("1_Pooling", "Pooling"), ("2_Normalize", "Normalize")]
-    listed = [{"idx": at, "name": str(at), "path": path, "type": own + kind} for at, (path, kind) in enumerate(parts)]
-    (folder / "modules.json").write_text(json.dumps(listed))
-    (folder / "1_Pooling").mkdir()
-    (folder / "1_Pooling" / "config.json").write_text(json.dumps(pooling or {"pooling_mode_mean_tokens": True}))
-    (folder / "sentence_bert_config.json").write_text(json.dumps({"max_seq_length": 16}))
-    return folder
-
-
 @pytest.mark.parametrize("name", ["bert", "roberta", "distilbert"])
 def test_gradients_of_embeddings_are_complete(name: str, made: Callable[[str], Path], tmp_path: Path) -> None:
     """Contributions of the embeddings add up to the difference of the outputs."""
@@ -310,14 +241,6 @@ def test_outputs_without_names_need_declared_classes(made: Callable[[str], Path]
     assert "'LABEL_0', 'LABEL_1'" in said
 
 
-def test_an_encoder_needs_rows_to_fit_its_head_on(made: Callable[[str], Path], tmp_path: Path) -> None:
-    asked = request(
-        made("encoder"), tmp_path, frame_of("npnpnp"), "binary-classification", data={"positive": "p"},
-        parameters={"pooling": "mean"},
-    )  # fmt: skip
-    assert "data.held_out" in refused(asked)
-
-
 def test_half_precision_is_computed_in_single(made: Callable[[str], Path], tmp_path: Path) -> None:
     model = transformers.AutoModelForSequenceClassification.from_pretrained(made("bert")).half()
     shutil.copytree(made("bert"), tmp_path / "half")
@@ -378,3 +301,30 @@ def _ids(model: ModelUnderTest, texts: list[str]) -> torch.Tensor:
     item = model.inputs["text"]
     rows = subwords_of(item.tokenizer).encode(texts, length=item.length, kept=item.kept)
     return torch.tensor([row + [PADDING] * (item.length - len(row)) for row in rows])
+
+
+def test_declared_classes_decide_the_order_of_the_outputs(made: Callable[[str], Path], tmp_path: Path) -> None:
+    own = own_logits(made("bert"), transformers.AutoModelForSequenceClassification, 24)
+    data = {"classes": ("c", "a", "b")}
+    asked = request(made("bert"), tmp_path, frame_of("abcabc"), "multiclass-classification", data=data)
+    model = load_model(asked)
+    assert model.target_names == ("c", "a", "b")
+    np.testing.assert_allclose(predictions(model, asked), own[:, [2, 0, 1]], atol=CLOSE)
+
+
+def test_a_class_that_the_data_lack_is_still_a_class(made: Callable[[str], Path], tmp_path: Path) -> None:
+    asked = request(made("bert"), tmp_path, frame_of("ababab"), "multiclass-classification")
+    assert load_model(asked).facts.classes == ("a", "b", "c")
+
+
+@pytest.mark.parametrize("missing", ["transformers", "tokenizers"])
+def test_without_the_packages_the_extra_is_named(
+    missing: str, made: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = request(made("bert"), tmp_path, frame_of("abcabc"), "multiclass-classification")
+    monkeypatch.setattr(
+        "auditbench.models.opening.packages.find_spec", lambda name: None if name == missing else object()
+    )
+    said = refused(asked)
+    assert repr(missing) in said
+    assert "auditbench[text]" in said
