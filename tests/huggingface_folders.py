@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from pathlib import Path
 from typing import Any
@@ -39,31 +40,13 @@ _GPT = {"n_embd": 32, "n_layer": 2, "n_head": 2, "n_positions": 24}
 
 
 def word_pieces() -> Tokenizer:
-    """WordPiece as BERT has it, with `[CLS]` and `[SEP]` around a text."""
-    made = Tokenizer(models.WordPiece(**UNKNOWN))
-    made.normalizer = normalizers.BertNormalizer()
-    made.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    made.decoder = decoders.WordPiece()
-    made.train_from_iterator(
-        CORPUS, trainers.WordPieceTrainer(vocab_size=120, special_tokens=SPECIAL, show_progress=False)
-    )
-    made.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
-    )
-    return made
+    """WordPiece as BERT has it, with `[CLS]` and `[SEP]` around a text; the same each time, which its training is not."""
+    return Tokenizer.from_str(_word_pieces())
 
 
 def byte_pairs(special: tuple[str, ...] = ("<|endoftext|>",)) -> Tokenizer:
     """Byte-level BPE as GPT-2 has it, with nothing around a text."""
-    made = Tokenizer(models.BPE())
-    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    made.decoder = decoders.ByteLevel()
-    alphabet = pre_tokenizers.ByteLevel.alphabet()
-    trainer = trainers.BpeTrainer(
-        vocab_size=320, special_tokens=list(special), initial_alphabet=alphabet, show_progress=False
-    )
-    made.train_from_iterator(CORPUS, trainer)
-    return made
+    return Tokenizer.from_str(_byte_pairs(special))
 
 
 def save(folder: Path, model: Any, tokenizer: Tokenizer, **tokens: str) -> Path:
@@ -166,6 +149,34 @@ def request(
 def frame_of(labels: str | list[Any], texts: tuple[str, ...] = TEXTS, **columns: Any) -> pd.DataFrame:
     """Texts with a label each."""
     return pd.DataFrame({"text": list(texts), "label": list(labels), **columns})
+
+
+@functools.cache
+def _word_pieces() -> str:
+    made = Tokenizer(models.WordPiece(**UNKNOWN))
+    made.normalizer = normalizers.BertNormalizer()
+    made.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    made.decoder = decoders.WordPiece()
+    made.train_from_iterator(
+        CORPUS, trainers.WordPieceTrainer(vocab_size=120, special_tokens=SPECIAL, show_progress=False)
+    )
+    made.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    return made.to_str()
+
+
+@functools.cache
+def _byte_pairs(special: tuple[str, ...]) -> str:
+    made = Tokenizer(models.BPE())
+    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    made.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(
+        vocab_size=320, special_tokens=list(special), initial_alphabet=alphabet, show_progress=False
+    )
+    made.train_from_iterator(CORPUS, trainer)
+    return made.to_str()
 
 
 def _classifier(folder: Path, settings: Any, network: Any, labels: tuple[str, ...], sizes: dict[str, Any]) -> Path:

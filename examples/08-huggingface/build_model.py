@@ -62,18 +62,20 @@ def main() -> None:
 
 
 def train_tokenizer(texts: list[str]) -> Tokenizer:
-    """WordPiece as BERT has it, learned from these texts."""
-    tokenizer = Tokenizer(models.WordPiece(unk_token=SPECIAL["unk_token"]))
-    tokenizer.normalizer = normalizers.BertNormalizer()
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    tokenizer.decoder = decoders.WordPiece()
-    tokenizer.train_from_iterator(
+    """WordPiece as BERT has it, learned from these texts; ids in alphabetical order, since the trainer's own differ from run to
+    run."""
+    learned = _word_pieces(models.WordPiece(unk_token=SPECIAL["unk_token"]))
+    learned.train_from_iterator(
         texts, trainers.WordPieceTrainer(vocab_size=TOKENS, special_tokens=list(SPECIAL.values()))
     )
+    tokens = [*SPECIAL.values(), *sorted(set(learned.get_vocab()) - set(SPECIAL.values()))]
+    vocabulary = {token: index for index, token in enumerate(tokens)}
+    tokenizer = _word_pieces(models.WordPiece(vocabulary, unk_token=SPECIAL["unk_token"]))
+    tokenizer.add_special_tokens(list(SPECIAL.values()))
     tokenizer.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]",
         pair="[CLS] $A [SEP] $B [SEP]",
-        special_tokens=[(name, tokenizer.token_to_id(name)) for name in ("[CLS]", "[SEP]")],
+        special_tokens=[(name, vocabulary[name]) for name in ("[CLS]", "[SEP]")],
     )
     return tokenizer
 
@@ -136,6 +138,14 @@ def accuracy(model: BertForSequenceClassification, tokenizer: Tokenizer, posts: 
         )
     labels = torch.tensor([GROUPS.index(label) for label in posts["label"]])
     return float((outputs.argmax(1) == labels).float().mean())
+
+
+def _word_pieces(model: models.WordPiece) -> Tokenizer:
+    tokenizer = Tokenizer(model)
+    tokenizer.normalizer = normalizers.BertNormalizer()
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.decoder = decoders.WordPiece()
+    return tokenizer
 
 
 if __name__ == "__main__":

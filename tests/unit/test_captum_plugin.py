@@ -245,7 +245,7 @@ def test_a_model_without_gradients_is_not_applicable() -> None:
     assert unmet_need(ANALYZER.needs, toy_context(toy_subject(gradients=True))) is None
     reason = unmet_need(ANALYZER.needs, toy_context(toy_subject(gradients=False)))
     assert reason is not None
-    assert reason.values["capability"] == "gradients"
+    assert reason.key == "core.not_applicable_capability_gradients"
 
 
 def test_steps_out_of_order_and_unknown_methods_are_refused() -> None:

@@ -57,7 +57,7 @@ class NextTokenNetwork(nn.Module):
     def forward(self, ids: torch.Tensor) -> torch.Tensor:
         """Logits, shape `(rows, vocabulary)`."""
         counted = never_none(ids != PADDING)
-        self.last.places = lengths_of(ids) * 0 + ids.shape[1] - 1
+        self.last.places = lengths_of(ids) - 1
         given = self.model(input_ids=self.own(ids), attention_mask=counted.to(torch.int64), use_cache=False).logits
         self.last.places = None
         outputs: torch.Tensor = given[:, 0]
