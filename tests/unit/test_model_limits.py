@@ -37,3 +37,16 @@ def test_the_terminal_says_it(capsys: pytest.CaptureFixture[str], tmp_path: Path
     say_run(run, tmp_path)
     assert f"model: {SENTENCES['en']}" in capsys.readouterr().out
     assert run_document(run, tmp_path)["limits"] == ["Hooks see nothing of dense_7."]
+
+
+@pytest.mark.parametrize(
+    ("language", "unknown"),
+    [("en", "whether the model takes them is not known"), ("zh-CN", "模型是否使用这些属性")],
+)
+def test_outputs_alone_say_nothing_of_what_the_model_takes(language: str, unknown: str) -> None:
+    run = income_run()
+    stored = dataclasses.replace(run, model=dataclasses.replace(run.model, format="predictions"))
+    pages = [parse(render_report(one, language=language).decode()).text for one in (run, stored)]
+    claim = {"en": "inputs of the model", "zh-CN": "个输入"}[language]
+    assert [text.count(unknown) for text in pages] == [0, 1]
+    assert pages[0].count(claim) > pages[1].count(claim)

@@ -220,6 +220,11 @@ class ModelFacts:
         """Classes, whether they are named or not; 0 for regression."""
         return len(self.classes) if self.class_count is None else self.class_count
 
+    @property
+    def is_stored(self) -> bool:
+        """Whether outputs stand for a model that is not there, so that nobody knows what it takes."""
+        return self.format == "predictions"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownInput:

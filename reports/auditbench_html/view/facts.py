@@ -153,7 +153,8 @@ def _taken(draft: Draft) -> list[Fact]:
             Fact(label=say.say("facts.input_named", name=item.name), value=_extent(draft, item)) for item in data.inputs
         ]
     elif data.features:
-        facts = [Fact(label=say.say("facts.inputs"), value=_kinds(draft))]
+        label = "facts.columns" if draft.run.model.is_stored else "facts.inputs"
+        facts = [Fact(label=say.say(label), value=_kinds(draft))]
     else:
         facts = [Fact(label=say.say("facts.inputs"), value=_extent(draft, item)) for item in data.inputs]
     if data.features or any(item.empty is not None for item in data.inputs):
@@ -234,6 +235,8 @@ def _protected(draft: Draft, stated: list[str]) -> Fact:
     if not stated:
         return Fact(label=label, value=say.say("value.not_stated"), missing=True)
     names = say.series(name_text(name) for name in stated)
+    if draft.run.model.is_stored:
+        return Fact(label=label, value=say.say("facts.protected_unknown", names=names))
     known = {feature.name for feature in data.features}
     inputs = [name for name in stated if name in known]
     if not inputs:
@@ -249,7 +252,9 @@ def _inputs(draft: Draft) -> Grid | None:
     say, features = draft.say, draft.run.data.features
     if not features:
         return None
-    alone = len(draft.run.data.inputs) < 2
+    run = draft.run
+    alone = "inputs" if len(run.data.inputs) < 2 else "columns"
+    caption = f"facts.{'stored' if run.model.is_stored else alone}_caption"
     names = (
         "column.input",
         "column.kind",
@@ -271,7 +276,7 @@ def _inputs(draft: Draft) -> Grid | None:
         for feature in features[:50]
     )
     return Grid(
-        caption=say.say("facts.inputs_caption" if alone else "facts.columns_caption", n=len(features)),
+        caption=say.say(caption, n=len(features)),
         columns=columns,
         rows=rows,
         more=draft.more(50, len(features)),
