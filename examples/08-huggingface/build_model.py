@@ -4,8 +4,8 @@ Run as `python examples/08-huggingface/build_model.py`; it needs `pip install 'a
 reads the training posts of `../03-text/news.parquet`, trains a WordPiece tokenizer and a small BERT on them, and writes both to
 `newsgroups-bert/`. The audit itself never runs this script: it opens the folder that is there.
 
-Equal versions of the libraries, one thread and one kind of processor write equal numbers; another machine may write others, and
-then the figures in `expected.toml` move within their tolerances.
+Equal versions of the libraries and one kind of processor write equal bytes; another machine may write other numbers. The figures
+in `expected.toml` are of the folder that stands here.
 """
 
 from __future__ import annotations

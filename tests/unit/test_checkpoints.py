@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from safetensors.torch import save_file
 from torch import nn
 
@@ -25,6 +27,7 @@ from auditbench.models.architectures import BUILT_IN
 from auditbench.models.formats import ModelRequest
 from auditbench.models.loading import load_model
 from auditbench.models.opening import open_weights, scan
+from auditbench.models.weights_choice import _candidates
 from tests.model_files import saved
 
 FILES = Path(__file__).parents[1] / "data" / "checkpoints"
@@ -242,3 +245,29 @@ def test_keys_of_any_length_and_signs_are_told_shortened(tmp_path: Path) -> None
     text = refused(tmp_path / "w", tmp_path)
     assert "several sets of weights" in text
     assert "found: ⟨U+001B⟩" in text
+
+
+def test_a_name_of_a_million_dots_is_looked_through_once(tmp_path: Path) -> None:
+    (tmp_path / "w").write_bytes(
+        saved({"a." * 1_500_000 + "w": torch.zeros(1), **{f"net.{n}": t for n, t in STATE.items()}})
+    )
+    assert 'model.weights_in = "net"' in refused(tmp_path / "w", tmp_path)
+
+
+@given(
+    found=st.sets(st.lists(st.sampled_from(["a", "b", "w", "a-", "a0"]), min_size=1, max_size=4).map(".".join)),
+    expected=st.sets(st.sampled_from(["w", "b.w", "a", "a.b"]), min_size=1),
+)
+def test_beginnings_are_those_of_every_name_of_the_network(found: set[str], expected: set[str]) -> None:
+    shapes = dict.fromkeys(found, (1,))
+    candidates = {one.prefix: set(one.names) for one in _candidates("", shapes, dict.fromkeys(expected, (1,)))}
+    starts = {name[: -len(end) - 1] for name in found for end in expected if name.endswith(f".{end}")}
+    assert candidates == {"": found} | {
+        start: {name.removeprefix(f"{start}.") for name in found if name.startswith(f"{start}.")} for start in starts
+    }
+
+
+def test_keys_that_repeat_in_many_dicts_take_no_memory(tmp_path: Path) -> None:
+    below = {f"a{index}": {"b": {}} for index in range(100)}
+    (tmp_path / "w").write_bytes(saved({"A" * 1_000_000: below, "state_dict": STATE}))
+    assert "dicts below keys that are too long" in refused(tmp_path / "w", tmp_path)

@@ -166,5 +166,14 @@ def test_code_is_never_trusted_by_itself(tmp_path: Path) -> None:
     assert any("if you trust it" in question for question in model_questions(drafted, "regression"))
 
 
+def test_the_name_of_a_file_adds_no_key(tmp_path: Path) -> None:
+    source(tmp_path / 'x\ntrust = ["00"]\n.py')
+    (name,) = (item.name for item in tmp_path.iterdir())
+    drafted = ModelSource(path=name, profile=profile_model(tmp_path / name))
+    table = table_of(drafted)
+    assert "trust" not in table
+    assert table["path"] == name
+
+
 def test_an_address_is_an_endpoint() -> None:
     assert profile_address("http://localhost:8000/v2/models/income").form == "endpoint"

@@ -288,8 +288,12 @@ context.model.module.extra_repr = failing
 """
     outcome = run_code(code, small_subject())
     assert outcome.result.status == "ok"
-    assert outcome.stuck == ("the model (looking raised KeyError)",)
+    assert outcome.stuck == ()
     assert outcome.restart
+    (warning,) = outcome.warnings()
+    assert warning == Message(
+        key="core.model_not_looked_at", values={"analyzer": "probe", "type": "KeyError", "error": "'no'"}
+    )
 
 
 def test_our_own_analyzers_leave_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

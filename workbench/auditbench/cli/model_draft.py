@@ -10,6 +10,7 @@ from auditbench.cli.model_profile import ModelProfile
 from auditbench.cli.toml_words import quoted
 from auditbench.cli.training_draft import draft_training
 from auditbench.run import Capability, Modality, Task
+from auditbench.safe_text import safe_text
 
 _DECLARED = ("safetensors", "state-dict", "torchscript", "exported", "pickle", "onnx", "keras", "callable", "endpoint")
 _WEIGHTS = ("safetensors", "state-dict")
@@ -58,7 +59,7 @@ def draft_model(source: ModelSource, task: Task, modality: Modality) -> list[str
         lines.append('format = "predictions"         # no model: its outputs stand in the data')
         lines.append(f"columns = [{', '.join(map(quoted, source.predictions))}]")
     elif profile is not None:
-        lines.append(f'format = "{profile.form}"{" " * max(1, 20 - len(profile.form))}# {profile.what}')
+        lines.append(f'format = "{profile.form}"{" " * max(1, 20 - len(profile.form))}# {safe_text(profile.what)}')
         lines.append(f"path = {quoted(source.path)}")
     else:
         lines.append('path = "model"')

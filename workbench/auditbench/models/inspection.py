@@ -10,10 +10,10 @@ from auditbench.errors import ModelError, Problem, UntrustedModelError
 from auditbench.models.content_check import kind_in_words
 from auditbench.models.formats import FORMATS, factory_parts, is_file, program_file
 from auditbench.models.opening import content_kind, read_file, sha256_of
-from auditbench.models.opening.content import look_into, refuse_other_kind
+from auditbench.models.opening.content import PICKLED, look_into, refuse_other_kind
 from auditbench.models.opening.files import refusing
 from auditbench.models.opening.limits import MAX_SOURCE_BYTES
-from auditbench.models.opening.programs import PROGRAMS, SOURCE, ProgramKind, untrusted
+from auditbench.models.opening.programs import PICKLED_ESTIMATOR, PROGRAMS, SOURCE, ProgramKind, untrusted
 from auditbench.models.opening.tensors import no_weights
 from auditbench.paths import is_file_there, is_there
 from auditbench.run import ProgramFacts
@@ -48,8 +48,8 @@ class _Program:
 
 
 _Look: TypeAlias = "Callable[[Path, ModelTable], _Program | None]"
-_WHAT = {**PROGRAMS, "factory": SOURCE, "callable": SOURCE}
-_LEFT_TO_LOADERS = ("keras", "huggingface", "estimator", "predictions")
+_WHAT = {**PROGRAMS, "estimator": PICKLED_ESTIMATOR, "factory": SOURCE, "callable": SOURCE}
+_LEFT_TO_LOADERS = ("keras", "huggingface", "predictions")
 """Contents that their own loaders look into, before they open anything."""
 
 
@@ -91,6 +91,8 @@ def _look_at_model(path: Path, table: ModelTable) -> _Program | None:
         return None
     if content == "callable":
         return _look_at_source(path, "callable")
+    if content == "estimator":
+        return _look_at_estimator(path)
     if content == "bundle":
         if is_file_there(path):
             refuse_other_kind(path, content_kind(read_file(path)), kind_in_words(table))
@@ -106,6 +108,15 @@ def _look_at_model(path: Path, table: ModelTable) -> _Program | None:
         return None
     facts = ProgramFacts(name=path.name, sha256=sha256, kind=cast(ProgramKind, looked.kind))
     return _Program(facts=facts, content=data)
+
+
+def _look_at_estimator(path: Path) -> _Program | None:
+    """The program that a pickle is; files of other kinds are left to their loader."""
+    data = read_file(path)
+    with refusing(path):
+        kind = content_kind(data)
+    facts = ProgramFacts(name=path.name, sha256=sha256_of(data), kind="estimator")
+    return _Program(facts=facts, content=data) if kind in PICKLED else None
 
 
 def _look_at_factory(path: Path, _table: ModelTable) -> _Program:

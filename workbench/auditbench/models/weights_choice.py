@@ -6,7 +6,7 @@ Trainers put the weights under a key of their own and in front of every name wha
 
 from __future__ import annotations
 
-from collections import Counter
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,13 +51,11 @@ class _Candidate:
 
     Attributes:
         names: Name in the file, by that in the network.
-        beside: The other names of that place.
     """
 
     place: str
     prefix: str
     names: Mapping[str, str]
-    beside: tuple[str, ...]
     fits: bool
     common: int
 
@@ -90,7 +88,7 @@ def choose_weights(
     fitting = [one for one in candidates if one.fits]
     if len(fitting) > 1:
         raise _several(fitting, path)
-    if fitting and fitting[0].prefix and (beside := set(fitting[0].beside) - _COUNTERS):
+    if fitting and fitting[0].prefix and (beside := set(_beside(file, fitting[0])) - _COUNTERS):
         raise _others_beside(fitting[0], sorted(beside), path)
     return _taken(file, fitting[0] if fitting else max(candidates, key=_nearness))
 
@@ -103,32 +101,31 @@ def _candidates(
     unwrapped = {_unwrapped(name): name for name in found}
     if len(unwrapped) == len(found):
         plain = unwrapped
-    ends = Counter(
-        plain_name[: -len(end) - 1]
-        for plain_name in plain
-        for end in _ends(plain_name)
-        if end in expected and end != plain_name
-    )
-    for prefix in ("", *ends):
-        start = f"{prefix}." if prefix else ""
-        names = {name[len(start) :]: original for name, original in plain.items() if name.startswith(start)}
+    ordered = sorted(plain)
+    longest = max(map(len, expected), default=0)
+    beginnings = (one for name in plain for one in _beginnings(name, expected, longest))
+    for prefix in ("", *dict.fromkeys(beginnings)):
+        names = plain
+        if prefix:  # what begins with it and a dot stands together, up to what begins with it and the sign behind the dot
+            below = ordered[bisect_left(ordered, f"{prefix}.") : bisect_left(ordered, f"{prefix}/")]
+            names = {name[len(prefix) + 1 :]: plain[name] for name in below}
         yield _Candidate(
             place=place,
             prefix=prefix,
             names=names,
-            beside=tuple(name for name in found if name not in set(names.values())),
             fits=names.keys() == expected.keys()
             and all(found[original] == expected[name] for name, original in names.items()),
             common=len(names.keys() & expected.keys()),
         )
 
 
-def _ends(name: str) -> Iterator[str]:
-    """A name, and what is left of it behind each dot."""
-    yield name
-    while "." in name:
-        name = name.partition(".")[2]
-        yield name
+def _beginnings(name: str, expected: Mapping[str, tuple[int, ...]], longest: int) -> Iterator[str]:
+    """What stands in front of a dot behind which a name of the network stands, none of which is longer than `longest`."""
+    at = name.rfind(".")
+    while at > 0 and len(name) - at - 1 <= longest:
+        if name[at + 1 :] in expected:
+            yield name[:at]
+        at = name.rfind(".", 0, at)
 
 
 def _unwrapped(name: str) -> str:
@@ -147,8 +144,14 @@ def _taken(file: WeightsFile, one: _Candidate) -> WeightsChoice:
     return WeightsChoice(
         tensors={name: tensors[original] for name, original in one.names.items()},
         below=one.below,
-        left=(*keys, *one.beside),
+        left=(*keys, *_beside(file, one)),
     )
+
+
+def _beside(file: WeightsFile, one: _Candidate) -> Iterator[str]:
+    """The names of its place that are none of its own."""
+    own = set(one.names.values())
+    return (name for name in file.shapes[one.place] if name not in own)
 
 
 def _several(fitting: list[_Candidate], path: Path) -> ModelError:

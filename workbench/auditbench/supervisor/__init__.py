@@ -36,8 +36,9 @@ from auditbench.supervisor.opening import lost_over
 from auditbench.supervisor.planning import Plan, group_or_ours, make_plan, with_subject
 from auditbench.supervisor.rendering import render_formats
 from auditbench.supervisor.session import AuditSession
+from auditbench.supervisor.worker_environment import credentials_of
 from auditbench.supervisor.worker_events import Progress, Told, WorkerEvent
-from auditbench.supervisor.worker_pool import FIRST_PARTY, WorkerPool, group_of, limits_of
+from auditbench.supervisor.worker_pool import FIRST_PARTY, WorkerPool, group_of
 from auditbench.supervisor.worker_process import WorkerFault, no_event
 
 _DESCRIBE_SECONDS = 60.0
@@ -82,7 +83,7 @@ def audit(
     compared = None if baseline is None else read_baseline(baseline, out=out)
     folder = RunFolder(out)
     try:
-        with _killed_at_the_end(WorkerPool(folder.folder(LOGS), limits_of(loaded.config))) as pool, sigterm_raises():
+        with _killed_at_the_end(WorkerPool(folder.folder(LOGS), loaded.config.limits)) as pool, sigterm_raises():
             ear = listener or SilentListener()
             session = AuditSession(loaded, folder, pool, ear, device=device, baseline=compared)
             return session.run(only=only, skip=skip, formats=formats, resume=resume, replace=replace)
@@ -112,13 +113,14 @@ def plan(
     """
     check_platform()
     config = loaded.config
-    with _short_lived_pool(limits_of(config)) as pool:
+    with _short_lived_pool(config.limits) as pool:
         found = make_plan(loaded, pool, only=only, skip=skip, formats=formats)
         try:
             answer = pool.worker(FIRST_PARTY).ask(
                 "try",
                 seconds=config.limits.load_seconds,
                 event=no_event,
+                credentials=credentials_of(config),
                 config=config.model_dump_json(),
                 base=str(loaded.base),
                 device=device,
@@ -138,7 +140,7 @@ def train(loaded: LoadedConfig, *, device: str = "auto", listener: Listener | No
     check_platform()
     ear = listener or SilentListener()
     config = loaded.config
-    with _short_lived_pool(limits_of(config)) as pool, sigterm_raises():
+    with _short_lived_pool(config.limits) as pool, sigterm_raises():
         ear.stage_started("train", config.model.path)
 
         def event(said: WorkerEvent) -> None:
@@ -189,6 +191,7 @@ def export(
                 "export",
                 seconds=seconds,
                 event=no_event,
+                credentials={} if loaded is None else credentials_of(loaded.config),
                 config=None if loaded is None else loaded.config.model_dump_json(),
                 base=str(Path.cwd() if loaded is None else loaded.base),
                 bundle=str(bundle),
@@ -212,12 +215,13 @@ def convert(loaded: LoadedConfig, folder: Path, *, tolerance: float = TOLERANCE,
         AuditbenchError: The data cannot be used.
     """
     check_platform()
-    with _short_lived_pool(limits_of(loaded.config)) as pool, sigterm_raises():
+    with _short_lived_pool(loaded.config.limits) as pool, sigterm_raises():
         try:
             answer = pool.worker(FIRST_PARTY).ask(
                 "convert",
                 seconds=loaded.config.limits.train_seconds,
                 event=no_event,
+                credentials=credentials_of(loaded.config),
                 config=loaded.config.model_dump_json(),
                 base=str(loaded.base),
                 folder=str(folder),

@@ -9,6 +9,7 @@ from auditbench.digests import digest_of
 from auditbench.errors import DataError, ModelError, WorkerError
 from auditbench.record import plain, validate
 from auditbench.supervisor.record import OpenedSubject
+from auditbench.supervisor.worker_environment import credentials_of
 from auditbench.supervisor.worker_events import WorkerEvent
 from auditbench.supervisor.worker_pool import WorkerPool
 from auditbench.supervisor.worker_process import WorkerFault
@@ -33,6 +34,7 @@ def open_in(
         "open",
         seconds=loaded.config.limits.load_seconds,
         event=event,
+        credentials=credentials_of(loaded.config),
         config=loaded.config.model_dump_json(),
         base=str(loaded.base),
         device=device,

@@ -1,17 +1,23 @@
 """What a worker sees of the environment: an allowlist, so that secrets of whoever runs an audit reach no plugin.
 
 Passed on is what programs, libraries and devices need to work as they do for the user; `[limits] environment` names
-more, and a model behind an address the variable of its credential. Tokens, keys, addresses of proxies and whatever else
-has no entry here stay with the supervisor. A plugin still has the user's rights: it can read files, also those that hold
-secrets.
+more. Tokens, keys, addresses of proxies and whatever else has no entry here stay with the supervisor. The credential of
+a model behind an address goes, with the command that opens the model, to the workers that do. A plugin still has the
+user's rights: it can read files, also those that hold secrets.
 """
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
+from auditbench.models.endpoint.params import environment_of
 from auditbench.provenance import available_cpus
+
+if TYPE_CHECKING:
+    from auditbench.config import AuditConfig
 
 MARK = "AUDITBENCH_WORKER"
 """Variable that marks a worker and whatever inherits its environment."""
@@ -66,6 +72,12 @@ def worker_environment(own: Mapping[str, str], *, named: Iterable[str], mark: st
     passed = {name: value for name, value in own.items() if name in wanted or _is_allowed(name)}
     threads = dict.fromkeys(_THREADS, str(available_cpus()))
     return {**threads, **_DEFAULTS, **passed, "PYTHONHASHSEED": "0", MARK: mark}
+
+
+def credentials_of(config: AuditConfig) -> dict[str, str]:
+    """The credentials of a config's models, by the variable that each names; those that are not set are left out."""
+    named = environment_of((config.model, *config.models.values()))
+    return {name: os.environ[name] for name in named if name in os.environ}
 
 
 def _is_allowed(name: str) -> bool:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from auditbench.config import AuditConfig, LimitsTable
-from auditbench.models.endpoint.params import environment_of
+from auditbench.config import LimitsTable
 from auditbench.registry import PluginEntry
 from auditbench.supervisor.watchdog import memory_limit
 from auditbench.supervisor.worker_process import WorkerProcess
@@ -14,13 +13,6 @@ from auditbench.supervisor.worker_process import WorkerProcess
 FIRST_PARTY = "auditbench"
 MAX_STARTS = 9
 """A group's worker is started so often, and then no more; replacing one that answered does not count."""
-
-
-def limits_of(config: AuditConfig) -> LimitsTable:
-    """The limits of a config, with the variables that hold credentials of its models among those that workers see."""
-    named = environment_of((config.model, *config.models.values()))
-    environment = tuple(dict.fromkeys((*config.limits.environment, *named)))
-    return config.limits.model_copy(update={"environment": environment})
 
 
 class WorkerPool:

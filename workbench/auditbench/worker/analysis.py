@@ -53,6 +53,7 @@ class Outcome:
         changed: Settings, functions and classes that it left changed and that were put back.
         stuck: What it left changed or running and what cannot be put back, or could not be looked at.
         subject_changes: Kinds of state of model and data that it changed: the subject has to be opened again.
+        unknown: What looking at model and data raised, whoever is to blame; None where that went well.
         guard_seconds: What looking for all this cost.
         not_repeatable: Operations that it used and that give other bits from run to run.
     """
@@ -62,13 +63,14 @@ class Outcome:
     changed: tuple[str, ...] = ()
     stuck: tuple[str, ...] = ()
     subject_changes: tuple[str, ...] = ()
+    unknown: Message | None = None
     guard_seconds: float = 0.0
     not_repeatable: tuple[str, ...] = ()
 
     @property
     def restart(self) -> bool:
         """Whether the next analyzer needs another process."""
-        return bool(self.stuck) or OUTPUTS in self.subject_changes
+        return bool(self.stuck) or self.unknown is not None or OUTPUTS in self.subject_changes
 
     def warnings(self, *, own_process: bool = True) -> tuple[Message, ...]:
         """What the run should say about an analyzer that did not leave everything as it found it.
@@ -84,9 +86,10 @@ class Outcome:
             "core.model_changed": self.subject_changes,
             "core.not_repeatable": self.not_repeatable,
         }
-        return tuple(
+        warnings = [
             Message(key=key, values={"analyzer": name, "what": ", ".join(what)}) for key, what in found.items() if what
-        )
+        ]
+        return tuple(warnings if self.unknown is None else (*warnings, self.unknown))
 
 
 def run_analyzer(
@@ -138,7 +141,7 @@ def run_analyzer(
     if details:  # what the failed call held is freed before the model is looked at, which takes memory
         gc.collect()
     started = perf_counter()
-    changes = _subject_changes(subject_changes, traces.stuck)
+    changes, unknown = _subject_changes(subject_changes, analyzer.name)
     spent = traces.seconds + perf_counter() - started
     return Outcome(
         result=result,
@@ -146,6 +149,7 @@ def run_analyzer(
         changed=tuple(traces.changed),
         stuck=tuple(traces.stuck),
         subject_changes=changes,
+        unknown=unknown,
         guard_seconds=spent,
         not_repeatable=tuple(sorted(operations)),
     )
@@ -275,15 +279,17 @@ def _failed(error: BaseException, base: AnalysisResult, limit: int | None) -> tu
     return _without_result(base, "failed", reason), trace_of(error)
 
 
-def _subject_changes(look: Callable[[], tuple[str, ...]] | None, stuck: list[str]) -> tuple[str, ...]:
-    """What of model and data is other now; a look that fails is what could not be put back."""
+def _subject_changes(
+    look: Callable[[], tuple[str, ...]] | None, analyzer: str
+) -> tuple[tuple[str, ...], Message | None]:
+    """What of model and data is other now, or that a look failed: the analyzer may have changed them, a server be gone."""
     try:
-        return () if look is None else look()
+        return () if look is None else look(), None
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # noqa: BLE001 - a model that was changed may raise anything; results are kept
-        stuck.append(f"the model (looking raised {type(error).__name__})")
-        return ()
+        said = _said("core.model_not_looked_at", error)
+        return (), Message(key=said.key, values={"analyzer": analyzer, **said.values})
 
 
 def _completed(returned: Any, base: AnalysisResult, store: Callable[[str, Any], Array] | None) -> AnalysisResult:

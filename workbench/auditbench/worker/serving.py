@@ -42,6 +42,9 @@ if TYPE_CHECKING:
 _EVENT_SECONDS = 0.1
 _LOOKED_BEHIND = ("analyze", "render", "finished")
 """Commands after which the supervisor ends what is left running, and says so."""
+_OF_COMMAND = ("kind", "command", "number", "memory", "credentials")
+_WITHOUT_MODEL = ("render", "finished")
+"""Commands that get a record and ask no model."""
 
 
 def main(descriptor: int) -> None:
@@ -75,6 +78,7 @@ class Worker:
         self._config: AuditConfig | None = None
         self._last_event = 0.0
         self._done_step = ("", "")
+        self._credentials: set[str] = set()
         self._commands: dict[str, Callable[..., dict[str, Any]]] = {
             "describe": self._describe,
             "check": self._check,
@@ -94,8 +98,9 @@ class Worker:
     def answer(self, message: dict[str, Any]) -> dict[str, Any]:
         """Carry out one command; what it raises is the answer."""
         number = message["number"]
-        content = {key: value for key, value in message.items() if key not in ("kind", "command", "number", "memory")}
+        content = {key: value for key, value in message.items() if key not in _OF_COMMAND}
         command, memory = message["command"], message.get("memory")
+        self._see(message.get("credentials", {}), forget=command in _WITHOUT_MODEL)
         if command == "analyze":  # limits the analyzer alone, not what looks behind it
             content["memory"], memory = memory, None
         try:
@@ -292,6 +297,15 @@ class Worker:
         if self._subject is None:
             raise AuditbenchError("the worker was asked to analyze before it opened the model")
         return self._subject
+
+    def _see(self, credentials: Mapping[str, str], *, forget: bool) -> None:
+        """Put the credentials of the models that a command opens into the environment, or take out those that are there."""
+        new = {name: value for name, value in credentials.items() if name not in os.environ}
+        os.environ.update(new)
+        self._credentials |= set(new)
+        if forget:
+            for name in self._credentials:
+                os.environ.pop(name, None)
 
     def _device_for(self, content: Mapping[str, Any]) -> str:
         """The device that a command works on: the one it names, that of the opened subject, or the processor."""

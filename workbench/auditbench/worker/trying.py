@@ -18,6 +18,7 @@ from auditbench.descriptions import TriedSubject
 from auditbench.errors import AuditbenchError
 from auditbench.models.bundle import bundle_exists, refuse_foreign
 from auditbench.models.formats import FORMATS, ModelRequest
+from auditbench.models.inspection import inspect_model
 from auditbench.training import ensure_model
 from auditbench.training.precision import Precision
 from auditbench.training.preparing import prepare, split_and_weights, train_table
@@ -34,9 +35,10 @@ from auditbench.worker.subject_opening import (
 
 if TYPE_CHECKING:
     from auditbench.data import ModelInput, TableSource
+    from auditbench.findings import Message
     from auditbench.models import Architecture
     from auditbench.registry import Registry
-    from auditbench.run import DataFacts, ModelFacts
+    from auditbench.run import Capability, DataFacts
 
 _TRIED_ROWS = 512
 """Images, texts and series that stand for all of those to train on."""
@@ -54,11 +56,12 @@ class _Tools:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class _Taken:
-    """What a model takes, and the classes it gives; `model` where it was opened."""
+    """What a model takes, and the classes it gives; of one that was opened what it offers and its limits too."""
 
     inputs: Mapping[str, ModelInput]
     classes: tuple[str, ...]
-    model: ModelFacts | None = None
+    capabilities: tuple[Capability, ...] | None = None
+    limits: tuple[Message, ...] = ()
 
 
 def try_subject(config: AuditConfig, base: Path, registry: Registry, *, device: str) -> TriedSubject:
@@ -87,13 +90,12 @@ def try_subject(config: AuditConfig, base: Path, registry: Registry, *, device: 
         device=resolve_device(device),
         architectures=named_architectures(config, registry),
     )
-    model: ModelFacts | None = None
+    taken: _Taken | None = None
     if config.train is not None and not bundle_exists(base / config.model.path):
         read = _try_training(config, source, tools)
     else:
         ensure_model(config, base, source, tools.device, tools.architectures, lambda *_: None)
         taken = _opened(audited_table(config), source, tools)
-        model = taken.model
         read = _try_rows(config, source, taken)
     for table in further_tables(config).values():
         _opened(table, source, tools)
@@ -101,8 +103,8 @@ def try_subject(config: AuditConfig, base: Path, registry: Registry, *, device: 
     rows = 0 if source.train is None else len(source.train)
     return TriedSubject(
         read=dataclasses.replace(read, train_rows=rows, outcomes=outcomes),
-        capabilities=None if model is None else model.capabilities,
-        limits=() if model is None else model.limits,
+        capabilities=None if taken is None else taken.capabilities,
+        limits=() if taken is None else taken.limits,
     )
 
 
@@ -171,21 +173,31 @@ def _prepared(config: AuditConfig, source: TableSource, tools: _Tools) -> _Taken
 
 def _opened(table: ModelTable, source: TableSource, tools: _Tools) -> _Taken:
     """What a model takes and gives, opened unless that runs code of its own."""
-    if FORMATS.get(table.format) in ("program", "callable") or table.factory is not None:
-        from auditbench.models.declared import interface_of
-
-        request = ModelRequest(
-            path=tools.base / table.path,
-            base=tools.base,
-            table=table,
-            source=source,
-            device=tools.device,
-            architectures=tools.architectures,
+    content = FORMATS.get(table.format)
+    pickled = content == "estimator" and bool(inspect_model(table, tools.base).programs)
+    if not (pickled or content in ("program", "callable") or table.factory is not None):
+        model = open_model(table, tools.base, tools.registry, tools.device, tools.architectures, source)
+        facts = model.facts
+        return _Taken(
+            inputs=model.inputs, classes=facts.classes, capabilities=facts.capabilities, limits=facts.limits
         )
-        declared = interface_of(request)
-        return _Taken(inputs=declared.inputs, classes=declared.classes)
-    model = open_model(table, tools.base, tools.registry, tools.device, tools.architectures, source)
-    return _Taken(inputs=model.inputs, classes=model.facts.classes, model=model.facts)
+    from auditbench.models.declared import interface_of
+    from auditbench.models.estimators.loading import estimator_interface
+
+    request = ModelRequest(
+        path=tools.base / table.path,
+        base=tools.base,
+        table=table,
+        source=source,
+        device=tools.device,
+        architectures=tools.architectures,
+    )
+    declared = estimator_interface(request) if pickled else interface_of(request)
+    return _Taken(
+        inputs=declared.inputs,
+        classes=declared.classes,
+        capabilities=("black_box",) if content in ("estimator", "callable") else None,
+    )
 
 
 def _try_rows(config: AuditConfig, source: TableSource, taken: _Taken) -> DataFacts:

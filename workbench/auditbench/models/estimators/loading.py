@@ -49,7 +49,7 @@ def load_estimator(request: ModelRequest) -> ModelUnderTest:
     opened = open_estimator(request.path, trust=request.table.trust)
     if fault := estimator_fault(opened.estimator, where):
         raise fault
-    interface = _interface(request, where)
+    interface = estimator_interface(request)
     (name,) = interface.inputs
     return wrap_estimator(
         opened,
@@ -59,6 +59,33 @@ def load_estimator(request: ModelRequest) -> ModelUnderTest:
         declared=bool(request.source.table.classes),
         lacking=_lacking(request.source, interface.inputs[name]),
         where=where,
+    )
+
+
+def estimator_interface(request: ModelRequest) -> Interface:
+    """What an estimator takes and gives by what the data and the config say; its file is not looked at.
+
+    Raises:
+        DataError: The rows do not give features or classes.
+        ModelError: The data are no single table.
+    """
+    table, source = request.table, request.source
+    fitted = fit_inputs(source)
+    if len(fitted) != 1 or not isinstance(next(iter(fitted.values())), TableInput):
+        raise ModelError(
+            "an estimator takes one table",
+            where=str(request.path),
+            found=", ".join(f"{name!r} ({item.modality})" for name, item in fitted.items()),
+            allowed="columns of numbers and categories",
+            fix='audit a function that takes these inputs: model.format = "callable"',
+        )
+    return Interface(
+        task=table.task,
+        classes=class_names(source, fitted, table.task),
+        output="value" if table.task == "regression" else "probability",
+        inputs=raw_inputs(fitted, source),
+        threshold=table.threshold,
+        target=source.table.target,
     )
 
 
@@ -129,27 +156,6 @@ def described(estimator: Any) -> str:
     if type(estimator).__name__ == "Booster":
         return "XGBoost booster" if library == "xgboost" else "LightGBM booster"
     return type(estimator).__name__ + (f" of {', '.join(steps)}" if steps else "")
-
-
-def _interface(request: ModelRequest, where: str) -> Interface:
-    table, source = request.table, request.source
-    fitted = fit_inputs(source)
-    if len(fitted) != 1 or not isinstance(next(iter(fitted.values())), TableInput):
-        raise ModelError(
-            "an estimator takes one table",
-            where=where,
-            found=", ".join(f"{name!r} ({item.modality})" for name, item in fitted.items()),
-            allowed="columns of numbers and categories",
-            fix='audit a function that takes these inputs: model.format = "callable"',
-        )
-    return Interface(
-        task=table.task,
-        classes=class_names(source, fitted, table.task),
-        output="value" if table.task == "regression" else "probability",
-        inputs=raw_inputs(fitted, source),
-        threshold=table.threshold,
-        target=source.table.target,
-    )
 
 
 def _origin(request: ModelRequest, opened: OpenedEstimator, interface: Interface) -> Origin:

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from auditbench.models.opening import allowed
 from auditbench.models.opening.files import Damage
-from auditbench.models.opening.limits import MAX_TENSORS
+from auditbench.models.opening.limits import MAX_PATHS, MAX_TENSORS
 from auditbench.models.opening.pickle_values import Made
 
 WEIGHT_KEYS = ("state_dict", "model_state_dict", "model", "module", "net", "network", "weights")
@@ -30,7 +30,7 @@ def find_places(value: Any, views: Mapping[int, _View]) -> tuple[dict[str, dict[
 
     Raises:
         Damage: The value is no dict of texts, no dict holds tensors alone, one with tensors has a name twice, there are too
-            many, or two ways of keys read alike.
+            many, their keys are too long, or two ways of keys read alike.
     """
     top = _items(value)
     if top is None:
@@ -85,8 +85,12 @@ def only_place(places: Iterable[str]) -> str:
 
 
 def _dicts(value: Any) -> Iterator[tuple[str, list[tuple[str, Any]]]]:
-    """Every dict of texts, outermost first and each once, with the keys that lead to it."""
-    seen, level = {id(value)}, [("", value)]
+    """Every dict of texts, outermost first and each once, with the keys that lead to it.
+
+    Raises:
+        Damage: The keys that lead to all of them, which repeat those above, are too long together.
+    """
+    seen, level, length = {id(value)}, [("", value)], 0
     for _ in range(_DEEPEST):
         below = []
         for path, made in level:
@@ -95,6 +99,13 @@ def _dicts(value: Any) -> Iterator[tuple[str, list[tuple[str, Any]]]]:
             for name, entry in items:
                 if id(entry) not in seen and _items(entry) is not None:
                     seen.add(id(entry))
+                    if (length := length + len(path) + len(name) + 1) > MAX_PATHS:
+                        raise Damage(
+                            "has dicts below keys that are too long",
+                            found=f"{len(seen):,} dicts, such as below {name[:80]!r}",
+                            allowed=f"{MAX_PATHS:,} characters of keys that lead to dicts",
+                            fix="save model.state_dict() alone, best as safetensors",
+                        )
                     below.append((f"{path}.{name}" if path else name, entry))
         level = below
 

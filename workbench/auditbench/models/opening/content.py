@@ -28,6 +28,8 @@ COMPRESSED = {
 _OPENED = ("safetensors", "state-dict", "torchscript", "exported", "pickle", "onnx")
 ESTIMATORS = ("skops", "xgboost", "lightgbm")
 """Kinds of files of estimators, all of them of `model.format = "estimator"`."""
+PICKLED = ("pickle", "state-dict", "compressed")
+"""Kinds that a pickle of any object, plain or as joblib compresses it, is taken for."""
 _BOOSTERS = {
     "xgboost": re.compile(rb'\s{0,64}\{\s{0,64}"learner"\s{0,64}:|\{L\0{7}\x07learner'),
     "lightgbm": re.compile(rb"tree\nversion="),

@@ -10,20 +10,19 @@ from pathlib import Path
 from typing import Any
 
 from auditbench.errors import ModelError
-from auditbench.models.opening.content import ESTIMATORS, compression, content_kind, refuse_other_kind
+from auditbench.models.opening.content import ESTIMATORS, PICKLED, compression, content_kind, refuse_other_kind
 from auditbench.models.opening.files import Damage, read_file, refusing, sha256_of
 from auditbench.models.opening.fitted_trees import check_trees
 from auditbench.models.opening.lightgbm_files import LightgbmFacts, check_lightgbm
 from auditbench.models.opening.limits import MAX_INFLATED_ESTIMATOR
 from auditbench.models.opening.missing_classes import missing_class
 from auditbench.models.opening.packages import require
-from auditbench.models.opening.programs import is_trusted, untrusted
+from auditbench.models.opening.programs import PICKLED_ESTIMATOR, is_trusted, untrusted
 from auditbench.models.opening.skops_files import open_skops
 from auditbench.models.opening.unpacking import inflated
 from auditbench.models.opening.xgboost_files import XgboostFacts, check_xgboost
 
 _PACKAGES = {"skops": ("skops",), "xgboost": ("xgboost",), "lightgbm": ("lightgbm",)}
-_PICKLE = "a pickle of an estimator"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +60,7 @@ def open_estimator(path: Path, *, trust: Collection[str]) -> OpenedEstimator:
     content = read_file(path)
     with refusing(path):
         kind = content_kind(content)
-    if kind in _PICKLED:
+    if kind in PICKLED:
         return _open_pickle(path, content, kind, trust)
     if kind not in ESTIMATORS:
         refuse_other_kind(
@@ -74,7 +73,6 @@ def open_estimator(path: Path, *, trust: Collection[str]) -> OpenedEstimator:
     return OpenedEstimator(estimator=estimator, kind=kind, sha256=sha256_of(content), facts=facts, saved_with=saved)
 
 
-_PICKLED = ("pickle", "state-dict", "compressed")
 _Opened = tuple[Any, XgboostFacts | LightgbmFacts | None, tuple[tuple[str, str], ...]]
 
 
@@ -126,7 +124,7 @@ def _open_pickle(path: Path, content: bytes, kind: str, trust: Collection[str]) 
     """What a trusted pickle makes, plain or as joblib compresses it."""
     sha256 = sha256_of(content)
     if not is_trusted(sha256, trust):
-        raise untrusted(path, _PICKLE, content, trust)
+        raise untrusted(path, PICKLED_ESTIMATOR, content, trust)
     with refusing(path):
         if kind == "compressed":
             inflated(content, compression(content), MAX_INFLATED_ESTIMATOR)

@@ -24,6 +24,7 @@ MAX_PICKLE_BYTES = 8 * 2**20
 MAX_INSTRUCTIONS = 32 * MAX_TENSORS  # torch.save writes 30 for each tensor
 MAX_INTEGER_BITS = 8192
 MAX_KEY_BITS = 60
+MAX_PATHS = 16 * 2**20  # characters of the keys that lead to the dicts of a checkpoint, together
 
 # Of a scan, for all parts of a file together.
 MAX_NESTING = 4

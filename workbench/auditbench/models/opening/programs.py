@@ -33,6 +33,7 @@ PROGRAMS = {
     "pickle": "a pickle that is more than a state dict",
 }
 SOURCE = "Python source"
+PICKLED_ESTIMATOR = "a pickle of an estimator"
 _SHOWN = 3
 _FACTORY = 'model.factory = "FILE:FUNCTION"'
 
