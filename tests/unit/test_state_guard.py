@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from auditbench.engines.local import LocalEngine
+from auditbench.findings import Message
 from auditbench.registry import Registry
 from auditbench.testing import QuietHost
 from auditbench.worker.analysis import run_analyzer
@@ -292,7 +293,7 @@ context.model.module.extra_repr = failing
     assert outcome.restart
     (warning,) = outcome.warnings()
     assert warning == Message(
-        key="core.model_not_looked_at", values={"analyzer": "probe", "type": "KeyError", "error": "'no'"}
+        key="core.model_not_looked_at", values={"analyzer": "toy", "type": "KeyError", "error": "'no'"}
     )
 
 

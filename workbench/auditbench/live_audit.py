@@ -135,7 +135,7 @@ class LiveAudit:
             self._results[item.name] = outcome.result
             if outcome.details:
                 self._details[item.name] = outcome.details
-            if outcome.subject_changes:
+            if outcome.subject_changes or outcome.unknown is not None:
                 self.subject = self._open_again()
             use = batch_use(context.model.batch)
             self._warnings += outcome.warnings(own_process=False) + use.warnings(item.name)

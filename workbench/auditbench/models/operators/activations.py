@@ -70,7 +70,7 @@ def _mish(_: GraphNode, values: Tensor) -> Tensor:
 
 
 def _parametric_relu(_: GraphNode, values: Tensor, slope: Tensor) -> Tensor:
-    return torch.where(values < 0, values * slope, values)
+    return torch.where(values > 0, values, values * slope)
 
 
 def _selu(node: GraphNode, values: Tensor) -> Tensor:

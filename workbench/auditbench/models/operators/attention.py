@@ -45,15 +45,18 @@ def _attention(
     bias = _bias(node, mask, scores, past, lengths)
     biased = scores if bias is None else scores + bias
     precision = given.get("softmax_precision")
-    weights = torch.softmax(biased if precision is None else biased.to(dtype_of(precision)), dim=-1)
-    if bias is not None:
-        weights = weights.masked_fill((bias == -math.inf).all(dim=-1, keepdim=True), 0.0)
-    weights = weights.to(query.dtype)
+    weights = _weights(biased if precision is None else biased.to(dtype_of(precision))).to(query.dtype)
     found = weights @ values
     if flat:
         found = found.transpose(1, 2).flatten(2)
     shown = {2: biased, 3: weights}.get(given.get("qk_matmul_output_mode", 0), scores)
     return found, present_key, present_value, shown
+
+
+def _weights(scores: Tensor) -> Tensor:
+    """Softmax; a row of nothing but minus infinity has weights and gradients of 0, where softmax has NaN in both."""
+    nothing = (scores == -math.inf).all(dim=-1, keepdim=True)
+    return torch.softmax(scores.masked_fill(nothing, 0.0), dim=-1).masked_fill(nothing, 0.0)
 
 
 def _heads(values: Tensor, count: int) -> Tensor:

@@ -67,9 +67,8 @@ def _clipped_to_attributes(node: GraphNode, values: Tensor) -> Tensor:
 
 
 def _clipped(_: GraphNode, values: Tensor, least: Tensor | None = None, most: Tensor | None = None) -> Tensor:
-    if least is not None:
-        values = torch.maximum(values, least)
-    return values if most is None else torch.minimum(values, most)
+    """As `torch.clamp`, whose gradient at the ends is 1; that of a maximum or minimum would be a half."""
+    return values if least is None and most is None else torch.clamp(values, least, most)
 
 
 def _cast(node: GraphNode, values: Tensor) -> Tensor:

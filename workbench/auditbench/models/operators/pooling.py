@@ -97,7 +97,8 @@ def _counts_padding(node: GraphNode) -> bool:
 def _norm_of_windows(node: GraphNode, values: Tensor) -> Tensor:
     windows, power = windows_of(node, values.shape[2:], node.attributes["kernel_shape"]), node.attributes.get("p", 2)
     held = unfolded(padded(values, windows, 0.0, whole=True), windows)
-    return held.abs().pow(power).sum(dim=-1).pow(1 / power)
+    length: Tensor = torch.linalg.vector_norm(held, ord=power, dim=-1)
+    return length
 
 
 def _average_of_all(_: GraphNode, values: Tensor) -> Tensor:
@@ -109,8 +110,9 @@ def _largest_of_all(_: GraphNode, values: Tensor) -> Tensor:
 
 
 def _norm_of_all(node: GraphNode, values: Tensor) -> Tensor:
-    power = node.attributes.get("p", 2)
-    return values.abs().pow(power).sum(dim=tuple(range(2, values.dim())), keepdim=True).pow(1 / power)
+    power, places = node.attributes.get("p", 2), tuple(range(2, values.dim()))
+    length: Tensor = torch.linalg.vector_norm(values, ord=power, dim=places, keepdim=True)
+    return length
 
 
 def _unpooled(node: GraphNode, values: Tensor, places: Tensor, shape: Tensor | None = None) -> Tensor:
