@@ -72,7 +72,7 @@ class InferenceServer:
         faults: What to do wrong with the next requests for outputs, by name; `""` stands for nothing.
         always: What to do wrong with all others.
         token: Credential that is asked for.
-    elsewhere: Address that a redirect points to.
+        elsewhere: Address that a redirect points to.
     """
 
     def __init__(
@@ -138,6 +138,10 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self._answer(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
 
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        """Always the same, so that what a `Retry-After` comes to is."""
+        return "Fri, 20 Nov 2026 09:00:00 GMT"
+
     def log_message(self, *_: object) -> None:
         pass
 
@@ -181,7 +185,7 @@ class _Handler(BaseHTTPRequestHandler):
     def give(self, status: int, document: Any, **headers: str) -> None:
         self.give_bytes(status, json.dumps(document).encode(), **headers)
 
-    def give_bytes(self, status: int, content: bytes, *, length: int | None = None, **headers: str) -> None:
+    def give_bytes(self, status: int, content: bytes, *, length: int | str | None = None, **headers: str) -> None:
         headers = {"Content-Type": "application/json"} | {
             name.replace("_", "-"): value for name, value in headers.items()
         }
@@ -243,6 +247,12 @@ def _drop(handler: Any, _: Any) -> None:
 def _drop_within(handler: Any, answer: Any) -> None:
     content = json.dumps(answer).encode()
     handler.give_bytes(200, content[: len(content) // 2], length=len(content))
+    handler.close_connection = True
+
+
+def _odd_length(handler: Any, answer: Any) -> None:
+    """A length that Python takes for a digit and for no number."""
+    handler.give_bytes(200, json.dumps(answer).encode(), length="\N{SUPERSCRIPT TWO}")
     handler.close_connection = True
 
 
@@ -318,6 +328,7 @@ FAULTS: Mapping[str, Callable[[Any, dict[str, Any]], None]] = {
     "silence": lambda handler, _: handler.wait(),
     "endless": _endless,
     "huge": lambda handler, answer: handler.give_bytes(200, json.dumps(answer).encode(), length=2**40),
+    "odd-length": _odd_length,
     "no-http": lambda handler, _: handler.wfile.write(b"hello\r\n\r\n") and _drop(handler, _),
     "cut-json": lambda handler, answer: handler.give_bytes(200, json.dumps(answer).encode()[:-9]),
     "twice": lambda handler, answer: handler.give_bytes(200, b'{"id":"x",' + json.dumps(answer).encode()[1:]),
@@ -333,6 +344,8 @@ FAULTS: Mapping[str, Callable[[Any, dict[str, Any]], None]] = {
     "labels": _other_output(lambda output: output.update(datatype="INT64")),
     "texts": _other_output(lambda output: output.update(data=[str(one) for one in output["data"]])),
     "truths": _other_output(lambda output: output.update(data=[True for _ in output["data"]])),
+    "null": _other_output(lambda output: output["data"].__setitem__(0, None)),
+    "long-number": _other_output(lambda output: output["data"].__setitem__(0, 10**30)),
     "nan": _other_output(lambda output: output["data"].__setitem__(0, math.nan)),
     "overflow": _other_output(lambda output: output["data"].__setitem__(0, 1e300)),
     "fewer-rows": _other_output(lambda output: output.update(shape=[output["shape"][0] - 1, *output["shape"][1:]])),

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
+import pickle  # noqa: TID251 - writes, and never reads
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
+from sklearn.linear_model import LogisticRegression
 
 from auditbench.cli.boundary import guarded
 from tests.in_process_worker import workers_in_this_process
@@ -287,3 +291,31 @@ def test_labels_of_rows_that_do_not_stand_for_all_are_looked_at(
         missing = [line.partition(",")[0] + "," if index == row else line for index, line in enumerate(lines)]
         (photos / "train.csv").write_text("\n".join(["image,label", *missing]) + "\n")
         assert "data.missing_labels" in refused_alike(photos, capsys)
+
+
+class Touches:
+    """Writes a file when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> Any:
+        return Path.touch, (self.path,)
+
+
+def test_a_trusted_pickle_of_an_estimator_is_named_and_does_not_run(
+    people: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config, pickled = people / "audit.toml", people / "model.pkl"
+    pickled.write_bytes(pickle.dumps({"estimator": LogisticRegression(), "more": Touches(tmp_path / "ran")}))
+    sha256 = hashlib.sha256(pickled.read_bytes()).hexdigest()
+    text = config.read_text().replace('[train]\narchitecture = "linear"\nepochs = 1\n', "")
+    config.write_text(text.replace("[model]\n", '[model]\nformat = "estimator"\npath = "model.pkl"\n'))
+    with workers_in_this_process():
+        assert guarded(["check", str(config)]) == 2
+        said = capsys.readouterr().err
+        assert "pickle of an estimator" in said
+        assert "skops.io.dump" in said
+        assert guarded(["check", str(config), "--trust-model", sha256]) == 0
+    assert f"model.pkl (estimator), trusted by its sha256 {sha256}" in capsys.readouterr().out
+    assert not (tmp_path / "ran").exists()

@@ -159,7 +159,7 @@ def same_before_and_after(config: Path, auditbench: Callable[..., Ended], *argum
         assert after[name] == (value if value is None else pytest.approx(value, rel=1e-4, abs=1e-5)), name
     assert runs[1]["model"]["format"] == "bundle"
     assert hashlib.sha256((folder / "bundle/model.safetensors").read_bytes()).hexdigest() in converted.out
-    assert "on 36 random rows" in converted.out or "on 20 random rows" in converted.out
+    assert "on 108 random rows" in converted.out or "on 20 random rows" in converted.out
     assert "on 20 rows of the data" in converted.out
     description: dict[str, Any] = json.loads((folder / "bundle/model.json").read_text())
     assert description["training"] is None

@@ -15,6 +15,7 @@ import pytest
 from tests.endpoint_models import small_network
 from tests.inference_server import InferenceServer, serve_network
 from tests.integration.small_audit import write_rows
+from tests.plugin_site import installed_site
 
 CREDENTIAL = "tok-9fQ27xLm-Zr8+/w31"
 CONFIG = """
@@ -38,7 +39,7 @@ sensitive = ["sex"]
 replicates = 40
 {analyzers}
 [report]
-formats = ["html"]
+formats = [{formats}]
 cases = 2
 [limits]
 memory_gib = 3
@@ -75,7 +76,9 @@ def audit(
     if not (folder / "rows.csv").exists():
         write_rows(folder)
     (folder / "audit.toml").write_text(
-        CONFIG.format(address=more.get("address", server.url), parameters=parameters, analyzers=analyzers)
+        CONFIG.format(
+            **{"address": server.url, "formats": '"html"', "parameters": parameters, "analyzers": analyzers, **more}
+        )
     )
     done = subprocess.run(
         [
@@ -134,12 +137,46 @@ def test_a_server_that_fails_on_the_way_is_no_pass(home: tuple[Path, int], serve
     server.always = "echo-500"
     code, said = audit(folder, server, ASKED_FOR, analyzers=EXPLAINERS, name="failing")
     server.faults.clear()
+    server.always = ""
     assert code == 3, said
     run = stable(folder / "failing")
     assert run["verdict"] == "evidence_incomplete"
     assert "failed" in {result["status"] for result in run["results"]}
     assert "the server gave no answer" in said
     assert not holds_token(said)
+    unseen = [
+        warning["values"]["analyzer"] for warning in run["warnings"] if warning["key"] == "core.model_not_looked_at"
+    ]
+    assert unseen
+    assert "core.process_not_restored" not in {warning["key"] for warning in run["warnings"]}  # nobody left anything
+
+
+def test_the_record_states_what_was_sent(home: tuple[Path, int], server: InferenceServer) -> None:
+    folder, _ = home
+    server.seen.clear()
+    server.faults.extend(["", "503", "", "drop"])
+    code, said = audit(folder, server, ASKED_FOR, name="stated")
+    assert code == 0, said
+    rows = sum(seen.document["inputs"][0]["shape"][0] for seen in server.inferences if not seen.fault)
+    stated = json.loads((folder / "stated" / "run.json").read_text())["volatile"]["sent"]
+    assert stated == {"requests": len(server.seen), "again": 2, "rows": rows}
+    assert f"sent     {len(server.seen)} requests to servers of models, 2 of them again; {rows} rows" in said
+    assert "Sent to servers of models" in (folder / "stated" / "report.html").read_text()
+
+
+def test_the_credential_reaches_the_workers_that_open_the_model_alone(tmp_path: Path, server: InferenceServer) -> None:
+    seen = tmp_path / "seen.txt"
+    told = (
+        f"with open({str(seen)!r}, 'a') as file: file.write('{{}} ' + os.environ.get('MODEL_TOKEN', 'nothing') + '\\n')"
+    )
+    render = f"def render(run, options):\n    {told.format('render')}\n    return {{'spy.txt': b''}}\n"
+    hook = "@hookimpl\ndef auditbench_renderers():\n    yield Renderer(name='spy', summary='', render=render)\n"
+    with installed_site(tmp_path / "site") as site:
+        site.add("spy", f"{told.format('describe')}\n{render}{hook}")
+        site.add_analyzer("asks", f"{told.format('analyze')}\nreturn AnalysisResult()")
+        code, said = audit(tmp_path, server, ASKED_FOR, analyzers="[analyzers.asks]\n", formats='"spy"')
+    assert code == 0, said
+    assert set(seen.read_text().splitlines()) == {"describe nothing", "render nothing", f"analyze {CREDENTIAL}"}
 
 
 def test_a_server_that_fails_at_once_is_refused(home: tuple[Path, int], server: InferenceServer) -> None:

@@ -16,6 +16,7 @@ from onnx import TensorProto, numpy_helper
 
 from auditbench.models.graph_steps import GraphSteps, missing_operations
 from auditbench.models.opening.graph_content import graph_content
+from auditbench.models.opening.runtime import imported_runtime
 from auditbench.models.operators import CONTROL, OPERATORS, UnsupportedOperationError
 from tests.onnx_cases import as_array, as_tensor, assert_equal, cases_by_operation
 
@@ -150,3 +151,41 @@ def test_normalization_by_channels_around_has_more_of_them_behind(size: int) -> 
         squares = (values[:, around] ** 2).sum(axis=1)
         expected = values[:, channel] / (2.0 + 0.5 / size * squares) ** 0.6
         assert np.allclose(found[:, channel].numpy(), expected)
+
+
+BEFORE, BEHIND = -(2**62), 2**62
+"""Places that lie in front of any tensor, and behind."""
+
+
+@pytest.mark.parametrize("step", [-3, -1, 1, 2])
+@pytest.mark.parametrize("start", [BEFORE, -2, 0, 3, BEHIND])
+def test_a_slice_is_that_of_onnxruntime(start: int, step: int) -> None:
+    for end in (BEFORE, -5, -1, 0, 2, BEHIND):
+        nodes = [
+            onnx.helper.make_node("Constant", [], [name], value_ints=[number])
+            for name, number in {"a": start, "b": end, "i": 0, "s": step}.items()
+        ]
+        nodes.append(onnx.helper.make_node("Slice", ["x", "a", "b", "i", "s"], ["y"]))
+        rows = [np.arange(size, dtype=np.float32) for size in (0, 1, 4)]
+        assert_as_onnxruntime(model_of(*nodes, inputs="x", outputs="y"), *rows)
+
+
+@pytest.mark.parametrize("factor", [0.3, 0.7, 1.3, 2.6])
+@pytest.mark.parametrize("opset", [10, 20])
+def test_a_size_that_a_factor_gives_is_rounded_as_in_onnxruntime(factor: float, opset: int) -> None:
+    """Five times 2.6 is 13 in float32, and less in float64 of the number that float32 has for it."""
+    scales = onnx.helper.make_node("Constant", [], ["s"], value=numpy_helper.from_array(np.float32([1, 1, 1, factor])))
+    taken = ["x", "s"] if opset == 10 else ["x", "", "s"]
+    model = model_of(scales, onnx.helper.make_node("Resize", taken, ["y"], mode="linear"), inputs="x", outputs="y")
+    model.opset_import[0].version = opset
+    assert_as_onnxruntime(model, *(np.arange(size, dtype=np.float32)[None, None, None] for size in (5, 10)))
+
+
+def assert_as_onnxruntime(model: Any, *inputs: Any) -> None:
+    model.ir_version = 9
+    for port in (*model.graph.input, *model.graph.output):
+        port.type.tensor_type.ClearField("shape")
+    session = imported_runtime().InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    for values in inputs:
+        (expected,), (found,) = session.run(None, {"x": values}), computed(model, [values])
+        assert_equal(found, expected, rtol=1e-6, atol=1e-6)

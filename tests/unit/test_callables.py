@@ -135,7 +135,9 @@ def test_a_file_that_is_not_trusted_does_not_run(tmp_path: Path) -> None:
     (tmp_path / "score.py").write_text(f"open({str(tmp_path / 'marker')!r}, 'w').close()\n{SOURCE}")
     with pytest.raises(UntrustedModelError, match="opening it runs what is in it") as caught:
         loaded(tmp_path, trust=("0" * 64,))
-    assert f"--trust-model {sha256(tmp_path / 'score.py')}" in caught.value.describe()
+    said = caught.value.describe()
+    assert f"--trust-model {sha256(tmp_path / 'score.py')}" in said
+    assert "fix: read the file, and if you trust whoever made it" in said
     assert not (tmp_path / "marker").exists()
 
 

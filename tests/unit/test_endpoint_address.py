@@ -43,7 +43,9 @@ def test_parts_of_an_address(text: str, host: str, port: int, path: str, model: 
     "text",
     ["model", "ftp://a/v2/models/t", "http:///v2/models/t", "http://a/v1/models/t", "http://a/v2/models/", "http://a/",
      "http://a/v2/models/t/infer", "http://a:x/v2/models/t", "http://a:99999/v2/models/t", "http://a b/v2/models/t",
-     "http://a/v2/models/t/versions/", "http://a/../v2/models/t/..", "http://a\n/v2/models/../x", "http://[::1/v2/models/t"],
+     "http://a/v2/models/t/versions/", "http://a/../v2/models/t/..", "http://a\n/v2/models/../x", "http://[::1/v2/models/t",
+     "http://a:0/v2/models/t", "http://a..b/v2/models/t", "http://a\n/v2/models/t", " http://a/v2/models/t", "http://a/v2/mo\tdels/t",
+     "http://a/v2/models/t\u200b", f"http://{'a' * 64}/v2/models/t", f"http://{'a.' * 127}/v2/models/t"],
 )  # fmt: skip
 def test_what_is_no_address_of_a_model(text: str) -> None:
     (problem,) = endpoint_problems(table(text))

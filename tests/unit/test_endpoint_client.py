@@ -19,6 +19,7 @@ from auditbench.models.endpoint.credential import WITHHELD, Credential
 from auditbench.models.endpoint.pace import asked_pause, pause
 from auditbench.models.endpoint.params import EndpointParams
 from auditbench.models.endpoint.protocol import read_outputs, request_body
+from auditbench.models.endpoint.sent import sent_by_process
 from tests.endpoint_models import Passed, small_network
 from tests.inference_server import InferenceServer, serve_network
 
@@ -130,6 +131,13 @@ def test_requests_never_come_closer_than_the_rate(server: InferenceServer) -> No
     assert passed.slept == pytest.approx([0.25, 0.25, 0.25])
 
 
+def test_a_date_to_wait_for_is_by_the_clock_of_the_server(server: InferenceServer) -> None:
+    server.faults.append("429-date")
+    passed = Passed(date=1_795_165_200.0 - 3600)  # ours is an hour behind
+    ask(client(server, passed))
+    assert passed.slept == [7.0]
+
+
 def test_waits_double_up_to_the_longest() -> None:
     assert [pause(tries, longest=5.0) for tries in range(1, 7)] == [0.5, 1, 2, 4, 5, 5]
     assert pause(10_000, longest=60.0) == 60.0
@@ -223,6 +231,32 @@ def test_a_connection_is_kept_and_copies_make_their_own(server: InferenceServer)
     again = copy.copy(one)
     assert ask(again) == first
     assert again._transport is not one._transport
+    assert (one.sent.requests, again.sent.requests) == (1, 1)
+
+
+def test_no_two_requests_have_one_id(server: InferenceServer) -> None:
+    """Else an answer to another client, or to an earlier run, could be taken for the answer to this request."""
+    one, other = client(server), client(server)
+    for each in (one, other, copy.copy(one), one):
+        ask(each)
+    assert len({seen.document["id"] for seen in server.inferences}) == 4
+
+
+def test_the_sum_of_a_process_keeps_what_clients_sent_that_are_gone(server: InferenceServer) -> None:
+    before = sent_by_process()
+    server.faults.append("503")
+    ask(client(server))
+    ask(client(server))
+    after = sent_by_process()
+    counts = (after.requests - before.requests, after.again - before.again, after.rows - before.rows)
+    assert counts == (3, 1, 4)
+    assert len(server.inferences) == 3
+
+
+def test_an_answer_of_no_length_is_read_to_its_end(server: InferenceServer) -> None:
+    expected = ask(client(server))
+    server.faults.append("odd-length")
+    assert ask(client(server, retries=0)) == expected
 
 
 @pytest.fixture(scope="module")

@@ -112,6 +112,18 @@ def test_a_category_that_is_new_goes_as_its_own_text(tmp_path: Path) -> None:
     assert sexes["data"][:2] == ["X", ""]
 
 
+def test_a_number_beyond_the_whole_ones_of_the_server_becomes_their_end(tmp_path: Path) -> None:
+    with InferenceServer(of_columns()) as server:
+        asked = request(tmp_path, server.url)
+        model = opened(tmp_path, server.url)
+        raw = evaluated(asked, model).inputs["features"].copy()
+        raw[:4, 1] = 1e19, -1e19, 2.0**63, 2.0**53
+        model.predict({"features": raw})
+        assert server.inferences[-1].document["inputs"][1]["data"][:4] == [2**63 - 1, -(2**63), 2**63 - 1, 2**53]
+        (rounded,) = (limit for limit in model.facts.limits if limit.key == "core.model_endpoint_rounded")
+        assert rounded.values == {"features": "hours", "types": "INT64"}
+
+
 def test_names_of_the_server_may_be_others(tmp_path: Path) -> None:
     inputs = [{**port, "name": f"in_{port['name']}"} for port in COLUMNS]
 

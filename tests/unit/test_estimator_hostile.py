@@ -12,10 +12,12 @@ from typing import Any
 import joblib  # type: ignore[import-untyped]  # noqa: TID251 - of files that the test writes itself
 import numpy as np
 import pytest
+import skops.io  # type: ignore[import-untyped]
+from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.tree import DecisionTreeClassifier
 
-from auditbench.errors import ModelError
+from auditbench.errors import ModelError, UntrustedModelError
 from auditbench.models.opening import content_kind
 from auditbench.models.opening.estimator_files import open_estimator
 from auditbench.models.opening.files import sha256_of
@@ -95,6 +97,45 @@ def test_a_trusted_pickle_that_is_damaged_says_so(tmp_path: Path) -> None:
     path.write_bytes(content)
     with pytest.raises(ModelError, match=r"cannot be opened|is of another kind"):
         open_estimator(path, trust=(sha256_of(content),))
+
+
+def test_types_that_another_version_wrote_name_that_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Gone(LogisticRegression):
+        """Of a version that is not installed."""
+
+    Gone.__module__, Gone.__qualname__ = "sklearn.linear_model._gone", "Gone"
+    monkeypatch.setattr("sklearn.base.__version__", "1.2.3")
+    content = skops.io.dumps(Gone().fit(NUMBERS, LABELS))
+    monkeypatch.undo()
+    path = tmp_path / "model.skops"
+    path.write_bytes(content)
+    with pytest.raises(UntrustedModelError, match="not known to be plain estimators") as caught:
+        open_estimator(path, trust=())
+    said = caught.value.describe()
+    assert "found: sklearn.linear_model._gone.Gone" in said
+    assert "fix: fit it again with the scikit-learn that is installed, since 1.2.3 saved it; or build" in said
+
+
+@pytest.mark.parametrize("width", ["three", np.zeros(3)])
+def test_an_estimator_whose_trees_cannot_be_checked_is_refused(width: Any, tmp_path: Path) -> None:
+    tree = DecisionTreeClassifier(max_depth=3).fit(NUMBERS, LABELS)
+    tree.n_features_in_ = width
+    path = tmp_path / "model.skops"
+    path.write_bytes(skops.io.dumps(tree))
+    with pytest.raises(ModelError, match="holds an estimator whose trees cannot be checked"):
+        open_estimator(path, trust=())
+
+
+@pytest.mark.parametrize("shape", [(0, 8), (1, 1)])
+def test_sets_of_categories_have_their_size(shape: tuple[int, int], tmp_path: Path) -> None:
+    boosted = HistGradientBoostingClassifier(max_iter=1).fit(NUMBERS, LABELS)
+    tree = boosted._predictors[0][0]
+    tree.nodes["is_categorical"][0], tree.nodes["bitset_idx"][0] = 1, 0
+    tree.raw_left_cat_bitsets = tree.binned_left_cat_bitsets = np.zeros(shape, dtype=np.uint32)
+    path = tmp_path / "model.skops"
+    path.write_bytes(skops.io.dumps(boosted))
+    with pytest.raises(ModelError, match="a set of categories that is not there"):
+        open_estimator(path, trust=())
 
 
 def test_a_tree_of_a_trusted_pickle_is_checked_too(tmp_path: Path) -> None:

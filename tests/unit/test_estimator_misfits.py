@@ -23,6 +23,7 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 from sklearn.svm import LinearSVC
+from sklearn.tree import DecisionTreeClassifier
 
 from auditbench.config import ModelTable
 from auditbench.errors import ModelError, UntrustedModelError
@@ -128,6 +129,15 @@ def test_other_classes_are_named_on_both_sides(tables: Tables) -> None:
         opened(saved(own, folder / "classes.skops"))
     assert "found: 'no', 'yes'" in caught.value.describe()
     assert "'poor', 'rich', by the estimator" in caught.value.describe()
+
+
+def test_a_classifier_of_several_targets_is_refused(plain: Tables) -> None:
+    folder, train, _ = plain
+    own = DecisionTreeClassifier(max_depth=2).fit(train[list(NUMBERS)], train[["label", "yes"]])
+    skops.io.dump(own, folder / "two.skops")
+    with pytest.raises(ModelError, match="answers another question") as caught:
+        opened(folder / "two.skops", features=NUMBERS, target="yes")
+    assert "a classifier of 2 targets at once" in caught.value.describe()
 
 
 def test_a_classifier_without_probabilities_is_refused_with_the_fix(tables: Tables) -> None:

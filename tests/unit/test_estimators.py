@@ -34,6 +34,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from auditbench.errors import ModelError
+from auditbench.models.frames import learned_values
 from auditbench.models.raw_rows import MISSING
 from tests.estimators import FEATURES, NUMBERS, numbers, opened, people, predicted, sha256, write
 
@@ -233,6 +234,26 @@ def test_values_that_were_learned_stand_for_their_texts(tmp_path: Path) -> None:
     np.testing.assert_allclose(predicted(model, data)[:, 0], own.predict_proba(test[columns])[:, 1], atol=1e-12)
 
 
+def test_a_missing_category_is_none_where_that_was_learned(tables: Tables) -> None:
+    folder, train, test = tables
+
+    def with_none(table: pd.DataFrame) -> pd.DataFrame:
+        texts = table[["job", "sex"]].astype(object)
+        return texts.where(texts.notna(), None)
+
+    own = make_pipeline(OneHotEncoder(handle_unknown="ignore"), LogisticRegression()).fit(with_none(train), train.y)
+    assert own[0].categories_[0][-1] is None
+    model, data = opened(saved(own, folder / "none.skops"), features=("job", "sex"))
+    expected = own.predict_proba(with_none(test))[:, 1]
+    assert np.abs(own.predict_proba(test[["job", "sex"]])[:, 1] - expected).max() > 1e-4
+    np.testing.assert_allclose(predicted(model, data)[:, 0], expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("empty", [None, float("nan"), pd.NA])
+def test_what_is_missing_stands_for_no_text(empty: Any) -> None:
+    assert learned_values((str(empty), "x"), (empty, "x")) == (str(empty), "x")
+
+
 def test_missing_numbers_are_kept_where_the_estimator_takes_them(tables: Tables) -> None:
     folder, train, test = tables
     columns = ["age", "hours"]
@@ -275,6 +296,22 @@ def test_another_version_is_a_limit_or_refused(
     model, _ = opened(path, **given)
     (limit,) = model.facts.limits
     assert (limit.key, limit.values["saved"]) == ("core.model_other_version", saved_with)
+
+
+@pytest.mark.parametrize("form", ["skops", "pkl"])
+def test_an_estimator_of_another_version_that_fails_says_which(
+    form: str, plain: Tables, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, train, _ = plain
+    own = LogisticRegression().fit(train[list(NUMBERS)], train.yes)
+    del own.intercept_
+    path = folder / f"fails.{form}"
+    monkeypatch.setattr("sklearn.base.__version__", "1.2.3")
+    path.write_bytes(skops.io.dumps(own) if form == "skops" else pickle.dumps(own))
+    monkeypatch.undo()
+    with pytest.raises(ModelError, match="the model raised on these rows") as caught:
+        opened(path, model={"trust": (sha256(path),)}, target="yes", features=NUMBERS)
+    assert "fix: install scikit-learn 1.2.3, which saved it; or fit it again" in caught.value.describe()
 
 
 def test_the_digest_is_of_the_file_and_of_what_it_takes(plain: Tables) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 from auditbench.data import ImageInput
 from auditbench.models import operators
@@ -113,7 +113,10 @@ def test_a_graph_that_onnxruntime_cannot_compute_stays_with_it(tmp_path: Path) -
         node("Reshape", ["x", "s"], ["r"]), node("MatMul", ["r", "w"], ["y"]), constants={"s": np.array([2, 3])}
     )
     choice, box = chosen(model, tmp_path)
-    assert (choice.network, choice.capabilities, choice.limits) == (None, ("black_box",), ())
+    assert (choice.network, choice.capabilities) == (None, ("black_box",))
+    (limit,) = choice.limits
+    assert limit.key == "core.model_graph_not_compared"
+    assert "Reshape" in str(limit.values["error"])
     assert box(rows(2)).shape == (2, 2)
 
 
@@ -252,6 +255,17 @@ def test_values_are_let_go_after_their_last_use(tmp_path: Path) -> None:
     assert choice.network is not None
     gone = [let_go for *_, let_go in choice.network._steps]
     assert [set(names) for names in gone] == [{"x", "w"}, {"m"}]
+
+
+def test_constants_of_a_graph_within_are_held_once() -> None:
+    out = [helper.make_tensor_value_info("b", TensorProto.FLOAT, None)]
+    own = numpy_helper.from_array(WEIGHT, "own")
+    branch = helper.make_graph([node("MatMul", ["x", "own"], ["b"])], "branch", [], out, initializer=[own])
+    choice = node("If", ["c"], ["y"], then_branch=branch, else_branch=branch, name="choice")
+    steps = GraphSteps(graph_content(made(choice, constants={"c": np.array(True)}), {}))
+    assert torch.equal(steps.computed({"x": rows(2)})[0], rows(2) @ torch.from_numpy(WEIGHT))
+    assert dict(steps.get_submodule("choice")._node.attributes) == {}  # type: ignore[union-attr]
+    assert sum(tensor.numel() for tensor in steps.parameters()) == 3 * WEIGHT.size
 
 
 @pytest.mark.parametrize(

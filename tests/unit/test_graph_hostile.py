@@ -166,6 +166,8 @@ def test_graphs_within_graphs_are_read_to_a_depth(monkeypatch: pytest.MonkeyPatc
         pytest.param([node("ConstantOfShape", ["half"], ["h"]), node("Concat", ["h", "h", "h"], ["y"], axis=0)], id="concat"),
         pytest.param([node("Reshape", ["x", "four"], ["i"]), node("AveragePool", ["i"], ["y"], kernel_shape=[1, 1],
                                                                   pads=[0, 2**20, 0, 2**30])], id="pads-of-pooling"),
+        pytest.param([node("Reshape", ["x", "four"], ["i"]), node("Conv", ["i", "i"], ["y"], pads=[2**20] * 4)],
+                     id="pads-of-a-convolution"),
     ],
 )  # fmt: skip
 def test_sizes_that_are_computed_are_bounded_before_memory_is_taken(nodes: list[Any]) -> None:

@@ -102,6 +102,23 @@ def sentence_encoder(encoder: Path, folder: Path, **pooling: bool) -> Path:
     return folder
 
 
+def test_an_encoder_that_changes_its_texts_is_refused(encoder: Path, tmp_path: Path) -> None:
+    folder = sentence_encoder(encoder, tmp_path / "model")
+    frame = frame_of(["n", "p"] * 3, part=["train"] * 4 + ["test"] * 2)
+    keys = {"data": {"split": "part", "positive": "p"}}
+    lowered, prompts = folder / "sentence_bert_config.json", folder / "config_sentence_transformers.json"
+    lowered.write_text(json.dumps({"do_lower_case": True}))
+    prompts.write_text(json.dumps({"prompts": {"query": "query: "}, "default_prompt_name": None}))
+    load_model(request(folder, tmp_path, frame, "binary-classification", **keys))  # its tokenizer lowers all texts
+    prompts.write_text(json.dumps({"prompts": {"query": "query: "}, "default_prompt_name": "query"}))
+    assert "'query: '" in refused(request(folder, tmp_path, frame, "binary-classification", **keys))
+    prompts.unlink()
+    tokenizer = json.loads((folder / "tokenizer.json").read_text())
+    tokenizer["normalizer"]["lowercase"] = False
+    (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
+    assert "do_lower_case" in refused(request(folder, tmp_path, frame, "binary-classification", **keys))
+
+
 def test_an_encoder_needs_rows_to_fit_its_head_on(encoder: Path, tmp_path: Path) -> None:
     asked = request(
         encoder, tmp_path, frame_of("npnpnp"), "binary-classification", data={"positive": "p"},

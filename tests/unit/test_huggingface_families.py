@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import torch
 import transformers
+from tokenizers import processors
 
 from auditbench.data import build_evaluation
 from auditbench.data.inputs import PADDING
@@ -18,6 +19,7 @@ from auditbench.models.loading import load_model
 from tests.huggingface_folders import (
     BERT_TOKENS,
     GPT2_TOKENS,
+    LLAMA_TOKENS,
     TEXTS,
     byte_pairs,
     frame_of,
@@ -92,6 +94,51 @@ def test_language_models_of_other_families(name: str, tmp_path: Path) -> None:
         with torch.no_grad():
             window = torch.tensor([[each - 2 for each in ids.tolist() if each != PADDING]])
             np.testing.assert_allclose(found[row], own(window).logits[0, -1].numpy(), atol=1e-5)
+
+
+PADDED: dict[str, dict[str, Any]] = {
+    "FNet": WIDE | PLACES,
+    "XLNet": {"d_model": 32, "n_layer": 2, "n_head": 2, "d_inner": 64},
+    "ConvBert": {**WIDE, **PLACES, "head_ratio": 1, "embedding_size": 32},
+    "Canine": WIDE | PLACES,
+}
+
+
+@pytest.mark.parametrize("name", PADDED)
+def test_networks_that_do_not_see_texts_of_tokens_alone_are_refused(name: str, tmp_path: Path) -> None:
+    """They mix padding into a text, or cut texts themselves."""
+    torch.manual_seed(0)
+    tokenizer = word_pieces()
+    settings = getattr(transformers, f"{name}Config")(
+        vocab_size=tokenizer.get_vocab_size(), pad_token_id=0, id2label=dict(enumerate("abc")), **PADDED[name]
+    )
+    made = getattr(transformers, f"{name}ForSequenceClassification")(settings)
+    folder = save(tmp_path / "model", made, tokenizer, **BERT_TOKENS)
+    with pytest.raises(ModelError, match="table of embeddings" if name == "Canine" else "padding behind it"):
+        load_model(request(folder, tmp_path, frame_of("abcabc"), "multiclass-classification"))
+
+
+def test_a_text_may_end_with_the_token_of_an_end(tmp_path: Path) -> None:
+    """A decoder without padding looks at the last token, which the tokenizer puts there."""
+    torch.manual_seed(0)
+    tokenizer = byte_pairs(("<unk>", "<s>", "</s>"))
+    tokenizer.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 2)])
+    config = transformers.LlamaConfig(
+        vocab_size=tokenizer.get_vocab_size(), id2label=dict(enumerate("abc")), eos_token_id=2, **WIDE, **PLACES
+    )
+    made = transformers.LlamaForSequenceClassification(config).eval()
+    folder = save(tmp_path / "model", made, tokenizer, **LLAMA_TOKENS)
+    asked = request(folder, tmp_path, frame_of("abcabc"), "multiclass-classification", text={"length": 24})
+    model = load_model(asked)
+    rows = build_evaluation(
+        asked.source, model.inputs, task="multiclass-classification", classes=model.facts.classes, seed=0
+    )
+    found = model.predict(rows.take(np.arange(len(TEXTS))).inputs)
+    tokenizer.enable_truncation(24)
+    for row, text in enumerate(TEXTS):
+        with torch.no_grad():
+            expected = made(torch.tensor([tokenizer.encode(text).ids])).logits[0].numpy()
+        np.testing.assert_allclose(found[row], expected, atol=1e-5)
 
 
 def test_networks_of_two_halves_are_refused(tmp_path: Path) -> None:

@@ -48,6 +48,21 @@ def test_equal_rows_give_equal_bits() -> None:
     assert all(bool((a == b).all()) for a, b in zip(one, other, strict=True))
 
 
+def test_embeddings_far_from_zero_have_the_head_of_those_around_it() -> None:
+    embeddings, y_true = rows(2)
+    far = 1e4 * embeddings + 1e6
+    weight, bias = fit_head(far, y_true, outputs=1, l2=1.0, regression=False)
+    near_weight, near_bias = fit_head(embeddings, y_true, outputs=1, l2=1e-8, regression=False)
+    found, expected = far @ weight.numpy()[0] + float(bias), embeddings @ near_weight.numpy()[0] + float(near_bias)
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_a_penalty_too_small_for_one_solution_is_refused() -> None:
+    twice = np.concatenate([rows(2)[0]] * 2, axis=1)
+    with pytest.raises(ModelError, match="no head was found"):
+        fit_head(twice, twice[:, 0], outputs=1, l2=1e-300, regression=True)
+
+
 @pytest.mark.parametrize("count", [0, 5])
 def test_rows_of_one_class_fit_no_head(count: int) -> None:
     with pytest.raises(ModelError, match="cannot be fitted"):

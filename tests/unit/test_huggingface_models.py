@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,15 @@ import pytest
 import torch
 import transformers
 from captum.attr import LayerIntegratedGradients
+from huggingface_hub import constants
+from safetensors.torch import load_file, save_file  # noqa: TID251 - of files made here
 
 from auditbench.data import build_evaluation
 from auditbench.data.inputs import PADDING
 from auditbench.data.subwords import FIRST_ID, subwords_of
-from auditbench.errors import AuditbenchError
+from auditbench.errors import AuditbenchError, ModelError
 from auditbench.models.loading import load_model
+from auditbench.models.opening.huggingface_models import build_model
 from auditbench.models.subject import ModelUnderTest
 from tests import huggingface_folders as folders
 from tests.huggingface_folders import TEXTS, frame_of, request
@@ -328,3 +332,28 @@ def test_without_the_packages_the_extra_is_named(
     said = refused(asked)
     assert repr(missing) in said
     assert "auditbench[text]" in said
+
+
+def test_parts_on_a_hub_are_not_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the library was imported before, and connected."""
+    asked: list[Any] = []
+
+    def refuse(*address: Any, **_: Any) -> Any:
+        asked.append(address)
+        raise OSError("a connection was tried")
+
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    config = {"model_type": "detr", "backbone": "somebody/resnet", "use_pretrained_backbone": True}
+    config["use_timm_backbone"] = False
+    with pytest.raises(ModelError, match="cannot make"):
+        build_model(config, {"x": torch.zeros(4)}, "encoder", attention="sdpa", where=tmp_path)
+    assert (asked, constants.HF_HUB_OFFLINE) == ([], False)
+
+
+def test_numbers_of_half_the_length_are_told(made: Callable[[str], Path], tmp_path: Path) -> None:
+    folder = shutil.copytree(made("bert"), tmp_path / "model")
+    halved = {name: each.to(torch.bfloat16) for name, each in load_file(folder / "model.safetensors").items()}
+    save_file(halved, folder / "model.safetensors", metadata={"format": "pt"})
+    (limit,) = load_model(request(folder, tmp_path, frame_of("abcabc"), "multiclass-classification")).facts.limits
+    assert (limit.key, limit.values) == ("core.model_widened", {"precisions": "bfloat16"})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import lightgbm
@@ -12,15 +13,18 @@ from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
 import auditbench
+import auditbench.models
 from auditbench.errors import DataError, ModelError
 from tests.estimators import FEATURES, NUMBERS, numbers, people
 
 TRAIN, TEST = people(200, 1), people(60, 2)
 X = TEST[list(FEATURES)]
+PLAIN = TRAIN[["age", "hours"]]
 CODED = ColumnTransformer(
     [("texts", OneHotEncoder(handle_unknown="ignore"), ["sex", "job"]), ("numbers", SimpleImputer(), ["age", "hours"])]
 )
@@ -145,3 +149,84 @@ def test_a_function_that_raises_is_named() -> None:
     with pytest.raises(ModelError, match="the model raised on these rows") as caught:
         audited(function)
     assert "RuntimeError: no such column" in caught.value.describe()
+
+
+@pytest.mark.parametrize("wrap", [lambda own: own, lambda own: own.booster_,
+                                  lambda own: GridSearchCV(own, {"max_depth": [3]}, cv=2).fit(PLAIN, TRAIN.y)])  # fmt: skip
+def test_columns_reach_lightgbm_in_the_order_that_it_was_fitted_on(wrap: Any) -> None:
+    own = lightgbm.LGBMClassifier(n_estimators=4, verbose=-1).fit(PLAIN, TRAIN.y)
+    given, behind = TEST[["hours", "age"]], TRAIN[["hours", "age"]]
+    run = audited(wrap(own), X=given, background=behind)
+    right = ((own.predict_proba(TEST[["age", "hours"]])[:, 1] >= 0.5) == (TEST.y == "yes")).mean()
+    wrong = ((own.predict_proba(given)[:, 1] >= 0.5) == (TEST.y == "yes")).mean()
+    assert value(run, "accuracy") == pytest.approx(right, abs=0.05) != pytest.approx(wrong, abs=0.05)
+
+
+def test_a_column_that_it_was_fitted_on_has_to_be_there() -> None:
+    own = lightgbm.LGBMClassifier(n_estimators=2, verbose=-1).fit(PLAIN, TRAIN.y)
+    with pytest.raises(ModelError, match="fitted on other columns than the data have") as caught:
+        audited(own, X=TEST[["age", "hours"]].rename(columns={"hours": "pay"}), background=None)
+    assert "without 'hours'" in caught.value.describe()
+
+
+@pytest.mark.parametrize(
+    ("kind", "empty"), [("string", pd.NA), (object, None), (object, float("nan")), ("str", float("nan"))]
+)
+def test_texts_come_back_with_their_own_type_and_missing_cells(kind: Any, empty: Any) -> None:
+    seen = []
+
+    def function(frame: pd.DataFrame) -> Any:
+        seen.append(frame)
+        return np.full(len(frame), 0.5)
+
+    given = X.assign(job=X.job.astype(kind).where(X.job.notna(), empty))
+    audited(function, X=given, background=None)
+    whole = next(frame for frame in seen if len(frame) == len(X))
+    pd.testing.assert_series_equal(whole.job, given.job)
+    assert [type(cell) for cell in whole.job] == [type(cell) for cell in given.job]
+
+
+def test_two_columns_of_one_name_are_refused() -> None:
+    with pytest.raises(DataError, match="expected columns of different names") as caught:
+        audited(PIPELINE, X=pd.concat([X, X[["age"]]], axis=1), background=None)
+    assert "found: 'age' twice" in caught.value.describe()
+
+
+def test_a_function_that_runs_out_of_memory_gets_fewer_rows() -> None:
+    sizes = []
+
+    def function(frame: pd.DataFrame) -> Any:
+        sizes.append(len(frame))
+        if len(frame) > 32:
+            raise MemoryError("too many rows")
+        return PIPELINE.predict_proba(frame)[:, 1]
+
+    assert value(audited(function), "accuracy") == pytest.approx(EXPECTED)
+    assert max(sizes) > 32
+
+
+def test_outputs_alone_are_audited_as_the_model_is(tmp_path: Path) -> None:
+    outputs = auditbench.models.Predictions(PIPELINE.predict_proba(X)[:, 1])
+    analyzers: dict[str, Any] = {"performance": {}, "fairness": {}, "shap": {}, "lime": {}}
+    given = {"analyzers": analyzers, "sensitive_features": {"sex": TEST.sex}}
+    run, own = audited(outputs, out=tmp_path / "run", **given), audited(PIPELINE, **given)
+    assert run.results[:2] == own.results[:2]
+    assert (run.model.format, run.model.capabilities) == ("predictions", ())
+    assert [limit.key for limit in run.model.limits] == ["core.model_predictions_passed"]
+    assert [(result.status, result.reason and result.reason.key) for result in run.results[2:]] == [
+        ("not_applicable", "core.not_applicable_capability_black_box")
+    ] * 2
+
+
+@pytest.mark.parametrize(
+    ("outputs", "says"),
+    [
+        pytest.param(np.full(len(X) - 1, 0.5), f"allowed: shape ({len(X)}, 1)", id="a-row-less"),
+        pytest.param(np.full((len(X), 2), 0.5), f"allowed: shape ({len(X)}, 1)", id="both-classes"),
+        pytest.param(np.full(len(X), 1.5), "numbers from 0 to 1", id="no-probabilities"),
+    ],
+)
+def test_outputs_that_do_not_fit_are_refused(outputs: Any, says: str) -> None:
+    with pytest.raises(ModelError) as caught:
+        audited(auditbench.models.Predictions(outputs))
+    assert says in caught.value.describe()

@@ -10,12 +10,15 @@ import pytest
 import torch
 from torch import nn
 
+from auditbench.config import ModelTable
 from auditbench.data import FeatureSpec, ImageInput, ModelInput, SeriesInput, TableInput, TextInput
+from auditbench.errors import ModelError
 from auditbench.models import ModelUnderTest
 from auditbench.models.architectures import BUILT_IN
-from auditbench.models.description import output_count
-from auditbench.models.exporting.matching import match_network
-from auditbench.models.network import build_network, check_parameters
+from auditbench.models.description import OutputScaling, output_count
+from auditbench.models.exporting.converting import refuse_unconvertible
+from auditbench.models.exporting.matching import _orders, match_network
+from auditbench.models.network import ScaledOutput, build_network, check_parameters
 from auditbench.models.wrapping import Interface, Origin, wrap_network
 
 ARCHITECTURES = {item.name: item for item in BUILT_IN}
@@ -94,3 +97,55 @@ def test_the_same_tensors_with_another_function_are_not_taken(name: str) -> None
 
     assert match_network(wrapped(Squared(), inputs, task), ARCHITECTURES, named=None, tolerance=1e-6) is None
     assert match_network(model, ARCHITECTURES, named=None, tolerance=1e-6) is not None
+
+
+class Changed(nn.Module):
+    """A network with a function in front of it and one behind it."""
+
+    def __init__(self, network: nn.Module, before: nn.Module | None = None, behind: nn.Module | None = None) -> None:
+        super().__init__()
+        self.before, self.network, self.behind = before or nn.Identity(), network, behind or nn.Identity()
+
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        outputs: torch.Tensor = self.behind(self.network(self.before(rows)))
+        return outputs
+
+
+@pytest.mark.parametrize("bound", [6.0, 100.0])
+def test_bounds_that_only_large_numbers_reach_are_seen(bound: float) -> None:
+    network, _ = built("linear")
+    clamped = wrapped(Changed(network, before=nn.Hardtanh(-bound, bound)), TABLE, "regression")
+    assert match_network(clamped, ARCHITECTURES, named=None, tolerance=1e-5) is None
+    layers = nn.Sequential(nn.Linear(3, 4), nn.ReLU6(), nn.Linear(4, 1))
+    for layer in (layers[0], layers[2]):
+        nn.init.normal_(layer.weight, std=0.3, generator=torch.Generator().manual_seed(1))
+    assert match_network(wrapped(layers, TABLE, "regression"), ARCHITECTURES, named=None, tolerance=1e-5) is None
+
+
+def test_the_scaling_of_outputs_is_never_left_out() -> None:
+    network, _ = built("linear")
+    scaled = ScaledOutput(network, OutputScaling(mean=3.0, scale=2.0))
+    assert match_network(wrapped(scaled, TABLE, "regression"), ARCHITECTURES, named=None, tolerance=1e-5) is None
+
+
+def test_a_large_tolerance_takes_the_same_network_before_one_that_is_like_it() -> None:
+    _, model = built("mlp")
+    found = match_network(model, ARCHITECTURES, named=None, tolerance=10.0)
+    assert found is not None
+    assert found.parameters["activation"] == "gelu"
+
+
+def test_tensors_in_one_order_are_tried_once() -> None:
+    assert len(list(_orders(built("mlp")[1]))) == 1
+
+
+@pytest.mark.parametrize(
+    "form", ["onnx", "keras", "huggingface", "callable", "predictions", "endpoint", "of-a-plugin", "bundle"]
+)
+def test_formats_without_a_network_of_the_product_are_refused_with_the_reason(form: str) -> None:
+    with pytest.raises(ModelError) as caught:
+        refuse_unconvertible(ModelTable(format=form, task="regression"))
+    (problem,) = caught.value.problems
+    assert problem.where == "model.format"
+    assert problem.fix
+    assert problem.found == "bundle" if form == "bundle" else problem.found.startswith(f"{form}: ")

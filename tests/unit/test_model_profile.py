@@ -166,6 +166,14 @@ def test_code_is_never_trusted_by_itself(tmp_path: Path) -> None:
     assert any("if you trust it" in question for question in model_questions(drafted, "regression"))
 
 
+def test_the_last_operation_decides_what_the_table_says_of_the_output() -> None:
+    for seen, line in (("probability", "probability"), ("logit", "logit")):
+        source = ModelSource(path="m", profile=ModelProfile(form="onnx", what="a graph", output=seen))
+        assert table_of(source)["output"] == line
+        assert any("by its last operation" in item for item in draft_model(source, "binary-classification", "tabular"))
+        assert table_of(source, "regression")["output"] == "value"
+
+
 def test_the_name_of_a_file_adds_no_key(tmp_path: Path) -> None:
     source(tmp_path / 'x\ntrust = ["00"]\n.py')
     (name,) = (item.name for item in tmp_path.iterdir())

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 from tokenizers import Tokenizer
 from torch import nn
 
@@ -63,6 +64,39 @@ def test_an_exported_program_gets_the_ids_it_was_made_for(tmp_path: Path, tokeni
         path=tmp_path / "model.pt2", base=tmp_path, table=table, source=source, device="cpu", architectures={}
     )
     model = load_model(request)
+    rows = build_evaluation(
+        source, model.inputs, task="multiclass-classification", classes=model.facts.classes, seed=0
+    ).take(np.arange(len(TEXTS)))
+    cut = Tokenizer.from_str(tokenizer.to_str())
+    cut.enable_truncation(10)
+    cut.enable_padding(length=10, pad_id=0)
+    own = torch.tensor([each.ids for each in cut.encode_batch(list(TEXTS))])
+    with torch.no_grad():
+        np.testing.assert_allclose(model.predict(rows.inputs), network(own).numpy(), atol=1e-6)
+
+
+def test_weights_of_a_factory_get_the_ids_of_their_tokenizer(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    torch.manual_seed(0)
+    network = Bag(tokenizer.get_vocab_size()).eval()
+    save_file(network.state_dict(), tmp_path / "model.safetensors")
+    (tmp_path / "make.py").write_text("from tests.unit.test_own_tokens import Bag\n")
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    frame_of("abcabc").to_parquet(tmp_path / "rows.parquet")
+    text = InputTable(modality="text", tokenizer="tokenizer.json", length=10)
+    source = open_source(DataTable(test="rows.parquet", target="label", inputs={"text": text}), tmp_path, {})
+    table = ModelTable(
+        format="safetensors",
+        path="model.safetensors",
+        task="multiclass-classification",
+        output="logit",
+        factory="make.py:Bag",
+        parameters={"tokens": tokenizer.get_vocab_size()},
+        trust=(hashlib.sha256((tmp_path / "make.py").read_bytes()).hexdigest(),),
+    )
+    path = tmp_path / "model.safetensors"
+    model = load_model(
+        ModelRequest(path=path, base=tmp_path, table=table, source=source, device="cpu", architectures={})
+    )
     rows = build_evaluation(
         source, model.inputs, task="multiclass-classification", classes=model.facts.classes, seed=0
     ).take(np.arange(len(TEXTS)))

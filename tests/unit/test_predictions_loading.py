@@ -236,6 +236,13 @@ def test_outputs_of_a_file_of_their_own_are_found_by_id(tmp_path: Path) -> None:
     assert found.facts.limits[0].values["file"] == "scores.csv"
 
 
+def test_what_stands_in_rows_that_nobody_asks_for_does_not_count(tmp_path: Path) -> None:
+    write_own(tmp_path, ["e", "x", "c", "007", "x", "b", "d"], [0.5, "failed", 0.3, "1e-1", "", 0.2, 0.4])
+    assert outputs(tmp_path, WITH_IDS, **OWN) == [[0.1], [0.2], [0.3], [0.4], [0.5]]
+    write_own(tmp_path, ["e", "x", "c", "007", "b", "d"], [0.5, "failed", 0.3, 0.1, None, 0.4])
+    assert "outputs are missing in scores.csv" in refused(tmp_path, WITH_IDS, **OWN)
+
+
 @pytest.mark.parametrize(
     ("ids", "scores", "said"),
     [

@@ -206,3 +206,17 @@ def test_every_network_of_the_product_comes_back_in_modules(name: str, tmp_path:
     torch.testing.assert_close(outputs, model.module(packed(given)), rtol=1e-5, atol=1e-6)
     assert len(own) == len(other) > 0
     torch.testing.assert_close(copy.deepcopy(found)(given if len(inputs) > 1 else next(iter(given.values()))), outputs)
+
+
+@pytest.mark.parametrize("ceil_mode", [False, True])
+def test_poolings_keep_their_sizes(ceil_mode: bool) -> None:
+    network = made(
+        lambda: nn.Sequential(
+            nn.MaxPool2d(3, stride=2, ceil_mode=ceil_mode), nn.Flatten(), nn.Linear(16 if ceil_mode else 9, 1)
+        )
+    )
+    program = torch.export.export(network, (torch.zeros(3, 1, 8, 8),), dynamic_shapes=DYNAMIC)
+    nested, reason = with_modules(program.module(), lambda: torch.export.unflatten(program), {"image": IMAGE}, "cpu")
+    assert reason == ""
+    (pool,) = (module for module in nested.modules() if isinstance(module, nn.MaxPool2d))
+    assert (pool.ceil_mode, pool.return_indices) == (ceil_mode, False)

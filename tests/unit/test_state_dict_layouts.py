@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.utils.serialization import config as torch_saving
 
 from auditbench.errors import ModelError
 from auditbench.models.opening import read_weights
@@ -101,3 +102,11 @@ def test_what_was_walked_is_not_walked_again(monkeypatch: pytest.MonkeyPatch) ->
     assert read_layout(content, walks).places[""] == {
         "a": View(storage="0", dtype="float32", offset=0, size=(2,), stride=(1,)),
     }
+
+
+def test_an_archive_without_checksums_says_how_to_save_it(tmp_path: Path) -> None:
+    with torch_saving.patch({"save.compute_crc32": False}):
+        torch.save({"w": torch.ones(3)}, tmp_path / "w")
+    with pytest.raises(ModelError) as caught:
+        read_weights(tmp_path / "w")
+    assert "set_crc32_options(True)" in caught.value.describe()

@@ -72,8 +72,10 @@ def audit(
         model: A module that maps float32 rows of `X` to outputs of shape `(rows, outputs)`, of several inputs a mapping of them.
             Or a black box, which gets rows as they were passed, in float64 where they are numbers: a fitted estimator with
             `predict_proba`, for regression `predict`, or a function of rows.
-        X: Evaluated rows, as the model takes them: a table of numbers, for a black box also a DataFrame with categories, images, series, with `inputs` token ids, or several
-            of these by name; see `auditbench.data.from_arrays`.
+            Or no model but its outputs for `X`, row by row: `auditbench.models.Predictions(outputs)`. Then no other row can be
+            evaluated, and an analyzer that needs one does not apply.
+        X: Evaluated rows, as the model takes them: a table of numbers, or images, series, with `inputs` token ids, or several of
+            these by name; see `auditbench.data.from_arrays`. For a black box and for outputs also a DataFrame with categories.
         y: Labels, class indices or values, shape `(rows,)`.
         output: Declared scale of the outputs.
         analyzers: Parameters by name, as in the `[analyzers.NAME]` tables; `{"shap": {}}` takes the defaults.

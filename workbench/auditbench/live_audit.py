@@ -68,16 +68,16 @@ class LiveAudit:
         classes: tuple[str, ...],
         device: str,
     ) -> None:
-        """Take copies of a module and of the data, and evaluate the model once on every row."""
+        """Take copies of a module and of the data, and evaluate the model once on every row, where there is one."""
         from auditbench.data import from_arrays
-        from auditbench.models.live import table_of_black_box, wrap_any
+        from auditbench.models.live import identified, table_of_black_box, wrap_any
         from auditbench.worker.subject_opening import make_subject, resolve_device
 
         config, started = self._config, time.monotonic()
         table = table_of_black_box(model, features, background, feature_names, inputs)
         if table is not None:
             features, background, inputs = table.features, table.background, table.inputs
-        data = from_arrays(
+        arrays = from_arrays(
             features,
             y_true,
             task=config.model.task,
@@ -87,6 +87,7 @@ class LiveAudit:
             inputs=inputs,
             feature_names=() if table is not None else feature_names,
         )
+        data = identified(model, arrays)
 
         def open_again() -> Subject:
             subject = wrap_any(

@@ -320,6 +320,8 @@ class Volatile:
         gates: Decisions on such metrics.
         changes: Changes of such metrics since the baseline.
         details: Trace of each failed analyzer by name, and of each report that was not written by `render:FORMAT`.
+        sent: `requests` to the servers of models behind an address, those `again` among them that met a fault, and `rows` in
+            answered ones; without the last ones of a worker that was lost. Empty where no model is behind an address.
     """
 
     started: str = ""
@@ -332,6 +334,7 @@ class Volatile:
     gates: tuple[GateDecision, ...] = ()
     changes: tuple[MetricChange, ...] = ()
     details: Mapping[str, str] = field(default_factory=dict)
+    sent: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def ended(self) -> str:

@@ -253,6 +253,9 @@ def _environment(draft: Draft) -> FactList:
     if record.determinism:
         flags = [name_text(f"{name} = {value}") for name, value in sorted(record.determinism.items())]
         facts.append(Fact(label=say.say("provenance.determinism"), value=joined(*flags, mark=say.mark("semicolon"))))
+    if sent := run.volatile.sent:
+        counts = {name: sent.get(name, 0) for name in ("requests", "again", "rows")}
+        facts.append(Fact(label=say.say("provenance.sent"), value=say.say("provenance.sent_value", **counts)))
     return FactList(title=say.say("provenance.environment"), facts=tuple(facts))
 
 

@@ -44,9 +44,9 @@ def convert(
 
     This takes weights and checkpoints with one of the product's architectures; pickled, scripted and exported modules and
     networks of a factory that have the layers of one of them; and linear models and perceptrons of scikit-learn. The bundle
-    is opened again, and its outputs are compared with those of the model on random rows and on the rows of CONFIG; one that
-    differs by more than the tolerance is refused, and so is any other model, with what can be done instead. How the weights
-    were trained is not known, so that the bundle does not say it.
+    is opened again, and its outputs are compared with those of the model on the rows of CONFIG and on random rows, some of
+    them with large numbers; one that differs by more than the tolerance is refused, and so is any other model, with what
+    can be done instead. How the weights were trained is not known, so that the bundle does not say it.
     """
     from auditbench import supervisor
     from auditbench.config_file import load_config

@@ -50,10 +50,10 @@ def init(
 ) -> None:
     """Write a commented audit.toml from data and a model.
 
-    What the model is, is told by its content; nothing of it is run. Columns of a table and of texts, arrays of images and of series, .ts files and folders of images are recognised.
-    Types, candidates for the target, and columns that may hold sensitive features or row ids are guessed from the
-    schema and a sample of the rows; each guess stands with its reason. DIR is the current folder unless given. A file
-    that is already there is never overwritten.
+    What the model is, is told by its content; nothing of it is run. Columns of a table and of texts, arrays of images and
+    of series, .ts files and folders of images are recognised. Types, candidates for the target, and columns that may hold
+    sensitive features or row ids are guessed from the schema and a sample of the rows; each guess stands with its reason.
+    DIR is the current folder unless given. A file that is already there is never overwritten.
     """
     from auditbench.cli.draft import draft_config
     from auditbench.cli.gates_draft import GATES_FILE, draft_gates

@@ -111,6 +111,6 @@ def _output_line(task: Task, profile: ModelProfile | None) -> str:
     if task == "regression":
         return 'output = "value"'
     seen = profile.output if profile is not None else ""
-    guessed = seen or ("probability" if profile is None or profile.form == "callable" else "logit")
+    guessed = seen or ("probability" if profile is None or profile.form in ("callable", "keras") else "logit")
     reason = "by its last operation" if seen else 'or "logit"' if guessed == "probability" else 'or "probability"'
     return f'output = "{guessed}"{" " * max(1, 20 - len(guessed))}# {reason}'

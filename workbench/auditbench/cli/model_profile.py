@@ -13,6 +13,7 @@ from auditbench.models.endpoint.address import parse_address
 from auditbench.models.formats import EXPORTS
 from auditbench.models.opening.content import content_kind, format_of
 from auditbench.models.opening.files import parse_json, read_file, refusing, sha256_of
+from auditbench.models.opening.last_operation import scale_by_last_operation
 from auditbench.models.opening.limits import MAX_JSON_BYTES, MAX_SOURCE_BYTES
 from auditbench.models.opening.scanning import scan
 from auditbench.run import Task
@@ -145,6 +146,7 @@ def _file(place: Path) -> ModelProfile:
         form=form,
         what=f"{kind}, by its content",
         task="next-token" if kind == "gguf" else None,
+        output=scale_by_last_operation(content, kind),
         sha256=sha256_of(content) if form in _RUNS_CODE else "",
     )
 

@@ -54,6 +54,11 @@ def say_run(run: AuditRun, folder: Path, *, debug: bool = False) -> None:
         say(f"report   {file}")
     say(f"record   {folder / 'run.json'}")
     say_times(run)
+    if sent := run.volatile.sent:
+        again, rows = sent.get("again", 0), counted(sent.get("rows", 0), "row")
+        say(
+            f"sent     {counted(sent.get('requests', 0), 'request')} to servers of models, {again:,} of them again; {rows}"
+        )
 
 
 def run_document(run: AuditRun, folder: Path) -> dict[str, Any]:
@@ -87,6 +92,7 @@ def run_document(run: AuditRun, folder: Path) -> dict[str, Any]:
         "warnings": [spoken(run, warning) for warning in run.warnings],
         "baseline": None if run.baseline is None else plain(run.baseline),
         "seconds": dict(run.volatile.seconds),
+        "sent": dict(run.volatile.sent),
     }
 
 

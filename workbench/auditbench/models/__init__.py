@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from auditbench.models.declared import declared_interface
     from auditbench.models.formats import ModelRequest
     from auditbench.models.live import wrap_module
+    from auditbench.models.predictions import Predictions, wrap_predictions
     from auditbench.models.reducers import BestDetection, SegmentationShare
     from auditbench.models.wrapping import Interface, Origin, wrap_network
 
@@ -25,12 +26,14 @@ _HOMES = {
     "Interface": "wrapping",
     "ModelRequest": "formats",
     "Origin": "wrapping",
+    "Predictions": "predictions",
     "SegmentationShare": "reducers",
     "declared_interface": "declared",
     "load_bundle": "bundle",
     "save_bundle": "bundle",
     "wrap_module": "live",
     "wrap_network": "wrapping",
+    "wrap_predictions": "predictions",
 }
 
 __all__ = [
@@ -41,6 +44,7 @@ __all__ = [
     "ModelRequest",
     "ModelUnderTest",
     "Origin",
+    "Predictions",
     "SegmentationShare",
     "declared_interface",
     "in_batches",
@@ -48,6 +52,7 @@ __all__ = [
     "save_bundle",
     "wrap_module",
     "wrap_network",
+    "wrap_predictions",
 ]
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from auditbench.models.wrapping import Interface, Origin
 
 _TRIED_ROWS = 16
+_TRY_IT = "try it on these rows where it was made; README says what a model of this format gets"
 _EQUAL = 1e-6
 """Largest difference of an output of a row that stands among other rows, as a share of the largest output."""
 
@@ -32,7 +33,13 @@ class BlackBoxNetwork(nn.Module):
     """Computes encoded rows by a function of numpy arrays; it has no gradients, layers or parameters."""
 
     def __init__(
-        self, compute: Callable[[Any], npt.NDArray[Any]], *, outputs: int, where: str, logits: bool | None = None
+        self,
+        compute: Callable[[Any], npt.NDArray[Any]],
+        *,
+        outputs: int,
+        where: str,
+        logits: bool | None = None,
+        fix: str = "",
     ) -> None:
         """Wrap a function.
 
@@ -42,12 +49,14 @@ class BlackBoxNetwork(nn.Module):
             where: The file or object, for errors.
             logits: Of a binary classifier that may give both classes, whether these are logits, whose difference is taken, or
                 probabilities, of which the second is.
+            fix: What to do where the function raises, if more is known of that.
         """
         super().__init__()
         self._compute = compute
         self._outputs = outputs
         self._where = where
         self._logits = logits
+        self._fix = fix or _TRY_IT
         self.eval()
 
     def forward(self, encoded: torch.Tensor | Mapping[str, torch.Tensor]) -> torch.Tensor:
@@ -62,7 +71,7 @@ class BlackBoxNetwork(nn.Module):
         rows = len(next(iter(encoded.values())) if isinstance(encoded, Mapping) else encoded)
         try:
             found = self._compute(given)
-        except ModelError:
+        except (ModelError, MemoryError):  # fewer rows may fit
             raise
         except (Exception, SystemExit) as error:  # whatever the code of a model raises
             raise ModelError(
@@ -70,7 +79,7 @@ class BlackBoxNetwork(nn.Module):
                 where=self._where,
                 found=f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"[:300],
                 allowed="outputs for any rows of the columns of the data",
-                fix="try it on these rows where it was made; README says what a model of this format gets",
+                fix=self._fix,
             ) from error
         return torch.from_numpy(self._checked(found, rows))
 

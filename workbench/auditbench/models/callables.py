@@ -18,6 +18,7 @@ from auditbench.models.declared import declared_interface
 from auditbench.models.description import output_count
 from auditbench.models.frames import columns_form
 from auditbench.models.opening import load_factory
+from auditbench.models.opening.programs import FUNCTION
 from auditbench.models.raw_rows import raw_encoder, raw_inputs
 from auditbench.models.wrapping import Interface, Origin
 from auditbench.record import plain
@@ -48,6 +49,7 @@ def load_callable(request: ModelRequest) -> ModelUnderTest:
         request.path,
         name,
         trust=table.trust,
+        what=FUNCTION,
         gives="one number or one a class for each row",
         key='model.function = "NAME"',
     )

@@ -24,10 +24,14 @@ class ColumnForm:
     Attributes:
         values: What stands for each category: its text, or what the model learned in its place, such as True for `true`.
         dictionary: Whether the column is of pandas' dtype `category`.
+        missing: What stands for a missing one where it is not of that dtype: NaN, None or `pandas.NA`.
+        dtype: Pandas' dtype of the column where one is known; otherwise float64 where all values are numbers, else object.
     """
 
     values: tuple[Any, ...]
     dictionary: bool = False
+    missing: Any = np.nan
+    dtype: Any = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,10 +75,10 @@ class TableForm:
             return pd.Categorical.from_codes(np.where(known, codes, -1), dtype=kind)
         values = np.empty(len(form.values) + 1, dtype=object)
         values[:-1] = list(form.values)
-        values[-1] = np.nan
+        values[-1] = form.missing
         cells = values[np.where(known, codes, len(form.values))]
         numbers = len(form.values) > 0 and all(type(one) in (int, float) for one in form.values)
-        return pd.Series(cells.astype(np.float64) if numbers else cells, dtype=np.float64 if numbers else object)
+        return pd.Series(cells, dtype=form.dtype or (np.float64 if numbers else object))
 
 
 def columns_form(features: tuple[FeatureSpec, ...]) -> TableForm:
@@ -88,9 +92,16 @@ def learned_values(categories: Sequence[str], learned: Sequence[Any]) -> tuple[A
     by_text: dict[str, Any] = {}
     for value in learned:
         plain = value.item() if isinstance(value, np.generic) else value
-        for text in _texts(plain):
+        for text in () if is_missing(plain) else _texts(plain):
             by_text.setdefault(text, plain)
     return tuple(by_text.get(text, text) for text in categories)
+
+
+def is_missing(value: Any) -> bool:
+    """Whether a cell is empty: None, NaN, `pandas.NA` or NaT."""
+    import pandas as pd
+
+    return value is None or value is pd.NA or bool(value != value)
 
 
 def _texts(value: Any) -> tuple[str, ...]:

@@ -61,15 +61,16 @@ def choose_network(
         output: Declared scale of the outputs, by which a difference is measured.
     """
     if missing := missing_operations(content):
-        return _missing(", ".join(sorted(missing)[:_SHOWN_OPERATIONS]) + (", ..." if len(missing) > 5 else ""))
+        return _missing(
+            ", ".join(sorted(missing)[:_SHOWN_OPERATIONS]) + (", ..." if len(missing) > _SHOWN_OPERATIONS else "")
+        )
     samples = [_given(random_inputs(inputs, rows, seed=rows)) for rows in _COMPARED_ROWS]
     samples.append(_given({name: torch.zeros_like(item) for name, item in random_inputs(inputs, 2, seed=0).items()}))
-    choice = GraphChoice()
     with torch.no_grad():
         try:
             expected = [reference(encoded) for encoded in samples]
-        except Exception:  # noqa: BLE001 - onnxruntime's errors have no common class; whoever wraps the black box says which rows fail
-            return choice
+        except Exception as error:  # noqa: BLE001 - onnxruntime's errors have no common class
+            return _limited(Message(key="core.model_graph_not_compared", values={"error": _said(error)}))
         for row_by_row in (False, True) if ports.one_row else (False,):
             choice = _tried(content, ports, samples, expected, output, device, row_by_row=row_by_row)
             if choice.network is not None:
@@ -93,9 +94,8 @@ def _tried(
     except UnsupportedOperationError as error:
         return _missing(str(error))
     except Exception as error:  # noqa: BLE001 - whatever an operation raises for what a file asks of it
-        said = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
         node = next(iter(getattr(error, "__notes__", [])), "")
-        return _limited(Message(key="core.model_graph_fails", values={"node": node, "error": said[:200]}))
+        return _limited(Message(key="core.model_graph_fails", values={"node": node, "error": _said(error)}))
     scaled = _difference(found, expected, output)
     if not scaled <= TOLERANCE:
         if not math.isfinite(scaled):
@@ -137,6 +137,10 @@ def _moved(encoded: Any, device: str) -> Any:
     if isinstance(encoded, Mapping):
         return {name: item.to(device) for name, item in encoded.items()}
     return encoded.to(device)
+
+
+def _said(error: Exception) -> str:
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)[:200]
 
 
 def _missing(operations: str) -> GraphChoice:

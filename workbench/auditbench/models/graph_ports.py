@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from auditbench.data.inputs import ImageInput, SeriesInput, TextInput
+from auditbench.data.inputs import PADDING, ImageInput, SeriesInput, TextInput
 from auditbench.errors import ModelError
 from auditbench.models.wrapping import inputs_in_words
 
@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from auditbench.data.inputs import ModelInput
     from auditbench.models.opening.onnx import GraphPort, OpenedGraph
 
-_KINDS = {"tensor(float)": torch.float32, "tensor(int64)": torch.int64}
+_KINDS = {"tensor(float)": torch.float32, "tensor(int64)": torch.int64, "tensor(int32)": torch.int32}
+_MASK = "attention_mask"
+_OF_TOKENS = (_MASK, "token_type_ids")
+"""What transformers take beside token ids, by the names that its exporters write."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,11 +29,16 @@ class GraphPorts:
     Attributes:
         one_row: Whether the graph was exported for one row.
         channels_last: Inputs whose channels the graph wants behind the other axes; encoded rows have them in front.
+        of_tokens: Inputs of the graph that follow from the ids of its only text: `attention_mask`, which is 1 for a token
+            and 0 for `padding`, and `token_type_ids`, which are 0.
+        padding: The id that stands behind a text.
     """
 
     by_input: Mapping[str, GraphPort]
     one_row: bool
     channels_last: frozenset[str]
+    of_tokens: tuple[GraphPort, ...] = ()
+    padding: int = PADDING
 
     def feeds(self, encoded: torch.Tensor | Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """What the graph takes, by its own names and in its own types; of several inputs a tensor each is given."""
@@ -38,24 +46,33 @@ class GraphPorts:
         turned = {
             name: given[name].movedim(1, -1) if name in self.channels_last else given[name] for name in self.by_input
         }
-        return {port.name: turned[name].to(_KINDS[port.kind]) for name, port in self.by_input.items()}
+        found = {port.name: turned[name].to(_KINDS[port.kind]) for name, port in self.by_input.items()}
+        for port in self.of_tokens:
+            (ids,) = turned.values()
+            told = ids != self.padding if port.name == _MASK else torch.zeros_like(ids)
+            found[port.name] = told.to(_KINDS[port.kind])
+        return found
 
 
-def fit_ports(graph: OpenedGraph, inputs: Mapping[str, ModelInput], *, where: str) -> GraphPorts:
+def fit_ports(
+    graph: OpenedGraph, inputs: Mapping[str, ModelInput], *, where: str, padding: int | None = PADDING
+) -> GraphPorts:
     """Find out which input of the graph takes what.
 
     Args:
         inputs: What the network takes, by name; of several the graph has inputs of these names.
         where: The file, for an error.
+        padding: The id that stands behind a text; None where its tokenizer names none.
 
     Raises:
-        ModelError: The graph has other inputs than the network takes, or not one output.
+        ModelError: The graph has other inputs than the network takes, not one output, or a mask where there is no padding.
     """
-    ports = _ports_by_input(graph.inputs, inputs, where)
+    of_tokens = _of_tokens(graph.inputs, inputs, where, padding)
+    ports = _ports_by_input(tuple(port for port in graph.inputs if port not in of_tokens), inputs, where)
     last = frozenset(name for name, port in ports.items() if _has_channels_last(port, inputs[name]))
-    for name, port in ports.items():
+    for name, port in (*ports.items(), *((name, port) for name in inputs for port in of_tokens)):
         _check_port(port, inputs[name], inputs, where, channels_last=name in last)
-    fixed = {port.shape[0] for port in ports.values()} - {None}
+    fixed = {port.shape[0] for port in (*ports.values(), *of_tokens)} - {None}
     if fixed - {1}:
         raise _refused(
             f"takes {' and '.join(map(str, sorted(fixed, key=str)))} rows at a time, and no others",
@@ -66,13 +83,36 @@ def fit_ports(graph: OpenedGraph, inputs: Mapping[str, ModelInput], *, where: st
         )
     if len(graph.outputs) != 1 or graph.outputs[0].kind != "tensor(float)":
         raise _refused(
-            "has other outputs than one of floating point",
+            "has other outputs than one of float32",
             _in_words(graph.outputs),
             "one output, tensor(float) of shape (rows, outputs)",
             where,
             fix="cut the graph at the output that is meant: onnx.utils.extract_model",
         )
-    return GraphPorts(by_input=ports, one_row=bool(fixed), channels_last=last)
+    return GraphPorts(
+        by_input=ports,
+        one_row=bool(fixed),
+        channels_last=last,
+        of_tokens=of_tokens,
+        padding=PADDING if padding is None else padding,
+    )
+
+
+def _of_tokens(
+    ports: tuple[GraphPort, ...], inputs: Mapping[str, ModelInput], where: str, padding: int | None
+) -> tuple[GraphPort, ...]:
+    if len(ports) == 1 or [type(item) for item in inputs.values()] != [TextInput]:
+        return ()
+    found = tuple(port for port in ports if port.name in _OF_TOKENS)
+    if padding is None and any(port.name == _MASK for port in found):
+        raise _refused(
+            "takes a mask of the padding, and the tokenizer names none",
+            _in_words(ports),
+            "a tokenizer.json with a padding token",
+            where,
+            fix="set the padding of the tokenizer and save it again, or export a network that takes token ids alone",
+        )
+    return found
 
 
 def _ports_by_input(ports: tuple[GraphPort, ...], inputs: Mapping[str, ModelInput], where: str) -> dict[str, GraphPort]:
@@ -112,11 +152,11 @@ def _check_port(
 ) -> None:
     """Refuse an input of another type or shape than the encoded rows have."""
     tokens = isinstance(item, TextInput)
-    if port.kind not in _KINDS or (port.kind == "tensor(int64)" and not tokens):
+    if port.kind not in _KINDS or (port.kind != "tensor(float)" and not tokens):
         raise _refused(
             "takes numbers of a type that the rows are not encoded in",
             _in_words((port,)),
-            "tensor(int64) or tensor(float)" if tokens else "tensor(float)",
+            "tensor(int64), tensor(int32) or tensor(float)" if tokens else "tensor(float)",
             where,
             fix="export it with such an input",
         )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from auditbench.data.inputs import encoded_size
+from auditbench.data.inputs import PADDING, encoded_size
 from auditbench.digests import digest_of
 from auditbench.models.batching import batch_rows
 from auditbench.models.declared import interface_of
@@ -17,7 +17,7 @@ from auditbench.models.formats import ModelRequest, program_file
 from auditbench.models.graph_choice import choose_network
 from auditbench.models.graph_ports import fit_ports
 from auditbench.models.opening.onnx import OpenedGraph, open_graph
-from auditbench.models.own_tokens import as_made
+from auditbench.models.own_tokens import as_made, own_padding
 from auditbench.models.wrapping import Origin, wrap_network
 from auditbench.paths import is_folder_there
 from auditbench.record import plain
@@ -41,13 +41,15 @@ def load_graph(request: ModelRequest) -> ModelUnderTest:
     path = program_file(request.table, request.path)
     interface = interface_of(request)
     graph = open_graph(path)
-    black_box = GraphNetwork(graph, interface.inputs, where=str(path))
+    exported_here = is_folder_there(request.path)
+    padding = PADDING if exported_here else own_padding(interface.inputs)
+    black_box = GraphNetwork(graph, interface.inputs, where=str(path), padding=padding)
     ports = black_box.ports
     choice = choose_network(graph.content, ports, black_box, interface.inputs, interface.output, request.device)
     network = choice.network or black_box
     device = request.device if choice.network is not None else "cpu"
     model = wrap_network(
-        as_made(network, interface.inputs, exported_here=is_folder_there(request.path)),
+        as_made(network, interface.inputs, exported_here=exported_here),
         interface,
         Origin(
             name=request.table.name,
@@ -73,19 +75,22 @@ class GraphNetwork(nn.Module):
         row_by_row: Whether the graph was exported for one row, so that rows are computed one after the other.
     """
 
-    def __init__(self, graph: OpenedGraph, inputs: Mapping[str, ModelInput], *, where: str) -> None:
+    def __init__(
+        self, graph: OpenedGraph, inputs: Mapping[str, ModelInput], *, where: str, padding: int | None = PADDING
+    ) -> None:
         """Find out which input of the graph takes what.
 
         Args:
             inputs: What the network takes, by name; of several the graph has inputs of these names.
             where: The file, for an error.
+            padding: The id that stands behind a text; None where its tokenizer names none.
 
         Raises:
-            ModelError: The graph has other inputs than the network takes, or not one output.
+            ModelError: The graph does not fit; see `fit_ports`.
         """
         super().__init__()
         self._session = graph.session
-        self.ports = fit_ports(graph, inputs, where=where)
+        self.ports = fit_ports(graph, inputs, where=where, padding=padding)
         self.row_by_row = self.ports.one_row
         self.eval()
 

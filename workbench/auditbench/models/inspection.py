@@ -13,7 +13,7 @@ from auditbench.models.opening import content_kind, read_file, sha256_of
 from auditbench.models.opening.content import PICKLED, look_into, refuse_other_kind
 from auditbench.models.opening.files import refusing
 from auditbench.models.opening.limits import MAX_SOURCE_BYTES
-from auditbench.models.opening.programs import PICKLED_ESTIMATOR, PROGRAMS, SOURCE, ProgramKind, untrusted
+from auditbench.models.opening.programs import FUNCTION, PICKLED_ESTIMATOR, PROGRAMS, SOURCE, ProgramKind, untrusted
 from auditbench.models.opening.tensors import no_weights
 from auditbench.paths import is_file_there, is_there
 from auditbench.run import ProgramFacts
@@ -48,7 +48,7 @@ class _Program:
 
 
 _Look: TypeAlias = "Callable[[Path, ModelTable], _Program | None]"
-_WHAT = {**PROGRAMS, "estimator": PICKLED_ESTIMATOR, "factory": SOURCE, "callable": SOURCE}
+_WHAT = {**PROGRAMS, "estimator": PICKLED_ESTIMATOR, "factory": SOURCE, "callable": FUNCTION}
 _LEFT_TO_LOADERS = ("keras", "huggingface", "predictions")
 """Contents that their own loaders look into, before they open anything."""
 

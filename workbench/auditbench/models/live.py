@@ -1,4 +1,4 @@
-"""A live model under test, for the Python interface: a module, or an estimator or a function as a black box."""
+"""A live model under test, for the Python interface: a module, a black box, or outputs alone."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import copy
 import hashlib
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import nn
 
 from auditbench.errors import ModelError
 from auditbench.models.live_black_box import LiveTable, is_black_box, live_table, wrap_live
+from auditbench.models.predictions import Predictions, wrap_predictions
 from auditbench.models.subject import ModelUnderTest
 from auditbench.models.wrapping import Interface, Origin, check_output, wrap_network
 from auditbench.run import OutputScale, Task
@@ -34,10 +36,11 @@ def wrap_any(
     threshold: float,
     declared: bool,
 ) -> ModelUnderTest:
-    """A model under test around whatever was passed: a copy of a module; an estimator or a function itself.
+    """A model under test around whatever was passed: a copy of a module; an estimator, a function or outputs themselves.
 
     Args:
         table: As `table_of_black_box` gave it.
+        data: As `identified` gave them.
         declared: Whether the classes were named in their order.
 
     Raises:
@@ -55,7 +58,14 @@ def wrap_any(
             threshold=threshold,
         )
     interface = Interface(task=task, classes=data.classes, output=output, inputs=data.inputs, threshold=threshold)
+    if isinstance(model, Predictions):
+        return wrap_predictions(model, interface, rows=len(data), name=name)
     return wrap_live(model, table, data, interface, name=name, declared=declared)
+
+
+def identified(model: Any, data: EvaluationData) -> EvaluationData:
+    """The data as `wrap_any` takes them: for outputs alone, rows that say which they are."""
+    return data.identified(np.arange(1, len(data) + 1)) if isinstance(model, Predictions) else data
 
 
 def table_of_black_box(
@@ -68,17 +78,18 @@ def table_of_black_box(
     """The table that an estimator or a function gets back; None for a module, other arrays, and what `inputs` declares.
 
     Raises:
-        ModelError: The model is neither a module, nor an estimator, nor a function.
-        DataError: The background has other columns.
+        ModelError: The model is neither a module, nor an estimator, nor a function, nor outputs.
+        DataError: Two columns have one name, or the background has other columns.
     """
     if isinstance(model, nn.Module):
         return None
-    if not is_black_box(model):
+    if not isinstance(model, Predictions) and not is_black_box(model):
         raise ModelError(
             "the model can neither be called nor does it predict",
             where="model",
             found=type(model).__name__,
-            allowed="a torch.nn.Module, an estimator with predict or predict_proba, or a function of the rows",
+            allowed="a torch.nn.Module, an estimator with predict or predict_proba, a function of the rows, or its outputs "
+            "as auditbench.models.Predictions",
             fix="pass the fitted model itself, or a function that gives its outputs for rows like X",
         )
     return None if inputs else live_table(features, background, feature_names)

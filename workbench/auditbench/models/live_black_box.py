@@ -17,10 +17,11 @@ from auditbench.errors import DataError, ModelError
 from auditbench.models.black_box import BlackBoxNetwork, wrap_black_box
 from auditbench.models.callables import function_of_rows
 from auditbench.models.description import output_count
+from auditbench.models.estimators.columns import in_fitted_order
 from auditbench.models.estimators.loading import described, numbers_kept
 from auditbench.models.estimators.network import EstimatorNetwork
 from auditbench.models.estimators.outputs import outputs_of
-from auditbench.models.frames import ColumnForm, TableForm
+from auditbench.models.frames import ColumnForm, TableForm, is_missing
 from auditbench.models.raw_rows import raw_encoder
 from auditbench.models.wrapping import Interface, Origin, check_output
 
@@ -63,9 +64,17 @@ def live_table(features: Any, background: Any, names: tuple[str, ...]) -> LiveTa
     Columns of a DataFrame that are no numbers are categories, whose own values the model gets back.
 
     Raises:
-        DataError: The background has other columns.
+        DataError: Two columns have one name, or the background has other columns.
     """
     frame = hasattr(features, "columns") and hasattr(features, "dtypes")
+    if frame and not features.columns.is_unique:
+        raise DataError(
+            "expected columns of different names",
+            where="features",
+            found=f"{features.columns[features.columns.duplicated()][0]!r} twice",
+            allowed="each name once",
+            fix="rename one of the columns",
+        )
     if not frame and (isinstance(features, Mapping) or np.ndim(features) != 2):
         return None
     if not frame:
@@ -93,7 +102,8 @@ def wrap_live(
 ) -> ModelUnderTest:
     """A model under test around an estimator or a function itself; it is not copied.
 
-    An estimator's `predict_proba`, or `predict` for regression, is audited; of anything else that is callable, the call.
+    An estimator's `predict_proba`, or `predict` for regression, is audited, with the columns of a DataFrame in the order
+    that it was fitted on; of anything else that is callable, the call.
     Its digest is of its outputs for the evaluated rows, since nothing else of it is known.
 
     Args:
@@ -148,7 +158,8 @@ def _estimator(model: Any, table: LiveTable, interface: Interface, *, declared: 
         where=_WHERE,
     )
     count = output_count(interface.task, interface.classes)
-    return EstimatorNetwork(model, table.form, outputs, count=count, where=_WHERE)
+    form = in_fitted_order(table.form, model, where=_WHERE)
+    return EstimatorNetwork(model, form, outputs, count=count, where=_WHERE)
 
 
 def _function(model: Any, table: LiveTable | None, interface: Interface) -> BlackBoxNetwork:
@@ -184,7 +195,7 @@ def _frame_table(features: Any, background: Any) -> LiveTable:
             codes = {value: index for index, value in enumerate(forms[name].values)}
             coded = [
                 np.asarray(
-                    [codes[value] if _present(value) else len(codes) for value in one.tolist()], dtype=np.float64
+                    [len(codes) if is_missing(value) else codes[value] for value in one.tolist()], dtype=np.float64
                 )
                 for one in cells
             ]
@@ -208,15 +219,19 @@ def _frame_table(features: Any, background: Any) -> LiveTable:
 
 def _categories(cells: list[Any]) -> tuple[ColumnForm, tuple[str, ...]]:
     """Values of a column of categories, in the order of their texts, and these texts."""
-    dictionary = hasattr(cells[0].dtype, "categories")
-    found = {value for one in cells for value in one.tolist() if _present(value)}
-    values = list(cells[0].dtype.categories) if dictionary else sorted(found, key=str)
+    kind = cells[0].dtype
+    dictionary = hasattr(kind, "categories")
+    every = [value for one in cells for value in one.tolist()]
+    found = {value for value in every if not is_missing(value)}
+    values = list(kind.categories) if dictionary else sorted(found, key=str)
     values += sorted(found - set(values), key=str)
-    return ColumnForm(values=tuple(values), dictionary=dictionary), tuple(map(str, values))
-
-
-def _present(value: Any) -> bool:
-    return value is not None and value == value and type(value).__name__ != "NAType"
+    form = ColumnForm(
+        values=tuple(values),
+        dictionary=dictionary,
+        missing=next((value for value in every if is_missing(value)), np.nan),
+        dtype=kind,
+    )
+    return form, tuple(map(str, values))
 
 
 def _number(name: str, place: int, values: npt.NDArray[np.float64]) -> FeatureSpec:

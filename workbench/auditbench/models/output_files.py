@@ -10,9 +10,9 @@ from auditbench.config_problems import nearest
 from auditbench.data.columns import category_column, kind_of, typed_column
 from auditbench.data.files import open_table
 from auditbench.data.image_folders import PATH_COLUMN
-from auditbench.data.table import TablePart
+from auditbench.data.table import CategoryColumn, TablePart
 from auditbench.errors import ModelError, Problem
-from auditbench.models.stored_numbers import StoredNumbers, numbers_of_columns
+from auditbench.models.stored_numbers import StoredNumbers, numbers_of_columns, text_as_numbers
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -27,7 +27,7 @@ _SHOWN_IDS = 3
 def outputs_by_id(request: ModelRequest, part: TablePart) -> StoredNumbers:
     """The outputs of these rows, in their order, from the file that `model.path` names.
 
-    Rows of the file that nobody asks for are left out.
+    Rows of the file that nobody asks for are left out, whatever stands in them.
 
     Raises:
         DataError: The file cannot be read.
@@ -53,9 +53,9 @@ def outputs_by_id(request: ModelRequest, part: TablePart) -> StoredNumbers:
     places = _places(part.ids, ids, part=part, shown=shown)
     found: dict[str, Column] = {}
     for name in table.columns:
-        cells = content.column(name)
-        kind = request.source.table.types.get(name) or kind_of(cells.type) or "number"
-        found[name] = typed_column(cells, kind, name=name, shown=shown).take(places)
+        cells = content.column(name).take(places)
+        outputs = typed_column(cells, kind_of(cells.type) or "number", name=name, shown=shown)
+        found[name] = text_as_numbers(outputs) if isinstance(outputs, CategoryColumn) else outputs
     return numbers_of_columns(found, table.columns, row_numbers=places + 1, shown=shown)
 
 

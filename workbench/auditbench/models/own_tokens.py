@@ -41,6 +41,14 @@ def as_made(network: nn.Module, inputs: Mapping[str, ModelInput], *, exported_he
     return network if exported_here else with_own_tokens(network, inputs)
 
 
+def own_padding(inputs: Mapping[str, ModelInput]) -> int | None:
+    """The id that stands behind a text where a network is given a tokenizer's own ids; None where that names none."""
+    for item in inputs.values():
+        if isinstance(item, TextInput) and item.unit == "subwords":
+            return subwords_of(item.tokenizer).padding
+    return PADDING
+
+
 def with_own_tokens(network: nn.Module, inputs: Mapping[str, ModelInput]) -> nn.Module:
     """The network itself, or where an input is cut by a tokenizer one that gets that tokenizer's own ids.
 

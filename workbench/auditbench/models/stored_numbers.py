@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from auditbench.data.table import CategoryColumn, Column, named_rows
+from auditbench.data.table import CategoryColumn, Column, NumberColumn, named_rows
 from auditbench.errors import ModelError
 
 if TYPE_CHECKING:
@@ -52,6 +52,14 @@ def numbers_of_columns(
             raise _no_numbers(name, column, row_numbers, shown)
         values[:, place] = column.values
     return StoredNumbers(columns=tuple(names), values=values, row_numbers=row_numbers, shown=shown)
+
+
+def text_as_numbers(column: CategoryColumn) -> Column:
+    """The numbers that texts say, where all of them do, as when a word stands in another row of the file."""
+    if not all(map(_is_number, column.names)):
+        return column
+    values = np.array([*map(float, column.names), np.nan])
+    return NumberColumn(values=values[column.codes], whole=False)
 
 
 def checked_numbers(stored: StoredNumbers, *, output: OutputScale) -> npt.NDArray[np.float64]:

@@ -24,6 +24,19 @@ if TYPE_CHECKING:
 _ROWS = (3, 1, 5)
 _TOLERANCE = 1e-6
 _aten = torch.ops.aten
+
+
+def _max_pool(make: Callable[..., nn.Module]) -> Callable[..., nn.Module]:
+    """A pooling of torch made from the arguments of its operation, in whose order the class has one more."""
+
+    def made(
+        kernel: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False
+    ) -> nn.Module:
+        return make(kernel, stride or None, padding, dilation, ceil_mode=ceil_mode)
+
+    return made
+
+
 _MODULES: Mapping[Any, Callable[..., nn.Module]] = {
     _aten.relu.default: nn.ReLU,
     _aten.relu_.default: nn.ReLU,
@@ -35,10 +48,10 @@ _MODULES: Mapping[Any, Callable[..., nn.Module]] = {
     _aten.leaky_relu.default: nn.LeakyReLU,
     _aten.softplus.default: nn.Softplus,
     _aten.softmax.int: nn.Softmax,
-    _aten.max_pool1d.default: nn.MaxPool1d,
-    _aten.max_pool2d.default: nn.MaxPool2d,
+    _aten.max_pool1d.default: _max_pool(nn.MaxPool1d),
+    _aten.max_pool2d.default: _max_pool(nn.MaxPool2d),
 }
-"""By the only operation of a module, whose further arguments are those of the class, in its order."""
+"""By the only operation of a module, what makes the module from the further arguments of the operation, in their order."""
 
 
 def with_modules(

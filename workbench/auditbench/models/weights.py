@@ -18,6 +18,7 @@ from auditbench.models.formats import ModelRequest, factory_parts
 from auditbench.models.network import build_network, check_parameters, expected_tensors, find_architecture
 from auditbench.models.opening import load_factory, open_weights
 from auditbench.models.opening.content import refuse_other_kind
+from auditbench.models.own_tokens import with_own_tokens
 from auditbench.models.tensors import tensor_problems
 from auditbench.models.weights_choice import WeightsChoice, choose_weights
 from auditbench.models.wrapping import Interface, Origin, inputs_in_words, wrap_network
@@ -68,6 +69,8 @@ def load_weights(request: ModelRequest) -> ModelUnderTest:
     _refuse_misfit(network, chosen.tensors, interface, request)
     module = network.build()
     module.load_state_dict(chosen.tensors)
+    if network.programs:  # made elsewhere, for the ids that its tokenizer gives
+        module = with_own_tokens(module, interface.inputs)
     module = module.to(request.device).eval().requires_grad_(False)
     description = {
         "weights": opened.sha256,

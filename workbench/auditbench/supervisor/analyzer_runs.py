@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -37,6 +38,7 @@ class AnalyzerRuns:
         seconds: Wall-clock seconds, by analyzer; of a result that was reused, those of its own run. Beside them,
             as `guard`, those of the state guard.
         details: Trace, or the end of the worker's log, of each that failed.
+        sent: What opening the subject and the analyzers sent to servers of models, see `Volatile`.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class AnalyzerRuns:
         self._halved: list[Message] = []
         self.seconds: dict[str, float] = {}
         self.details: dict[str, str] = {}
+        self.sent = Counter(subject.sent)
 
     @property
     def results(self) -> tuple[AnalysisResult, ...]:
@@ -151,6 +154,7 @@ class AnalyzerRuns:
             warnings = validate(tuple[Message, ...], answer["warnings"], where="warnings")
             use = validate(BatchUse, answer["batch"], where="batch")
             guarded = validate(float, answer["guard_seconds"], where="guard_seconds")
+            sent = validate(dict[str, int], answer["sent"], where="sent")
         except AuditbenchError as error:
             self._pool.drop(item.group)
             return _without_result(
@@ -158,6 +162,7 @@ class AnalyzerRuns:
             )
         if answer.get("details"):
             self.details[item.name] = str(answer["details"])
+        self.sent.update(sent)
         self._warnings += warnings
         self._folder.journal.add_batch(item.name, key, plain(use))
         self._halved += use.warnings(item.name)
@@ -177,6 +182,7 @@ class AnalyzerRuns:
         if self._opened.get(group) is worker:
             return
         subject = open_in(self._pool, group, self._loaded, device=self._device, may_train=False, event=no_event)
+        self.sent.update(subject.sent)
         try:
             refuse_another(subject, self._subject)
         except AuditbenchError:

@@ -41,7 +41,7 @@ def open_in(
         train=may_train,
     )
     try:
-        document = {**answer["subject"], **answer["environment"]}
+        document = {**answer["subject"], **answer["environment"], "sent": answer["sent"]}
     except TypeError as error:
         raise WorkerError("what the worker said of model and data has not its parts", where=group) from error
     return validate(OpenedSubject, document, where="subject")

@@ -37,6 +37,7 @@ class OpenedSubject:
         seconds: Of `train` and `load`.
         code: Digest of the plugins that model and data come from.
         others: Digests of the further models, by name.
+        sent: What opening it sent to servers of models; empty where there is none.
     """
 
     model: ModelFacts
@@ -50,17 +51,19 @@ class OpenedSubject:
     flags: Mapping[str, str] = field(default_factory=dict)
     code: str = ""
     others: Mapping[str, str] = field(default_factory=dict)
+    sent: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timing:
-    """When a run happened and where its time went; all of it is volatile."""
+    """When a run happened, where its time went, and what it sent to servers of models; all of it is volatile."""
 
     started: str
     finished: str
     command: str
     seconds: Mapping[str, float]
     details: Mapping[str, str]
+    sent: Mapping[str, int] = field(default_factory=dict)
 
 
 def moment() -> str:
@@ -138,6 +141,7 @@ def build_run(
             host=host_facts(),
             training=subject.training,
             details=timing.details,
+            sent=timing.sent,
         ),
     )
 

@@ -351,6 +351,7 @@ class AuditSession:
             command=self._command,
             seconds={**self._seconds, **runs.seconds},
             details=runs.details,
+            sent=dict(runs.sent),
         )
 
     def _read(self, run: AuditRun) -> AuditRun:

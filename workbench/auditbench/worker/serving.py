@@ -23,6 +23,7 @@ from auditbench.config import AuditConfig
 from auditbench.contracts import RenderOptions
 from auditbench.descriptions import batch_use
 from auditbench.errors import AuditbenchError, PluginError, WorkerError
+from auditbench.models.endpoint.sent import Sent, sent_by_process
 from auditbench.models.exporting import ExportKind
 from auditbench.models.out_of_memory import is_out_of_memory
 from auditbench.record import bind_arrays, plain, validate
@@ -79,6 +80,7 @@ class Worker:
         self._last_event = 0.0
         self._done_step = ("", "")
         self._credentials: set[str] = set()
+        self._told = Sent()
         self._commands: dict[str, Callable[..., dict[str, Any]]] = {
             "describe": self._describe,
             "check": self._check,
@@ -160,7 +162,7 @@ class Worker:
             self._registry, [item for item in self._registry.loaded if not item.first_party and item not in further]
         )
         environment = {"threads": flags.threads, "flags": dict(flags.flags), "code": code}
-        return {"subject": subject.document(), "environment": environment}
+        return {"subject": subject.document(), "environment": environment, "sent": self._sent()}
 
     def _rows(self, folder: str) -> dict[str, Any]:
         """Write what the evaluated rows are found by in another run, and what the cases show of their inputs."""
@@ -260,7 +262,13 @@ class Worker:
             "restart": outcome.restart,
             "guard_seconds": outcome.guard_seconds,
             "batch": plain(batch_use(context.model.batch)),
+            "sent": self._sent(),
         }
+
+    def _sent(self) -> dict[str, int]:
+        """What went out to servers of models since the supervisor was told last."""
+        told, self._told = self._told, sent_by_process()
+        return {name: count - getattr(told, name) for name, count in plain(self._told).items() if self._told.requests}
 
     def _compare(self, folder: str, record: str, baseline: str) -> dict[str, Any]:
         from auditbench.comparison import compare

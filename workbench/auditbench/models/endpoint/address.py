@@ -14,7 +14,7 @@ ALLOWED = "http(s)://host[:port]/v2/models/NAME[/versions/VERSION]"
 _PATH = re.compile(
     r"(?P<prefix>(?:/[A-Za-z0-9._~-]+)*)/v2/models/(?P<name>[A-Za-z0-9._~-]+)(?:/versions/(?P<version>[A-Za-z0-9._~-]+))?/?"
 )
-_HOST = re.compile(r"[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]+\]")
+_HOST = re.compile(r"(?=.{1,253}$)[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*\.?|\[[0-9A-Fa-f:.]+\]")
 _SHOWN = 120
 
 
@@ -63,6 +63,8 @@ def parse_address(text: str, *, where: str = "model.path") -> Address | Problem:
         port = parts.port
     except ValueError:
         return _refused("this is no address", "an address that cannot be read", where)
+    if any(sign.isspace() or not sign.isprintable() for sign in text):  # `urlsplit` leaves some of them out
+        return _refused("this is no address", "blanks, line ends or signs that cannot be seen", where)
     if parts.username is not None or parts.password is not None or "@" in parts.netloc:
         return Problem(
             message="an address holds no credentials, since it stands in the record",
@@ -74,7 +76,7 @@ def parse_address(text: str, *, where: str = "model.path") -> Address | Problem:
     if parts.query or parts.fragment or "?" in text or "#" in text:
         return _refused("an address holds no query, which may be a secret", "something behind `?` or `#`", where)
     shown = text[:_SHOWN]
-    if parts.scheme not in ("http", "https") or not _HOST.fullmatch(_bare(parts.netloc)):
+    if parts.scheme not in ("http", "https") or not _HOST.fullmatch(_bare(parts.netloc)) or port == 0:
         return _refused("this is no address", shown, where)
     found = _PATH.fullmatch(parts.path)
     if found is None:

@@ -2,38 +2,24 @@
 
 from __future__ import annotations
 
+import secrets
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
 from auditbench.errors import ModelError
 from auditbench.models.endpoint.address import Address
 from auditbench.models.endpoint.credential import Credential
-from auditbench.models.endpoint.pace import Clock, Limiter, asked_pause, limiter_of, pause
+from auditbench.models.endpoint.pace import Clock, Limiter, asked_pause, limiter_of, moment, pause
 from auditbench.models.endpoint.params import EndpointParams
+from auditbench.models.endpoint.sent import new_count
 from auditbench.models.endpoint.transport import Answer, NoAnswer, Transport
 
 _TRIED_AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
 _SAYS_WHEN = frozenset({429, 503})
 _SHORT = 2**20
 """Most bytes of an answer that holds no rows."""
-
-
-@dataclass(slots=True, kw_only=True)
-class Sent:
-    """What went out so far.
-
-    Attributes:
-        requests: With those that were sent again.
-        again: Those.
-        rows: In requests that were answered, each time they were asked for.
-    """
-
-    requests: int = 0
-    again: int = 0
-    rows: int = 0
 
 
 class Client:
@@ -55,7 +41,6 @@ class Client:
         self.address = address
         self.params = params
         self.where = where
-        self.sent = Sent()
         self.credential = Credential(
             variable=params.token_environment,
             header=params.token_header,
@@ -67,6 +52,8 @@ class Client:
 
     def _open(self) -> None:
         self._lock = threading.Lock()
+        self._name = f"auditbench-{secrets.token_hex(8)}"
+        self.sent = new_count()
         self._limiter: Limiter = limiter_of(self.address.host, self.address.port)
         ca_file = None if self.params.ca_file is None else self._base / self.params.ca_file
         try:
@@ -81,11 +68,12 @@ class Client:
             ) from error
 
     def __getstate__(self) -> dict[str, Any]:
-        """Everything but the connection, which another process opens for itself."""
-        return {name: value for name, value in vars(self).items() if name not in ("_lock", "_limiter", "_transport")}
+        """Everything but the connection and what went over it; a copy begins with its own."""
+        own = ("_lock", "_limiter", "_transport", "_name", "sent")
+        return {name: value for name, value in vars(self).items() if name not in own}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Take it over, with a connection of its own."""
+        """Take it over, with a connection, a count and ids of its own."""
         vars(self).update(state)
         self._open()
 
@@ -95,8 +83,9 @@ class Client:
         Raises:
             ModelError: It is not, or there is no description.
         """
-        self._asked("GET", f"{self.address.path}/ready", lambda _: None, most=_SHORT)
-        answer = self._asked("GET", self.address.path, lambda _: None, most=_SHORT)
+        with self._lock:
+            self._asked("GET", f"{self.address.path}/ready", lambda _: None, most=_SHORT)
+            answer = self._asked("GET", self.address.path, lambda _: None, most=_SHORT)
         self._refuse_other_content(answer)
         self.credential.refuse_in(answer.body.decode("utf-8", "replace"))
         return answer.body
@@ -105,7 +94,8 @@ class Client:
         """Ask for the outputs of rows.
 
         Args:
-            body: From the id of a request to its body; each try has an id of its own.
+            body: From the id of a request to its body; each try of each client has an id of its own, so that an answer that
+                something between here and the server kept or mixed up is not taken for it.
             most: Bytes that an answer may have.
 
         Returns:
@@ -118,12 +108,13 @@ class Client:
 
         def numbered(number: int) -> bytes:
             nonlocal last
-            last = f"auditbench-{number}"
+            last = f"{self._name}-{number}"
             return body(last)
 
-        answer = self._asked("POST", f"{self.address.path}/infer", numbered, most=most)
+        with self._lock:
+            answer = self._asked("POST", f"{self.address.path}/infer", numbered, most=most)
+            self.sent.rows += rows
         self._refuse_other_content(answer)
-        self.sent.rows += rows
         return last, answer.body
 
     def close(self) -> None:
@@ -141,15 +132,14 @@ class Client:
         )
 
     def _asked(self, method: str, path: str, body: Callable[[int], bytes | None], *, most: int) -> Answer:
-        with self._lock:
-            tries = 0
-            while True:
-                tries += 1
-                found = self._tried(method, path, body, most)
-                if isinstance(found, Answer) and found.status == 200:
-                    return found
-                self._wait(found, tries)
-                self.sent.again += 1
+        tries = 0
+        while True:
+            tries += 1
+            found = self._tried(method, path, body, most)
+            if isinstance(found, Answer) and found.status == 200:
+                return found
+            self._wait(found, tries)
+            self.sent.again += 1
 
     def _tried(self, method: str, path: str, body: Callable[[int], bytes | None], most: int) -> Answer | NoAnswer:
         headers = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "auditbench"}
@@ -176,7 +166,9 @@ class Client:
             if found.status not in _TRIED_AGAIN:
                 self._refuse_status(found)
             if found.status in _SAYS_WHEN:
-                delay = asked_pause(found.headers.get("retry-after", ""), self._clock.date())
+                delay = asked_pause(
+                    found.headers.get("retry-after", ""), moment(found.headers.get("date", "")) or self._clock.date()
+                )
             what = self._status_in_words(found)
         else:
             what = found.what

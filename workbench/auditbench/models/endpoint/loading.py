@@ -115,12 +115,17 @@ def _answers(network: nn.Module, interface: Interface, encoder: nn.Module) -> tu
 
 
 def _limits(server: str, slots: tuple[Slot, ...], *, varies: bool) -> tuple[Message, ...]:
-    rounded = [slot.feature.name for slot in slots if slot.feature is not None and slot.port.datatype in WHOLE_NUMBERS]
+    rounded = {
+        slot.feature.name: slot.port.datatype
+        for slot in slots
+        if slot.feature is not None and slot.port.datatype in WHOLE_NUMBERS
+    }
     found = [Message(key="core.model_endpoint", values={"server": server, "rows": _MADE_UP_ROWS})]
     if varies:
         found.append(Message(key="core.model_endpoint_varies", values={"server": server}))
     if rounded:
-        found.append(Message(key="core.model_endpoint_rounded", values={"features": ", ".join(rounded)[:300]}))
+        values = {"features": ", ".join(rounded)[:300], "types": ", ".join(sorted(set(rounded.values())))}
+        found.append(Message(key="core.model_endpoint_rounded", values=values))
     if slots[0].column is not None:
         found.append(Message(key="core.model_endpoint_filled", values={}))
     return tuple(found)

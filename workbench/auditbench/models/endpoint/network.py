@@ -66,21 +66,21 @@ class EndpointNetwork(nn.Module):
     def _asked(self, given: Mapping[str, torch.Tensor]) -> npt.NDArray[np.float64]:
         rows = len(next(iter(given.values())))
         tensors = tensors_of(self._slots, given)
-        try:
-            identity, body = self.client.infer(
-                lambda named: request_body(tensors, self.output, named),
-                rows=rows,
-                most=most_bytes(rows, self._most_outputs),
-            )
-        except ValueError:
-            self.client.refuse(
-                "a row that goes to the server has a number that is not finite",
-                found="an infinite number, or none",
-                allowed="finite numbers",
-                fix="look for infinite or very large values in the data",
-            )
+
+        def body(named: str) -> bytes:
+            try:
+                return request_body(tensors, self.output, named)
+            except ValueError:
+                self.client.refuse(
+                    "a row that goes to the server has a number that is not finite",
+                    found="an infinite number, or none",
+                    allowed="finite numbers",
+                    fix="look for infinite or very large values in the data",
+                )
+
+        identity, answer = self.client.infer(body, rows=rows, most=most_bytes(rows, self._most_outputs))
         outputs = read_outputs(
-            self.client, body, identity=identity, rows=rows, output=self.output, most=self._most_outputs
+            self.client, answer, identity=identity, rows=rows, output=self.output, most=self._most_outputs
         )
         if self.version is None:
             self.version, self.output = outputs.version, outputs.name

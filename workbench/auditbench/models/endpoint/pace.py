@@ -61,14 +61,20 @@ def asked_pause(retry_after: str, date: float) -> float | None:
     """Seconds that a `Retry-After` asks for, given as such or as a date; None where it is neither.
 
     Args:
-        date: Now, in seconds since 1970.
+        date: When it was said, in seconds since 1970: by the server's clock, if it tells, since ours may be another.
 
     References: RFC 9110, section 10.2.3.
     """
     text = retry_after.strip()
     if text.isascii() and text.isdigit():
         return float(text[:12])
+    until = moment(text)
+    return None if until is None else max(0.0, until - date)
+
+
+def moment(date: str) -> float | None:
+    """A date of a header in seconds since 1970; None where it is none."""
     try:
-        return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - date)
+        return email.utils.parsedate_to_datetime(date).timestamp()
     except (TypeError, ValueError, OverflowError):
         return None

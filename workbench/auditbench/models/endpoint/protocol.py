@@ -153,12 +153,20 @@ def _values(client: Client, port: Port, data: Any, rows: int, most: int) -> npt.
             allowed=f"({rows},) or ({rows}, outputs), with at most {most} outputs",
             fix="look into the server's log: it lost or added rows, or gives another number of outputs",
         )
-    numbers = _flat(data, port.shape)
-    if numbers is None:
+    items = _flat(data, port.shape)
+    if items is None:
         client.refuse(
             "the answer has another number of values than its shape says",
             found=f"{port}, and data that do not fit",
             allowed=f"{math.prod(port.shape):,} numbers",
+        )
+    numbers = [float(item) for item in items if type(item) is float or (type(item) is int and abs(item) < 2**63)]
+    if len(numbers) < len(items):
+        client.refuse(
+            "the answer has values that are no numbers",
+            found=f"{port}, and {len(items) - len(numbers):,} values such as null, texts, or whole numbers of more than 64 bits",
+            allowed=f"{math.prod(port.shape):,} finite numbers",
+            fix="look into the server's log: many servers write what is not a number as null",
         )
     with np.errstate(over="ignore"):
         values = np.array(numbers, dtype=np.float64).astype(kind).astype(np.float64)
@@ -167,16 +175,13 @@ def _values(client: Client, port: Port, data: Any, rows: int, most: int) -> npt.
     return values.reshape(port.shape)
 
 
-def _flat(data: Any, shape: tuple[int, ...]) -> list[float] | None:
-    """Numbers in order, given flat or nested; None where their count or kind is another."""
+def _flat(data: Any, shape: tuple[int, ...]) -> list[Any] | None:
+    """Values in order, given flat or nested; None where their count is another."""
     if isinstance(data, list) and len(shape) == 2 and all(isinstance(row, list) for row in data):
         if len(data) != shape[0] or any(len(row) != shape[1] for row in data):
             return None
         data = [number for row in data for number in row]
-    if not isinstance(data, list) or len(data) != math.prod(shape):
-        return None
-    whole = [float(number) for number in data if type(number) is float or (type(number) is int and abs(number) < 2**63)]
-    return whole if len(whole) == len(data) else None
+    return data if isinstance(data, list) and len(data) == math.prod(shape) else None
 
 
 def _parsed(client: Client, body: bytes, what: str) -> dict[str, Any]:

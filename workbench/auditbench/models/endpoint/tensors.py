@@ -49,7 +49,7 @@ def _column(slot: Slot, values: npt.NDArray[Any]) -> list[Any]:
         return [texts[int(code)] for code in np.where(known, codes, len(texts) - 1)]
     if slot.port.datatype in WHOLE_NUMBERS:
         most = 2 ** (int(slot.port.datatype[3:]) - 1)
-        return [int(value) for value in np.clip(np.rint(values), -most, most - 1).tolist()]
+        return [min(int(value), most - 1) for value in np.clip(np.rint(values), -most, most).tolist()]
     return list(values.tolist())
 
 

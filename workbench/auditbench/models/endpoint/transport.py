@@ -174,7 +174,7 @@ class _SecurePool(urllib3.HTTPSConnectionPool):
 def _whole(response: urllib3.BaseHTTPResponse, most: int) -> Answer:
     headers = {name.lower(): value for name, value in response.headers.items()}
     told = headers.get("content-length", "")
-    if told.isdigit() and int(told[:18]) > most:
+    if told.isdecimal() and int(told[:18]) > most:
         raise NoAnswer(f"an answer of {told[:18]} bytes, where {most:,} are the most", final=True)
     parts, length = [], 0
     for part in response.stream(_PART, decode_content=False):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from auditbench.errors import ModelError
-from auditbench.models.frames import ColumnForm, TableForm, learned_values
+from auditbench.models.frames import ColumnForm, TableForm, is_missing, learned_values
 
 if TYPE_CHECKING:
     from auditbench.data.features import FeatureSpec
@@ -74,6 +77,31 @@ def _array_form(estimator: Any, features: tuple[FeatureSpec, ...], where: str) -
     return TableForm(features=features, names=named, order=tuple(range(len(named))), frame=False)
 
 
+def in_fitted_order(form: TableForm, estimator: Any, *, where: str) -> TableForm:
+    """The same table with its columns in the order that the estimator was fitted on, which LightGBM does not look at.
+
+    A table without names stays as it is, and so does one for a ColumnTransformer, which finds its columns by name.
+
+    Raises:
+        ModelError: A column that it was fitted on is not there.
+    """
+    names = _names(estimator)
+    if not names or not form.frame or hasattr(_first_step(estimator), "transformers_"):
+        return form
+    own = [_sanitised(str(name), estimator) for name in form.names]
+    if absent := [name for name in names if name not in own]:
+        raise ModelError(
+            "the estimator was fitted on other columns than the data have",
+            where=where,
+            found=f"data: {_listed(own)}; without {_listed(absent)}",
+            allowed=f"estimator: {_listed(names)}",
+            fix="pass a DataFrame with the columns that it was fitted on",
+        )
+    places = [*map(own.index, names), *(place for place, name in enumerate(own) if name not in names)]
+    order = tuple(form.order[place] for place in places)
+    return dataclasses.replace(form, names=tuple(form.names[place] for place in places), order=order)
+
+
 def by_position(form: TableForm) -> bool:
     """Whether nothing but their order says which column of the data is which of the estimator."""
     return not form.frame
@@ -90,7 +118,8 @@ def _form(feature: FeatureSpec, learned: Sequence[Any] | None, where: str, *, di
             allowed=shown,
             fix=f"write the column as it was at training, or declare data.types.{feature.name}",
         )
-    return ColumnForm(values=values, dictionary=dictionary)
+    empty = [value for value in learned or () if is_missing(value)]
+    return ColumnForm(values=values, dictionary=dictionary, missing=empty[0] if len(empty) == 1 else np.nan)
 
 
 def _other_kind(name: str, found: str, allowed: str, kind: str, where: str) -> ModelError:
@@ -118,6 +147,8 @@ def _names(estimator: Any) -> tuple[str, ...]:
 
 def _first_step(estimator: Any) -> Any:
     """The step of a pipeline that meets the columns; a pipeline whose first steps do nothing names none itself."""
+    while (best := getattr(estimator, "best_estimator_", None)) is not None:
+        estimator = best
     while hasattr(estimator, "steps") and not hasattr(estimator, "feature_names_in_"):
         acting = [step for _, step in estimator.steps if step not in (None, "passthrough")]
         if not acting:

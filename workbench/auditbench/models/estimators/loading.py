@@ -123,7 +123,8 @@ def wrap_estimator(
         where=where,
     )
     count = output_count(interface.task, interface.classes)
-    network = EstimatorNetwork(opened.estimator, form, outputs, count=count, where=where)
+    saved_with = next((saved for saved, _ in opened.saved_with), "")
+    network = EstimatorNetwork(opened.estimator, form, outputs, count=count, where=where, saved_with=saved_with)
     kept = numbers_kept(network, item, name, rows, lacking)
     encoder = RawTableEncoder(item.features, name=name, kept=kept)
     limits = _limits(opened, interface, kept, by_index=outputs.by_index, positions=by_position(form))

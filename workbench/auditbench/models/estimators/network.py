@@ -22,9 +22,16 @@ class EstimatorNetwork(BlackBoxNetwork):
         classes: Its number of each class of the data, in the order of the data; empty for values.
     """
 
-    def __init__(self, estimator: Any, form: TableForm, outputs: Outputs, *, count: int, where: str) -> None:
-        """Wrap an estimator that gives so many outputs."""
-        super().__init__(self.estimated, outputs=count, where=where)
+    def __init__(
+        self, estimator: Any, form: TableForm, outputs: Outputs, *, count: int, where: str, saved_with: str = ""
+    ) -> None:
+        """Wrap an estimator that gives so many outputs.
+
+        Args:
+            saved_with: The version of scikit-learn that it was saved with, where another one is installed.
+        """
+        again = f"install scikit-learn {saved_with}, which saved it; or fit it again with the version that is installed"
+        super().__init__(self.estimated, outputs=count, where=where, fix=again if saved_with else "")
         self.estimator = estimator
         self.form = form
         self.classes = outputs.classes

@@ -84,7 +84,10 @@ def outputs_of(
         return Outputs(compute=lambda table: _one_column(np.asarray(estimator.predict(table), dtype=np.float64)))
     if not hasattr(estimator, "predict_proba"):
         raise _without_probabilities(estimator, where)
-    own = list(np.asarray(getattr(estimator, "classes_", np.arange(len(classes)))).tolist())
+    named = getattr(estimator, "classes_", np.arange(len(classes)))
+    if any(np.ndim(one) for one in named):
+        raise _other_task(task, f"a classifier of {len(named)} targets at once", where)
+    own = list(np.asarray(named).tolist())
     picked, by_index = _order(own, classes, declared=declared, where=where)
     return Outputs(compute=_picking(estimator.predict_proba, picked), classes=tuple(picked), by_index=by_index)
 

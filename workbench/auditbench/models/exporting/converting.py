@@ -14,10 +14,9 @@ from auditbench.config import ModelTable
 from auditbench.errors import ModelError
 from auditbench.models.bundle import WEIGHTS, bundle_exists, load_bundle, refuse_foreign, save_bundle
 from auditbench.models.description import BundleDescription
-from auditbench.models.exporting.folders import difference
 from auditbench.models.exporting.from_estimators import CONVERTIBLE, match_estimator
 from auditbench.models.exporting.kinds import Conversion, Difference, scaled_difference
-from auditbench.models.exporting.matching import Matched, as_scale, match_network, random_rows
+from auditbench.models.exporting.matching import Matched, match_network, random_difference
 from auditbench.models.formats import FORMATS
 from auditbench.models.opening import read_file, sha256_of
 
@@ -177,7 +176,7 @@ def _on_random_rows(
 ) -> Difference:
     """On random encoded rows; of estimators, which take none, on rows whose columns are drawn from different rows."""
     if model.facts.format != "estimator":
-        return difference(model, as_scale(bundle.module, bundle.facts.output, model.facts.output), random_rows(model))
+        return random_difference(model, bundle.module, bundle.facts.output)
     return _difference(_compared(model, bundle, _moved(batches())), model)
 
 

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from auditbench.data.inputs import TextInput
 from auditbench.errors import ModelError
 from auditbench.models.description import output_count
 from auditbench.models.exporting.folders import difference
+from auditbench.models.exporting.kinds import TOLERANCE, Difference
 from auditbench.models.exporting.random_rows import packed, random_inputs
 from auditbench.models.network import build_network, check_parameters, expected_tensors
 from auditbench.models.packing import UnpackedNetwork
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from auditbench.run import OutputScale
 
 _ROWS = (1, 2, 33)
+_DEVIATIONS = (1.0, 30.0, 1000.0)
+"""Of random numbers: a bound, such as that of ReLU6 or of a clamp, is only seen by what lies beyond it."""
 _MOST_HEADS = 64
 _GATES = {"lstm": 4, "gru": 3, "rnn": 1}
 
@@ -74,30 +78,46 @@ def match_network(
         named: Architecture and parameters that the network is known to be of.
         tolerance: Largest scaled difference; see `Difference`.
     """
-    candidates = [named] if named is not None else None
-    for tensors in _orders(model):
-        shapes = [tuple(tensor.shape) for tensor in tensors]
-        for name, parameters in candidates or _candidates(shapes, model.inputs):
-            for found in _built(architectures[name], parameters, model, tensors):
-                if _is_same(model, found, tolerance):
-                    return found[0]
+    orders = list(_orders(model))
+    for allowed in sorted({min(tolerance, TOLERANCE), tolerance}):  # the same network before one that is like it
+        for tensors in orders:
+            shapes = [tuple(tensor.shape) for tensor in tensors]
+            for name, parameters in [named] if named is not None else _candidates(shapes, model.inputs):
+                for found, network in _built(architectures[name], parameters, model, tensors):
+                    if random_difference(model, network, found.output).scaled <= allowed:
+                        return found
     return None
 
 
-def random_rows(model: ModelUnderTest) -> Iterator[torch.Tensor]:
-    """Batches of random encoded rows: one, two and many."""
-    return (packed(random_inputs(model.inputs, rows, seed=rows)) for rows in _ROWS)
+def random_difference(model: ModelUnderTest, network: nn.Module, output: OutputScale) -> Difference:
+    """How far the outputs of a network are from those of a model, on random encoded rows of small and of large numbers.
+
+    Args:
+        output: Scale of what the network gives.
+
+    Returns:
+        Of all rows; what is scaled is so by the outputs for numbers of the same size, and the largest of these.
+    """
+    same = as_scale(network, output, model.facts.output)
+    texts = all(isinstance(item, TextInput) for item in model.inputs.values())
+    found = [
+        difference(model, same, _random_rows(model, deviation))
+        for deviation in (_DEVIATIONS[:1] if texts else _DEVIATIONS)
+    ]
+    return Difference(
+        rows=sum(one.rows for one in found),
+        largest=max(one.largest for one in found),
+        scaled=max(one.scaled for one in found),
+    )
+
+
+def _random_rows(model: ModelUnderTest, deviation: float) -> Iterator[torch.Tensor]:
+    return (packed(random_inputs(model.inputs, rows, seed=rows, deviation=deviation)) for rows in _ROWS)
 
 
 def as_scale(network: nn.Module, given: OutputScale, wanted: OutputScale) -> nn.Module:
     """A network of one scale, as one of another: of logits the probabilities."""
     return _Probability(network) if (given, wanted) == ("logit", "probability") else network
-
-
-def _is_same(model: ModelUnderTest, found: tuple[Matched, nn.Module], tolerance: float) -> bool:
-    matched, network = found
-    same = as_scale(network, matched.output, model.facts.output)
-    return difference(model, same, random_rows(model)).scaled <= tolerance
 
 
 def _built(
@@ -127,7 +147,7 @@ def _built(
 def _orders(model: ModelUnderTest) -> Iterator[list[torch.Tensor]]:
     """The tensors of a network, as they are registered and as they are used, with one output for two classes."""
     seen: list[list[int]] = []
-    for tensors in (list(model.module.state_dict().values()), _as_used(model)):
+    for tensors in (list(model.module.state_dict(keep_vars=True).values()), _as_used(model)):
         found = [tensor.detach().cpu() for tensor in tensors]
         if tensors and [id(tensor) for tensor in tensors] not in seen:
             seen.append([id(tensor) for tensor in tensors])

@@ -15,11 +15,17 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-def random_inputs(inputs: Mapping[str, ModelInput], rows: int, *, seed: int) -> dict[str, Tensor]:
+def random_inputs(
+    inputs: Mapping[str, ModelInput], rows: int, *, seed: int, deviation: float = 1.0
+) -> dict[str, Tensor]:
     """Encoded rows of each input, shape `(rows, *encoded shape)`: normal numbers, and texts of 1 to all tokens with
-    padding behind."""
+    padding behind.
+
+    Args:
+        deviation: Standard deviation of the numbers.
+    """
     generator = torch.Generator().manual_seed(seed)
-    return {name: _random(item, rows, generator) for name, item in inputs.items()}
+    return {name: _random(item, rows, generator, deviation) for name, item in inputs.items()}
 
 
 def packed(inputs: Mapping[str, Tensor]) -> Tensor:
@@ -27,9 +33,9 @@ def packed(inputs: Mapping[str, Tensor]) -> Tensor:
     return next(iter(inputs.values())) if len(inputs) == 1 else pack(inputs.values())
 
 
-def _random(item: ModelInput, rows: int, generator: torch.Generator) -> Tensor:
+def _random(item: ModelInput, rows: int, generator: torch.Generator, deviation: float) -> Tensor:
     if not isinstance(item, TextInput):
-        return torch.randn((rows, *item.shape), generator=generator)
+        return deviation * torch.randn((rows, *item.shape), generator=generator)
     # Of subwords, ids that both the product and the tokenizer itself have, whichever of them the network takes.
     highest = item.tokens - FIRST_ID if item.unit == "subwords" else item.tokens
     ids = torch.randint(PADDING + 1, highest, (rows, item.length), generator=generator)

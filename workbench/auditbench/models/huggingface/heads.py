@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 _MOST_STEPS = 1000
 _TOLERANCE = 1e-9
+_STEEPEST = 1e-6
+"""Largest part of the gradient of the mean loss at what counts as its least value."""
 
 
 def fit_head(
@@ -31,7 +33,7 @@ def fit_head(
         outputs: One for two classes, whose logit is of the second.
 
     Raises:
-        ModelError: There are no rows, or not two classes.
+        ModelError: There are no rows, or not two classes; or the penalty is too small for one best solution to be found.
 
     References: Hastie, Tibshirani and Friedman, The Elements of Statistical Learning, equations 3.41 and 4.20.
     """
@@ -53,14 +55,23 @@ def _ridge(features: torch.Tensor, values: torch.Tensor, l2: float) -> tuple[tor
     mean, level = features.mean(0), values.mean()
     centred = features - mean
     gram = centred.T @ centred + l2 * torch.eye(features.shape[1], dtype=torch.float64)
-    weight = torch.linalg.solve(gram, centred.T @ (values - level))
+    weight, failed = torch.linalg.solve_ex(gram, centred.T @ (values - level))
+    if bool(failed) or not bool(weight.isfinite().all()):
+        raise _not_found(l2, "equations without one solution")
     return weight.unsqueeze(0), (level - mean @ weight).unsqueeze(0)
 
 
 def _logistic(
     features: torch.Tensor, classes: torch.Tensor, outputs: int, l2: float
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """By LBFGS from zero, with a line search that is exact enough to repeat."""
+    """By LBFGS from zero, on features that are centred and of size 1, where intercept and penalty are moved and scaled to match.
+
+    Raises:
+        ModelError: The gradient is not zero after all steps.
+    """
+    mean = features.mean(0)
+    size = float((features - mean).square().mean().sqrt()) or 1.0
+    features, l2 = (features - mean) / size, l2 / size**2
     weight = torch.zeros((outputs, features.shape[1]), dtype=torch.float64, requires_grad=True)
     bias = torch.zeros(outputs, dtype=torch.float64, requires_grad=True)
     solver: Any = torch.optim.LBFGS(
@@ -85,4 +96,19 @@ def _logistic(
 
     with torch.enable_grad():
         solver.step(loss)
-    return weight.detach(), bias.detach()
+        loss()
+    steepest = max(float(each.grad.abs().max()) for each in (weight, bias) if each.grad is not None)
+    if not steepest <= _STEEPEST:
+        raise _not_found(l2 * size**2, f"a loss with a slope of {steepest:.2g} after {_MOST_STEPS:,} steps")
+    found = weight.detach() / size
+    return found, bias.detach() - found @ mean
+
+
+def _not_found(l2: float, found: str) -> ModelError:
+    return ModelError(
+        "no head was found that fits the embeddings best",
+        where="model.parameters.l2",
+        found=f"{found}, for l2 = {l2:g}",
+        allowed="a penalty by which one head is the best",
+        fix="raise model.parameters.l2, such as to 1",
+    )

@@ -12,6 +12,8 @@ from torch import nn
 
 from auditbench.data.building import class_names, labelled_rows
 from auditbench.data.encoding import encoded_zeros, make_encoder
+from auditbench.data.inputs import PADDING, TextInput
+from auditbench.data.subwords import kept_ids
 from auditbench.digests import digest_of
 from auditbench.errors import ModelError
 from auditbench.findings import Message
@@ -33,10 +35,13 @@ from auditbench.record import plain
 from auditbench.run import Capability
 
 if TYPE_CHECKING:
-    from auditbench.data.inputs import TextInput
     from auditbench.models.subject import ModelUnderTest
 
 _CAPABILITIES: tuple[Capability, ...] = ("gradients", "hooks", "layers", "embeddings", "black_box")
+_PLACES = 32
+"""Tokens of the rows on which padding is tried."""
+_PADDING_TOLERANCE = 1e-4
+"""How much padding may change an output, as a share of the largest."""
 _POOLINGS = {
     "pooling_mode_cls_token": "cls",
     "pooling_mode_mean_tokens": "mean",
@@ -97,17 +102,22 @@ def load_huggingface(request: ModelRequest) -> ModelUnderTest:
 def _opened(request: ModelRequest) -> tuple[OpenedFolder, tuple[Message, ...]]:
     """The folder, or what a GGUF file would be as one, and what a reader must know of it."""
     if not is_gguf(request.path):
-        return open_folder(request.path), ()
+        folder = open_folder(request.path)
+        kinds = {str(each.dtype).removeprefix("torch.") for each in folder.tensors.values() if each.is_floating_point()}
+        precisions = ", ".join(sorted(kinds - {"float32"}))
+        limits = (Message(key="core.model_widened", values={"precisions": precisions}),) if precisions else ()
+        return folder, limits
     folder, file = open_gguf_model(request.path)
     forms = ", ".join(f"{kind} ({count})" for kind, count in sorted(file.kinds.items()))
     return folder, (Message(key="core.model_dequantised", values={"forms": forms}),)
 
 
 def _refuse_uncomputable(network: nn.Module, interface: Interface, request: ModelRequest) -> None:
-    """Refuse a network that cannot be computed from ids and a mask alone, in its own words."""
+    """Refuse a network that cannot be computed from ids and a mask alone, or for which padding is part of a text."""
     try:
         with torch.inference_mode():
             network(encoded_zeros(interface.inputs, 2, request.device))
+            alone, padded = _with_and_without_padding(network, interface, request.device)
     except Exception as error:
         if is_out_of_memory(error):
             raise
@@ -118,6 +128,32 @@ def _refuse_uncomputable(network: nn.Module, interface: Interface, request: Mode
             allowed="a network of transformers that takes input_ids and attention_mask",
             fix='export it with what else it needs within: model.format = "exported" or "onnx"',
         ) from error
+    most = _PADDING_TOLERANCE * float(alone.abs().max()) if len(alone) else 0.0
+    if not torch.allclose(padded, alone, rtol=0.0, atol=most, equal_nan=True):
+        raise ModelError(
+            "what the network gives for a text depends on the padding behind it",
+            where=str(request.path),
+            found=f"outputs that differ by {float((padded - alone).abs().max()):.2g} with padding and without",
+            allowed=f"at most {most:.2g}",
+            fix="take a network that uses the attention mask and looks at no position behind the end of a text",
+        )
+
+
+def _with_and_without_padding(
+    network: nn.Module, interface: Interface, device: str
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Outputs for a few short texts each for itself, and for the same texts together; no rows where none fits."""
+    (item,) = interface.inputs.values()
+    if not isinstance(item, TextInput):
+        return torch.empty(0), torch.empty(0)
+    places = min(item.shape[0], _PLACES)
+    texts = [" ".join("abcdefgh"[:count]) for count in (1, 3, 5, 8)]
+    rows = [ids for ids in kept_ids(texts, item) if 0 < len(ids) < places]
+    if not rows:
+        return torch.empty(0), torch.empty(0)
+    alone = torch.cat([network(torch.tensor([ids], device=device)) for ids in rows])
+    together = [ids + [PADDING] * (places - len(ids)) for ids in rows]
+    return alone, network(torch.tensor(together, device=device))
 
 
 def _kind(folder: OpenedFolder, request: ModelRequest) -> Kind:
@@ -176,7 +212,16 @@ def _text(folder: OpenedFolder, built: BuiltModel, request: ModelRequest) -> dic
     most = positions(built.module, built.config)
     if folder.longest is not None:
         most = min(folder.longest, most or folder.longest)
-    size = built.module.get_input_embeddings().num_embeddings
+    try:
+        size: int = built.module.get_input_embeddings().num_embeddings
+    except (AttributeError, NotImplementedError) as error:
+        raise ModelError(
+            "the network has no table of embeddings for the ids of a tokenizer",
+            where=str(request.path),
+            found=type(built.module).__name__,
+            allowed="a network of token ids",
+            fix='export it with what cuts its texts within: model.format = "callable"',
+        ) from error
     return fitted_text(request, folder.tokenizer, most=most, size=size, where=str(request.path))
 
 

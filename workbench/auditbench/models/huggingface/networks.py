@@ -14,6 +14,7 @@ from torch import nn
 from torch.nn import functional
 
 from auditbench.data.inputs import PADDING, TextInput
+from auditbench.data.subwords import FIRST_ID, subwords_of
 from auditbench.models.architectures.networks.padding import lengths_of, masked_max, masked_mean, never_none, states_at
 from auditbench.models.own_tokens import OwnTokenIds
 
@@ -138,8 +139,9 @@ class _LastPosition(nn.Module):
 
 
 def _end_marker(config: Any, item: TextInput) -> int:
-    """The own id that stands behind the end of a text: the model's padding, or one that no text has in it."""
+    """The own id that stands behind the end of a text: the model's padding, or one that texts do not end with."""
     if config.pad_token_id is not None:
         return int(config.pad_token_id)
-    end = config.eos_token_id
-    return int(end) if isinstance(end, int) else len(item.vocabulary) - 1
+    last = [each - FIRST_ID for each in subwords_of(item.tokenizer).trailing[-1:]]
+    free = (each for each in (config.eos_token_id, len(item.vocabulary) - 1, 0) if each not in last)
+    return next(each for each in free if isinstance(each, int))

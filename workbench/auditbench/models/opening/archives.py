@@ -141,6 +141,7 @@ def read_member(content: bytes, member: Member, *, most: int | None = None) -> b
             f"has a damaged member {member.name[:80]!r}",
             found=f"{len(data):,} bytes with checksum {zlib.crc32(data):08x}",
             allowed=f"{member.size:,} bytes with checksum {member.crc:08x}",
+            fix="" if member.crc else "save it again with torch.serialization.set_crc32_options(True)",
         )
     return data
 

@@ -59,8 +59,8 @@ def content_kind(content: bytes) -> str:
 
     `safetensors`, `state-dict` (what torch.save wrote, with nothing in it but tensors and plain values),
     `pickle`, `torchscript`, `exported`, `numpy`, `numpy-archive`, `keras`, `hdf5`, `gguf`, `onnx`, `compressed`,
-    `skops`, `xgboost`, `lightgbm`, `zip`, `tar`, `7z`, `rar`, `native-program`, `json`, `html`, `text`, `empty`, `unknown`; `polyglot` where two
-    readers would see two different files.
+    `skops`, `xgboost`, `lightgbm`, `zip`, `tar`, `7z`, `rar`, `native-program`, `json`, `html`, `text`, `empty`,
+    `unknown`; `polyglot` where two readers would see two different files.
     """
     return look_into(content).kind
 

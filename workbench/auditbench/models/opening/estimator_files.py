@@ -69,7 +69,7 @@ def open_estimator(path: Path, *, trust: Collection[str]) -> OpenedEstimator:
     require(_PACKAGES[kind], extra="trees", where=str(path))
     with refusing(path):
         estimator, facts, saved = _OPENERS[kind](content, path)
-        check_trees(estimator)
+        _check_trees(estimator)
     return OpenedEstimator(estimator=estimator, kind=kind, sha256=sha256_of(content), facts=facts, saved_with=saved)
 
 
@@ -141,8 +141,22 @@ def _open_pickle(path: Path, content: bytes, kind: str, trust: Collection[str]) 
                 allowed="what joblib.dump or pickle.dump wrote, with the versions of its libraries installed",
                 fix="save it again with the versions that are installed here, best with skops.io.dump",
             ) from error
-        check_trees(estimator)
+        _check_trees(estimator)
     return OpenedEstimator(estimator=estimator, kind="pickle", sha256=sha256, saved_with=saved)
+
+
+def _check_trees(estimator: Any) -> None:
+    try:
+        check_trees(estimator)
+    except (Damage, MemoryError):
+        raise
+    except Exception as error:  # whatever attributes that are not what they should be raise
+        raise Damage(
+            "holds an estimator whose trees cannot be checked",
+            found=f"{type(error).__name__}: {error}"[:200],
+            allowed="a fitted estimator as its library leaves it",
+            fix="save the estimator again from where it was fitted",
+        ) from error
 
 
 def _unpickled(content: bytes) -> Any:

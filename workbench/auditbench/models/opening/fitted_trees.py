@@ -11,6 +11,8 @@ from auditbench.models.opening.files import Damage
 
 _MOST_OBJECTS = 2_000_000
 _LEAF = -1
+_BITSET_WORDS = 8
+"""Words of 32 bits in a set of categories, of which scikit-learn has 256 at most."""
 _FIX = "save the estimator again from where it was fitted"
 
 
@@ -89,8 +91,9 @@ def _check_predictor(part: Any, features: int) -> None:
     right = np.where(inner, nodes["right"].astype(np.int64), _LEAF)
     _check_links(left, right, nodes["feature_idx"].astype(np.int64), features)
     split = inner & (nodes["is_categorical"] != 0)
-    beyond = min(len(part.raw_left_cat_bitsets), len(part.binned_left_cat_bitsets))
-    if split.any() and int(nodes["bitset_idx"][split].max()) >= beyond:
+    bitsets = (part.raw_left_cat_bitsets, part.binned_left_cat_bitsets)
+    last = int(nodes["bitset_idx"][split].max()) if split.any() else -1
+    if any(last >= len(sets) or (last >= 0 and sets.shape[1:] != (_BITSET_WORDS,)) for sets in bitsets):
         raise Damage("has a tree with a set of categories that is not there", fix=_FIX)
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from auditbench.data.subwords import subwords_of
 from auditbench.data.tokenizer_files import MAX_BYTES, check_tokenizer
 from auditbench.digests import digest_of
 from auditbench.errors import ModelError
@@ -92,7 +93,7 @@ def open_folder(path: Path) -> OpenedFolder:
     if is_there(path, SETTINGS) and "auto_map" in (settings := _json(path, SETTINGS)):
         raise _refuse(path / SETTINGS, "auto_map", str(settings["auto_map"]))
     tokenizer = _tokenizer(path)
-    modules, pooling, longest = _sentence_encoder(path)
+    modules, pooling, longest = _sentence_encoder(path, tokenizer)
     tensors, weights = _weights(path)
     parts = {"config": config, "tokenizer": sha256_of(tokenizer.encode()), "weights": weights}
     return OpenedFolder(
@@ -192,7 +193,7 @@ def _tokenizer(path: Path) -> str:
     return check_tokenizer(content, where=str(path / TOKENIZER), shown=TOKENIZER)
 
 
-def _sentence_encoder(path: Path) -> tuple[tuple[str, ...] | None, dict[str, Any], int | None]:
+def _sentence_encoder(path: Path, tokenizer: str) -> tuple[tuple[str, ...] | None, dict[str, Any], int | None]:
     """The modules of sentence-transformers by the last part of their class, the pooling, and the longest text.
 
     Only the names are read; the classes that they name are not.
@@ -219,9 +220,31 @@ def _sentence_encoder(path: Path) -> tuple[tuple[str, ...] | None, dict[str, Any
             _check_folder(path / item["path"])
             pooling = _json(path / item["path"], CONFIG)
     settings = _json(path, "sentence_bert_config.json") if is_there(path, "sentence_bert_config.json") else {}
+    _refuse_changed_texts(path, settings, tokenizer)
     longest = settings.get("max_seq_length")
     kinds = tuple(item["type"].rpartition(".")[2] for item in listed)
     return kinds, pooling, longest if isinstance(longest, int) and longest > 0 else None
+
+
+def _refuse_changed_texts(path: Path, settings: Mapping[str, Any], tokenizer: str) -> None:
+    """Refuse an encoder that sees other texts than its tokenizer is given: in lower case, or behind a prompt."""
+    encode = subwords_of(tokenizer).encode
+    lowered = settings.get("do_lower_case") is True and encode(["A B C"]) != encode(["a b c"])
+    name = "config_sentence_transformers.json"
+    own = _json(path, name) if is_there(path, name) else {}
+    prompts, prompt = own.get("prompts"), own.get("default_prompt_name")
+    shown = prompts.get(prompt) if isinstance(prompts, dict) and isinstance(prompt, str) else prompt
+    if not lowered and not shown:
+        return
+    raise ModelError(
+        "the sentence encoder changes texts before its tokenizer sees them",
+        where=str(path / "sentence_bert_config.json") if lowered else str(path / name),
+        found="do_lower_case" if lowered else f"default_prompt_name {prompt!r}: {shown!r}"[:160],
+        allowed="texts as they stand in the data",
+        fix="put a Lowercase normalizer into tokenizer.json, and set do_lower_case to false"
+        if lowered
+        else "put the prompt in front of each text of the data, and set default_prompt_name to null",
+    )
 
 
 def _wrong_modules(path: Path, found: str) -> ModelError:

@@ -239,7 +239,10 @@ def _silent() -> Iterator[None]:
             # Its own deprecations say nothing of the model; everything that may be wrong with that is checked here.
             warnings.filterwarnings("ignore", module=r"(transformers|huggingface_hub|torch)\b")
             import transformers
+            from huggingface_hub import constants
 
+            connected = constants.HF_HUB_OFFLINE  # what the environment said when it was imported, be it long before
+            constants.HF_HUB_OFFLINE = True
             logging: Any = transformers.utils.logging
 
             verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
@@ -248,6 +251,7 @@ def _silent() -> Iterator[None]:
             try:
                 yield
             finally:
+                constants.HF_HUB_OFFLINE = connected
                 logging.set_verbosity(verbosity)
                 if bars:
                     logging.enable_progress_bar()

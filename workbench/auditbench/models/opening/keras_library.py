@@ -31,7 +31,7 @@ def imported_keras(where: str) -> ModuleType:
         ModelError: It was imported before, to compute with another library.
     """
     if "keras" not in sys.modules:
-        with _own_environment(), _without_tensorflow():
+        with _own_environment(), _without("tensorflow", "matplotlib"):
             import_module("keras")
     keras = sys.modules["keras"]
     if (backend := keras.config.backend()) != _BACKEND:
@@ -69,7 +69,7 @@ def usual_settings(keras: ModuleType) -> Iterator[None]:
     keras.config.set_image_data_format("channels_last")
     keras.config.set_dtype_policy("float32")
     try:
-        with torch.random.fork_rng(devices=[]), warnings.catch_warnings(), _without_tensorflow():
+        with torch.random.fork_rng(devices=[]), warnings.catch_warnings(), _without("tensorflow"):
             warnings.simplefilter("ignore")  # of layers that load well; what does not load raises
             yield
     finally:
@@ -80,16 +80,18 @@ def usual_settings(keras: ModuleType) -> Iterator[None]:
 
 
 @contextmanager
-def _without_tensorflow() -> Iterator[None]:
-    """Let TensorFlow be as if it were not installed: Keras would import it for nothing but to ask for its types."""
-    if "tensorflow" in sys.modules:
-        yield
-        return
-    sys.modules["tensorflow"] = None  # type: ignore[assignment] # so that an import of it fails
+def _without(*packages: str) -> Iterator[None]:
+    """Let packages be as if they were not installed, where they are not imported yet.
+
+    Keras would import TensorFlow to ask for its types, and matplotlib, which writes its list of fonts to the home, to draw.
+    """
+    absent = [package for package in packages if package not in sys.modules]
+    sys.modules.update(dict.fromkeys(absent))  # type: ignore[arg-type] # None, so that an import fails
     try:
         yield
     finally:
-        del sys.modules["tensorflow"]
+        for package in absent:
+            del sys.modules[package]
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """ONNX files: a graph of operations that onnxruntime computes, in a session that gives the same bits each time.
 
-A graph that draws random numbers is refused, since no setting of a session makes those the same. The bytes that are hashed are the bytes that are computed, those of external data included. No operations but those of
-onnxruntime are registered.
+A graph that draws random numbers is refused, since no setting of a session makes those the same. The bytes that are hashed
+are the bytes that are computed, those of external data included. No operations but those of onnxruntime are registered.
 """
 
 from __future__ import annotations

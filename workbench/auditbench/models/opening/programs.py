@@ -33,6 +33,7 @@ PROGRAMS = {
     "pickle": "a pickle that is more than a state dict",
 }
 SOURCE = "Python source"
+FUNCTION = "Python source of a function"
 PICKLED_ESTIMATOR = "a pickle of an estimator"
 _SHOWN = 3
 _FACTORY = 'model.factory = "FILE:FUNCTION"'
@@ -86,13 +87,20 @@ def open_program(path: Path, kind: ProgramKind, *, trust: Collection[str], devic
 
 
 def load_factory(
-    path: Path, function: str, *, trust: Collection[str], gives: str = "a torch.nn.Module", key: str = _FACTORY
+    path: Path,
+    function: str,
+    *,
+    trust: Collection[str],
+    what: str = SOURCE,
+    gives: str = "a torch.nn.Module",
+    key: str = _FACTORY,
 ) -> tuple[Callable[..., Any], str]:
     """A function of a Python file, and the digest of that file; the file is run once, from the bytes that were hashed.
 
     Args:
         function: A name at the top of the file.
         trust: Digests of the files that may run, in hex.
+        what: `SOURCE`, or `FUNCTION` where the function is the model itself, for messages.
         gives: What the function returns, and `key` where it is named, for messages.
 
     Raises:
@@ -102,7 +110,7 @@ def load_factory(
     content = read_file(path, most=MAX_SOURCE_BYTES)
     sha256 = sha256_of(content)
     if not is_trusted(sha256, trust):
-        raise untrusted(path, SOURCE, content, trust)
+        raise untrusted(path, what, content, trust)
     module = ModuleType(f"auditbench_factory_{sha256[:16]}")
     module.__file__ = str(path)
     sys.modules[module.__name__] = module  # classes look up the module that made them
@@ -137,14 +145,17 @@ def untrusted(path: Path, what: str, content: bytes, trust: Collection[str]) -> 
     sha256 = sha256_of(content)
     others = ", ".join(list(trust)[:_SHOWN]) + (f" and {len(trust) - _SHOWN} more" if len(trust) > _SHOWN else "")
     found = f"{what}, sha256 {sha256}" + (f"; what is trusted is not this file: {others}" if trust else "")
-    calls = () if what == SOURCE else dangerous_calls(content)
+    calls = () if what in (SOURCE, FUNCTION) else dangerous_calls(content)
     if calls:
         return _dangerous(path, found, calls)
     look = f"convert it to safetensors; or look at it with `auditbench scan {path.name}`"
     allowed = "safetensors or a state dict, or a program whose sha256 is trusted"
-    if what == SOURCE:
-        look = "name model.architecture instead; or read the file"
+    if what in (SOURCE, FUNCTION):
+        look = "read the file" if what == FUNCTION else "name model.architecture instead; or read the file"
         allowed = "a file whose sha256 is trusted"
+    elif what == PICKLED_ESTIMATOR:
+        look = f"save it with skops.io.dump where it was made; or look at it with `auditbench scan {path.name}`"
+        allowed = "a file of skops, XGBoost or LightGBM, or a pickle whose sha256 is trusted"
     return UntrustedModelError(
         f"{path.name} is a program: opening it runs what is in it",
         where=str(path),

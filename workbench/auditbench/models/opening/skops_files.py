@@ -67,7 +67,7 @@ def open_skops(content: bytes, *, name: str, where: str) -> Any:
             untrusted = [str(kind) for kind in skops.io.get_untrusted_types(data=content)]
         outside = sorted(set(untrusted) - set(TRUSTED_TYPES))
         if outside:
-            raise _outside(outside, name, where)
+            raise _outside(outside, name, where, saved_with=_other_version(schema))
         _check_boosters(content, schema)
         return skops.io.loads(content, trusted=sorted(set(untrusted)))
     except UntrustedTypesFoundException as error:
@@ -83,14 +83,26 @@ def open_skops(content: bytes, *, name: str, where: str) -> Any:
         ) from error
 
 
-def _outside(types: list[str], name: str, where: str) -> UntrustedModelError:
+def _other_version(schema: Mapping[str, Any]) -> str:
+    """The version of scikit-learn that the schema names, if it is not the one that is installed."""
+    import sklearn
+
+    named = [node["_sklearn_version"] for node in _nodes(schema) if isinstance(node.get("_sklearn_version"), dict)]
+    version = str(named[0].get("content")).strip('"') if named else ""
+    return version[:20] if version and version != sklearn.__version__ else ""
+
+
+def _outside(types: list[str], name: str, where: str, *, saved_with: str = "") -> UntrustedModelError:
     more = f" and {len(types) - _SHOWN} more" if len(types) > _SHOWN else ""
+    again = (
+        f"fit it again with the scikit-learn that is installed, since {saved_with} saved it; or " if saved_with else ""
+    )
     return UntrustedModelError(
         f"{name} holds objects of types that are not known to be plain estimators",
         where=where,
         found=", ".join(types[:_SHOWN]) + more,
         allowed="estimators of scikit-learn, XGBoost and LightGBM whose types skops or the product lists",
-        fix="build the estimator of listed types; or save it with joblib.dump, look at that file with `auditbench scan`, and "
+        fix=f"{again}build the estimator of listed types; or save it with joblib.dump, look at that file with `auditbench scan`, and "
         'trust its sha256; or audit it as a function: model.format = "callable"',
     )
 

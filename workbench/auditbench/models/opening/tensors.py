@@ -198,7 +198,9 @@ def _storage(content: bytes, layout: Layout, view: View) -> torch.UntypedStorage
     start, size = layout.storages.get(view.storage, (0, 0))
     if not size:
         return torch.empty(0, dtype=torch.uint8).untyped_storage()
-    storage = torch.frombuffer(bytearray(memoryview(content)[start : start + size]), dtype=torch.uint8).untyped_storage()
+    storage = torch.frombuffer(
+        bytearray(memoryview(content)[start : start + size]), dtype=torch.uint8
+    ).untyped_storage()
     if layout.swapped:
         storage.byteswap(getattr(torch, view.dtype))  # type: ignore[no-untyped-call]
     return storage

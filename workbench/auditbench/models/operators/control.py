@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from auditbench.models.opening.graph_content import GraphContent, GraphNode
+from auditbench.models.opening.graph_content import GraphNode
 from auditbench.models.operators.operation import MOST_STEPS, outputs_of, unsupported
 
 MOST_ROUNDS = 10_000
@@ -24,7 +25,10 @@ class _Control(nn.Module):
 
     def __init__(self, node: GraphNode, bodies: Mapping[str, nn.Module], around: Sequence[str]) -> None:
         super().__init__()
-        self._node, self._around = node, tuple(around)
+        self._around = tuple(around)
+        self._inputs = {name: node.attributes[name].inputs for name in bodies}
+        kept = {name: value for name, value in node.attributes.items() if name not in bodies}
+        self._node = dataclasses.replace(node, attributes=kept)  # the bodies hold the constants of these graphs already
         for name, body in bodies.items():
             self.add_module(name, body)
 
@@ -35,10 +39,6 @@ class _Control(nn.Module):
     def _split(self, values: tuple[Any, ...]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         own = len(values) - len(self._around)
         return values[:own], dict(zip(self._around, values[own:], strict=True))
-
-    def _inputs(self, body: str) -> tuple[str, ...]:
-        content: GraphContent = self._node.attributes[body]
-        return content.inputs
 
 
 class Choice(_Control):
@@ -61,7 +61,7 @@ class Loop(_Control):
         if rounds is not None and rounds > MOST_ROUNDS:
             raise ValueError(f"expected a loop of at most {MOST_ROUNDS:,} rounds, got {rounds:,}")
         goes_on = condition is None or bool(condition.reshape(()))
-        names, body, given = self._inputs("body"), self.get_submodule("body"), []
+        names, body, given = self._inputs["body"], self.get_submodule("body"), []
         device = next((value.device for value in values if value is not None), torch.device("cpu"))
         done = 0
         while goes_on and (rounds is None or done < rounds):
@@ -92,7 +92,7 @@ class Scan(_Control):
         axes = given.get("scan_input_axes", (0,) * scanned)
         turned = given.get("scan_input_directions", (0,) * scanned)
         steps = [_steps(*part) for part in zip(sequences, axes, turned, strict=True)]
-        names, body, shown = self._inputs("body"), self.get_submodule("body"), []
+        names, body, shown = self._inputs["body"], self.get_submodule("body"), []
         for now in zip(*steps, strict=True):
             found = body(around | dict(zip(names, (*states, *now), strict=True)))
             states = list(found[: len(states)])

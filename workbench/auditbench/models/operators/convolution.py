@@ -22,6 +22,7 @@ def convolved(node: GraphNode, values: Tensor, weight: Tensor, bias: Tensor | No
     if rank not in _CONVOLUTIONS:
         raise unsupported(node, f"over {rank} axes")
     windows = windows_of(node, values.shape[2:], weight.shape[2:])
+    bounded([len(values), len(weight), *windows.count])
     function, groups = _CONVOLUTIONS[rank], node.attributes.get("group", 1)
     if windows.even:
         return function(values, weight, bias, windows.strides, windows.before, windows.dilations, groups)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -77,7 +78,10 @@ def _by_channel(values: Tensor, scale: Tensor, bias: Tensor) -> Tensor:
 def _mean_variance(node: GraphNode, values: Tensor) -> Tensor:
     axes = tuple(node.attributes.get("axes", (0, 2, 3)))
     centered = values - values.mean(dim=axes, keepdim=True)
-    return centered / (centered.square().mean(dim=axes, keepdim=True).sqrt() + 1e-9)
+    length = torch.linalg.vector_norm(centered, dim=axes, keepdim=True)
+    places = max(math.prod(values.shape[axis] for axis in axes), 1)
+    found: Tensor = centered / (length / math.sqrt(places) + 1e-9)
+    return found
 
 
 def _to_length_one(node: GraphNode, values: Tensor) -> Tensor:

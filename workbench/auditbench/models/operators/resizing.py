@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -55,22 +56,11 @@ def _resized(
 def _resized_of_10(node: GraphNode, values: Tensor, scales: Tensor) -> Tensor:
     """Up to version 10 places are counted from the edge; the nearest is that in front, and in a smaller image that behind."""
     given = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "simple", **node.attributes}
-    return _resized(_with(node, given), values, None, scales)
+    return _resized(dataclasses.replace(node, attributes=given), values, None, scales)
 
 
 def _resized_by_attributes(node: GraphNode, values: Tensor) -> Tensor:
     return _resized_of_10(node, values, torch.tensor(node.attributes["scales"]))
-
-
-def _with(node: GraphNode, attributes: Mapping[str, object]) -> GraphNode:
-    return GraphNode(
-        operation=node.operation,
-        opset=node.opset,
-        name=node.name,
-        inputs=node.inputs,
-        outputs=node.outputs,
-        attributes=attributes,
-    )
 
 
 def _cropping(node: GraphNode) -> bool:
@@ -84,7 +74,7 @@ def _axes(
     given = [values.shape[place] for place in places]
     if scales is not None and scales.numel():
         factors = [float(scale) for scale in scales.tolist()]
-        wanted = [math.floor(size * factor) for size, factor in zip(given, factors, strict=True)]
+        wanted = whole_numbers((torch.tensor(given) * scales.cpu().float()).floor())
     elif sizes is not None:
         wanted = whole_numbers(sizes)
         factors = [target / size for target, size in zip(wanted, given, strict=True)]

@@ -141,13 +141,14 @@ def _cut(
     for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
         size = values.shape[axis]
         first, past, _ = slice(start, end if step > 0 or end >= -size else None, step).indices(size)
+        first = max(first, min(size - 1, 0))  # backwards from in front of all, the standard begins with the first
         if step > 0:
             values = values.narrow(axis, min(first, size), max(past - first, 0))
             values = (
                 values if step == 1 else values[(slice(None),) * (axis % values.dim()) + (slice(None, None, step),)]
             )
         else:
-            values = values.index_select(axis, torch.arange(first, past, step, device=values.device))
+            values = values.index_select(axis, torch.arange(first, min(past, first), step, device=values.device))
     return values
 
 
