@@ -135,7 +135,9 @@ def test_trees_are_not_asked_of_what_has_none(tmp_path: Path, capsys: pytest.Cap
     own = prepared(RandomForestClassifier(4, random_state=0)).fit(train[list(FEATURES)], train.y)
     skops.io.dump(own, tmp_path / "model.skops")
     config = tmp_path / "audit.toml"
-    text = CONFIG.format(model='format = "estimator"\npath = "model.skops"', data="", target="y", shap='method = "shap.tree"')
+    text = CONFIG.format(
+        model='format = "estimator"\npath = "model.skops"', data="", target="y", shap='method = "shap.tree"'
+    )
     config.write_text(text.replace("[analyzers.fairness]\n", ""))
     with workers_in_this_process():
         guarded(["audit", str(config), "--out", str(tmp_path / "run")])

@@ -106,7 +106,9 @@ def _candidates(
     beginnings = (one for name in plain for one in _beginnings(name, expected, longest))
     for prefix in ("", *dict.fromkeys(beginnings)):
         names = plain
-        if prefix:  # what begins with it and a dot stands together, up to what begins with it and the sign behind the dot
+        if (
+            prefix
+        ):  # what begins with it and a dot stands together, up to what begins with it and the sign behind the dot
             below = ordered[bisect_left(ordered, f"{prefix}.") : bisect_left(ordered, f"{prefix}/")]
             names = {name[len(prefix) + 1 :]: plain[name] for name in below}
         yield _Candidate(

@@ -178,9 +178,7 @@ def _opened(table: ModelTable, source: TableSource, tools: _Tools) -> _Taken:
     if not (pickled or content in ("program", "callable") or table.factory is not None):
         model = open_model(table, tools.base, tools.registry, tools.device, tools.architectures, source)
         facts = model.facts
-        return _Taken(
-            inputs=model.inputs, classes=facts.classes, capabilities=facts.capabilities, limits=facts.limits
-        )
+        return _Taken(inputs=model.inputs, classes=facts.classes, capabilities=facts.capabilities, limits=facts.limits)
     from auditbench.models.declared import interface_of
     from auditbench.models.estimators.loading import estimator_interface
 
