@@ -379,3 +379,13 @@ def test_command_names_a_folder_that_cannot_be_used(
     (tmp_path / "file").write_text("")
     assert guarded(["init", str(tmp_path / "file"), "--data", str(ADULT)]) == 2
     assert "AB502" in capsys.readouterr().err
+
+
+def test_texts_that_are_all_different_are_no_row_ids(installed: None, tmp_path: Path) -> None:
+    notes = [f"the {i}th note that somebody wrote about a loan, and of nobody else" for i in range(ROWS)]
+    for columns, named in (({"note": notes}, "person_id"), ({"note": notes, "person_id": [7] * ROWS}, None)):
+        folder = tmp_path / str(named)
+        folder.mkdir()
+        pa.csv.write_csv(table(**columns) if named is None else table(note=notes), folder / "people.csv")
+        assert guarded(["init", str(folder), "--data", str(folder / "people.csv"), "--target", "approved"]) == 0
+        assert load_config(folder / "audit.toml").config.data.id == named

@@ -12,20 +12,23 @@ from auditbench.errors import ModelError
 from auditbench.models import ModelUnderTest
 from auditbench.models.wrapping import Interface, Origin, wrap_network
 from auditbench.run import OutputScale, Task
+from auditbench.worker.odd_outputs import with_doubt
 
 WIDTH = 4
 FEATURES = tuple(FeatureSpec(name=f"x{index}", kind="number", start=index, stop=index + 1) for index in range(WIDTH))
 
 
-def interface(task: Task, output: OutputScale) -> Interface:
+def interface(task: Task, output: OutputScale, declared: tuple[str, ...] = ()) -> Interface:
     classes = {"regression": (), "binary-classification": ("no", "yes")}.get(task, ("a", "b", "c"))
-    return Interface(task=task, classes=classes, output=output, inputs={"features": TableInput(features=FEATURES)})
+    return Interface(
+        task=task, classes=classes, output=output, inputs={"features": TableInput(features=FEATURES)}, declared=declared
+    )
 
 
-def wrapped(network: nn.Module, task: Task, output: OutputScale) -> ModelUnderTest:
+def wrapped(network: nn.Module, task: Task, output: OutputScale, declared: tuple[str, ...] = ()) -> ModelUnderTest:
     return wrap_network(
         network.eval(),
-        interface(task, output),
+        interface(task, output, declared),
         Origin(name="net", format="module", architecture="net", digest="0"),
         device="cpu",
         capabilities=("gradients",),
@@ -52,3 +55,37 @@ def test_other_tasks_have_the_outputs_that_they_have(task: Task, width: int) -> 
     output: OutputScale = "value" if task == "regression" else "logit"
     with pytest.raises(ModelError, match="another number of outputs"):
         wrapped(nn.Linear(WIDTH, width), task, output)
+
+
+@pytest.mark.parametrize("output", ["logit", "probability"])
+def test_the_declared_order_says_which_output_is_which(output: OutputScale) -> None:
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Linear(WIDTH, 2), *([nn.Softmax(dim=1)] if output == "probability" else []))
+    rows = {"features": torch.randn(9, WIDTH, dtype=torch.float64).numpy()}
+    usual = wrapped(network, "binary-classification", output)
+    turned = wrapped(network, "binary-classification", output, declared=("yes", "no"))
+    expected = usual.probabilities(usual.predict(rows))[:, ::-1]
+    torch.testing.assert_close(
+        torch.from_numpy(turned.probabilities(turned.predict(rows))), torch.from_numpy(expected.copy())
+    )
+    assert [dict(model.facts.limits[0].values) for model in (usual, turned)] == [
+        {"first": "no", "second": "yes"},
+        {"first": "yes", "second": "no"},
+    ]
+
+
+@pytest.mark.parametrize("task", ["binary-classification", "multiclass-classification"])
+def test_shares_of_one_are_no_logits(task: Task) -> None:
+    network = nn.Sequential(nn.Linear(WIDTH, 2 if task == "binary-classification" else 3), nn.Softmax(dim=1))
+    with pytest.raises(ModelError, match="declared to give logits") as caught:
+        wrapped(network, task, "logit")
+    assert caught.value.problems[0].fix == 'set model.output = "probability"'
+
+
+@pytest.mark.parametrize(("rows", "shift", "doubted"), [(60, 0.0, True), (60, -2.0, False), (40, 0.0, False)])
+def test_logits_that_could_be_probabilities_are_told(rows: int, shift: float, doubted: bool) -> None:
+    model = wrapped(nn.Linear(WIDTH, 1), "binary-classification", "logit")
+    outputs = torch.rand(rows, 1, dtype=torch.float64).numpy() + shift
+    assert [limit.key for limit in with_doubt(model, outputs).facts.limits] == (
+        ["core.model_logits_bounded"] if doubted else []
+    )

@@ -9,9 +9,11 @@ from auditbench.cli.analyzers_draft import draft_analyzers
 from auditbench.cli.data_profile import ColumnProfile
 from auditbench.cli.gates_draft import fitting_presets, own_gate
 from auditbench.cli.guesses import (
+    ALL_DIFFERENT,
     Candidate,
     id_reason,
     is_split,
+    is_text,
     positive_class,
     sensitive_reason,
     target_candidates,
@@ -102,7 +104,7 @@ def draft_config(
         raise _nothing_left(chosen, left_out, data)
     sensitive = [column for column in seen if sensitive_reason(column)]
     # Beside images, texts or series, sensitive columns alone make no table.
-    table = not inputs or len(seen) > len(sensitive)
+    table = not sources.model.has_tokens and (not inputs or len(seen) > len(sensitive))
     modality = _modality(inputs, table=table)
     questions = tuple(_questions(sources, data, sensitive, task, ranked=bool(candidates) and target is None))
     test = safe_text(sources.test, LONGEST_TEXT)
@@ -114,7 +116,7 @@ def draft_config(
         *_audit_table(sources, gates),
         *draft_model(sources.model, task, modality),
         *_data_table(sources, chosen, candidates, task, split),
-        *_id_line(columns),
+        *_id_line([column for column in columns if column.name not in taken]),
         *_column_lists(left_out if table else [], sensitive, inputs),
         *_input_tables(inputs, task, sources.model, table=table),
         *(_columns_seen(seen) if table else [""]),
@@ -290,9 +292,10 @@ def _data_table(
 
 
 def _id_line(columns: Sequence[ColumnProfile]) -> list[str]:
-    """The first column that numbers or names the rows, as their ids."""
-    named = next((column for column in columns if column.all_different and id_reason(column)), None)
-    return [] if named is None else [f"id = {quoted(named.name)}   # row ids: {id_reason(named)}"]
+    """The first column that numbers or names the rows, as their ids; texts that are all different name nothing."""
+    reasons = ((column, id_reason(column)) for column in columns if column.all_different and not is_text(column))
+    named = next(((column, reason) for column, reason in reasons if reason and reason != ALL_DIFFERENT), None)
+    return [] if named is None else [f"id = {quoted(named[0].name)}   # row ids: {named[1]}"]
 
 
 def _column_lists(

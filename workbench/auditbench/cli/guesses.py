@@ -32,6 +32,8 @@ _ID_TEXT = ("编号", "身份证", "序号", "学号", "工号", "手机号")
 _SPLIT_VALUES = frozenset(("train", "test", "valid", "validation"))
 _POSITIVE = ("1", "1.0", "true", "yes", "y", "positive", "approved", "good", "pass", ">50k", "是", "有", "通过")
 # fmt: on
+ALL_DIFFERENT = "every value is different"
+"""Why a column may name the rows, where nothing else speaks for it."""
 _CLASSES = 20
 _MANY = 50
 _SENTENCE = 3
@@ -91,7 +93,7 @@ def id_reason(column: ColumnProfile) -> str:
     if column.all_different and named:
         return "every value is different, and its name says so"
     if column.all_different and column.kind == "category":
-        return "every value is different"
+        return ALL_DIFFERENT
     return ""
 
 

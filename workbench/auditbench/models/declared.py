@@ -66,6 +66,7 @@ def declared_interface(request: ModelRequest) -> Interface:
         },
         threshold=table.threshold,
         target=source.table.target,
+        declared=tuple(source.table.classes),
     )
 
 

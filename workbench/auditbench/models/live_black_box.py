@@ -153,6 +153,7 @@ def _estimator(model: Any, table: LiveTable, interface: Interface, *, declared: 
         None,
         task=interface.task,
         classes=interface.classes,
+        numbered=interface.numbered,
         declared=declared,
         threads=torch.get_num_threads(),
         where=_WHERE,

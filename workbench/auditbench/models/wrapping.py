@@ -12,6 +12,7 @@ from torch import nn
 from auditbench.data.encoding import encoded_zeros, make_encoder
 from auditbench.data.inputs import TableInput, encoded_size
 from auditbench.errors import ModelError
+from auditbench.findings import Message
 from auditbench.models.batching import batch_rows
 from auditbench.models.description import output_count, target_names
 from auditbench.models.packing import UnpackedNetwork
@@ -23,9 +24,9 @@ if TYPE_CHECKING:
 
     from auditbench.data.features import FeatureSpec
     from auditbench.data.inputs import ModelInput
-    from auditbench.findings import Message
 
 _TRIED_ROWS = (2, 1, 3)
+_SUM_TO_ONE = 1e-5
 _SHOWN_FEATURES = 20
 # How an exported program refuses an input of another shape than it was exported for.
 _GUARD = re.compile(r"Guard failed: \w+\.size\(\)\[(?P<axis>[01])\] == (?P<size>\d+)")
@@ -40,6 +41,7 @@ class Interface:
         output: Declared scale of what the network gives.
         inputs: What it takes, by name of the input.
         target: Name of what is predicted.
+        declared: Classes in the order in which the network numbers them, where the config says so; empty for `classes`.
     """
 
     task: Task
@@ -48,6 +50,12 @@ class Interface:
     inputs: Mapping[str, ModelInput]
     threshold: float = 0.5
     target: str = "target"
+    declared: tuple[str, ...] = ()
+
+    @property
+    def numbered(self) -> tuple[str, ...]:
+        """Classes in the order in which the network numbers them."""
+        return self.declared if set(self.declared) == set(self.classes) else self.classes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,19 +91,22 @@ class _ColumnOutput(nn.Module):
 class _PositiveOutput(nn.Module):
     """A binary classifier with an output a class, as one with the output of the positive class alone.
 
-    Of logits that is their difference, whose sigmoid is the softmax of the two; of probabilities the second.
+    Of logits that is their difference, whose sigmoid is the softmax of the two; of probabilities its own.
     """
 
-    def __init__(self, module: nn.Module, output: OutputScale) -> None:
+    def __init__(self, module: nn.Module, output: OutputScale, *, positive: int) -> None:
+        """Keep which of the two outputs is that of the positive class."""
         super().__init__()
         self.module = module
+        self.positive = positive
         self.logits = output == "logit"
         self.training = module.training
 
     def forward(self, encoded: torch.Tensor) -> torch.Tensor:
         """Outputs, shape `(rows, 1)`."""
         outputs: torch.Tensor = self.module(encoded)
-        return outputs[:, 1:] - outputs[:, :1] if self.logits else outputs[:, 1:]
+        own, other = outputs[:, self.positive, None], outputs[:, 1 - self.positive, None]
+        return own - other if self.logits else own
 
 
 def check_output(task: Task, output: OutputScale, *, where: str = "output") -> None:
@@ -140,6 +151,9 @@ def wrap_network(
     if "gradients" in capabilities and not _gives_gradients(network, interface.inputs, device):
         capabilities = tuple(name for name in capabilities if name != "gradients")
     network = _fit_outputs(network, interface, device)
+    if isinstance(network, _PositiveOutput):
+        first, second = interface.numbered
+        limits = (*limits, Message(key="core.model_two_outputs", values={"first": first, "second": second}))
     parameters = sum(tensor.numel() for tensor in network.parameters())
     classes = interface.classes
     return ModelUnderTest(
@@ -215,9 +229,25 @@ def _fit_outputs(network: nn.Module, interface: Interface, device: str) -> nn.Mo
                 allowed=f"shape {expected} for {rows} rows",
                 fix="keep the dimension of the rows, also when there is one row only",
             )
+    if each > 1 and interface.output == "logit":
+        _refuse_probabilities(network, interface, device)
     if each != outputs:
-        return _PositiveOutput(network, interface.output)
+        return _PositiveOutput(network, interface.output, positive=interface.numbered.index(interface.classes[1]))
     return _ColumnOutput(network) if flat else network
+
+
+def _refuse_probabilities(network: nn.Module, interface: Interface, device: str) -> None:
+    """Refuse outputs that are declared logits and are shares of 1, as behind a softmax; tried on rows of zeros."""
+    with torch.inference_mode():
+        given = network(encoded_zeros(interface.inputs, 2, device)).double()
+    if bool(((given >= 0) & (given <= 1)).all()) and bool(((given.sum(dim=1) - 1).abs() < _SUM_TO_ONE).all()):
+        raise ModelError(
+            "the model is declared to give logits, and gives probabilities",
+            where="model.output",
+            found=f"outputs that add up to 1, such as {[round(value, 4) for value in given[0].tolist()[:6]]}",
+            allowed="logits, which may be any numbers",
+            fix='set model.output = "probability"',
+        )
 
 
 def _shape_given(network: nn.Module, rows: int, interface: Interface, device: str) -> tuple[int, ...] | str:

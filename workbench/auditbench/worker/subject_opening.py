@@ -29,6 +29,7 @@ from auditbench.models.loading import load_model
 from auditbench.models.threads import suitable_threads
 from auditbench.record import plain
 from auditbench.worker.cases import ChosenCases, choose_cases, with_stored_inputs
+from auditbench.worker.odd_outputs import refuse_odd_outputs, with_doubt
 from auditbench.worker.read_only import read_only, read_only_data
 from auditbench.worker.subject_state import ModelWatch, SubjectState, other_watch, subject_state
 
@@ -41,10 +42,6 @@ if TYPE_CHECKING:
     from auditbench.registry import Registry
     from auditbench.results import AnalysisResult
     from auditbench.run import DataFacts
-
-
-_ROUNDING = 1e-3
-"""How far probabilities that were computed in half precision may lie outside 0 to 1, and their sum from 1."""
 
 
 class Stage(Protocol):
@@ -194,7 +191,8 @@ def make_subject(model: ModelUnderTest, data: EvaluationData, *, seed: int, case
     data = read_only_data(dataclasses.replace(data, facts=_with_inputs(data)))
     parts = [model.predict(rows.inputs) for rows in data.batches(model.batch_rows)]
     outputs = read_only(np.concatenate(parts))
-    _refuse_odd_outputs(model, outputs)
+    refuse_odd_outputs(model, outputs)
+    model = with_doubt(model, outputs)
     return Subject(
         config_seed=seed,
         model=model,
@@ -208,30 +206,6 @@ def make_subject(model: ModelUnderTest, data: EvaluationData, *, seed: int, case
 def _with_inputs(data: EvaluationData) -> DataFacts:
     """The facts with what the model takes."""
     return dataclasses.replace(data.facts, inputs=data.input_facts())
-
-
-def _refuse_odd_outputs(model: ModelUnderTest, outputs: npt.NDArray[Any]) -> None:
-    wrong = ~np.isfinite(outputs).all(axis=1)
-    if wrong.any():
-        raise ModelError(
-            "the model gives outputs that are not finite",
-            where="model",
-            found=f"{int(wrong.sum()):,} of {len(outputs):,} rows",
-            fix="look for infinite or very large inputs, and for damaged weights",
-        )
-    if model.facts.output != "probability":
-        return
-    outside = ((outputs < -_ROUNDING) | (outputs > 1 + _ROUNDING)).any(axis=1)
-    if outputs.shape[1] > 1:
-        outside |= np.abs(outputs.sum(axis=1) - 1) > outputs.shape[1] * _ROUNDING
-    if outside.any():
-        raise ModelError(
-            "the model is declared to give probabilities, and gives other numbers",
-            where="model.output",
-            found=f"{int(outside.sum()):,} of {len(outputs):,} rows, such as {outputs[outside][0].tolist()}"[:200],
-            allowed="numbers from 0 to 1; for several classes, with the sum 1",
-            fix='declare what the model gives, which may be "logit"',
-        )
 
 
 def train_subject(config: AuditConfig, base: Path, registry: Registry, *, device: str, stage: Stage) -> TrainedModel:

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from auditbench.data.features import FeatureSpec
 
 _SHOWN = 12
+_ENCODED = (
+    "write these columns into the data; or, where they were coded from others, as one-hot columns are, save a Pipeline "
+    'that codes them, or audit a function that does: model.format = "callable"'
+)
 _UNNAMED = re.compile(r"Column_\d+")
 
 
@@ -39,7 +43,7 @@ def table_form(estimator: Any, features: tuple[FeatureSpec, ...], *, where: str)
             where=where,
             found=f"data: {_listed(own)}" + (f"; without {_listed(absent)}" if absent else ""),
             allowed=f"estimator: {_listed(names)}",
-            fix=f"set data.features to the columns of the estimator{f', without {_listed(more)}' if more else ''}",
+            fix=_ENCODED if absent else f"set data.features to the columns of the estimator, without {_listed(more)}",
         )
     learned = dict(_learned(estimator, names))
     forms = {}
@@ -62,7 +66,9 @@ def _array_form(estimator: Any, features: tuple[FeatureSpec, ...], where: str) -
             where=where,
             found=f"{len(features)}: {_listed(named)}",
             allowed=f"{count}, in the order that it was fitted on",
-            fix="name the columns of the estimator in data.features, in its order",
+            fix="name the columns of the estimator in data.features, in its order"
+            if count < len(features)
+            else _ENCODED,
         )
     texts = [feature.name for feature in features if feature.kind == "category"]
     if texts:

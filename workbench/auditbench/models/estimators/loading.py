@@ -86,6 +86,7 @@ def estimator_interface(request: ModelRequest) -> Interface:
         inputs=raw_inputs(fitted, source),
         threshold=table.threshold,
         target=source.table.target,
+        declared=tuple(source.table.classes),
     )
 
 
@@ -118,6 +119,7 @@ def wrap_estimator(
         opened.facts,
         task=interface.task,
         classes=interface.classes,
+        numbered=interface.numbered,
         declared=declared,
         threads=torch.get_num_threads(),
         where=where,
@@ -193,8 +195,8 @@ def _limits(
         Message(key="core.model_other_version", values={"library": "scikit-learn", "saved": saved, "here": here})
         for saved, here in opened.saved_with
     ]
-    if by_index and interface.classes != tuple(str(index) for index in range(len(interface.classes))):
-        named = [f"{index}: {name}" for index, name in enumerate(interface.classes[:_CLASSES_SHOWN])]
+    if by_index and interface.numbered != tuple(str(index) for index in range(len(interface.numbered))):
+        named = [f"{index}: {name}" for index, name in enumerate(interface.numbered[:_CLASSES_SHOWN])]
         limits.append(Message(key="core.model_classes_by_index", values={"classes": ", ".join(named)}))
     if positions:
         limits.append(Message(key="core.model_columns_by_position"))

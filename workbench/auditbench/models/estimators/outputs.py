@@ -56,6 +56,7 @@ def outputs_of(
     *,
     task: Task,
     classes: tuple[str, ...],
+    numbered: tuple[str, ...],
     declared: bool,
     threads: int,
     where: str,
@@ -64,6 +65,7 @@ def outputs_of(
 
     Args:
         facts: Of a booster's own file.
+        numbered: The classes in the order of the estimator's own numbers, where it does not name them.
         declared: Whether the config names all classes in their order.
 
     Raises:
@@ -76,7 +78,7 @@ def outputs_of(
         _check_task(kind, task, where)
         if kind == "value":
             return Outputs(compute=lambda table: compute(table).reshape(-1, 1))
-        picked = _by_index(range(max(2, count)), classes, declared=declared, where=where)
+        picked = _by_index(range(max(2, count)), classes, numbered, declared=declared, where=where)
         return Outputs(compute=_picking(compute, picked), classes=tuple(picked), by_index=True)
     if task == "regression":
         if hasattr(estimator, "classes_") or hasattr(estimator, "predict_proba"):
@@ -88,7 +90,7 @@ def outputs_of(
     if any(np.ndim(one) for one in named):
         raise _other_task(task, f"a classifier of {len(named)} targets at once", where)
     own = list(np.asarray(named).tolist())
-    picked, by_index = _order(own, classes, declared=declared, where=where)
+    picked, by_index = _order(own, classes, numbered, declared=declared, where=where)
     return Outputs(compute=_picking(estimator.predict_proba, picked), classes=tuple(picked), by_index=by_index)
 
 
@@ -108,13 +110,15 @@ def _one_column(values: Numbers) -> Numbers:
     return values[:, np.newaxis] if values.ndim == 1 else values
 
 
-def _order(own: list[Any], classes: tuple[str, ...], *, declared: bool, where: str) -> tuple[list[int], bool]:
+def _order(
+    own: list[Any], classes: tuple[str, ...], numbered: tuple[str, ...], *, declared: bool, where: str
+) -> tuple[list[int], bool]:
     """The place in the estimator of each class of the data, and whether that is by index."""
     for texts in ([_text(value) for value in own], [_text(value).lower() for value in own]):
         if sorted(texts) == sorted(classes):
             return [texts.index(name) for name in classes], False
     if [_text(value) for value in own] == [str(index) for index in range(len(own))]:
-        return _by_index(own, classes, declared=declared, where=where), True
+        return _by_index(own, classes, numbered, declared=declared, where=where), True
     raise ModelError(
         "the estimator has other classes than the data",
         where=where,
@@ -124,7 +128,9 @@ def _order(own: list[Any], classes: tuple[str, ...], *, declared: bool, where: s
     )
 
 
-def _by_index(own: Any, classes: tuple[str, ...], *, declared: bool, where: str) -> list[int]:
+def _by_index(
+    own: Any, classes: tuple[str, ...], numbered: tuple[str, ...], *, declared: bool, where: str
+) -> list[int]:
     if len(own) != len(classes):
         raise ModelError(
             "the estimator has another number of classes than the data",
@@ -141,7 +147,7 @@ def _by_index(own: Any, classes: tuple[str, ...], *, declared: bool, where: str)
             allowed=", ".join(repr(name) for name in classes[:20]) + ", in the order of their numbers",
             fix=f"set data.classes = [{', '.join(repr(name) for name in classes[:20])}], in that order",
         )
-    return list(range(len(classes)))
+    return [numbered.index(name) for name in classes]
 
 
 def _text(value: Any) -> str:
