@@ -122,7 +122,7 @@ def test_the_declared_order_says_which_number_is_which_class(tables: Tables) -> 
     own = xgboost.XGBClassifier(n_estimators=8, enable_categorical=True, max_cat_to_onehot=1, random_state=0)
     own.fit(categories(train), (train.y == "yes").astype(int))
     own.get_booster().save_model(folder / "model.json")
-    model, data = opened(folder / "model.json", data={"positive": "no", "classes": ["no", "yes"]})
+    model, data = opened(folder / "model.json", positive="no", classes=["no", "yes"])
     np.testing.assert_allclose(predicted(model, data)[:, 0], own.predict_proba(categories(test))[:, 0], atol=1e-9)
     (limit,) = [limit for limit in model.facts.limits if limit.key == "core.model_classes_by_index"]
     assert limit.values["classes"] == "0: no, 1: yes"
