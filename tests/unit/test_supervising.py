@@ -148,7 +148,14 @@ def test_an_answer_that_makes_no_sense_is_no_result_and_ends_the_worker(
     dropped: list[str] = []
     monkeypatch.setattr(WorkerPool, "drop", lambda pool, group: dropped.append(group))
     use = {"began_with": 8, "rows": 8, "halvings": 0}
-    answer = {"result": plain(AnalysisResult()), "warnings": [], "batch": use, "guard_seconds": 0.1, "restart": False}
+    answer = {
+        "result": plain(AnalysisResult()),
+        "warnings": [],
+        "batch": use,
+        "guard_seconds": 0.1,
+        "restart": False,
+        "sent": {},
+    }
     folder = RunFolder(tmp_path / "run")
     folder.begin({"key": "k"}, resume=False)
     runs = AnalyzerRuns(
