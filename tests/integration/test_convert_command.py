@@ -184,6 +184,7 @@ def test_a_checkpoint_of_a_trainer_becomes_a_bundle(tmp_path: Path, auditbench: 
     (tmp_path / "model.bin").write_bytes((CHECKPOINTS / "timm.pth.tar").read_bytes())
     config = configured(tmp_path, "state-dict", MLP + '\nweights_in = "state_dict_ema"', BINARY)
     same_before_and_after(config, auditbench)
+    assert (tmp_path / "bundle/model.safetensors").is_file()
 
 
 NETWORKS: dict[str, tuple[Callable[[], nn.Module], str, dict[str, Any]]] = {

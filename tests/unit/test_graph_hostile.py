@@ -18,7 +18,7 @@ from auditbench.models.graph_steps import GraphSteps
 from auditbench.models.opening import graph_content as content_of
 from auditbench.models.opening.files import Damage
 from auditbench.models.opening.graph_content import graph_content
-from auditbench.models.opening.onnx import open_graph
+from auditbench.models.opening.onnx import OpenedGraph, open_graph
 from tests.made_graphs import made, node
 
 TERA = 2**40
@@ -33,10 +33,10 @@ def at_most(mebibytes: int) -> Iterator[None]:
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < mebibytes * 1024
 
 
-def opened(model: Any, folder: Path) -> None:
+def opened(model: Any, folder: Path) -> OpenedGraph:
     path = folder / "net.onnx"
     path.write_bytes(model.SerializeToString())
-    open_graph(path)
+    return open_graph(path)
 
 
 def constant(*numbers: int) -> Any:
@@ -96,7 +96,7 @@ def test_functions_that_double_forty_times_are_refused(tmp_path: Path) -> None:
 
 
 def test_functions_that_call_each_other_a_few_times_are_opened(tmp_path: Path) -> None:
-    opened(doubling(5), tmp_path)
+    assert len(opened(doubling(5), tmp_path).content.nodes) == 2**4 + 1
 
 
 def test_a_function_that_calls_itself_is_refused(tmp_path: Path) -> None:

@@ -229,6 +229,7 @@ def test_no_change_of_a_header_does_more_than_be_refused(made: bytes, tmp_path: 
     """Random bytes in the header are read, or refused as errors of the model."""
     drawn = random.Random(0)  # noqa: S311 - bytes for a test
     end = made.index(b"blk.0")
+    refused = 0
     for _ in range(300):
         content = bytearray(made)
         for _ in range(drawn.randint(1, 4)):
@@ -237,7 +238,8 @@ def test_no_change_of_a_header_does_more_than_be_refused(made: bytes, tmp_path: 
         try:
             open_gguf(tmp_path / "model.gguf")
         except ModelError:
-            continue
+            refused += 1
+    assert refused > 100
 
 
 def test_links_are_refused(made: bytes, tmp_path: Path) -> None:
