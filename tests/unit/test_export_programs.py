@@ -23,8 +23,8 @@ from auditbench.models.description import BundleDescription, OutputScaling, outp
 from auditbench.models.exporting.folders import difference, write_export
 from auditbench.models.exporting.kinds import ExportKind
 from auditbench.models.exporting.programs import exported_program, onnx_bytes
-from auditbench.models.exporting.random_rows import packed, random_inputs
 from auditbench.models.network import build_network, check_parameters
+from auditbench.models.random_rows import packed, random_inputs
 
 ARCHITECTURES = {item.name: item for item in BUILT_IN}
 TABLE = TableInput(

@@ -22,11 +22,11 @@ from auditbench.models.architectures import BUILT_IN
 from auditbench.models.bundle import load_bundle, save_bundle
 from auditbench.models.description import BundleDescription, output_count
 from auditbench.models.exporting.programs import exported_program, pt2_bytes
-from auditbench.models.exporting.random_rows import packed, random_inputs
 from auditbench.models.formats import ModelRequest
 from auditbench.models.loading import load_model
 from auditbench.models.network import build_network, check_parameters
 from auditbench.models.opening import sha256_of
+from auditbench.models.random_rows import packed, random_inputs
 from auditbench.models.unflattened import with_modules
 
 ARCHITECTURES = {item.name: item for item in BUILT_IN}

@@ -11,11 +11,11 @@ import torch
 from torch import nn
 
 from auditbench.findings import Message
-from auditbench.models.exporting.kinds import TOLERANCE, scaled_difference
-from auditbench.models.exporting.random_rows import random_inputs
+from auditbench.models.differences import TOLERANCE, scaled_difference
 from auditbench.models.graph_network import InterpretedGraph
 from auditbench.models.graph_steps import has_operation, missing_operations
 from auditbench.models.operators import ROUNDING, UnsupportedOperationError
+from auditbench.models.random_rows import random_inputs
 from auditbench.run import Capability, OutputScale
 
 if TYPE_CHECKING:

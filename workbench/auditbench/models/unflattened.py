@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from auditbench.models.exporting.random_rows import packed, random_inputs
 from auditbench.models.packing import UnpackedNetwork
+from auditbench.models.random_rows import packed, random_inputs
 
 if TYPE_CHECKING:
     from auditbench.data.inputs import ModelInput

@@ -23,8 +23,8 @@ from auditbench.folder_lock import unfinished
 from auditbench.interruption import sigterm_raises
 from auditbench.listener import Listener, SilentListener
 from auditbench.manifest import RECORD, refuse_altered
+from auditbench.models.differences import TOLERANCE
 from auditbench.models.exporting import Conversion, Export, ExportKind
-from auditbench.models.exporting.kinds import TOLERANCE
 from auditbench.provenance import check_platform
 from auditbench.record import validate
 from auditbench.registry import find_entry, list_entry_points

@@ -5,6 +5,7 @@ Importing this package imports neither numpy nor torch.
 
 from __future__ import annotations
 
-from auditbench.models.exporting.kinds import KINDS, TOLERANCE, Conversion, Difference, Export, ExportKind
+from auditbench.models.differences import TOLERANCE, Difference
+from auditbench.models.exporting.kinds import KINDS, Conversion, Export, ExportKind
 
 __all__ = ["KINDS", "TOLERANCE", "Conversion", "Difference", "Export", "ExportKind"]

@@ -14,8 +14,9 @@ from auditbench.config import ModelTable
 from auditbench.errors import ModelError
 from auditbench.models.bundle import WEIGHTS, bundle_exists, load_bundle, refuse_foreign, save_bundle
 from auditbench.models.description import BundleDescription
+from auditbench.models.differences import Difference, scaled_difference
 from auditbench.models.exporting.from_estimators import CONVERTIBLE, match_estimator
-from auditbench.models.exporting.kinds import Conversion, Difference, scaled_difference
+from auditbench.models.exporting.kinds import Conversion
 from auditbench.models.exporting.matching import Matched, match_network, random_difference
 from auditbench.models.formats import FORMATS
 from auditbench.models.opening import read_file, sha256_of

@@ -15,13 +15,14 @@ import torch
 from auditbench.config import ModelTable
 from auditbench.errors import ModelError
 from auditbench.models.bundle import COST, DESCRIPTION, WEIGHTS, load_bundle
-from auditbench.models.exporting.kinds import FILES, MARKER, Difference, Export, ExportKind, scaled_difference
+from auditbench.models.differences import Difference, scaled_difference
+from auditbench.models.exporting.kinds import FILES, MARKER, Export, ExportKind
 from auditbench.models.exporting.programs import onnx_bytes, pt2_bytes
-from auditbench.models.exporting.random_rows import packed, random_inputs
 from auditbench.models.graphs import GraphNetwork
 from auditbench.models.opening import MAX_JSON_BYTES, open_program, parse_json, read_file, sha256_of
 from auditbench.models.opening.onnx import open_graph
 from auditbench.models.packing import UnpackedNetwork
+from auditbench.models.random_rows import packed, random_inputs
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -14,11 +14,11 @@ from torch import nn
 from auditbench.data.inputs import TextInput
 from auditbench.errors import ModelError
 from auditbench.models.description import output_count
+from auditbench.models.differences import TOLERANCE, Difference
 from auditbench.models.exporting.folders import difference
-from auditbench.models.exporting.kinds import TOLERANCE, Difference
-from auditbench.models.exporting.random_rows import packed, random_inputs
 from auditbench.models.network import build_network, check_parameters, expected_tensors
 from auditbench.models.packing import UnpackedNetwork
+from auditbench.models.random_rows import packed, random_inputs
 
 if TYPE_CHECKING:
     from auditbench.data.inputs import ModelInput

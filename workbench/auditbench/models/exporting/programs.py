@@ -19,8 +19,8 @@ from torch import nn
 from auditbench.data.encoding import pack
 from auditbench.data.inputs import ModelInput, TextInput
 from auditbench.errors import ModelError
-from auditbench.models.exporting.random_rows import random_inputs
 from auditbench.models.opening.packages import EXPORTING, require
+from auditbench.models.random_rows import random_inputs
 
 if TYPE_CHECKING:
     from torch.export import ExportedProgram
