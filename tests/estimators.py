@@ -9,6 +9,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import skops.io
+from sklearn.compose import ColumnTransformer
+from sklearn.impute import SimpleImputer
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from auditbench.config import DataTable, ModelTable
 from auditbench.data import EvaluationData, build_evaluation, open_source
@@ -19,6 +24,9 @@ from auditbench.run import Task
 
 FEATURES = ("age", "hours", "sex", "job")
 NUMBERS = ("age", "hours", "pay")
+
+Tables = tuple[Path, pd.DataFrame, pd.DataFrame]
+"""A folder, and the tables of its train.csv and test.csv."""
 
 
 def people(rows: int, seed: int) -> pd.DataFrame:
@@ -55,6 +63,29 @@ def write(folder: Path, train: pd.DataFrame, test: pd.DataFrame) -> tuple[pd.Dat
     for name, table in (("train.csv", train), ("test.csv", test)):
         table.to_csv(folder / name, index=False)
     return pd.read_csv(folder / "train.csv"), pd.read_csv(folder / "test.csv")
+
+
+def prepared(last: Any) -> Pipeline:
+    """A pipeline that codes a DataFrame of names and texts, and has rules of its own for what is missing."""
+    return Pipeline(
+        [
+            (
+                "columns",
+                ColumnTransformer(
+                    [
+                        ("texts", OneHotEncoder(handle_unknown="ignore", sparse_output=False), ["job", "sex"]),
+                        ("numbers", make_pipeline(SimpleImputer(strategy="mean"), StandardScaler()), ["hours", "age"]),
+                    ]
+                ),
+            ),
+            ("last", last),
+        ]
+    )
+
+
+def saved(estimator: Any, path: Path) -> Path:
+    skops.io.dump(estimator, path)
+    return path
 
 
 def sha256(path: Path) -> str:

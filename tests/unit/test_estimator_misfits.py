@@ -3,70 +3,52 @@
 from __future__ import annotations
 
 import pickle  # noqa: TID251 - of files that the test writes itself
-from pathlib import Path
 from typing import Any
 
 import joblib  # noqa: TID251 - of files that the test writes itself
 import numpy as np
-import pandas as pd
 import pytest
 import skops.io
 import xgboost
-from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import (
     HistGradientBoostingClassifier,
     RandomForestClassifier,
 )
-from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import GaussianNB
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OrdinalEncoder
 from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 
 from auditbench.config import ModelTable
 from auditbench.errors import ModelError, UntrustedModelError
 from auditbench.models.content_check import other_kind
-from tests.estimators import FEATURES, NUMBERS, numbers, opened, people, predicted, sha256, write
-
-
-def prepared(last: Any) -> Pipeline:
-    """A pipeline that codes a DataFrame of names and texts, and has rules of its own for what is missing."""
-    return Pipeline(
-        [
-            (
-                "columns",
-                ColumnTransformer(
-                    [
-                        ("texts", OneHotEncoder(handle_unknown="ignore", sparse_output=False), ["job", "sex"]),
-                        ("numbers", make_pipeline(SimpleImputer(strategy="mean"), StandardScaler()), ["hours", "age"]),
-                    ]
-                ),
-            ),
-            ("last", last),
-        ]
-    )
+from tests.estimators import (
+    FEATURES,
+    NUMBERS,
+    Tables,
+    numbers,
+    opened,
+    people,
+    predicted,
+    prepared,
+    saved,
+    sha256,
+    write,
+)
 
 
 @pytest.fixture(scope="module")
-def tables(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, pd.DataFrame, pd.DataFrame]:
+def tables(tmp_path_factory: pytest.TempPathFactory) -> Tables:
     folder = tmp_path_factory.mktemp("people")
     return folder, *write(folder, people(240, 1), people(60, 2))
 
 
 @pytest.fixture(scope="module")
-def plain(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, pd.DataFrame, pd.DataFrame]:
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Tables:
     folder = tmp_path_factory.mktemp("numbers")
     return folder, *write(folder, numbers(240, 1), numbers(60, 2))
-
-
-Tables = tuple[Path, pd.DataFrame, pd.DataFrame]
-
-
-def saved(estimator: Any, path: Path) -> Path:
-    skops.io.dump(estimator, path)
-    return path
 
 
 @pytest.mark.parametrize("kind", ["joblib", "compressed", "pickle"])

@@ -26,17 +26,28 @@ from sklearn.ensemble import (
     VotingClassifier,
 )
 from sklearn.exceptions import InconsistentVersionWarning
-from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neural_network import MLPClassifier
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder
 
 from auditbench.errors import ModelError
 from auditbench.models.frames import learned_values
 from auditbench.models.raw_rows import MISSING
-from tests.estimators import FEATURES, NUMBERS, numbers, opened, people, predicted, sha256, write
+from tests.estimators import (
+    FEATURES,
+    NUMBERS,
+    Tables,
+    numbers,
+    opened,
+    people,
+    predicted,
+    prepared,
+    saved,
+    sha256,
+    write,
+)
 
 CLASSIFIERS = {
     "logistic": LogisticRegression(max_iter=500),
@@ -52,42 +63,16 @@ CLASSIFIERS = {
 }
 
 
-def prepared(last: Any) -> Pipeline:
-    """A pipeline that codes a DataFrame of names and texts, and has rules of its own for what is missing."""
-    return Pipeline(
-        [
-            (
-                "columns",
-                ColumnTransformer(
-                    [
-                        ("texts", OneHotEncoder(handle_unknown="ignore", sparse_output=False), ["job", "sex"]),
-                        ("numbers", make_pipeline(SimpleImputer(strategy="mean"), StandardScaler()), ["hours", "age"]),
-                    ]
-                ),
-            ),
-            ("last", last),
-        ]
-    )
-
-
 @pytest.fixture(scope="module")
-def tables(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, pd.DataFrame, pd.DataFrame]:
+def tables(tmp_path_factory: pytest.TempPathFactory) -> Tables:
     folder = tmp_path_factory.mktemp("people")
     return folder, *write(folder, people(240, 1), people(60, 2))
 
 
 @pytest.fixture(scope="module")
-def plain(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, pd.DataFrame, pd.DataFrame]:
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Tables:
     folder = tmp_path_factory.mktemp("numbers")
     return folder, *write(folder, numbers(240, 1), numbers(60, 2))
-
-
-Tables = tuple[Path, pd.DataFrame, pd.DataFrame]
-
-
-def saved(estimator: Any, path: Path) -> Path:
-    skops.io.dump(estimator, path)
-    return path
 
 
 @pytest.mark.parametrize("name", CLASSIFIERS)
