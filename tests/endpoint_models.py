@@ -38,6 +38,10 @@ class Passed:
     def clock(self) -> Clock:
         return Clock(now=self._look, date=self._today, sleep=self._sleep)
 
+    def pass_by(self, seconds: float) -> None:
+        """Let time pass that nobody slept."""
+        self._now += seconds
+
     def _look(self) -> float:
         self._now += self._step
         return self._now

@@ -21,7 +21,7 @@ def layer_table(module: nn.Module, compute: MultiplyAccumulates) -> Table:
     module. At most `MOST_LAYERS` parts are listed.
     """
     own = parameters_by_module(module)
-    kinds = {path or ".": type(part).__name__ for path, part in module.named_modules()}
+    kinds = {path or ".": _kind(part) for path, part in module.named_modules()}
     shown = [path for path in kinds if path in own or _products(compute.by_module.get(path))]
     rows = tuple(
         _row(path, kinds[path], own.get(path, ("", 0))[1], compute.by_module.get(path)) for path in shown[:MOST_LAYERS]
@@ -43,7 +43,13 @@ def layer_table(module: nn.Module, compute: MultiplyAccumulates) -> Table:
 def _row(path: str, kind: str, parameters: int, call: LayerCall | None) -> tuple[Cell, ...]:
     shape = None if call is None or call.shape is None else " × ".join(map(str, call.shape))
     name = message("itself") if path == "." else path
-    return name, _KINDS.get(kind, kind), shape or None, parameters, None if call is None else call.own
+    return name, kind, shape or None, parameters, None if call is None else call.own
+
+
+def _kind(part: nn.Module) -> str:
+    """What a part is; where it stands for something else, as an operator of a graph, that one's name."""
+    named = str(getattr(part, "original_name", type(part).__name__))
+    return _KINDS.get(named, named)
 
 
 def _products(call: LayerCall | None) -> int:

@@ -14,6 +14,7 @@ from auditbench.findings import Finding, Message
 from auditbench.masking import (
     Prediction,
     additivity_gap,
+    cut_first_layer,
     explained,
     feature_players,
     fill_missing,
@@ -25,7 +26,7 @@ from auditbench.masking import (
 from auditbench.models.raw_rows import RawTableEncoder
 from auditbench.results import AnalysisResult, Attribution, Metric, Note
 from auditbench.statistics import bootstrap_interval
-from auditbench_shap.planning import plan_for
+from auditbench_shap.planning import exact_rows_of, plan_for
 from auditbench_shap.shapley import ShapleyValues, shapley_values
 from auditbench_shap.trees import METHOD as TREE
 from auditbench_shap.trees import tree_values, trees_of
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
 CHUNK_ROWS = 256
 """Rows that share a plan; few for the explainers of the library, which take seconds for a row."""
 LIBRARY_CHUNK_ROWS = 25
+_TRIED_ROWS = 4
+"""Rows that show whether the first layer of a model can be computed once."""
 OF_COLUMNS = ("shap.deep", "shap.gradient")
 """Explainers of the library that explain the inputs of the network instead of raw features."""
 LOCAL_ACCURACY_TOLERANCE = 1e-4
@@ -56,10 +59,10 @@ def analyze(context: AuditContext, params: Params) -> AnalysisResult:
     """
     unit = _unit(context.model, params.method)
     task = explained(context, rows=params.rows, background=params.background)
-    work = partial(explain_chunk, model=context.model, background=task.background, params=params)
-    library = params.method.startswith("shap.")
-    arrays = context.map_rows(work, task.rows, chunk_rows=LIBRARY_CHUNK_ROWS if library else CHUNK_ROWS)
-    plan = _planned(params, len(context.model.features), len(task.background))
+    plan = _planned(params, context.model, task.background)
+    used = params if plan is None else params.model_copy(update={"method": plan.method})
+    work = partial(explain_chunk, model=context.model, background=task.background, params=used)
+    arrays = context.map_rows(work, task.rows, chunk_rows=LIBRARY_CHUNK_ROWS if plan is None else CHUNK_ROWS)
     attribution = table_attribution(
         context, task, arrays, method=params.method if plan is None else f"shap.{plan.method}", unit=unit
     )
@@ -177,11 +180,20 @@ def _unit(model: ModelUnderTest, method: str) -> str:
     return ""
 
 
-def _planned(params: Params, features: int, background: int) -> Plan | None:
+def _planned(params: Params, model: ModelUnderTest, background: Rows) -> Plan | None:
     """How the methods of this plugin work; None for those of the library."""
     if params.method.startswith("shap."):
         return None
-    return plan_for(params.method, features, background, budget=params.budget, target_error=params.target_error)
+    decides = params.method == "auto" and params.budget is None
+    first = cut_first_layer(model.module, model.encode(background.inputs)[:_TRIED_ROWS]) if decides else None
+    return plan_for(
+        params.method,
+        len(model.features),
+        len(background),
+        budget=params.budget,
+        target_error=params.target_error,
+        exact_rows=exact_rows_of(first),
+    )
 
 
 def _local_accuracy(arrays: dict[str, npt.NDArray[np.float64]], output_range: npt.NDArray[np.float64]) -> Metric:
@@ -303,12 +315,14 @@ def _notes(attribution: Attribution, plan: Plan | None, background: int) -> tupl
         "pairs": plan.amount if plan is not None else None,
         "target_error": plan.target_error if plan is not None else None,
         "model_rows": attribution.model_rows,
+        "line": plan.line if plan is not None else None,
     }
     method = attribution.method.removeprefix("shap.")
     refined = plan is not None and plan.target_error is not None and method == "permutation"
     own = "shap.method_permutation_until" if refined else f"shap.method_{method}"
     if plan is not None and method == "kernel" and background == 1:
         own = "shap.method_kernel_baseline"
+    chosen = () if plan is None or plan.line is None else (f"shap.chosen_{method}",)
     limits = ["shap.limit_cause", "shap.limit_background", "shap.limit_sampled_rows"]
     if plan is None and attribution.method in OF_COLUMNS:
         limits.append("shap.limit_columns")
@@ -325,6 +339,7 @@ def _notes(attribution: Attribution, plan: Plan | None, background: int) -> tupl
         }
     return (
         Note(kind="method", text=Message(key=f"shap.library_{method}" if plan is None else own, values=values)),
+        *(Note(kind="method", text=Message(key=key, values=values)) for key in chosen),
         Note(kind="assumption", text=Message(key="shap.assumption_interventional", values=values)),
         *(Note(kind="limit", text=Message(key=key, values=values)) for key in limits),
         Note(kind="how_to_read", text=Message(key="shap.how_to_read", values={"unit": attribution.unit})),

@@ -27,7 +27,8 @@ class Params(BaseModel):
     budget: Annotated[int, Field(ge=2)] | None = Field(
         None,
         description="Most model rows for each explained row, beside its own output and those of the background. Without it "
-        "all coalitions up to 524,288 model rows, else two rounds of walks, more for a background of fewer than 32 rows.",
+        "all coalitions up to 524,288 model rows of a network whose first layer is computed once, of any other model up to "
+        "32,768, else two rounds of walks, more for a background of fewer than 32 rows.",
     )
     target_error: Annotated[float, Field(gt=0, lt=1)] | None = Field(
         None,

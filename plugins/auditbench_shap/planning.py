@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,9 +13,12 @@ from auditbench_shap.kernel import least_pairs
 from auditbench_shap.methods import METHODS, WITH_TARGET_ERROR, OwnMethod
 from auditbench_shap.walks import pair_rows
 
-EXACT_ROWS, EXACT_ROWS_OF_PREDICT = 1 << 19, 1 << 15
-"""Model rows up to which `auto` enumerates a module, and a predict function, which is usually slower, when no budget is
-given: 12 and 8 players with 100 background rows, for example."""
+if TYPE_CHECKING:
+    from auditbench.masking import FirstLayer
+
+EXACT_ROWS, EXACT_ROWS_OF_WHOLE = 1 << 19, 1 << 15
+"""Model rows up to which `auto` enumerates when no budget is given: a module whose first layer is computed once, and any
+other model, of which each row is a whole evaluation; 12 and 8 players with 100 background rows, for example."""
 MANY_REPLACEMENTS, LEAST_REPEATS = 32, 32
 """Without a budget, so many replacements are walked two rounds. Fewer are walked on, until so many twos of rounds more
 than one for each have been compared: what the standard error rests on."""
@@ -36,6 +40,7 @@ class Plan:
         amount: Rounds of walks, or pairs of the regression.
         most: Rounds that a target error may lead to.
         budget: The most model rows for each explained row, where there is such a limit.
+        line: Of `auto`, the model rows for each explained row up to which it enumerates.
         without_error: Whether nothing is visited twice, so that there is no standard error.
     """
 
@@ -44,6 +49,7 @@ class Plan:
     amount: int = 0
     most: int = 0
     budget: int | None = None
+    line: int | None = None
     target_error: float | None = None
     without_error: bool = False
 
@@ -67,6 +73,11 @@ def check_request(method: str, budget: int | None, target_error: float | None) -
         raise ValueError(f"expected one of {', '.join(WITH_TARGET_ERROR)} for a target error, got the method {method}")
 
 
+def exact_rows_of(first: FirstLayer | None) -> int:
+    """Model rows up to which `auto` enumerates a model without a budget, by its first layer where it is computed once."""
+    return EXACT_ROWS_OF_WHOLE if first is None else EXACT_ROWS
+
+
 def plan_for(
     method: str,
     players: int,
@@ -87,33 +98,37 @@ def plan_for(
         ValueError: There is no such method, or the budget or the target error does not fit it.
     """
     check_request(method, budget, target_error)
+    line = exact_rows if budget is None else budget
     possible = not against_kernel and target_error is None
-    chosen = _chosen(method, players, replacements, budget, exact_rows, kernel=possible)
+    chosen = _chosen(method, players, replacements, budget, line, kernel=possible)
     if chosen == "exact":
-        return _enumeration(players, replacements, budget, target_error)
-    if chosen == "permutation":
-        return _walks(players, replacements, budget, target_error)
-    if against_kernel:
+        plan = _enumeration(players, replacements, budget, target_error)
+    elif chosen == "permutation":
+        plan = _walks(players, replacements, budget, target_error)
+    elif against_kernel:
         raise ValueError(f"expected the method permutation for {against_kernel}, got {method}")
+    else:
+        plan = _regression(method, players, replacements, budget)
+    return replace(plan, line=line) if method == "auto" else plan
+
+
+def _chosen(method: str, players: int, replacements: int, budget: int | None, line: int, *, kernel: bool) -> OwnMethod:
+    """The estimator; of `auto` the first that the line and the budget allow, `kernel` only where it is possible."""
+    if method == "auto":
+        if players <= MOST_ENUMERATED and enumeration_rows(players, replacements) <= line:
+            return "exact"
+        small = budget is not None and budget < pair_rows(players, replacements)
+        return "kernel" if kernel and small else "permutation"
+    return "exact" if players == 1 else method  # type: ignore[return-value]  # it is one of the three
+
+
+def _regression(method: str, players: int, replacements: int, budget: int | None) -> Plan:
     least = least_pairs(players, replacements)
     pairs = max(players + KERNEL_PAIRS, least) if budget is None else budget // 2
     if pairs < least:
         cheapest = min(2 * least, pair_rows(players, replacements)) if method == "auto" else 2 * least
         raise ValueError(f"expected a budget of at least {cheapest} model rows a row, got {budget}; {_CHEAPER}")
     return Plan(method="kernel", model_rows=2 * pairs, amount=pairs, budget=budget)
-
-
-def _chosen(
-    method: str, players: int, replacements: int, budget: int | None, exact_rows: int, *, kernel: bool
-) -> OwnMethod:
-    """The estimator; of `auto` the first that the budget allows, `kernel` only where it is possible."""
-    if method == "auto":
-        most = exact_rows if budget is None else budget
-        if players <= MOST_ENUMERATED and enumeration_rows(players, replacements) <= most:
-            return "exact"
-        small = budget is not None and budget < pair_rows(players, replacements)
-        return "kernel" if kernel and small else "permutation"
-    return "exact" if players == 1 else method  # type: ignore[return-value]  # it is one of the three
 
 
 def _enumeration(players: int, replacements: int, budget: int | None, target_error: float | None) -> Plan:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -29,7 +30,7 @@ from auditbench_shap.kernel import regress
 from auditbench_shap.library import LibraryValues, explain
 from auditbench_shap.methods import OwnMethod
 from auditbench_shap.null_players import only, rows_by_players
-from auditbench_shap.planning import EXACT_ROWS, EXACT_ROWS_OF_PREDICT, Plan, check_request, plan_for
+from auditbench_shap.planning import Plan, check_request, exact_rows_of, plan_for
 from auditbench_shap.similar import MOST_PAIRED, similar_order
 from auditbench_shap.walks import Sums, joined, walk
 
@@ -114,8 +115,8 @@ def shapley_values(
         target: None for all outputs, the index of one, `"predicted"`, or one index a row.
         budget: Most model rows for each explained row. The outputs of the rows themselves and of the background, and
             those of the few rows that the model is looked at with, come on top. Without a budget `auto` enumerates up
-            to 524,288, of a predict function 32,768; beyond, it walks two rounds, more where there are fewer than 32
-            replacements to take a standard error from.
+            to 524,288 where the first layer of a module can be computed once, and up to 32,768 of any other model;
+            beyond, it walks two rounds, more where there are fewer than 32 replacements to take a standard error from.
         target_error: `permutation`: a row whose estimated relative error is above this is walked on, as far as the
             budget, or 256 rounds, goes; see `ShapleyValues.reached`. It is the norm of the standard errors over the
             norm of the values.
@@ -147,10 +148,12 @@ def shapley_values(
     before = prediction.rows
     setting = setting_of(prediction, rows, background, groups)
     tensor, players, masker = setting.rows, setting.players, setting.masker
-    plan = _planned(method, setting, budget, target_error, module=prediction.module is not None)
+    planned = _planned(method, setting, budget, target_error)
+    planned()  # what is refused is refused before the model evaluates a row
     outputs = _checked(prediction.of_all(tensor), "the rows")
     targets = chosen_targets(target, outputs)
     model = MaskedModel(prediction, players, masker, tensor, targets=targets.count)
+    plan = planned(exact_rows=exact_rows_of(model.first))
     pairs = _pairs(model, plan)
     order: list[torch.Tensor] = []
     explained: list[_Found] = []
@@ -312,8 +315,8 @@ def _above(values: torch.Tensor, variance: torch.Tensor, limit: float, floor: to
     return (error > limit * values.square().sum(dim=1).sqrt() + floor).any(dim=1).nonzero()[:, 0]
 
 
-def _planned(method: str, setting: Setting, budget: int | None, target_error: float | None, *, module: bool) -> Plan:
-    """The plan for these rows, before the model evaluates any."""
+def _planned(method: str, setting: Setting, budget: int | None, target_error: float | None) -> partial[Plan]:
+    """`plan_for` with what is known before the model evaluates a row."""
     players = setting.players
     tried = setting.masker.replacements(setting.rows[:2], players.of_rows(slice(0, 2)))
     replacements = max(1, len(tried[0]))
@@ -322,13 +325,13 @@ def _planned(method: str, setting: Setting, budget: int | None, target_error: fl
         against = "rows that do not share their replacements and players"
     elif players.per_row and bool((players.groups.flatten(1).amax(dim=1) + 1 < len(players)).any()):
         against = "rows that lack players"
-    return plan_for(
+    return partial(
+        plan_for,
         method,
         len(players),
         replacements,
         budget=budget,
         target_error=target_error,
-        exact_rows=EXACT_ROWS if module else EXACT_ROWS_OF_PREDICT,
         against_kernel=against,
     )
 

@@ -280,7 +280,7 @@ HOSTILE_KERAS = (
     _record("two-members-of-one-name", _twice, ("zip",)),
     _record("member-elsewhere", _keeping(lambda: zipped({**members(), "../x": b"x"})), ("zip",)),
     _record("packed-bomb", _bomb, ("zip",)),
-    _record("half-an-archive", _keeping(lambda: good_file(".keras")[:-300]), ("unknown",)),
+    _record("half-an-archive", _keeping(lambda: good_file(".keras")[:-300]), ("cut off",)),
     _record("half-an-hdf5", _keeping(lambda: good_file(".h5")[:-300]), ("no complete hdf5",), ending=".h5"),
     _record("beginning-alone", _keeping(lambda: b"\x89HDF\r\n\x1a\n" + bytes(range(256))), ("no complete hdf5",),
             ending=".h5"),

@@ -15,6 +15,7 @@ from sklearn.linear_model import LogisticRegression
 
 from auditbench.cli.boundary import guarded
 from tests.in_process_worker import workers_in_this_process
+from tests.made_graphs import made, node
 
 ROWS = 120
 TABLE = """
@@ -319,3 +320,47 @@ def test_a_trusted_pickle_of_an_estimator_is_named_and_does_not_run(
         assert guarded(["check", str(config), "--trust-model", sha256]) == 0
     assert f"model.pkl (estimator), trusted by its sha256 {sha256}" in capsys.readouterr().out
     assert not (tmp_path / "ran").exists()
+
+
+GRAPHS = """
+[audit]
+name = "graphs"
+[model]
+format = "onnx"
+path = "net.onnx"
+task = "binary-classification"
+output = "logit"
+[models.other]
+format = "onnx"
+path = "other.onnx"
+task = "binary-classification"
+output = "logit"
+[data]
+test = "rows.csv"
+target = "y"
+positive = "yes"
+[analyzers.performance]
+[report]
+formats = []
+"""
+
+
+def test_limits_of_a_further_model_and_the_encoded_columns_are_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "audit.toml").write_text(GRAPHS)
+    (tmp_path / "rows.csv").write_text("sex,y\nf,no\nm,yes\nf,no\n")
+    rounded = [node("QuantizeLinear", ["x", "s"], ["q"]), node("DequantizeLinear", ["q", "s"], ["d"])]
+    graphs = {
+        "net.onnx": made(node("MatMul", ["x", "w"], ["y"])),
+        "other.onnx": made(*rounded, node("MatMul", ["d", "w"], ["y"]), constants={"s": np.float32(0.1)}),
+    }
+    for name, graph in graphs.items():
+        (tmp_path / name).write_bytes(graph.SerializeToString())
+    code, said = told("check", tmp_path, capsys)
+    assert code == 0, said
+    lines = [line.strip() for line in said.splitlines()]
+    assert "3 encoded columns, in this order: sex (2 categories by name, then missing or unseen)" in lines
+    beside = lines.index("beside    other: other.onnx (onnx, binary-classification), to compare with")
+    rounds = [place for place, line in enumerate(lines) if "rounded whole numbers" in line]
+    assert [place - beside in (1, 2) for place in rounds] == [True]

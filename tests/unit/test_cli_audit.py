@@ -159,6 +159,36 @@ def test_findings_are_counted_by_severity(tmp_path: Path, capsys: pytest.Capture
     assert list(run_document(told, tmp_path)["findings"].items()) == [("high", 1), ("low", 2)]
 
 
+@pytest.mark.parametrize(("count", "shown", "rest"), [(5, 5, ""), (6, 6, ""), (7, 5, "  and 2 more")])
+def test_a_single_finding_is_shown_instead_of_counted(
+    count: int, shown: int, rest: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = tuple(
+        Finding(rule="a.b", severity="low", title=Message(key="toy.reason", values={"who": n})) for n in range(count)
+    )
+    run = a_run()
+    say_run(dataclasses.replace(run, results=(dataclasses.replace(run.results[0], findings=found),)), tmp_path)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if line.startswith("  low: ")] == [f"  low: Because of {n}." for n in range(shown)]
+    assert ("more" in "\n".join(lines)) == bool(rest)
+    assert not rest or rest in lines
+
+
+@pytest.mark.parametrize(
+    ("key", "required", "told"),
+    [("core.skipped_by_command", True, True), ("core.skipped_by_command", False, False), ("toy.reason", True, False)],
+)
+def test_required_analyzers_that_the_command_left_out_are_why_the_audit_is_incomplete(
+    key: str, required: bool, told: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = a_run()
+    reason = Message(key=key, values={"who": "rain"})
+    left_out = dataclasses.replace(run.results[1], status="skipped", reason=reason, required=required)
+    say_run(dataclasses.replace(run, results=(run.results[0], left_out)), tmp_path)
+    said = "required analyzer was left out by --only or --skip, so the audit is incomplete"
+    assert (said in capsys.readouterr().out) == told
+
+
 def test_audit_hands_on_its_options(calls: dict[str, Any], config: Path, tmp_path: Path) -> None:
     options = ["--only=performance,fairness", "--skip=shap", "--set=audit.seed=7", "--device=cpu", "--format=html,json"]
     guarded(["audit", str(config), f"--out={tmp_path / 'there'}", *options, "--no-resume"])

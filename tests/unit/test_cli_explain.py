@@ -50,6 +50,15 @@ def test_every_code_is_explained(capsys: pytest.CaptureFixture[str], code: str) 
     assert f"{explanation.title}. {explanation.text}".strip(". ").split() == " ".join(words).strip(". ").split()
 
 
+@pytest.mark.parametrize(
+    "named",
+    ["TorchScript", "exported programs", "modules and estimators that were pickled", "functions", "factories", "skops"],
+)
+def test_whatever_needs_trust_is_named_where_it_is_explained(capsys: pytest.CaptureFixture[str], named: str) -> None:
+    assert guarded(["explain", "AB303"]) == 0
+    assert named in " ".join(capsys.readouterr().out.split())
+
+
 def test_an_unknown_code_names_its_neighbours(capsys: pytest.CaptureFixture[str]) -> None:
     assert guarded(["explain", "AB109"]) == 2
     assert "AB100" in capsys.readouterr().err

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from auditbench.cli.boundary import guarded
-from auditbench.cli.data_profile import ColumnProfile, profile_table
+from auditbench.cli.data_profile import ColumnProfile
 from auditbench.cli.draft import Sources, draft_config
 from auditbench.cli.gates_draft import draft_gates, fitting_presets
 from auditbench.cli.guesses import (
@@ -27,7 +27,7 @@ from auditbench.cli.guesses import (
     task_of,
     text_reason,
 )
-from auditbench.cli.input_profile import DataProfile
+from auditbench.cli.input_profile import DataProfile, profile_data
 from auditbench.cli.toml_words import key, quoted
 from auditbench.config_file import load_config
 from auditbench.descriptions import AnalyzerDescription
@@ -64,7 +64,7 @@ def whole(path: Path, content: pa.Table) -> DataProfile:
 
 def profiles(path: Path, content: pa.Table) -> dict[str, ColumnProfile]:
     pa.parquet.write_table(content, path / "t.parquet")
-    return {column.name: column for column in profile_table(path / "t.parquet")}
+    return {column.name: column for column in profile_data(path / "t.parquet").columns}
 
 
 def column(name: str, values: list[Any], tmp_path: Path) -> ColumnProfile:
@@ -75,7 +75,7 @@ def column(name: str, values: list[Any], tmp_path: Path) -> ColumnProfile:
 def test_profile_counts(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"people.{suffix}"
     (pa.parquet.write_table if suffix == "parquet" else pa.csv.write_csv)(table(), path)
-    found = {column.name: column for column in profile_table(path)}
+    found = {column.name: column for column in profile_data(path).columns}
     assert list(found) == table().column_names
     assert {name: column.kind for name, column in found.items()} == {
         "person_id": "number",
@@ -115,7 +115,7 @@ def test_bad_csv_is_refused(tmp_path: Path, content: bytes, error: type[DataErro
     path = tmp_path / "bad.csv"
     path.write_bytes(content)
     with pytest.raises(error, match=words):
-        profile_table(path)
+        profile_data(path)
 
 
 @pytest.mark.parametrize("name", ["absent.csv", "notes.txt", "broken.parquet"])
@@ -123,7 +123,7 @@ def test_bad_files_are_refused(tmp_path: Path, name: str) -> None:
     if name != "absent.csv":
         (tmp_path / name).write_bytes(b"PAR1 but no more")
     with pytest.raises(DataError) as refused:
-        profile_table(tmp_path / name)
+        profile_data(tmp_path / name)
     assert name in refused.value.problems[0].where
     assert refused.value.exit_code == 2
 
@@ -204,7 +204,7 @@ def test_positive_class_is_named_or_rarer(tmp_path: Path, values: list[Any], pos
 
 
 def test_targets_of_adult() -> None:
-    columns = profile_table(ADULT)
+    columns = profile_data(ADULT).columns
     best = target_candidates(columns)[0]
     assert best.column.name == "income"
     assert best.reasons == ("its name is one that targets have", "two different values", "the last column")

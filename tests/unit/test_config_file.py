@@ -234,6 +234,24 @@ def test_overrides_that_are_none(tmp_path: Path, override: str) -> None:
     assert any(problem.where.startswith(("--set", "audit.seed")) for problem in found)
 
 
+def test_an_override_of_null_takes_a_key_or_a_table_away(tmp_path: Path) -> None:
+    taken = ["analyzers.shap.rows= null", "gates=null"]
+    loaded = load_config(write(tmp_path, GOOD), taken)
+    assert loaded.config.analyzers["shap"].parameters == {}
+    assert loaded.config.analyzers["shap"].required is False
+    assert loaded.config.gates == ()
+    assert load_config(write(tmp_path, GOOD), ["audit.name='null'"]).config.audit.name == "null"
+
+
+@pytest.mark.parametrize(
+    ("override", "allowed"), [("data.tset=null", "test, target"), ("limits.memory_gib=null", "no keys")]
+)
+def test_an_override_of_null_for_an_absent_key_is_refused(tmp_path: Path, override: str, allowed: str) -> None:
+    (problem,) = problems(tmp_path, GOOD, override)
+    assert problem.where == f"--set {override}"
+    assert allowed in problem.allowed
+
+
 class Lenient(BaseModel):
     threshold: float = 0.5
     rows: int = Field(10, alias="row_count")

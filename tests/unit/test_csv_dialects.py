@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from auditbench.cli.data_profile import profile_table
+from auditbench.cli.input_profile import profile_data
 from auditbench.config import DataTable
 from auditbench.data import open_source
 from auditbench.data.csv_files import Dialect, dialect_of
@@ -60,5 +60,5 @@ def test_columns_are_the_same_however_they_are_written(tmp_path: Path, separator
     assert isinstance(city, CategoryColumn)
     np.testing.assert_array_equal(wage.values, [1.5, -2.25])
     assert city.missing.tolist() == [False, True]
-    profiled = {one.name: one.kind for one in profile_table(tmp_path / "rows.csv")}
+    profiled = {one.name: one.kind for one in profile_data(tmp_path / "rows.csv").columns}
     assert profiled == {"age": "number", "wage": "number", "city": "category", "y": "category"}

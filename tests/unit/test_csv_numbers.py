@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from auditbench.cli.data_profile import profile_table
+from auditbench.cli.input_profile import profile_data
 from auditbench.config import DataTable
 from auditbench.data import open_source
 from auditbench.data.table import CategoryColumn, NumberColumn, TableSource
@@ -33,7 +33,7 @@ def values(folder: Path, cells: Sequence[str], separator: str = ";") -> list[flo
     found = source(folder, {"v": cells, "y": ["a", "b"] * (len(cells) // 2) + ["a"] * (len(cells) % 2)}, separator)
     column = found.test.columns["v"]
     assert isinstance(column, NumberColumn)
-    assert profile_table(folder / "rows.csv")[0].kind == "number"
+    assert profile_data(folder / "rows.csv").columns[0].kind == "number"
     return list(column.values)
 
 
@@ -93,7 +93,7 @@ def test_what_may_part_thousands_is_refused(tmp_path: Path, separator: str, cell
     assert "thousands" in problem.allowed
     assert 'data.types.v = "category"' in problem.fix
     with pytest.raises(DataError, match="'v'"):
-        profile_table(tmp_path / "rows.csv")
+        profile_data(tmp_path / "rows.csv")
 
 
 def test_late_thousands_are_refused(tmp_path: Path) -> None:
@@ -152,10 +152,13 @@ def test_decimal_commas_are_the_numbers_with_points(
 def test_a_profile_knows_commas_behind_its_first_block(tmp_path: Path) -> None:
     rows = ["12345678;a\n"] * 500_000 + ["3,5;b\n"] * 400_000
     (tmp_path / "rows.csv").write_text("v;y\n" + "".join(rows))
-    column = profile_table(tmp_path / "rows.csv")[0]
+    column = profile_data(tmp_path / "rows.csv").columns[0]
     assert (column.kind, column.whole) == ("number", False)
 
 
 def test_a_profile_keeps_columns_that_are_no_text(tmp_path: Path) -> None:
     (tmp_path / "rows.csv").write_bytes(b"n;v\n\xe4;0,5\n\xe4;1,5\n")
-    assert [(one.name, one.kind) for one in profile_table(tmp_path / "rows.csv")] == [("n", "other"), ("v", "number")]
+    assert [(one.name, one.kind) for one in profile_data(tmp_path / "rows.csv").columns] == [
+        ("n", "other"),
+        ("v", "number"),
+    ]

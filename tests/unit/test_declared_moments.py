@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import dataclasses
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from auditbench.config import InputTable
+from auditbench.config import DataTable, InputTable, ModelTable
+from auditbench.data import ImageInput, open_source
 from auditbench.data.images import fit_images
 from auditbench.data.series import fit_series
 from auditbench.data.stored import StoredArray
-from auditbench.errors import DataError
+from auditbench.errors import DataError, ModelError
+from auditbench.models.architectures import BUILT_IN
+from auditbench.models.bundle import save_bundle
+from auditbench.models.declared import refuse_other_scaling
+from auditbench.models.description import BundleDescription
+from auditbench.models.formats import ModelRequest
+from auditbench.models.loading import load_model
+from auditbench.models.network import build_network, check_parameters
 
 
 def stored(array: np.ndarray[Any, Any]) -> StoredArray:
@@ -63,3 +73,57 @@ def test_numbers_for_other_channels_are_refused() -> None:
 def test_keys_that_mean_nothing_are_refused(keys: dict[str, Any], words: str) -> None:
     with pytest.raises(ValidationError, match=words):
         InputTable.model_validate(keys)
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Path:
+    """A bundle of grey images, made with a mean of 0.25 and a scale of 0.5, beside rows for it."""
+    inputs = {"image": ImageInput(channels=1, height=4, width=4, mean=(0.25,), scale=(0.5,))}
+    item = next(one for one in BUILT_IN if one.name == "linear")
+    network = build_network(item, check_parameters(item, {}, where="x"), inputs=inputs, outputs=1)
+    description = BundleDescription(
+        architecture="linear", parameters={}, task="binary-classification", classes=("no", "yes"), target="y",
+        output="logit", inputs=inputs,
+    )  # fmt: skip
+    save_bundle(tmp_path / "model", description, network.state_dict())
+    np.savez(tmp_path / "rows.npz", image=np.zeros((3, 4, 4), np.uint8), y=np.array(["no", "yes", "no"]))
+    return tmp_path
+
+
+def request(folder: Path, **keys: Any) -> ModelRequest:
+    data = DataTable(test="rows.npz", target="y", positive="yes", inputs={"image": table("image", **keys)})
+    return ModelRequest(
+        path=folder / "model",
+        base=folder,
+        table=ModelTable(task="binary-classification"),
+        source=open_source(data, folder, {}),
+        device="cpu",
+        architectures={item.name: item for item in BUILT_IN},
+    )
+
+
+@pytest.mark.parametrize("keys", [{}, {"mean": [0.25], "scale": [0.5]}])
+def test_a_bundle_takes_the_mean_that_it_was_made_with(keys: dict[str, Any], bundle: Path) -> None:
+    item = load_model(request(bundle, **keys)).inputs["image"]
+    assert isinstance(item, ImageInput)
+    assert (item.mean, item.scale) == ((0.25,), (0.5,))
+
+
+@pytest.mark.parametrize("keys", [{"mean": [0.5], "scale": [0.5]}, {"mean": [0.25], "scale": [0.25]}])
+def test_a_bundle_that_was_made_with_another_mean_or_scale_is_refused(keys: dict[str, Any], bundle: Path) -> None:
+    with pytest.raises(ModelError, match="made with another mean or scale") as caught:
+        load_model(request(bundle, **keys))
+    (problem,) = caught.value.problems
+    assert problem.where == "data.inputs.image.mean"
+    assert (problem.found, problem.allowed) == (
+        f"mean = {keys['mean']}, scale = {keys['scale']}",
+        "mean = [0.25], scale = [0.5]",
+    )
+
+
+def test_the_mean_of_each_channel_counts(bundle: Path) -> None:
+    source = request(bundle, mean=[0.25], scale=[0.5]).source
+    item = ImageInput(channels=3, height=4, width=4, mean=(0.25,) * 3, scale=(0.5,) * 3)
+    refuse_other_scaling({"image": item}, source)
+    with pytest.raises(ModelError, match="another mean or scale"):
+        refuse_other_scaling({"image": dataclasses.replace(item, mean=(0.25, 0.25, 0.3))}, source)

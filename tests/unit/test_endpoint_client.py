@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import socket
 import subprocess
 import traceback
 from collections.abc import Iterator, Sequence
@@ -10,8 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from urllib3.connection import HTTPConnection
+from urllib3.util.connection import create_connection
 
 from auditbench.errors import ModelError
+from auditbench.models.endpoint import transport
 from auditbench.models.endpoint.address import Address, parse_address
 from auditbench.models.endpoint.client import Client
 from auditbench.models.endpoint.credential import WITHHELD, Credential
@@ -110,6 +114,57 @@ def test_an_answer_that_only_drips_is_given_up(server: InferenceServer, fault: s
 def test_silence_is_given_up(server: InferenceServer) -> None:
     server.always = "silence"
     assert "no whole answer within 0.1 seconds; 2 tries" in refused(client(server, retries=1, timeout_seconds=0.1))
+
+
+def test_connecting_takes_of_the_time_of_a_try(server: InferenceServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    passed = Passed()
+
+    def slowly(*args: Any, **named: Any) -> Any:
+        passed.pass_by(11.0)
+        return create_connection(*args, **named)
+
+    monkeypatch.setattr(transport, "create_connection", slowly)
+    assert "no whole answer within 10 seconds; 1 try" in refused(client(server, passed, retries=0, timeout_seconds=10))
+    assert server.seen == []  # nothing was sent any more
+
+
+def test_the_addresses_of_a_host_share_the_time_of_a_try(
+    server: InferenceServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passed, given = Passed(), []
+
+    def silent(_: Any, seconds: float, **named: Any) -> Any:
+        given.append(seconds)
+        passed.pass_by(min(seconds, 6.0))
+        raise TimeoutError
+
+    addresses = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (f"192.0.2.{number}", 80)) for number in (1, 2, 3)]
+    monkeypatch.setattr(transport.socket, "getaddrinfo", lambda *_, **__: addresses)
+    monkeypatch.setattr(transport, "create_connection", silent)
+    assert "no whole answer within 10 seconds; 1 try" in refused(client(server, passed, retries=0, timeout_seconds=10))
+    assert given == [10.0, 4.0]
+
+
+def test_sending_takes_of_the_time_of_a_try(server: InferenceServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    passed, waits = Passed(), []
+
+    def slowly(*args: Any, **named: Any) -> Any:
+        made = create_connection(*args, **named)
+        passed.pass_by(9.75)
+        return made
+
+    def sent(connection: Any, data: bytes) -> None:
+        real(connection, data)
+        waits.append(connection.sock.gettimeout())
+
+    real = HTTPConnection.send
+    monkeypatch.setattr(HTTPConnection, "send", sent)
+    monkeypatch.setattr(transport, "create_connection", slowly)
+    one = client(server, passed, timeout_seconds=10)
+    assert len(ask(one)) == 2
+    one.close()
+    assert waits
+    assert set(waits) == {0.25}
 
 
 def test_nobody_listens() -> None:

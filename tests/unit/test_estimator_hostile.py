@@ -95,7 +95,7 @@ def test_a_trusted_pickle_that_is_damaged_says_so(tmp_path: Path) -> None:
     path = tmp_path / "model.pkl"
     content = pickle.dumps(LogisticRegression().fit(NUMBERS, LABELS))[:-30]
     path.write_bytes(content)
-    with pytest.raises(ModelError, match=r"cannot be opened|is of another kind"):
+    with pytest.raises(ModelError, match="is damaged or cut off"):
         open_estimator(path, trust=(sha256_of(content),))
 
 

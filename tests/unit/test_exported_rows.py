@@ -24,7 +24,7 @@ INTERFACE = Interface(
         )
     },
 )
-ORIGIN = Origin(name="net", format="exported", architecture="net", digest="0")
+ORIGIN = Origin(name="net", format="exported", architecture="net", digest="0", where="nets/net.pt2")
 
 
 @pytest.mark.parametrize(
@@ -41,6 +41,7 @@ def test_a_program_exported_for_other_rows_says_for_which(shape: tuple[int, int]
     with pytest.raises(ModelError) as caught:
         wrap_network(program, INTERFACE, ORIGIN, device="cpu", capabilities=())
     text = caught.value.describe()
+    assert text.startswith("AB300 nets/net.pt2: the module takes")
     assert all(word in text for word in words), text
     assert "wrap the module" not in text
 

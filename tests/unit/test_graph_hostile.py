@@ -19,7 +19,7 @@ from auditbench.models.opening import graph_content as content_of
 from auditbench.models.opening.files import Damage
 from auditbench.models.opening.graph_content import graph_content
 from auditbench.models.opening.onnx import OpenedGraph, open_graph
-from tests.made_graphs import made, node
+from tests.made_graphs import WEIGHT, chosen, made, node
 
 TERA = 2**40
 END = node("MatMul", ["x", "w"], ["y"])
@@ -163,6 +163,12 @@ def test_graphs_within_graphs_are_read_to_a_depth(monkeypatch: pytest.MonkeyPatc
              node("Unsqueeze", ["r", "none"], ["d"]), node("MatMul", ["c", "d"], ["y"])],
             id="outer-product",
         ),
+        pytest.param([node("Range", ["zero", "mega", "one"], ["r"]), node("Einsum", ["r", "r"], ["y"], equation="i, j -> ij")],
+                     id="einsum"),
+        pytest.param([node("Range", ["zero", "mega", "one"], ["r"]),
+                      node("Einsum", ["r", "r", "r", "r"], ["y"], equation="i,j,i,j->")], id="einsum-on-the-way"),
+        pytest.param([node("Range", ["zero", "mega", "one"], ["r"]), node("Unsqueeze", ["r", "one1"], ["c"]),
+                      node("Einsum", ["r", "c"], ["y"], equation="...,...")], id="einsum-of-dots"),
         pytest.param([node("ConstantOfShape", ["half"], ["h"]), node("Concat", ["h", "h", "h"], ["y"], axis=0)], id="concat"),
         pytest.param([node("Reshape", ["x", "four"], ["i"]), node("AveragePool", ["i"], ["y"], kernel_shape=[1, 1],
                                                                   pads=[0, 2**20, 0, 2**30])], id="pads-of-pooling"),
@@ -191,8 +197,8 @@ def test_sizes_that_are_computed_are_bounded_before_memory_is_taken(nodes: list[
         steps.computed({"x": torch.zeros(2, 3)})
 
 
-@pytest.mark.parametrize("rounds", [None, 2**60])
-def test_a_loop_without_end_ends(rounds: int | None) -> None:
+def loop(rounds: int | None, goes_on: Any) -> Any:
+    """A network that turns the sign of its rows again and again, as long as a node says, and multiplies them."""
     ports = [
         helper.make_tensor_value_info("i", TensorProto.INT64, []),
         helper.make_tensor_value_info("go", TensorProto.BOOL, []),
@@ -202,11 +208,30 @@ def test_a_loop_without_end_ends(rounds: int | None) -> None:
         helper.make_tensor_value_info("on", TensorProto.BOOL, []),
         helper.make_tensor_value_info("n", TensorProto.FLOAT, None),
     ]
-    body = helper.make_graph([node("Identity", ["go"], ["on"]), node("Neg", ["v"], ["n"])], "body", ports, out)
-    loop = node("Loop", ["m" if rounds else "", "t", "x"], ["y"], body=body)
-    steps = GraphSteps(graph_content(made(loop, constants={"m": np.int64(rounds or 0), "t": np.array(True)}), {}))
+    body = helper.make_graph([goes_on, node("Neg", ["v"], ["n"])], "body", ports, out)
+    again = node("Loop", ["m" if rounds else "", "t", "x"], ["l"], body=body)
+    constants = {"m": np.int64(rounds or 0), "t": np.array(True), "two": np.int64(2)}
+    return made(again, node("MatMul", ["l", "w"], ["y"]), constants=constants)
+
+
+@pytest.mark.parametrize("rounds", [None, 2**60, 20_000])
+def test_a_loop_without_end_ends(rounds: int | None) -> None:
+    steps = GraphSteps(graph_content(loop(rounds, node("Identity", ["go"], ["on"])), {}))
     with pytest.raises(ValueError, match="at most 10,000 rounds"):
         steps.computed({"x": torch.zeros(2, 3)})
+
+
+@pytest.mark.parametrize("rounds", [None, 2**60])
+def test_a_loop_without_end_is_refused_before_onnxruntime_computes_it(rounds: int | None, tmp_path: Path) -> None:
+    with pytest.raises(Damage, match="has a loop that does not end"):
+        chosen(loop(rounds, node("Identity", ["go"], ["on"])), tmp_path)
+
+
+@pytest.mark.parametrize("rounds", [None, 2**60])
+def test_a_loop_that_its_condition_ends_is_computed(rounds: int | None, tmp_path: Path) -> None:
+    choice, _ = chosen(loop(rounds, node("Less", ["i", "two"], ["on"])), tmp_path)
+    assert choice.network is not None
+    assert torch.equal(choice.network(torch.ones(1, 3)), -torch.from_numpy(WEIGHT).sum(0)[None])
 
 
 def test_nodes_of_one_name_are_told_apart_one_by_one() -> None:

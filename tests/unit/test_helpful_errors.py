@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from auditbench.contracts import NAMES_A_MODEL, model_name_problem
 from auditbench.data import open_source
 from auditbench.errors import ConfigError, DataError, ModelError, Problem
 from auditbench.models.architectures import BUILT_IN
+from auditbench.models.formats import FORMATS, usual_format
 from auditbench.models.network import find_architecture
 from auditbench.registry import Registry
 from auditbench.toml_file import read_toml
@@ -89,6 +91,36 @@ def test_an_architecture_of_another_name_is_understood(name: str, words: str, tm
         config = AuditConfig.model_validate({**DOCUMENT, "train": {"architecture": name}})
         part = check_part(config, Registry(), analyzers=[], formats=[], foundation=tmp_path)
         assert [words in one.fix for one in part.problems if one.where == "train.architecture"] == [True]
+
+
+@pytest.mark.parametrize(
+    ("name", "fix"),
+    [
+        ("ONNXX", "did you mean `onnx`?"),
+        ("Keras", "did you mean `keras`?"),
+        ("sklearn", "name `estimator`"),
+        ("XGBoost", "name `estimator`"),
+        ("PyTorch", "name `state-dict` for weights"),
+        ("tensorflow", "name `keras`"),
+        ("csv", "name `predictions`"),
+        ("something-else", ""),
+    ],
+)
+def test_a_format_of_another_name_is_understood(name: str, fix: str, tmp_path: Path) -> None:
+    config = AuditConfig.model_validate({**DOCUMENT, "train": None, "model": {**DOCUMENT["model"], "format": name}})
+    part = check_part(config, Registry(), analyzers=[], formats=[], foundation=tmp_path)
+    (found,) = [one for one in part.problems if one.where == "model.format"]
+    assert found.allowed == f"{', '.join(sorted(FORMATS))}, or one that a plugin provides"
+    assert found.fix.startswith(fix)
+    assert bool(found.fix) == bool(fix)
+
+
+def test_every_format_that_is_suggested_is_there() -> None:
+    for name in FORMATS:
+        assert usual_format(name) == ""
+    assert set(re.findall("`(.+?)`", " ".join(map(usual_format, ("torch", "pt2", "jit", "h5", "skops"))))) <= set(
+        FORMATS
+    )
 
 
 def test_every_name_that_is_understood_stands_for_one_that_is_there() -> None:

@@ -47,6 +47,16 @@ def test_marks_and_intervals_lie_on_the_side_of_the_state(drawn: list[GateDecisi
             assert low <= 50 <= high
 
 
+def test_a_gate_without_a_value_stands_on_neither_side() -> None:
+    run = income_run()
+    page = parse(render_report(run))
+    valued = {decision.id: decision.value is not None for decision in run.gates}
+    assert set(valued.values()) == {True, False}
+    for name, has_value in valued.items():
+        cells = page.one("tr", id=f"gate-{name}").every("td", lambda cell: "zones" in cell.classes)
+        assert len(cells) == has_value, name
+
+
 def _places(row: Element) -> tuple[float, float, float]:
     """Ends of the interval and place of the mark on the track of a row, in per cent."""
     line, mark = row.every("line")[0].attributes, row.every("use", lambda use: "mark" in use.classes)[0].attributes

@@ -215,3 +215,42 @@ def test_more_memory_is_the_way_on_where_a_limit_was_set(config: dict[str, Any],
     section = parse(render_report(run)).one("section", id="incomplete")
     assert f"[analyzers.eats] {remedy}" in section.text
     assert ("more memory" in section.text) == ("memory_gib" in remedy)
+
+
+def test_first_screen_asks_for_a_required_result_that_no_gate_misses() -> None:
+    run = income_run()
+    late = next(result for result in run.results if result.status == "timed_out")
+    passing = tuple(decision for decision in run.gates if decision.state == "pass")
+    ready = dataclasses.replace(run, verdict="evidence_incomplete", gates=passing, results=(*run.results[:6], late))
+    hero = parse(render_report(ready)).one("section", id="verdict")
+    asked = f"Obtain the missing result for {late.analyzer}"
+    assert asked in hero.text
+    assert "#incomplete" in [link.attributes["href"] for link in hero.every("a")]
+    optional = dataclasses.replace(ready, results=(*run.results[:6], dataclasses.replace(late, required=False)))
+    assert asked not in parse(render_report(optional)).one("section", id="verdict").text
+
+
+def test_what_does_not_apply_is_not_counted_among_the_finished() -> None:
+    run = income_run()
+    apart = dataclasses.replace(run.results[-1], status="not_applicable")
+    few = dataclasses.replace(run, results=(*run.results[:2], apart))
+    assert "2 of 2" in parse(render_report(few)).one("section", id="verdict").text
+
+
+@pytest.mark.parametrize(("seconds", "offered"), [(0.001, 1), (0.9, 2), (600, 1200)])
+def test_the_time_limit_that_is_offered_is_above_the_one_that_ended(seconds: float, offered: int) -> None:
+    run = income_run()
+    config = {**run.config, "analyzers": {"counterfactual": {"time_limit": seconds}}}
+    section = parse(render_report(dataclasses.replace(run, config=config))).one("section", id="incomplete")
+    assert f"time_limit = {offered} " in f"{section.text} ".replace("\n", " ")
+
+
+@pytest.mark.parametrize(
+    ("language", "said"), [("en", "4 chosen cases were explained beside them"), ("zh-CN", "4 个按规则选取的个案")]
+)
+def test_importance_says_which_explained_rows_it_leaves_out(language: str, said: str) -> None:
+    run = income_run()
+    assert len({case.row_id for case in run.cases}) == 4
+    assert said in parse(render_report(run, language=language)).text
+    every = dataclasses.replace(run, cases=())
+    assert said not in parse(render_report(every, language=language)).text

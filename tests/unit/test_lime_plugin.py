@@ -138,6 +138,23 @@ def test_low_fidelity_is_found_where_the_whole_interval_lies_below_the_line() ->
         assert missing_words(ANALYZER, result) == ()
 
 
+@pytest.mark.parametrize("features", [5, 12, 30])
+def test_a_linear_model_of_numbers_has_the_fidelity_that_the_finding_says(features: int) -> None:
+    assert "linear in its numbers mostly has an R² below 0.5" in str(
+        ANALYZER.messages["en"]["lime.low_fidelity.action"]
+    )
+    rng = np.random.default_rng(0)
+    weights, rows, training = (rng.normal(size=size) for size in (features, (20, features), (1000, features)))
+
+    def fidelity(width: float) -> float:
+        fits = lime_weights(lambda table: table @ weights, rows, training, num_samples=20000, kernel_width=width)
+        return float(np.median(fits.r2))
+
+    usual = 0.75 * features**0.5
+    assert fidelity(usual) < 0.5
+    assert fidelity(usual) < fidelity(0.7 * usual) < fidelity(usual) + 0.1
+
+
 def test_a_kernel_that_leaves_few_samples_is_said_and_not_to_be_narrowed() -> None:
     for width, note, action in (
         (0.2, "lime.limit_few_samples", "lime.low_fidelity.action_few_samples"),

@@ -211,6 +211,10 @@ def test_outputs_alone_are_audited_as_the_model_is(tmp_path: Path) -> None:
     given = {"analyzers": analyzers, "sensitive_features": {"sex": TEST.sex}}
     run, own = audited(outputs, out=tmp_path / "run", **given), audited(PIPELINE, **given)
     assert run.results[:2] == own.results[:2]
+    both = auditbench.models.Predictions(PIPELINE.predict_proba(X))
+    assert (
+        audited(both, sensitive_features={"sex": TEST.sex}, analyzers={"performance": {}}).results[0] == run.results[0]
+    )
     assert (run.model.format, run.model.capabilities) == ("predictions", ())
     assert [limit.key for limit in run.model.limits] == ["core.model_predictions_passed"]
     assert [(result.status, result.reason and result.reason.key) for result in run.results[2:]] == [
@@ -222,7 +226,8 @@ def test_outputs_alone_are_audited_as_the_model_is(tmp_path: Path) -> None:
     ("outputs", "says"),
     [
         pytest.param(np.full(len(X) - 1, 0.5), f"allowed: shape ({len(X)}, 1)", id="a-row-less"),
-        pytest.param(np.full((len(X), 2), 0.5), f"allowed: shape ({len(X)}, 1)", id="both-classes"),
+        pytest.param(np.full((len(X), 3), 1 / 3), f"allowed: shape ({len(X)}, 1)", id="three-columns"),
+        pytest.param(np.full((len(X), 2), 0.6), "do not add up to 1", id="both-classes"),
         pytest.param(np.full(len(X), 1.5), "numbers from 0 to 1", id="no-probabilities"),
     ],
 )

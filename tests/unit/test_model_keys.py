@@ -12,6 +12,8 @@ from auditbench.config import AuditConfig, ModelTable
 from auditbench.config_file import config_from
 from auditbench.errors import ConfigError
 from auditbench.models.formats import key_problems
+from auditbench.registry import Registry
+from auditbench.worker.checking import check_part
 from tests.model_files import scripted
 
 MLP = {"architecture": "mlp", "parameters": {"hidden": [4]}}
@@ -125,6 +127,38 @@ def test_the_content_of_the_file_decides_which_keys_are_wrong(tmp_path: Path) ->
         "model.output",
         "model.trust",
     ]
+
+
+@pytest.mark.parametrize("form", ["bundle", "onnx", "keras", "huggingface", "endpoint"])
+def test_trust_that_a_format_does_not_need_is_told_in_plain_words(form: str) -> None:
+    table = ModelTable.model_validate({"task": "regression", "format": form, "output": "value", "trust": [SHA]})
+    (found,) = [one for one in key_problems(table, trains=False) if one.where == "model.trust"]
+    assert found.found == SHA
+    assert found.fix == "remove it, or --trust-model: a model of this format runs no code of its own"
+
+
+@pytest.mark.parametrize(
+    ("form", "made"), [("estimator", b"tree\nversion=v4\n"), ("safetensors", b"\2" + bytes(7) + b"{}")]
+)
+def test_trust_where_no_file_is_a_program_is_refused_for_every_format(form: str, made: bytes, tmp_path: Path) -> None:
+    (tmp_path / "model").write_bytes(made)
+    (tmp_path / "rows.csv").write_text("a,y\n1,2\n")
+
+    def wrong(**keys: Any) -> list[tuple[str, str]]:
+        model = {
+            "task": "regression",
+            "format": form,
+            **({**MLP, "output": "value"} if form != "estimator" else {}),
+            **keys,
+        }
+        document = {"audit": {"name": "x"}, "model": model, "data": {"test": "rows.csv", "target": "y"}}
+        config = AuditConfig.model_validate(document)
+        part = check_part(config, Registry(), analyzers=[], formats=[], foundation=tmp_path)
+        return [(one.where, one.found) for one in part.problems if one.where == "model.trust"]
+
+    assert wrong(trust=[SHA]) == [("model.trust", SHA)]
+    assert wrong() == []
+    assert wrong(trust=[SHA], path="absent") == []
 
 
 def test_training_goes_with_bundles_only() -> None:

@@ -18,6 +18,7 @@ from torch import nn
 
 from auditbench.cli.model_draft import ModelSource, draft_model, model_questions
 from auditbench.cli.model_profile import ModelProfile, profile_address, profile_model
+from auditbench.cli.predictions_profile import PredictionsProfile
 from auditbench.config import ModelTable
 from auditbench.errors import ModelError
 from auditbench.models.formats import key_problems
@@ -97,6 +98,14 @@ def test_the_function_of_a_file_is_named(tmp_path: Path) -> None:
     assert profile_model(tmp_path / "score.py").function == "score"
 
 
+def test_a_function_that_takes_no_rows_does_not_predict(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text("def load():\n    return 1\n\ndef clean(rows):\n    return rows\n\n")
+    assert profile_model(tmp_path / "a.py").function == "clean"
+    with (tmp_path / "a.py").open("a") as file:
+        file.write("def predict_proba(rows):\n    return rows\n")
+    assert profile_model(tmp_path / "a.py").function == "predict_proba"
+
+
 def no_function(path: Path) -> None:
     path.write_text("print(1)")
 
@@ -146,14 +155,20 @@ def table_of(source: ModelSource, task: str = "binary-classification") -> dict[s
 )  # fmt: skip
 @pytest.mark.parametrize("task", ["binary-classification", "multiclass-classification", "regression"])
 def test_the_table_has_the_keys_that_its_format_takes(form: str, task: str) -> None:
-    profile = ModelProfile(form=form, what="a model", output="described" if form == "bundle" else "")
+    outputs = 3 if task == "multiclass-classification" else 1
+    profile = ModelProfile(
+        form=form,
+        what="a model",
+        output="described" if form == "bundle" else "",
+        shapes={"0.weight": (outputs, 4), "0.bias": (outputs,)},
+    )
     table = ModelTable.model_validate(table_of(ModelSource(path="m", profile=profile), task))
     assert (table.format, table.task) == (form, task)
     assert list(key_problems(table, trains=False)) == []
 
 
 def test_predictions_stand_for_a_model() -> None:
-    source = ModelSource(predictions=("p_no", 'p "yes"'))
+    source = ModelSource(predictions=PredictionsProfile(columns=("p_no", 'p "yes"')))
     table = ModelTable.model_validate(table_of(source, "multiclass-classification"))
     assert table.columns == ("p_no", 'p "yes"')
     assert list(key_problems(table, trains=False)) == []
@@ -163,7 +178,7 @@ def test_code_is_never_trusted_by_itself(tmp_path: Path) -> None:
     source(tmp_path / "score.py")
     drafted = ModelSource(path="score.py", profile=profile_model(tmp_path / "score.py"))
     assert "trust" not in table_of(drafted)
-    assert any("if you trust it" in question for question in model_questions(drafted, "regression"))
+    assert any("if you trust it" in question for question in model_questions(drafted, "regression", "tabular"))
 
 
 def test_the_last_operation_decides_what_the_table_says_of_the_output() -> None:

@@ -199,6 +199,7 @@ def test_a_factory_of_another_width_names_both(folder: Path) -> None:
     assert "the module takes rows of another width than the data have" in text
     assert "found: 5 columns in the data: age, city (3 categories" in text
     assert "allowed: 9 columns, by its first linear layer" in text
+    assert text.startswith(f"AB300 {folder / 'weights'}: ")
 
 
 @pytest.mark.parametrize(

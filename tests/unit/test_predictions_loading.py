@@ -105,6 +105,25 @@ def test_several_classes_have_a_column_each_in_the_declared_order(tmp_path: Path
     assert "a column is named twice" in refused(tmp_path, data, **{**keys, "columns": ["pc", "pa", "pa"]})
 
 
+@pytest.mark.parametrize("order", [("no", "yes"), ("yes", "no")])
+@pytest.mark.parametrize("output", ["probability", "logit"])
+def test_two_classes_may_have_a_column_each(tmp_path: Path, order: tuple[str, str], output: str) -> None:
+    shares = np.array([0.125, 0.75, 0.5, 0.25, 1.0])
+    columns = {"yes": shares, "no": 1 - shares}
+    people(first=columns[order[0]], second=columns[order[1]]).to_csv(tmp_path / "rows.csv", index=False)
+    keys = {"columns": ["first", "second"], "output": output}
+    data = {**BINARY, "classes": list(order), "exclude": ["score"]}
+    expected = shares if output == "probability" else shares - (1 - shares)
+    assert outputs(tmp_path, data, **keys) == [[value] for value in expected]
+    model, _ = opened(tmp_path, data, **keys)
+    assert dict(model.facts.limits[1].values) == {"first": order[0], "second": order[1]}
+    assert "data.classes" in refused(tmp_path, BINARY, **keys)
+    people(first=shares, second=shares).to_csv(tmp_path / "rows.csv", index=False)
+    if output == "probability":
+        assert "do not add up to 1" in refused(tmp_path, data, **keys)
+    assert "or one a class" in refused(tmp_path, data, **{**keys, "columns": ["first", "second", "age"]})
+
+
 def test_values_of_a_regression_may_be_any_finite_number(tmp_path: Path) -> None:
     people(price=[1.0, 2, 3, 4, 5], score=[-1e300, 0, 7, 1e8, 2.5]).to_csv(tmp_path / "rows.csv", index=False)
     keys = {"task": "regression", "output": "value"}
@@ -258,6 +277,21 @@ def test_each_row_is_found_exactly_once(tmp_path: Path, ids: list[Any], scores: 
     assert said in refused(tmp_path, WITH_IDS, **OWN)
 
 
+def test_a_missing_id_is_said_to_be_missing_in_its_file_and_row(tmp_path: Path) -> None:
+    write_own(tmp_path, ["007", None, "c", "d", None], [0.1] * 5)
+    said = refused(tmp_path, WITH_IDS, **OWN)
+    assert "the ids 'b', 'e'; in scores.csv the id is missing in rows 2, 5" in said
+    write_own(tmp_path, ["007", "b", "c", "d", "e"], [0.1] * 5)
+    people(id=["007", None, "c", "d", None]).to_csv(tmp_path / "rows.csv", index=False)
+    said = refused(tmp_path, WITH_IDS, **OWN)
+    assert "evaluated rows of rows.csv have no id" in said
+    assert "no value in column 'id' in rows 2, 5" in said
+    assert "'row 2'" not in said
+    write_own(tmp_path, ["007", "row 2", "c", "d", "row 5"], [0.1, 0.2, 0.3, 0.4, 0.5])
+    people(id=["007", "row 2", "c", "d", "row 5"]).to_csv(tmp_path / "rows.csv", index=False)
+    assert outputs(tmp_path, WITH_IDS, **OWN) == [[0.1], [0.2], [0.3], [0.4], [0.5]]
+
+
 def test_what_a_file_of_outputs_lacks_is_said(tmp_path: Path) -> None:
     write_own(tmp_path, ["007", "b", "c", "d", "e"], [0.1] * 5, names=("key", "scores"))
     said = refused(tmp_path, WITH_IDS, **OWN)
@@ -323,17 +357,22 @@ def test_ids_in_any_order_give_the_outputs_of_their_rows(ids: list[str], random:
 
 def test_outputs_in_memory_are_checked_alike() -> None:
     interface = Interface(task="binary-classification", classes=("no", "yes"), output="probability", inputs={})
+    both = wrap_predictions(Predictions([[0.75, 0.25], [0.5, 0.5]]), interface, rows=2, name="")
+    assert both.module.outputs.tolist() == [[0.25], [0.5]]
     model = wrap_predictions(Predictions([0.1, 0.9]), interface, rows=2, name="")
     assert (model.facts.name, model.facts.capabilities) == ("predictions", ())
     for given_outputs, said in (
         ([0.1, np.nan], "row 2"),
         ([0.1, 1.2], "row 2"),
         ([0.1], "allowed: shape (2, 1)"),
-        ([[0.1, 0.9], [0.2, 0.8]], "found: shape (2, 2)"),
+        ([[0.1, 0.9, 0.0], [0.2, 0.8, 0.0]], "found: shape (2, 3)"),
+        ([[0.1, 0.9], [0.2, 0.9]], "do not add up to 1"),
     ):
         with pytest.raises(ModelError) as caught:
             wrap_predictions(Predictions(given_outputs), interface, rows=2, name="")
         assert said in caught.value.describe()
+        assert caught.value.problems[0].where == "outputs"
+        assert "model." not in caught.value.describe()
     for wrong in (["a", "b"], np.zeros((2, 1, 1))):
         with pytest.raises(ModelError):
             Predictions(wrong)

@@ -109,6 +109,17 @@ def test_layers_of_an_exported_program_are_explained_as_those_of_the_network(
     assert not any(parameter.requires_grad for parameter in model.module.parameters())
 
 
+def test_a_program_of_a_fixed_number_of_rows_is_refused_at_its_file_with_the_ways_on(tmp_path: Path) -> None:
+    buffer = io.BytesIO()
+    torch.export.save(torch.export.export(made(plain), (rows(3),)), buffer)
+    with pytest.raises(ModelError) as caught:
+        opened(tmp_path, buffer.getvalue(), "exported")
+    text = caught.value.describe()
+    assert text.startswith(f"AB300 {tmp_path / 'program'}: the module takes only so many rows at a time")
+    assert "torch.export.Dim.DYNAMIC" in text
+    assert "model.architecture or model.factory" in text
+
+
 @pytest.mark.filterwarnings("ignore:Setting forward, backward hooks", "ignore:Input Tensor 0 did not already require")
 def test_deep_lift_knows_the_activations_of_an_exported_program(tmp_path: Path) -> None:
     module = made(lambda: nn.Sequential(nn.Linear(3, 6), nn.ReLU(), nn.Linear(6, 4), nn.Tanh(), nn.Linear(4, 1)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +20,8 @@ from auditbench_resources.compute import multiply_accumulates
 from auditbench_resources.latency import Timing, latency_block, latency_metrics, time_calls
 from auditbench_resources.memory import MemoryReading, measure_memory
 from auditbench_resources.size import parameters_by_module, state_bytes
+from auditbench_resources.summary import layer_table
+from tests.made_graphs import chosen, made, node
 from tests.plugin_results import analyzer_of, check_catalogue, check_result, metric_of
 
 QUICK = Params(batch_sizes=(1, 8), warm_up=1, repetitions=6, seconds=5.0, memory_rows=8)
@@ -137,6 +140,13 @@ def test_shared_weights_count_once() -> None:
     module.register_buffer("offset", torch.zeros(3, dtype=torch.float64))
     assert state_bytes(module) == 16 * 4 + 3 * 8
     assert parameters_by_module(module) == {"0": ("Linear", 16)}
+
+
+def test_operators_of_a_graph_are_listed_by_their_names(tmp_path: Path) -> None:
+    network = chosen(made(node("Gemm", ["x", "w"], ["y"], name="head")), tmp_path)[0].network
+    assert network is not None
+    table = layer_table(network, multiply_accumulates(network, torch.zeros(1, 3)))
+    assert [row[1] for row in table.rows if row[0] == "head"] == ["Gemm"]
 
 
 def test_percentiles_of_known_times() -> None:

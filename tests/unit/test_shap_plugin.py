@@ -20,6 +20,7 @@ from auditbench_shap import Params
 from auditbench_shap.analysis import analyze
 from auditbench_shap.methods import METHODS as ALL_METHODS
 from auditbench_shap.shapley import shapley_values
+from tests.naive_games import mlp
 
 (ANALYZER,) = auditbench_shap.auditbench_analyzers()
 KINDS = ("regression", "binary", "multiclass")
@@ -109,6 +110,26 @@ def test_equal_seeds_give_equal_values_and_others_do_not() -> None:
     np.testing.assert_array_equal(first.values, again.values)
     assert first.row_ids == other.row_ids
     assert not np.array_equal(first.values, other.values)
+
+
+def chosen(subject: ToySubject, **params: Any) -> tuple[str, list[tuple[str, Any]]]:
+    """The estimator, and what is said of how `auto` chose it, with the line."""
+    result = explain(subject, Params(rows=2, background=10, **params))
+    assert missing_words(ANALYZER, result) == ()
+    notes = [note.text for note in result.notes if note.text.key.startswith("shap.chosen")]
+    return result.attributions[0].method, [(text.key, text.values["line"]) for text in notes]
+
+
+def test_auto_chooses_by_what_a_model_row_costs_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("auditbench_shap.planning.EXACT_ROWS_OF_WHOLE", 139)  # enumeration needs 140
+    whole = counted_subject()[0]
+    linear = dataclasses.replace(whole, model=dataclasses.replace(whole.model, module=mlp(9)))
+    assert chosen(linear) == ("shap.exact", [("shap.chosen_exact", 1 << 19)])
+    assert chosen(whole) == ("shap.permutation", [("shap.chosen_permutation", 139)])
+    assert chosen(whole, budget=140) == ("shap.exact", [("shap.chosen_exact", 140)])
+    assert chosen(linear, budget=139) == ("shap.permutation", [("shap.chosen_permutation", 139)])
+    assert chosen(linear, budget=59) == ("shap.kernel", [("shap.chosen_kernel", 59)])
+    assert chosen(whole, method="exact") == ("shap.exact", [])
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -62,6 +62,11 @@ def test_a_round_and_an_enumeration_have_the_rows_that_are_documented() -> None:
     assert enumeration_rows(1, 100) == 0
 
 
+def test_without_a_budget_twelve_features_are_enumerated_only_where_the_first_layer_is_computed_once() -> None:
+    assert [explained(2, 40, 12, factored=factored).method for factored in (True, False)] == ["exact", "permutation"]
+    assert explained(2, 40, 9, factored=False).method == "exact"
+
+
 @pytest.mark.parametrize("factored", [True, False])
 @pytest.mark.parametrize(
     ("method", "budget", "each"),

@@ -95,6 +95,22 @@ def test_a_later_protocol_of_pickles_is_refused_by_its_instructions(tmp_path: Pa
     assert "FRAME" in text
 
 
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    ("make", "named"),
+    [
+        (lambda: torch.quantize_per_tensor(torch.ones(2, 4), 0.5, 0, torch.qint8), "torch.QInt8Storage"),
+        (lambda: torch.zeros(2, 4, dtype=torch.uint8).view(torch.float4_e2m1fn_x2), "torch.float4_e2m1fn_x2"),
+    ],
+    ids=["quantized", "four-bits"],
+)
+def test_tensors_of_numbers_that_are_not_read_are_no_program(make: Any, named: str, tmp_path: Path) -> None:
+    text = refused(saved({"w": make()}), tmp_path / "w")
+    assert "has tensors of quantized or packed numbers" in text
+    assert named in text
+    assert "program" not in text
+
+
 def test_what_was_walked_is_not_walked_again(monkeypatch: pytest.MonkeyPatch) -> None:
     content = saved({"a": torch.zeros(2)})
     walks = look_into(content).walks

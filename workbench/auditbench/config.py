@@ -63,7 +63,7 @@ class AuditTable(Table):
 class ModelTable(Table):
     """`[model]`: the model under test."""
 
-    format: Slug = Field(
+    format: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.-]{0,63}$")] = Field(
         "bundle",
         description="What the model is: `bundle`, `safetensors`, `state-dict`, `torchscript`, `exported`, `pickle`, `onnx`, "
         "`keras`, `huggingface`, `estimator`, `callable`, `predictions`, `endpoint`, or a format that a plugin provides.",
@@ -94,8 +94,9 @@ class ModelTable(Table):
     )
     columns: tuple[str, ...] = Field(
         (),
-        description="Columns of the data, or of the file of `path`, that hold the outputs of `predictions`: one for binary "
-        "classification and regression, one a class otherwise, in the order of the classes.",
+        description="Columns of the data, or of the file of `path`, that hold the outputs of `predictions`: one for "
+        "regression, one a class otherwise, in the order of `data.classes`; for binary classification the positive class alone is "
+        "enough.",
         strict=False,
     )
     weights_in: str = Field(

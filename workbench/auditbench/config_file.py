@@ -67,7 +67,7 @@ def load_config(
 
     Args:
         gate_files: Further files of gates, relative to the working directory, or `preset:NAME`.
-        overrides: `table.key=value`, the value as TOML; a bare word is text.
+        overrides: `table.key=value`, the value as TOML; a bare word is text, `null` takes the key away.
         trusted: sha256 of files whose code may run to open the model, beside those in `model.trust`.
 
     Raises:
@@ -156,7 +156,10 @@ def _gates_given(document: Mapping[str, Any], base: Path, gate_files: Sequence[s
 
 
 def _override(document: dict[str, Any], text: str) -> Iterator[Problem]:
-    """Apply one `--set` to the parsed document in place; what is wrong with it is yielded."""
+    """Apply one `--set` to the parsed document in place; what is wrong with it is yielded.
+
+    A bare `null`, which TOML does not have, takes a key away.
+    """
     key, equals, value = text.partition("=")
     where = f"--set {text}"[:120]
     try:
@@ -167,13 +170,23 @@ def _override(document: dict[str, Any], text: str) -> Iterator[Problem]:
     if not path:
         yield Problem(message="expected `table.key=value`", where=where, fix="such as `--set audit.seed=1`")
         return
-    table = document
+    table, unset = document, value.strip() == "null"
     for part in path[:-1]:
-        table = table.setdefault(part, {})
+        table = table.get(part, {}) if unset else table.setdefault(part, {})
         if not isinstance(table, dict):
             yield Problem(message=f"`{part}` is no table", where=where, fix="set the whole list or value instead")
             return
-    table[path[-1]] = _toml_value(value)
+    if not unset:
+        table[path[-1]] = _toml_value(value)
+    elif path[-1] in table:
+        del table[path[-1]]
+    else:
+        yield Problem(
+            message="`null` takes a key away, and the configuration does not have this one",
+            where=where,
+            allowed=", ".join(table) or "nothing, since that table has no keys",
+            fix=f"leave it out; the text null is `{key}='\"null\"'`",
+        )
 
 
 def _trust(document: dict[str, Any], digest: str) -> Iterator[Problem]:

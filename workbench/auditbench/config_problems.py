@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _SHOWN = 80
 _PATTERNS = {
     r"^[a-z][a-z0-9_.-]{0,63}$": "lower-case letters, digits, `_`, `.` and `-`, beginning with a letter",
+    r"^[A-Za-z][A-Za-z0-9_.-]{0,63}$": "letters, digits, `_`, `.` and `-`, beginning with a letter",
     r"^[a-z0-9_-]+\.[a-z0-9_.-]+$": "`analyzer.metric`, such as `performance.accuracy`",
     r"^\d{4}-\d{2}-\d{2}$": "a day as YYYY-MM-DD",
     r"^[0-9a-f]{64}$": "a sha256: 64 hexadecimal digits in lower case",

@@ -117,11 +117,13 @@ class TriedSubject:
         read: The rows that were looked at.
         capabilities: Of the model; None where it was not opened, since there is none yet or its code would run.
         limits: What a reader must know of how the model was opened.
+        further_limits: The same of each further model, by name.
     """
 
     read: DataFacts
     capabilities: tuple[Capability, ...] | None = None
     limits: tuple[Message, ...] = ()
+    further_limits: Mapping[str, tuple[Message, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -181,11 +181,13 @@ class TrainingError(ModelError):
 class UntrustedModelError(ModelError):
     """Opening the model would run code from its file, and nobody has vouched for that file.
 
-    TorchScript, exported programs (`.pt2`), modules that were pickled whole and factories are programs: whoever wrote
-    them decides what they do with your rights. Nothing of the file has run. The message names its sha256. If you know
-    where the file comes from, add `--trust-model SHA256` to the command or the digest to `model.trust`; the report then
-    says so. Another file, or this one changed by a byte, is not trusted by it. Without trust, save the weights as
-    safetensors and name the network in `model.architecture`.
+    TorchScript, exported programs (`.pt2`), modules and estimators that were pickled, functions (`callable`) and
+    factories are programs: whoever wrote them decides what they do with your rights. Nothing of the file has run. The
+    message names its sha256. If you know where the file comes from, add `--trust-model SHA256` to the command or the
+    digest to `model.trust`; the report then says so. Another file, or this one changed by a byte, is not trusted by it.
+    A skops file with types that are on no list is refused whatever is trusted. Without trust, save the weights as
+    safetensors and name the network in `model.architecture`, save an estimator with `skops.io.dump`, or audit what a
+    function gave as `predictions`.
     """
 
     code = "AB303"

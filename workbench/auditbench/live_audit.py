@@ -19,7 +19,10 @@ from auditbench.record import plain
 from auditbench.run import AuditRun
 from auditbench.run_file import decode_run, encode_run
 from auditbench.supervisor.baseline import lost
+from auditbench.supervisor.opening import refuse_another_model
+from auditbench.supervisor.planning import without_result
 from auditbench.supervisor.record import OpenedSubject, Timing, build_run, moment
+from auditbench.supervisor.worker_process import sentence, words
 
 if TYPE_CHECKING:
     from torch import nn
@@ -105,7 +108,7 @@ class LiveAudit:
                 subject, data, seed=config.audit.seed, cases=config.report.cases, raw=config.report.raw_inputs
             )
 
-        self._open_again = open_again
+        self._open_again, self._stale = open_again, False
         self.subject = open_again()
         self._seconds["load"] = time.monotonic() - started
 
@@ -119,6 +122,10 @@ class LiveAudit:
         for item in self._plan.analyzers:
             started = time.monotonic()
             self._listener.stage_started(item.name)
+            if (reason := self._not_ready()) is not None:
+                self._results[item.name] = without_result(item, "failed", reason)
+                self._listener.stage_finished(item.name, time.monotonic() - started, "failed", words(reason))
+                continue
             provided = self._registry.analyzer(item.name)
             params, parameters = parameters_in(self._config, provided)
             earlier = {name: self._results[name] for name in provided.record.after if name in self._results}
@@ -136,8 +143,7 @@ class LiveAudit:
             self._results[item.name] = outcome.result
             if outcome.details:
                 self._details[item.name] = outcome.details
-            if outcome.subject_changes or outcome.unknown is not None:
-                self.subject = self._open_again()
+            self._stale = bool(outcome.subject_changes) or outcome.unknown is not None
             use = batch_use(context.model.batch)
             self._warnings += outcome.warnings(own_process=False) + use.warnings(item.name)
             if folder is not None:
@@ -145,6 +151,18 @@ class LiveAudit:
             self._seconds["guard"] = self._seconds.get("guard", 0.0) + outcome.guard_seconds
             spent = self._seconds[item.name] = time.monotonic() - started - outcome.guard_seconds
             self._listener.stage_finished(item.name, spent, outcome.result.status)
+
+    def _not_ready(self) -> Message | None:
+        """Open model and data again where an analyzer may have changed them; why they cannot be, or are others."""
+        if not self._stale:
+            return None
+        try:
+            again = self._open_again()
+            refuse_another_model(again.model.facts, self.subject.model.facts)
+        except AuditbenchError as error:
+            return Message(key="core.not_opened_again", values={"error": sentence(error)})
+        self.subject, self._stale = again, False
+        return None
 
     def progress(self, analyzer: str, step: str, done: int, total: int) -> None:
         """Pass on how far an analyzer is."""

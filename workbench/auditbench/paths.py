@@ -1,7 +1,8 @@
-"""Whether something stands at a path that a person wrote."""
+"""A path that a person wrote: whether something stands there, and how it is written for a person."""
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 
@@ -27,3 +28,22 @@ def is_file_there(path: Path) -> bool:
         return path.is_file()
     except OSError:
         return False
+
+
+def without_turns(path: Path) -> Path:
+    """The same file or folder without `..` on the way; a link at its end stays one."""
+    if ".." not in path.parts:
+        return path
+    try:
+        return path.resolve() if path.name == ".." else path.parent.resolve() / path.name
+    except (OSError, RuntimeError, ValueError):  # no file can have this name, or links lead in a circle
+        return path
+
+
+def as_argument(path: Path) -> str:
+    """The path for a command that is given in the working folder, in quotes where a shell needs them."""
+    try:
+        found, here = without_turns(path.absolute()), Path.cwd()
+    except OSError:  # the working folder is gone
+        return shlex.quote(str(path))
+    return shlex.quote(str(found.relative_to(here) if found.is_relative_to(here) else found))

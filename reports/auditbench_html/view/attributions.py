@@ -18,3 +18,14 @@ def attributions(draft: Draft) -> Iterator[tuple[AnalysisResult, Attribution]]:
         if block.player_names and len(block.values.shape) == 3
     ]
     yield from sorted(found, key=lambda pair: pair[0].analyzer != "shap")
+
+
+def counted_rows(draft: Draft, block: Attribution) -> list[int]:
+    """Places of the rows that stand for the data: without the chosen cases, as means of contributions leave them out.
+
+    Where every evaluated row is explained, all of them count.
+    """
+    if len(block.row_ids) == draft.run.data.rows:
+        return list(range(len(block.row_ids)))
+    chosen = {case.row_id for case in draft.run.cases}
+    return [place for place, row_id in enumerate(block.row_ids) if row_id not in chosen]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from auditbench.results import AnalysisResult, Metric
+from auditbench_html.view.attributions import counted_rows
 from auditbench_html.view.captions import caption
 from auditbench_html.view.draft import Draft
 from auditbench_html.view.figures import Cell, Figure, Grid, Heading, ImportanceRow, ImportanceRows, Key
@@ -157,6 +158,8 @@ def _importance(draft: Draft, target: str, methods: list[Method]) -> Figure:
     ends = [value for row in rows for value in (row.estimate.value, row.estimate.high, *row.marks)]
     unit = _unit(draft, first.unit)
     subtitle = say.say("importance.sub" if unit else "importance.sub_bare", method=first.title, unit=unit, n=_n(first))
+    if cases := _uncounted(draft, first):
+        subtitle = say.say("series.sentences", first=subtitle, second=say.say("importance.uncounted", n=cases))
     if others:
         subtitle = say.say("series.sentences", first=subtitle, second=say.say("importance.scaled", method=first.title))
     return draft.figure(
@@ -175,6 +178,14 @@ def _importance(draft: Draft, target: str, methods: list[Method]) -> Figure:
         data=_table(draft, methods, order),
         note=caption(draft, [_n(first)], drawn=True),
     )
+
+
+def _uncounted(draft: Draft, first: Method) -> int:
+    """Chosen cases that the method explained and that its means leave out."""
+    for block in first.result.attributions[:1]:
+        counted = len(counted_rows(draft, block))
+        return len(block.row_ids) - counted if counted == _n(first) else 0
+    return 0
 
 
 def _how(draft: Draft, first: Method) -> Text:

@@ -176,7 +176,8 @@ def _remedy(draft: Draft, result: AnalysisResult) -> tuple[str, ...]:
     """The lines of audit.toml that would change the outcome."""
     table = f"[analyzers.{safe_text(result.analyzer)}]"
     if result.status == "timed_out":
-        return (table, f"time_limit = {2 * (_limit(draft, result, 'time_limit', 'analyzer_seconds') or 900):.0f}")
+        seconds = 2 * (_limit(draft, result, "time_limit", "analyzer_seconds") or 900)
+        return (table, f"time_limit = {max(1, seconds):.0f}")
     if _kind(draft, result) == "memory":
         return (table, f"memory_gib = {2 * _limit(draft, result, 'memory_gib', 'memory_gib'):.4g}")
     if result.status == "failed" and result.required:

@@ -7,7 +7,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from auditbench.results import AnalysisResult, Attribution
-from auditbench_html.view.attributions import attributions
+from auditbench_html.view.attributions import attributions, counted_rows
 from auditbench_html.view.captions import caption
 from auditbench_html.view.draft import Draft
 from auditbench_html.view.figures import Cell, Dot, Figure, Grid, Heading, Key, Swarm, SwarmRow
@@ -32,17 +32,6 @@ def swarm_figure(draft: Draft) -> Figure | None:
         if block.additive and block.player_values is not None and len(counted) >= 3:
             return _swarm(draft, result, block, counted)
     return None
-
-
-def counted_rows(draft: Draft, block: Attribution) -> list[int]:
-    """Places of the rows that stand for the data: without the chosen cases, as means of contributions leave them out.
-
-    Where every evaluated row is explained, all of them count.
-    """
-    if len(block.row_ids) == draft.run.data.rows:
-        return list(range(len(block.row_ids)))
-    chosen = {case.row_id for case in draft.run.cases}
-    return [place for place, row_id in enumerate(block.row_ids) if row_id not in chosen]
 
 
 def sampled(row_ids: tuple[str, ...], name: str, most: int = DOTS) -> list[int]:

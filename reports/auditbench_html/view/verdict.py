@@ -175,6 +175,10 @@ def _steps(draft: Draft, findings: tuple[FindingRow, ...]) -> tuple[Step, ...]:
             titles = _titles(draft, rows, 2)
             text = say.say(key if len(rows) <= 2 else f"{key}_many", titles=titles, n=len(rows))
             steps.append(Step(text=text, findings=tuple(links[:4])))
+    missing = [draft.analyzer_title(result.analyzer) for result in draft.run.results if result.is_missing]
+    if missing and not todo["step.finish"] and draft.run.status == "complete":
+        link = Link(target="incomplete", label=say.say("section.incomplete"))
+        steps.append(Step(text=say.say("step.finish", titles=say.series(missing), n=len(missing)), findings=(link,)))
     if not steps and draft.run.verdict == "ready_for_review":
         steps.append(Step(text=say.say("step.review"), findings=()))
     return tuple(steps[:MOST_STEPS])
@@ -299,6 +303,7 @@ def _metric_headline(draft: Draft, name: str, metric: Metric) -> Headline:
 def _evidence(draft: Draft) -> Headline:
     say, run = draft.say, draft.run
     finished = sum(result.status == "ok" for result in run.results)
-    text = say.say("headline.of", n=finished, total=len(run.results))
+    applying = sum(result.status != "not_applicable" for result in run.results)
+    text = say.say("headline.of", n=finished, total=applying)
     note = say.say("headline.evidence", rows=run.data.rows)
     return Headline(label=say.say("headline.label"), estimate=Estimate(value=None, text=text), note=note)

@@ -86,8 +86,11 @@ def _warnings(plan: Plan) -> tuple[Message, ...]:
     return () if plan.tried is None else data_warnings(plan.tried.read)
 
 
-def _limits(plan: Plan) -> tuple[Message, ...]:
-    return () if plan.tried is None else plan.tried.limits
+def _limits(plan: Plan, further: str | None = None) -> tuple[Message, ...]:
+    """Those of the audited model, or of a further one."""
+    if plan.tried is None:
+        return ()
+    return plan.tried.limits if further is None else plan.tried.further_limits.get(further, ())
 
 
 def _place(table: ModelTable) -> str:
@@ -118,6 +121,9 @@ def _document(loaded: LoadedConfig, plan: Plan, catalogue: Catalogue) -> dict[st
         ],
         "read": None if plan.tried is None else read_document(plan.tried.read),
         "limits": [catalogue.text(limit) for limit in _limits(plan)],
+        "further_limits": {
+            name: [catalogue.text(limit) for limit in _limits(plan, name)] for name in loaded.config.models
+        },
         "warnings": [catalogue.text(warning) for warning in _warnings(plan)],
         "gates": len(loaded.config.gates),
         "gate_files": [*loaded.config.audit.gates, *loaded.gate_files],
@@ -129,12 +135,14 @@ def _say(loaded: LoadedConfig, plan: Plan, catalogue: Catalogue) -> None:
     from auditbench.cli.rows_read import read_lines
     from auditbench.cli.terminal import say
     from auditbench.cli.words import counted
+    from auditbench.models.formats import takes_encoded_rows
     from auditbench.safe_text import safe_text
 
     config = loaded.config
     say(f"{loaded.path} is valid", "good")
     say(f"  data      {_data_words(loaded)}")
-    for line in read_lines(plan.tried.read, texts=config.data.continued is not None) if plan.tried is not None else ():
+    texts, encoded = config.data.continued is not None, takes_encoded_rows(config.model.format)
+    for line in read_lines(plan.tried.read, texts=texts, encoded=encoded) if plan.tried is not None else ():
         say(f"            {line}")
     for warning in _warnings(plan):
         say(f"            warning: {catalogue.text(warning)}", "caution")
@@ -144,6 +152,8 @@ def _say(loaded: LoadedConfig, plan: Plan, catalogue: Catalogue) -> None:
         say(f"            {catalogue.text(limit)}", "caution")
     for further, table in config.models.items():
         say(f"  beside    {further}: {_place(table)} ({table.format}, {table.task}), to compare with")
+        for limit in _limits(plan, further):
+            say(f"            {catalogue.text(limit)}", "caution")
     for program in plan.programs:
         name = f"{safe_text(program.name)} ({program.kind})"
         say(f"  runs      {name}, trusted by its sha256 {program.sha256}", "caution")

@@ -16,8 +16,9 @@ from auditbench.errors import DataError, EmptyDataError
 if TYPE_CHECKING:
     import pyarrow
 
+HEAD_ROWS = 5_000
+"""Rows at the beginning of a file that a sample holds, all of them."""
 _ALLOWED = "a .parquet, .csv, .npz or .ts file, or a folder with a folder of images for each class"
-_HEAD_ROWS = 5_000
 _ROWS_A_BATCH = 300
 _BATCHES = 32
 _BATCH_ROWS = 32_768
@@ -57,12 +58,12 @@ class ColumnProfile:
         return self.rows >= 20 and self.distinct == self.rows - self.missing and self.missing < self.rows
 
 
-def profile_table(path: Path) -> tuple[ColumnProfile, ...]:
-    """The columns of a .parquet or .csv file, in order.
+def sample_table(path: Path) -> pyarrow.Table:
+    """Rows of a .parquet or .csv file: the first ones, and some of the others.
 
     Raises:
-        DataError: The file is missing, damaged, of another type, or names a column twice.
-        EmptyDataError: It holds no rows.
+        DataError: The file is missing, damaged or of another type.
+        EmptyDataError: It is empty.
     """
     if not path.is_file():
         raise DataError(
@@ -79,12 +80,11 @@ def profile_table(path: Path) -> tuple[ColumnProfile, ...]:
     import pyarrow
 
     try:
-        table = readers[path.suffix.lower()](path)
+        return readers[path.suffix.lower()](path)
     except (pyarrow.ArrowException, OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(
             "the file cannot be read", where=str(path), found=str(error).splitlines()[0], fix="check how it was written"
         ) from error
-    return profile_columns(table, shown=str(path))
 
 
 def profile_columns(table: pyarrow.Table, shown: str = "--data") -> tuple[ColumnProfile, ...]:
@@ -161,7 +161,7 @@ def _thinned(batches: Iterable[pyarrow.RecordBatch]) -> Iterator[pyarrow.RecordB
     """The first rows in full, then rows at equal distances from a bounded number of batches."""
     import pyarrow
 
-    head = _HEAD_ROWS
+    head = HEAD_ROWS
     for batch in islice(batches, _BATCHES):
         yield batch.slice(0, head)
         rest = batch.slice(min(head, batch.num_rows))
@@ -188,7 +188,7 @@ def _profile(name: str, column: pyarrow.ChunkedArray) -> ColumnProfile:
         distinct=len(counts),
         values=tuple(value for value, _ in counts.most_common(_VALUES)),
         whole=numeric and (pyarrow.types.is_integer(column.type) or all(value.is_integer() for value in numbers)),
-        counts_up=len(numbers) > 1 and all(b - a == 1 for a, b in pairwise(numbers[:_HEAD_ROWS])),
+        counts_up=len(numbers) > 1 and all(b - a == 1 for a, b in pairwise(numbers[:HEAD_ROWS])),
         quantiles=_tertiles(numbers),
         words=sum(len(cell.split()) for cell in cells if isinstance(cell, str)) / max(1, len(cells)),
     )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from auditbench.cli.analyzers_draft import draft_analyzers
 from auditbench.cli.data_profile import ColumnProfile
+from auditbench.cli.derived_columns import surely_output
+from auditbench.cli.draft_refusals import SHOWN_NAMES, no_target, nothing_left
 from auditbench.cli.gates_draft import fitting_presets, own_gate
 from auditbench.cli.guesses import (
     ALL_DIFFERENT,
@@ -22,6 +24,8 @@ from auditbench.cli.guesses import (
 )
 from auditbench.cli.input_profile import DataProfile, InputProfile
 from auditbench.cli.model_draft import ModelSource, draft_model, model_questions
+from auditbench.cli.predicted_target import class_order, predicted_candidates, predicted_task
+from auditbench.cli.predictions_profile import PredictionsProfile
 from auditbench.cli.toml_words import key, quoted
 from auditbench.descriptions import AnalyzerDescription
 from auditbench.errors import DataError
@@ -35,7 +39,6 @@ _COMPUTED: Mapping[str, tuple[str, ...]] = {
 }
 _SHOWN_TARGETS = 3
 _FEW_VALUES = 12
-_SHOWN_NAMES = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,26 +90,28 @@ def draft_config(
     Raises:
         DataError: The named target is no column, no column could be a target, or nothing is left for the model.
     """
-    _refuse_unknown_predictions(data, sources.model.predictions)
-    columns, taken = data.columns, {item.column for item in data.inputs} | set(sources.model.predictions)
-    candidates = tuple(one for one in target_candidates(columns) if one.column.name not in taken)
+    predictions, columns = sources.model.predictions, data.columns
+    taken = {item.column for item in data.inputs} | set(sources.model.own_columns)
+    fitted = sources.model.fitted_columns(columns)
+    candidates = tuple(one for one in target_candidates(columns) if one.column.name not in taken | fitted)
+    candidates = candidates if predictions is None else predicted_candidates(candidates, predictions)
     text = _continued_text(data, candidates, target, continues=_said(sources.model) == "next-token")
     candidates = candidates if text is None else ()
     chosen = _chosen(data, candidates, target if text is None else text.column)
-    task: Task = (_said(sources.model) or task_of(chosen)) if text is None else "next-token"
+    task: Task = _task(sources.model, chosen) if text is None else "next-token"
     inputs = [item for item in data.inputs if item.column != chosen.name] if text is None else [text]
     further = [one for one in columns if one is not chosen and not is_split(one) and one.name not in taken]
     split = next((column.name for column in columns if is_split(column) and column is not chosen), "")
-    left_out = [(column, reason) for column in further if (reason := id_reason(column) or text_reason(column))]
+    left_out = [(one, reason) for one in further if (reason := _reason_left_out(one, predictions, fitted))]
     dropped = {column.name for column, _ in left_out}
     seen = [one for one in further if one.name not in dropped and (text is None or sensitive_reason(one))]
     if not inputs and not seen:
-        raise _nothing_left(chosen, left_out, data)
-    sensitive = [column for column in seen if sensitive_reason(column)]
+        raise nothing_left(chosen, left_out, data)
+    sensitive = [one for one in further if sensitive_reason(one) and (one in seen or not _no_feature(one))]
     # Beside images, texts or series, sensitive columns alone make no table.
     table = not sources.model.has_tokens and (not inputs or len(seen) > len(sensitive))
     modality = _modality(inputs, table=table)
-    questions = tuple(_questions(sources, data, sensitive, task, ranked=bool(candidates) and target is None))
+    questions = tuple(_questions(sources, data, sensitive, task, modality, ranked=bool(candidates) and target is None))
     test = safe_text(sources.test, LONGEST_TEXT)
     lines = [
         f"# A first configuration for {test}. What stands here was guessed from a sample of its rows:",
@@ -116,7 +121,7 @@ def draft_config(
         *_audit_table(sources, gates),
         *draft_model(sources.model, task, modality),
         *_data_table(sources, chosen, candidates, task, split),
-        *_id_line([column for column in columns if column.name not in taken]),
+        *_id_line([one for one in columns if one.name not in taken | fitted], predictions),
         *_column_lists(left_out if table else [], sensitive, inputs),
         *_input_tables(inputs, task, sources.model, table=table),
         *(_columns_seen(seen) if table else [""]),
@@ -140,21 +145,29 @@ def name_shown(name: str) -> str:
     return safe_text(name) or "''"
 
 
+def _reason_left_out(column: ColumnProfile, predictions: PredictionsProfile | None, fitted: Collection[str]) -> str:
+    """Why a column is no feature: by what the model takes, where that is known, else by what the column looks like."""
+    if fitted:
+        return "" if column.name in fitted else "the model was not fitted on it"
+    derived = "" if predictions is None else predictions.derived.get(column.name, "")
+    return derived or _no_feature(column)
+
+
+def _no_feature(column: ColumnProfile) -> str:
+    return id_reason(column) or text_reason(column)
+
+
+def _task(model: ModelSource, target: ColumnProfile) -> Task:
+    if model.predictions is not None:
+        return predicted_task(target, model.predictions)
+    said = _said(model) or task_of(target)
+    fitted = None if model.profile is None else model.profile.estimator
+    return "regression" if fitted is not None and fitted.regression and target.kind == "number" else said
+
+
 def _said(model: ModelSource) -> Task | None:
     """The task that the model itself says it was made for."""
     return model.profile.task if model.profile is not None else None
-
-
-def _refuse_unknown_predictions(data: DataProfile, predictions: Sequence[str]) -> None:
-    names = [column.name for column in data.columns]
-    for name in predictions:
-        if name not in names:
-            raise DataError(
-                "there is no such column",
-                where="--predictions",
-                found=repr(name),
-                allowed=", ".join(map(repr, names[:_SHOWN_NAMES])),
-            )
 
 
 def _continued_text(
@@ -173,9 +186,9 @@ def _continued_text(
 
 def _chosen(data: DataProfile, candidates: Sequence[Candidate], target: str | None) -> ColumnProfile:
     columns = data.columns
-    names = ", ".join(repr(column.name) for column in columns[:_SHOWN_NAMES])
+    names = ", ".join(repr(column.name) for column in columns[:SHOWN_NAMES])
     if not columns or (target is None and not candidates):
-        raise _no_target(data)
+        raise no_target(data)
     if target is None:
         return candidates[0].column
     named = next((column for column in columns if column.name == target), None)
@@ -191,39 +204,6 @@ def _chosen(data: DataProfile, candidates: Sequence[Candidate], target: str | No
     return named
 
 
-def _no_target(data: DataProfile) -> DataError:
-    inputs = [f"{item.column or item.name!r}, {item.what}" for item in data.inputs]
-    taken = {item.column for item in data.inputs}
-    columns = [f"{one.name!r}, {_why_not(one)}" for one in data.columns[:_SHOWN_NAMES] if one.name not in taken]
-    return DataError(
-        "no column could be the target",
-        where="--data",
-        found="; ".join([*columns, *inputs, *data.left_out]),
-        allowed="a column of several labels or numbers, one a row: in an .npz file an array of one dimension, in a .ts "
-        "file what @classLabel or @targetLabel announces",
-        fix="name one with --target COLUMN"
-        if data.columns
-        else "add the labels as such a column: array.argmax(axis=1) makes it of one-hot rows, array.astype(str) of objects",
-    )
-
-
-def _why_not(column: ColumnProfile) -> str:
-    if column.distinct < 2:
-        return text_reason(column) or "one value in all rows"
-    return id_reason(column) or ("it says which rows are for testing" if is_split(column) else "an input")
-
-
-def _nothing_left(chosen: ColumnProfile, left_out: Sequence[tuple[ColumnProfile, str]], data: DataProfile) -> DataError:
-    columns = [f"column {column.name!r}: {reason}" for column, reason in left_out[:_SHOWN_NAMES]]
-    return DataError(
-        "nothing is left for the model to see",
-        where="--data",
-        found="; ".join([f"target {chosen.name!r}", *columns, *data.left_out]),
-        allowed="at least one column beside the target, or an input of images, texts or series",
-        fix="add a column, or save what was left out in a form that can be read; --target names another target",
-    )
-
-
 def _modality(inputs: Sequence[InputProfile], *, table: bool) -> Modality:
     if not inputs:
         return "tabular"
@@ -231,13 +211,22 @@ def _modality(inputs: Sequence[InputProfile], *, table: bool) -> Modality:
 
 
 def _questions(
-    sources: Sources, data: DataProfile, sensitive: Sequence[ColumnProfile], task: Task, *, ranked: bool
+    sources: Sources,
+    data: DataProfile,
+    sensitive: Sequence[ColumnProfile],
+    task: Task,
+    modality: Modality,
+    *,
+    ranked: bool,
 ) -> Iterator[str]:
     if ranked:
         yield "check `target`: it was chosen by rank"
-    yield from model_questions(sources.model, task)
+    yield from model_questions(sources.model, task, modality)
     if not sources.train and not sources.model.is_there and not any(is_split(column) for column in data.columns):
         yield "see whether rows belong together: `held_out` draws them one by one; else name `train` or `split`"
+    outputs = [column.name for column in data.columns if surely_output(column.name)]
+    if outputs and sources.model.predictions is None:
+        yield f"see whether a model gave these columns, which then are no features: {', '.join(map(safe_text, outputs))}"
     if not sensitive:
         yield "name the columns whose groups are to be compared in `sensitive`; none was found by name"
     if data.left_out:
@@ -286,13 +275,26 @@ def _data_table(
     if task == "binary-classification":
         values = ", ".join(safe_text(value) for value in chosen.values[:2])
         lines.append(f"positive = {quoted(positive_class(chosen))}   # the classes are {values}")
-    if task == "multiclass-classification" and len(sources.model.predictions) > 1:
-        lines.append(f"classes = [{', '.join(map(quoted, sorted(chosen.values)))}]   # in the order of the predictions")
-    return lines
+    if chosen.missing and task != "next-token":
+        lines.append('missing_labels = "drop"       # rows without a label are left out; "refuse" stops there instead')
+    return [*lines, *_classes_line(sources.model, chosen, task)]
 
 
-def _id_line(columns: Sequence[ColumnProfile]) -> list[str]:
-    """The first column that numbers or names the rows, as their ids; texts that are all different name nothing."""
+def _classes_line(model: ModelSource, chosen: ColumnProfile, task: Task) -> list[str]:
+    """The order of the classes, where the model does not name them."""
+    if model.predictions is not None and (classes := class_order(chosen, task, model.predictions)):
+        return [f"classes = [{', '.join(map(quoted, classes))}]   # in the order of the predictions"]
+    if model.numbers_classes and task == "multiclass-classification" and chosen.kind == "category":
+        names = ", ".join(map(quoted, sorted(chosen.values)))
+        return [f"classes = [{names}]   # in the order of the numbers that the model knows them by"]
+    return []
+
+
+def _id_line(columns: Sequence[ColumnProfile], predictions: PredictionsProfile | None) -> list[str]:
+    """The column that numbers or names the rows, as their ids; texts that are all different name nothing."""
+    if predictions is not None and predictions.file is not None:
+        key = [column.name for column in columns if column.name == predictions.key]
+        return [f"id = {quoted(name)}   # row ids, by which the predictions are found" for name in key]
     reasons = ((column, id_reason(column)) for column in columns if column.all_different and not is_text(column))
     named = next(((column, reason) for column, reason in reasons if reason and reason != ALL_DIFFERENT), None)
     return [] if named is None else [f"id = {quoted(named[0].name)}   # row ids: {named[1]}"]

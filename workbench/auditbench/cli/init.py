@@ -12,6 +12,7 @@ from auditbench.cli.options import debug_option, example
 
 if TYPE_CHECKING:
     from auditbench.cli.draft import Draft, Sources
+    from auditbench.cli.input_profile import DataProfile
     from auditbench.cli.model_draft import ModelSource
     from auditbench.descriptions import AnalyzerDescription
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
         "auditbench init audits/credit --data credit.parquet --target default --model model",
         "auditbench init --data people.csv --with-gates",
         "auditbench init --data scored.csv --target default --predictions score",
+        "auditbench init --data people.csv --predictions scores.csv",
     )
 )
 @click.argument("folder", metavar="[DIR]", default=".", type=click.Path(path_type=Path))
@@ -38,9 +40,10 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--predictions",
-    metavar="COLUMN",
+    metavar="COLUMN|FILE",
     multiple=True,
-    help="Column that holds what a model gave, instead of a model; repeat it for each class.",
+    help="What a model gave, instead of a model: a column of the data, or a .csv or .parquet file that a column of ids joins to "
+    "them, whose column is named beside it where it has several; repeat it for each class.",
 )
 @click.option("--target", help="Column to predict; without it, the best candidate.")
 @click.option("--with-gates", is_flag=True, help="Write a gates.toml beside it, and name it in audit.toml.")
@@ -58,14 +61,21 @@ def init(
     from auditbench.cli.draft import draft_config
     from auditbench.cli.gates_draft import GATES_FILE, draft_gates
     from auditbench.cli.input_profile import profile_data
+    from auditbench.errors import ConfigError
 
     path, gates = folder / "audit.toml", folder / GATES_FILE if with_gates else None
     for file in (path, *([gates] if gates else [])):
         _refuse_existing(file)
-    sources, data = _sources(folder, data, _model_source(folder, model, predictions))
+    if model is not None and predictions:
+        raise ConfigError(
+            "a model and predictions instead of a model", where="--predictions", fix="give --model or --predictions"
+        )
+    rows = _evaluated_rows(data)
+    profile = profile_data(rows)
+    source = _predictions_source(folder, predictions, profile, rows) if predictions else _model_source(folder, model)
     draft = draft_config(
-        profile_data(data),
-        sources,
+        profile,
+        _sources(folder, data.stem, rows, source),
         target=target,
         analyzers=_installed_analyzers(),
         gates=GATES_FILE if gates else "",
@@ -73,7 +83,7 @@ def init(
     _write_new(path, draft.text)
     if gates:
         _write_new(gates, draft_gates(draft.task, sensitive=bool(draft.sensitive)))
-    _tell(path, draft, sources.model, gates)
+    _tell(path, draft, source, gates)
 
 
 def _refuse_existing(path: Path) -> None:
@@ -87,23 +97,18 @@ def _refuse_existing(path: Path) -> None:
         )
 
 
-def _model_source(folder: Path, model: str | None, predictions: tuple[str, ...]) -> ModelSource:
-    """What `--model` or `--predictions` name.
+def _model_source(folder: Path, model: str | None) -> ModelSource:
+    """What `--model` names.
 
     Raises:
-        ConfigError: Both are given.
         ModelError: There is no such model, or it is of no format that can be opened.
     """
     from auditbench.cli.model_draft import ModelSource
     from auditbench.cli.model_profile import profile_address, profile_model
-    from auditbench.errors import ConfigError, ModelError
+    from auditbench.errors import ModelError
 
-    if model is not None and predictions:
-        raise ConfigError(
-            "a model and predictions instead of a model", where="--predictions", fix="give --model or --predictions"
-        )
     if model is None:
-        return ModelSource(predictions=predictions)
+        return ModelSource()
     if model.startswith(("http://", "https://")):
         return ModelSource(path=model, profile=profile_address(model))
     place = Path(model)
@@ -112,18 +117,28 @@ def _model_source(folder: Path, model: str | None, predictions: tuple[str, ...])
     return ModelSource(path=_seen_from(folder, place), profile=profile_model(place))
 
 
-def _sources(folder: Path, data: Path, model: ModelSource) -> tuple[Sources, Path]:
-    """Where everything is, and the evaluated rows: of a folder with `train` and `test` in it, the latter."""
+def _predictions_source(folder: Path, given: tuple[str, ...], profile: DataProfile, rows: Path) -> ModelSource:
+    """What `--predictions` names."""
+    from auditbench.cli.model_draft import ModelSource
+    from auditbench.cli.predictions_profile import profile_predictions
+
+    found = profile_predictions(given, profile, rows)
+    return ModelSource(path="" if found.file is None else _seen_from(folder, found.file), predictions=found)
+
+
+def _evaluated_rows(data: Path) -> Path:
+    """The data; of a folder with `train` and `test` in it, the latter."""
+    return data / "test" if (data / "train").is_dir() and (data / "test").is_dir() else data
+
+
+def _sources(folder: Path, name: str, rows: Path, model: ModelSource) -> Sources:
+    """Where everything is."""
     from auditbench.cli.draft import Sources
 
-    name = data.stem
-    if (data / "train").is_dir() and (data / "test").is_dir():
-        data = data / "test"
-    train = _training_file(data)
-    sources = Sources(
-        name=name, test=_seen_from(folder, data), train=_seen_from(folder, train) if train else "", model=model
+    train = _training_file(rows)
+    return Sources(
+        name=name, test=_seen_from(folder, rows), train=_seen_from(folder, train) if train else "", model=model
     )
-    return sources, data
 
 
 def _training_file(data: Path) -> Path | None:
@@ -172,8 +187,9 @@ def _tell(path: Path, draft: Draft, model: ModelSource, gates: Path | None) -> N
         say(f"           {mark} {name_shown(candidate.column.name)}: {reasons}")
     if model.profile is not None:
         say(f"  model      {safe_text(model.path)} ({model.profile.form}): {model.profile.what}")
-    if model.predictions:
-        say(f"  model      none: predictions from {', '.join(map(name_shown, model.predictions))}")
+    if model.predictions is not None:
+        file = f" of {safe_text(model.path)}, found by {name_shown(model.predictions.key)}" if model.path else ""
+        say(f"  model      none: predictions from {', '.join(map(name_shown, model.predictions.columns))}{file}")
     for item in draft.inputs:
         say(f"  input      {safe_text(item)}")
     say(f"  sensitive  {', '.join(map(name_shown, draft.sensitive)) or 'none found by name'}")

@@ -9,16 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from auditbench.cli.data_profile import ColumnProfile, profile_columns, profile_table
+from auditbench.cli.data_profile import ColumnProfile, profile_columns, sample_table
 from auditbench.cli.guesses import is_text
 from auditbench.errors import DataError
 
 if TYPE_CHECKING:
+    import pyarrow
+
     from auditbench.data.source_files import FileArray, TableFile
 
 LABEL = "label"
 """Column of the labels where a file gives none a name: of .ts files, and of folders."""
-_TABLES = (".parquet", ".pq", ".csv")
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 _IMAGE_WORDS = ("image", "img", "pixel", "picture", "photo")
 _SMALLEST_SIDE = 8
@@ -48,11 +49,13 @@ class DataProfile:
 
     Attributes:
         left_out: Arrays that are neither columns nor inputs, and why, in words.
+        rows: Some rows of the columns; None of a folder and of a .ts file.
     """
 
     columns: tuple[ColumnProfile, ...]
     inputs: tuple[InputProfile, ...] = ()
     left_out: tuple[str, ...] = ()
+    rows: pyarrow.Table | None = None
 
 
 def profile_data(path: Path) -> DataProfile:
@@ -63,8 +66,9 @@ def profile_data(path: Path) -> DataProfile:
         EmptyDataError: It holds no rows.
     """
     if not path.is_dir() and path.suffix.lower() not in (".npz", ".ts"):
-        columns = profile_table(path)
-        return DataProfile(columns=columns, inputs=tuple(_named(_of_columns(columns, path.parent))))
+        rows = sample_table(path)
+        columns = profile_columns(rows, shown=str(path))
+        return DataProfile(columns=columns, inputs=tuple(_named(_of_columns(columns, path.parent))), rows=rows)
     from auditbench.config import DataTable, InputTable
     from auditbench.data.files import open_table
 
@@ -127,9 +131,21 @@ def _of_arrays(file: TableFile) -> DataProfile:
     kept = {name for name, count in rows.items() if count == common}
     odd += [f"{name!r} with {count:,} rows" for name, count in rows.items() if name not in kept]
     odd += [_no_input(name, array) for name, array in file.arrays.items() if name not in arrays]
-    columns = tuple(profile for name in file.names if name in kept for profile in profile_columns(tables[name]))
+    columns = [tables[name] for name in file.names if name in kept and name in tables]
     inputs = (found for name, found in arrays.items() if name in kept)
-    return DataProfile(columns=columns, inputs=tuple(_named(inputs)), left_out=tuple(odd[:_SHOWN]))
+    return DataProfile(
+        columns=tuple(profile for column in columns for profile in profile_columns(column)),
+        inputs=tuple(_named(inputs)),
+        left_out=tuple(odd[:_SHOWN]),
+        rows=_side_by_side(columns),
+    )
+
+
+def _side_by_side(columns: Iterable[pyarrow.Table]) -> pyarrow.Table | None:
+    whole: pyarrow.Table | None = None
+    for column in columns:
+        whole = column if whole is None else whole.append_column(column.schema[0], column.column(0))
+    return whole
 
 
 def _common_rows(rows: Mapping[str, int], tables: Mapping[str, Any], arrays: Mapping[str, Any]) -> int:

@@ -4,23 +4,31 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from auditbench.cli.estimator_profile import EstimatorProfile, profile_estimator
 from auditbench.errors import ModelError, Problem
 from auditbench.models.endpoint.address import parse_address
 from auditbench.models.formats import EXPORTS
-from auditbench.models.opening.content import content_kind, format_of
+from auditbench.models.opening.checkpoints import WEIGHT_KEYS
+from auditbench.models.opening.content import ESTIMATORS, Content, format_of, look_into_whole
 from auditbench.models.opening.files import parse_json, read_file, refusing, sha256_of
+from auditbench.models.opening.incomplete import incomplete_pickle
 from auditbench.models.opening.last_operation import scale_by_last_operation
 from auditbench.models.opening.limits import MAX_JSON_BYTES, MAX_SOURCE_BYTES
-from auditbench.models.opening.scanning import scan
+from auditbench.models.opening.safetensors_header import header_shapes
+from auditbench.models.opening.scanning import Scan, scan
+from auditbench.models.opening.state_dicts import read_layout
 from auditbench.run import Task
 from auditbench.safe_text import safe_text
 
 _OF_ESTIMATORS = ("sklearn", "xgboost", "lightgbm", "imblearn")
 """Packages whose classes a pickled estimator is made of."""
+
+_PREDICTING = ("predict", "predict_proba", "score")
+"""Names of the functions of a file that are taken before others."""
 
 _RUNS_CODE = frozenset({"torchscript", "exported", "pickle", "callable"})
 _SUPPORTED = (
@@ -40,6 +48,8 @@ class ModelProfile:
         output: What it gives, where its file shows it; empty where nobody can tell.
         sha256: Of a file whose code would run, for `model.trust`; empty for any other.
         function: Of a Python file, the function that predicts.
+        shapes: Of a file of weights, the shape of each tensor by its name; of several sets, those under a key of trainers.
+        estimator: Of an estimator that is not pickled, what its file says.
     """
 
     form: str
@@ -48,6 +58,8 @@ class ModelProfile:
     output: str = ""
     sha256: str = ""
     function: str = ""
+    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    estimator: EstimatorProfile | None = None
 
 
 def profile_model(place: Path) -> ModelProfile:
@@ -130,10 +142,16 @@ def _file(place: Path) -> ModelProfile:
         return _source(place)
     content = read_file(place, fix="name the file of the model itself")
     with refusing(place):
-        kind = content_kind(content)
+        looked = look_into_whole(content)
+        shapes = _shapes(content, looked)
+        estimator = profile_estimator(content, looked.kind) if looked.kind in ESTIMATORS else None
+    kind = looked.kind
     form = "huggingface" if kind == "gguf" else format_of(kind)
-    if kind in ("pickle", "compressed") and (package := _pickled_package(place)):
-        return ModelProfile(form="estimator", what=f"an estimator of {package}, pickled", sha256=sha256_of(content))
+    if kind in ("pickle", "compressed"):
+        found = scan(place)
+        _refuse_incomplete(found, content, place)
+        if package := _pickled_package(found):
+            return ModelProfile(form="estimator", what=f"an estimator of {package}, pickled", sha256=found.sha256)
     if not form:
         raise ModelError(
             "this file is no model that is known",
@@ -148,12 +166,46 @@ def _file(place: Path) -> ModelProfile:
         task="next-token" if kind == "gguf" else None,
         output=scale_by_last_operation(content, kind),
         sha256=sha256_of(content) if form in _RUNS_CODE else "",
+        shapes=shapes,
+        estimator=estimator,
     )
 
 
-def _pickled_package(place: Path) -> str:
+def _shapes(content: bytes, looked: Content) -> Mapping[str, tuple[int, ...]]:
+    if looked.kind == "safetensors":
+        return header_shapes(content)
+    if looked.kind != "state-dict":
+        return {}
+    places = read_layout(content, looked.walks).places
+    place = next((name for name in WEIGHT_KEYS if name in places), next(iter(places)))
+    return {name: view.size for name, view in places[place].items()}
+
+
+def _refuse_incomplete(found: Scan, content: bytes, place: Path) -> None:
+    """Refuse a pickle that was cut off, and what is compressed and cannot be unpacked.
+
+    Raises:
+        ModelError: With what is missing.
+    """
+    part = next((part for part in found.parts if part.not_seen), None)
+    if part is None or content.startswith(b"PK"):
+        return
+    if part.kind == "compressed":
+        raise ModelError(
+            f"{place.name} cannot be unpacked",
+            where="--model",
+            found=part.not_seen,
+            allowed="a complete file of gzip, zlib, bzip2 or xz, as joblib writes them",
+            fix="copy the file again from where it was made, or save the model again without compression",
+        )
+    with refusing(place):
+        if found.kind == "pickle" and (damage := incomplete_pickle(content, part.not_seen)):
+            raise damage
+
+
+def _pickled_package(found: Scan) -> str:
     """The package of the estimator that a pickle holds, by the names that it would import; empty for any other."""
-    packages = {found.name.partition(".")[0] for part in scan(place).parts for found in part.imports}
+    packages = {item.name.partition(".")[0] for part in found.parts for item in part.imports}
     return next((package for package in _OF_ESTIMATORS if package in packages), "")
 
 
@@ -168,7 +220,7 @@ def _source(place: Path) -> ModelProfile:
             found=f"{place.name}: {error}"[:160],
             allowed="a file with a function that predicts",
         ) from error
-    functions = [item.name for item in tree.body if isinstance(item, ast.FunctionDef) and not item.name.startswith("_")]
+    functions = [item.name for item in tree.body if isinstance(item, ast.FunctionDef) and _may_predict(item)]
     if not functions:
         raise ModelError(
             "this file has no function that could predict",
@@ -177,10 +229,14 @@ def _source(place: Path) -> ModelProfile:
             allowed="a function at the top of the file, which gets the rows and gives the outputs",
             fix="add one, such as `def predict(rows): ...`",
         )
-    function = "predict" if "predict" in functions else functions[0]
+    function = next((name for name in _PREDICTING if name in functions), functions[0])
     return ModelProfile(
         form="callable", what=f"the function {function}() of {place.name}", sha256=sha256_of(content), function=function
     )
+
+
+def _may_predict(function: ast.FunctionDef) -> bool:
+    return not function.name.startswith("_") and bool(function.args.posonlyargs or function.args.args)
 
 
 def _task(named: Any) -> Task | None:

@@ -47,7 +47,7 @@ set_option = click.option(
     "overrides",
     multiple=True,
     metavar="KEY=VALUE",
-    help="Replace one key of the configuration, such as data.max_rows=1000; repeatable.",
+    help="Replace one key of the configuration, such as data.max_rows=1000, or take it away: data.max_rows=null; repeatable.",
 )
 
 trust_option = click.option(

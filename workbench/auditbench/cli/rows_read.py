@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from auditbench.run import DataFacts, InputFacts
+    from collections.abc import Sequence
+
+    from auditbench.run import DataFacts, FeatureFacts, InputFacts
 
 _NAMED_CLASSES = 6
+_NAMED_FEATURES = 50
 
 
 def read_document(read: DataFacts) -> dict[str, Any]:
@@ -31,11 +34,12 @@ def read_document(read: DataFacts) -> dict[str, Any]:
     }
 
 
-def read_lines(read: DataFacts, *, texts: bool) -> list[str]:
+def read_lines(read: DataFacts, *, texts: bool, encoded: bool) -> list[str]:
     """One line for rows, one for classes where there are some, one for each input.
 
     Args:
         texts: Whether a row is cut from texts, as those of a language model are.
+        encoded: Whether a model that was made elsewhere gets encoded columns, so that their order has to be known.
     """
     from auditbench.safe_text import safe_text
 
@@ -45,7 +49,26 @@ def read_lines(read: DataFacts, *, texts: bool) -> list[str]:
         named = [f"{safe_text(name)} ({count:,})" for name, count in read.outcomes.items()][:_NAMED_CLASSES]
         more = f" and {len(read.outcomes) - len(named):,} more" if len(read.outcomes) > len(named) else ""
         lines.append(f"{len(read.outcomes):,} classes, with their rows to evaluate: {', '.join(named)}{more}")
-    return lines + [f"input {safe_text(item.name)}: {_extent(item, len(read.features))}" for item in read.inputs]
+    for item in read.inputs:
+        lines.append(f"input {safe_text(item.name)}: {_extent(item, len(read.features))}")
+        if encoded and item.modality == "tabular":
+            lines.append(f"{item.shape[0]:,} encoded columns, in this order: {_encoded(read.features)}")
+    return lines
+
+
+def _encoded(features: Sequence[FeatureFacts]) -> str:
+    """What each encoded column is, in order."""
+    from auditbench.safe_text import safe_text
+
+    parts = [
+        safe_text(one.name)
+        if one.levels is None
+        else f"{safe_text(one.name)} ({one.levels:,} categories by name, then missing or unseen)"
+        for one in features[:_NAMED_FEATURES]
+    ]
+    return ", ".join(parts) + (
+        f" and {len(features) - len(parts):,} features more" if len(features) > len(parts) else ""
+    )
 
 
 def _extent(item: InputFacts, columns: int) -> str:

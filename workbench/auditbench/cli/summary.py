@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from auditbench.run import AuditRun
 
 _MOST_FINDINGS = 5
+_LEFT_OUT = (
+    "A required analyzer was left out by --only or --skip, so the audit is incomplete: run it without these options, or set "
+    "`required = false` in the tables of those that you can do without."
+)
 
 
 def say_run(run: AuditRun, folder: Path, *, debug: bool = False) -> None:
@@ -173,10 +177,11 @@ def _say_findings(run: AuditRun) -> None:
     catalogue = english(run)
     say()
     say("Findings", "strong")
-    for finding in sorted(found, key=lambda one: SEVERITIES.index(one.severity))[:_MOST_FINDINGS]:
+    shown = _MOST_FINDINGS + (len(found) == _MOST_FINDINGS + 1)  # a single further one takes the line of its count
+    for finding in sorted(found, key=lambda one: SEVERITIES.index(one.severity))[:shown]:
         say(f"  {finding.severity}: {safe_text(catalogue.text(finding.title), LONGEST_TEXT)}")
-    if len(found) > _MOST_FINDINGS:
-        say(f"  and {len(found) - _MOST_FINDINGS:,} more", "quiet")
+    if len(found) > shown:
+        say(f"  and {len(found) - shown:,} more", "quiet")
 
 
 def _say_incomplete(run: AuditRun, *, debug: bool) -> None:
@@ -190,6 +195,9 @@ def _say_incomplete(run: AuditRun, *, debug: bool) -> None:
         say(_line(run, result, width), "bad" if result.is_missing else "caution")
         if debug and (trace := run.volatile.details.get(result.analyzer)):
             _say_indented(trace.rstrip().split("\n"))
+    reasons = {result.reason.key for result in without if result.is_missing and result.reason}
+    if "core.skipped_by_command" in reasons:
+        say(f"  {_LEFT_OUT}", "bad")
 
 
 def _say_change(run: AuditRun) -> None:

@@ -8,7 +8,7 @@ from auditbench.errors import ModelError, Problem
 from auditbench.models.formats import FORMATS
 from auditbench.models.opening.content import content_kind, format_of, refuse_other_kind
 from auditbench.models.opening.files import read_file, refusing
-from auditbench.paths import is_file_there
+from auditbench.paths import is_file_there, without_turns
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,7 +24,7 @@ def other_kind(table: ModelTable, base: Path) -> tuple[str, Problem] | None:
     Args:
         base: Folder that paths start from.
     """
-    path = base / table.path
+    path = without_turns(base / table.path)
     if not is_file_there(path):
         return None
     try:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from auditbench.data.building import class_names
 from auditbench.data.inputs import ImageInput, SeriesInput, TableInput
 from auditbench.data.modalities import fit_inputs
+from auditbench.data.moments import declared_moments
 from auditbench.errors import ModelError
 from auditbench.models.bundle import other_task, read_bundle_description
 from auditbench.models.formats import EXPORTS
@@ -16,6 +19,8 @@ from auditbench.models.wrapping import Interface, check_output
 from auditbench.paths import is_folder_there
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from auditbench.data.inputs import ModelInput
     from auditbench.data.table import TableSource
     from auditbench.models.formats import ModelRequest
@@ -70,6 +75,32 @@ def declared_interface(request: ModelRequest) -> Interface:
     )
 
 
+def refuse_other_scaling(inputs: Mapping[str, ModelInput], source: TableSource) -> None:
+    """Refuse a `mean` and a `scale` that the config declares, where the model says others itself.
+
+    Raises:
+        DataError: They are of another number of channels.
+        ModelError: Naming both.
+    """
+    for name, item in inputs.items():
+        table, where = source.table.inputs.get(name), f"data.inputs.{name}"
+        if table is None or not isinstance(item, (ImageInput, SeriesInput)):
+            continue
+        wanted, own = declared_moments(table, item.shape[0], where=where), (item.mean, item.scale)
+        if wanted is not None and not np.allclose(wanted, own, rtol=1e-6, atol=0):
+            raise ModelError(
+                "the model was made with another mean or scale than the config declares",
+                where=f"{where}.mean",
+                found=_scaling(*wanted),
+                allowed=_scaling(*own),
+                fix="remove `mean` and `scale`, which the model.json of the model says, or name the model that was made with these",
+            )
+
+
+def _scaling(mean: Sequence[float], scale: Sequence[float]) -> str:
+    return f"mean = {[float(f'{one:.6g}') for one in mean]}, scale = {[float(f'{one:.6g}') for one in scale]}"
+
+
 def _described_interface(request: ModelRequest) -> Interface:
     """The program of an export has the output scaling of its bundle within, so that nothing is left to do with it."""
     table = request.table
@@ -77,6 +108,7 @@ def _described_interface(request: ModelRequest) -> Interface:
     if description.task != table.task:
         raise other_task(table, description)
     refuse_other_rows(description.training, request.source)
+    refuse_other_scaling(description.inputs, request.source)
     return Interface(
         task=description.task,
         classes=description.classes,

@@ -65,6 +65,22 @@ _OWN: Mapping[str, tuple[Content, ...]] = {
 }
 """Keys of `[model]` that some formats alone take."""
 
+_CALLED: Mapping[str, str] = {
+    **dict.fromkeys(
+        ("torch", "pytorch", "pt", "pth", "ckpt", "lightning"),
+        "`state-dict` for weights, `pickle` for a module that was saved whole, `exported` or `torchscript` for a program",
+    ),
+    **dict.fromkeys(("pt2", "torch.export"), "`exported`"),
+    **dict.fromkeys(("jit", "torch.jit"), "`torchscript`"),
+    **dict.fromkeys(("tensorflow", "tf", "h5", "hdf5"), "`keras`, for files of Keras"),
+    **dict.fromkeys(
+        ("sklearn", "scikit-learn", "skops", "joblib", "pkl", "xgboost", "xgb", "lightgbm", "lgbm"), "`estimator`"
+    ),
+    **dict.fromkeys(("transformers", "hf", "gguf"), "`huggingface`"),
+    **dict.fromkeys(("python", "function"), "`callable`"),
+    **dict.fromkeys(("http", "https", "rest", "api", "kserve", "triton", "mlserver"), "`endpoint`"),
+    **dict.fromkeys(("csv", "parquet"), "`predictions`, for outputs that stand in columns"),
+}
 _OF_DESCRIPTION = ("output", "inputs")
 _SAID_BY: Mapping[Content, str] = {
     "bundle": "a bundle says this itself",
@@ -98,9 +114,20 @@ class ModelRequest:
     architectures: Mapping[str, Architecture]
 
 
+def usual_format(name: str) -> str:
+    """A suggestion for what is usually called so and is opened by another name here; empty for anything else."""
+    meant = _CALLED.get(name.lower())
+    return f"name {meant}" if meant else ""
+
+
 def takes_trust(form: object) -> bool:
     """Whether opening a model of this format may run code, so that it may name trusted files."""
     return isinstance(form, str) and (form not in FORMATS or FORMATS[form] in _OWN["trust"])
+
+
+def takes_encoded_rows(form: str) -> bool:
+    """Whether a model of this format was made elsewhere and gets the columns of a table as the product encodes them."""
+    return FORMATS.get(form) in ("weights", "program", "graph", "keras")
 
 
 def is_file(table: ModelTable) -> bool:
@@ -168,9 +195,17 @@ def _superfluous(table: ModelTable, content: Content, *, described: bool) -> Ite
             yield Problem(
                 message=f'this key does not go with model.format = "{table.format}"',
                 where=f"model.{key}",
-                found=str(dict(value) if isinstance(value, Mapping) else value)[:80],
-                fix=f"remove it: {said if key != 'trust' else f'opening a {content} runs no code of its own'}",
+                found=_in_words(value)[:80],
+                fix=f"remove it: {said}"
+                if key != "trust"
+                else "remove it, or --trust-model: a model of this format runs no code of its own",
             )
+
+
+def _in_words(value: object) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value))
+    return str(dict(value) if isinstance(value, Mapping) else value)
 
 
 def _no_columns() -> Problem:
@@ -178,7 +213,8 @@ def _no_columns() -> Problem:
         message="predictions without a model stand in columns, and none is named",
         where="model.columns",
         found="nothing",
-        allowed="one column for binary classification and regression, one a class otherwise, in the order of the classes",
+        allowed="one column for regression; one a class otherwise, in the order of data.classes, or for binary classification "
+        "that of the positive class alone",
         fix='set model.columns = ["NAME"]',
     )
 

@@ -14,7 +14,9 @@ from auditbench.findings import Message
 from auditbench.models.differences import TOLERANCE, scaled_difference
 from auditbench.models.graph_network import InterpretedGraph
 from auditbench.models.graph_steps import has_operation, missing_operations
-from auditbench.models.operators import ROUNDING, UnsupportedOperationError
+from auditbench.models.opening.files import Damage
+from auditbench.models.operators import ROUNDING, EndlessLoopError, UnsupportedOperationError
+from auditbench.models.operators.control import MOST_ROUNDS
 from auditbench.models.random_rows import random_inputs
 from auditbench.run import Capability, OutputScale
 
@@ -59,6 +61,9 @@ def choose_network(
     Args:
         reference: What onnxruntime computes, on the CPU.
         output: Declared scale of the outputs, by which a difference is measured.
+
+    Raises:
+        Damage: It has a loop that does not end.
     """
     if missing := missing_operations(content):
         return _missing(
@@ -67,6 +72,8 @@ def choose_network(
     samples = [_given(random_inputs(inputs, rows, seed=rows)) for rows in _COMPARED_ROWS]
     samples.append(_given({name: torch.zeros_like(item) for name, item in random_inputs(inputs, 2, seed=0).items()}))
     with torch.no_grad():
+        if has_operation(content, ("Loop",)):
+            _refuse_endless(content, ports, samples[0])
         try:
             expected = [reference(encoded) for encoded in samples]
         except Exception as error:  # noqa: BLE001 - onnxruntime's errors have no common class
@@ -76,6 +83,21 @@ def choose_network(
             if choice.network is not None:
                 break
     return choice
+
+
+def _refuse_endless(content: GraphContent, ports: GraphPorts, encoded: Any) -> None:
+    """Refuse a loop that does not end, which onnxruntime would compute until the worker is ended."""
+    try:
+        InterpretedGraph(content, ports)(encoded)
+    except EndlessLoopError as error:
+        raise Damage(
+            "has a loop that does not end",
+            found=f"one that goes on after {MOST_ROUNDS:,} rounds, on made-up rows",
+            allowed="loops that end on any rows",
+            fix="export the model again, with a loop that ends after a fixed number of rounds",
+        ) from error
+    except Exception:  # noqa: BLE001 - what else an operation raises is told by the comparison
+        return
 
 
 def _tried(

@@ -16,6 +16,7 @@ from auditbench.models.declared import interface_of
 from auditbench.models.formats import ModelRequest, program_file
 from auditbench.models.graph_choice import choose_network
 from auditbench.models.graph_ports import fit_ports
+from auditbench.models.opening.files import refusing
 from auditbench.models.opening.onnx import OpenedGraph, open_graph
 from auditbench.models.own_tokens import as_made, own_padding
 from auditbench.models.wrapping import Origin, wrap_network
@@ -45,7 +46,8 @@ def load_graph(request: ModelRequest) -> ModelUnderTest:
     padding = PADDING if exported_here else own_padding(interface.inputs)
     black_box = GraphNetwork(graph, interface.inputs, where=str(path), padding=padding)
     ports = black_box.ports
-    choice = choose_network(graph.content, ports, black_box, interface.inputs, interface.output, request.device)
+    with refusing(path):
+        choice = choose_network(graph.content, ports, black_box, interface.inputs, interface.output, request.device)
     network = choice.network or black_box
     device = request.device if choice.network is not None else "cpu"
     model = wrap_network(
@@ -56,6 +58,7 @@ def load_graph(request: ModelRequest) -> ModelUnderTest:
             format="onnx",
             architecture=f"graph of opset {graph.opset}" + (", computed row by row" if network.row_by_row else ""),
             digest=digest_of({"graph": graph.sha256, "interface": plain(interface)}),
+            where=str(path),
         ),
         device=device,
         capabilities=choice.capabilities,

@@ -10,16 +10,16 @@ from auditbench.errors import ModelError, Problem, UntrustedModelError
 from auditbench.models.content_check import kind_in_words
 from auditbench.models.formats import FORMATS, factory_parts, is_file, program_file
 from auditbench.models.opening import content_kind, read_file, sha256_of
-from auditbench.models.opening.content import PICKLED, look_into, refuse_other_kind
+from auditbench.models.opening.content import PICKLED, look_into_whole, refuse_other_kind
 from auditbench.models.opening.files import refusing
 from auditbench.models.opening.limits import MAX_SOURCE_BYTES
 from auditbench.models.opening.programs import FUNCTION, PICKLED_ESTIMATOR, PROGRAMS, SOURCE, ProgramKind, untrusted
 from auditbench.models.opening.tensors import no_weights
-from auditbench.paths import is_file_there, is_there
+from auditbench.paths import is_file_there, is_there, without_turns
 from auditbench.run import ProgramFacts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from auditbench.config import ModelTable
 
@@ -62,9 +62,9 @@ def inspect_model(table: ModelTable, base: Path) -> Inspection:
     refused: list[Problem] = []
     unknown: list[Problem] = []
     programs: list[ProgramFacts] = []
-    looks: list[tuple[Path, _Look]] = [(base / table.path, _look_at_model)] if is_file(table) else []
+    looks: list[tuple[Path, _Look]] = [(without_turns(base / table.path), _look_at_model)] if is_file(table) else []
     if table.factory is not None:
-        looks.append((base / factory_parts(table.factory)[0], _look_at_factory))
+        looks.append((without_turns(base / factory_parts(table.factory)[0]), _look_at_factory))
     for path, look in looks:
         if not is_there(path):
             continue
@@ -85,6 +85,23 @@ def inspect_model(table: ModelTable, base: Path) -> Inspection:
     return Inspection(refused=tuple(refused), untrusted=tuple(unknown), programs=tuple(programs))
 
 
+def idle_trust(tables: Sequence[ModelTable], base: Path, inspection: Inspection) -> list[Problem]:
+    """The digests that are trusted where no model is or needs a program, which cannot be those of the files that were meant."""
+    named = dict.fromkeys(digest for table in tables for digest in table.trust)
+    known = all(table.format in FORMATS and is_there(base / table.path) for table in tables if table.trust)
+    if not named or not known or inspection != Inspection():
+        return []
+    return [
+        Problem(
+            message="a file is trusted, and no file here runs code of its own",
+            where="model.trust",
+            found=", ".join(named),
+            allowed="the sha256 of a program, a pickled estimator, a function or a factory that a model is or needs",
+            fix="remove it, or --trust-model; or check model.path and model.format",
+        )
+    ]
+
+
 def _look_at_model(path: Path, table: ModelTable) -> _Program | None:
     content = FORMATS[table.format]
     if content in _LEFT_TO_LOADERS:
@@ -95,12 +112,14 @@ def _look_at_model(path: Path, table: ModelTable) -> _Program | None:
         return _look_at_estimator(path)
     if content == "bundle":
         if is_file_there(path):
-            refuse_other_kind(path, content_kind(read_file(path)), kind_in_words(table))
+            with refusing(path):
+                kind = content_kind(read_file(path))
+            refuse_other_kind(path, kind, kind_in_words(table))
         return None
     path = program_file(table, path)
     data = read_file(path)
     with refusing(path):
-        looked, sha256 = look_into(data), sha256_of(data)
+        looked, sha256 = look_into_whole(data), sha256_of(data)
         if content == "weights" and FORMATS.get(looked.kind) != "weights":
             raise no_weights(path, data, looked)
     refuse_other_kind(path, looked.kind, table.format)

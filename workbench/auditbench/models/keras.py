@@ -56,6 +56,7 @@ def load_keras(request: ModelRequest) -> ModelUnderTest:
             format="keras",
             architecture=f"Keras {config.model}, {config.layers} layers",
             digest=digest_of({"keras": opened.sha256, "interface": plain(interface)}),
+            where=str(request.path),
         ),
         device=request.device,
         capabilities=(*capabilities, "channels_last") if network.channels_last else capabilities,

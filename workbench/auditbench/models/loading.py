@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from auditbench.models.bundle import load_bundle
+from auditbench.models.declared import refuse_other_scaling
 from auditbench.models.formats import FORMATS, Content, ModelRequest
 from auditbench.models.graphs import load_graph
 from auditbench.models.opening.packages import require_for
@@ -30,6 +31,7 @@ def load_model(request: ModelRequest) -> ModelUnderTest:
 def _load_bundle(request: ModelRequest) -> ModelUnderTest:
     model = load_bundle(request.path, request.table, request.device, request.architectures)
     refuse_other_rows(model.facts.training, request.source)
+    refuse_other_scaling(model.inputs, request.source)
     return model
 
 

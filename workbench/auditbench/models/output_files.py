@@ -10,7 +10,7 @@ from auditbench.config_problems import nearest
 from auditbench.data.columns import category_column, kind_of, typed_column
 from auditbench.data.files import open_table
 from auditbench.data.image_folders import PATH_COLUMN
-from auditbench.data.table import CategoryColumn, TablePart
+from auditbench.data.table import CategoryColumn, TablePart, named_rows
 from auditbench.errors import ModelError, Problem
 from auditbench.models.stored_numbers import StoredNumbers, numbers_of_columns, text_as_numbers
 
@@ -31,8 +31,8 @@ def outputs_by_id(request: ModelRequest, part: TablePart) -> StoredNumbers:
 
     Raises:
         DataError: The file cannot be read.
-        ModelError: The data have no ids, the file lacks a column, or an evaluated row stands in the file not once: never,
-            or several times; or two evaluated rows have one id.
+        ModelError: The data have no ids, the file lacks a column, or an evaluated row has no id or stands in the file not
+            once: never, or several times; or two evaluated rows have one id.
     """
     table, shown = request.table, request.table.path
     if part.ids is None:
@@ -50,6 +50,7 @@ def outputs_by_id(request: ModelRequest, part: TablePart) -> StoredNumbers:
         content = file.read(wanted, [key])
     column = category_column(content.column(key), key, shown)
     ids = np.asarray([*column.names, ""], dtype=object)[column.codes]
+    _refuse_missing_ids(part.ids, ids, key, part)
     places = _places(part.ids, ids, part=part, shown=shown)
     found: dict[str, Column] = {}
     for name in table.columns:
@@ -76,6 +77,22 @@ def _refuse_missing_columns(file: TableFile, key: str, columns: tuple[str, ...])
         raise ModelError(f"{file.shown} does not have what the configuration names", problems=tuple(problems))
 
 
+def _refuse_missing_ids(
+    wanted: npt.NDArray[np.object_], ids: npt.NDArray[np.object_], key: str, part: TablePart
+) -> None:
+    """Refuse rows of the data that are called by their number since they have no id, unless the file calls them so, too."""
+    numbered, known = zip(wanted.tolist(), part.row_numbers.tolist(), strict=True), set(ids.tolist())
+    missing = np.asarray([name == f"row {number}" and name not in known for name, number in numbered])
+    if missing.any():
+        raise ModelError(
+            f"evaluated rows of {part.file} have no id, by which their outputs could be found",
+            where="data.id",
+            found=f"no value in column {key!r} in {named_rows(missing, part.row_numbers)}",
+            allowed="an id in every evaluated row",
+            fix="write the ids of these rows, or leave the rows out of the data",
+        )
+
+
 def _places(
     wanted: npt.NDArray[np.object_], ids: npt.NDArray[np.object_], *, part: TablePart, shown: str
 ) -> npt.NDArray[np.intp]:
@@ -99,6 +116,8 @@ def _places(
         if wrong:
             first = ", ".join(repr(name) for name in dict.fromkeys(wrong[:_SHOWN_IDS]))
             more = f" and {len(wrong) - _SHOWN_IDS:,} more" if len(wrong) > _SHOWN_IDS else ""
+            if wrong is missing and (unnamed := ids == "").any():
+                more += f"; in {shown} the id is missing in {named_rows(unnamed, np.arange(1, len(ids) + 1))}"
             raise ModelError(
                 message,
                 where="model.path",

@@ -60,9 +60,8 @@ def load_predictions(request: ModelRequest) -> ModelUnderTest:
         if has_own_file(table)
         else numbers_of_columns(part.columns, table.columns, row_numbers=part.row_numbers, shown=part.file)
     )
-    outputs = checked_numbers(stored, output=interface.output)
     return stored_model(
-        outputs,
+        checked_numbers(stored, output=interface.output),
         interface,
         numbers=part.row_numbers,
         name=table.name,
@@ -83,12 +82,16 @@ def stored_model(
     """A model under test of outputs alone; it has no capability.
 
     Args:
-        outputs: Shape `(rows, outputs)`, in the declared scale.
+        outputs: Shape `(rows, outputs)`, in the declared scale; of a binary classifier one or one a class.
         numbers: Of the rows, as `auditbench.data.row_identity` counts them, shape `(rows,)`.
         limit: Where the outputs come from, in a sentence.
     """
     order = np.argsort(numbers)
-    task, classes = interface.task, interface.classes
+    task, classes, limits = interface.task, interface.classes, [limit]
+    if task == "binary-classification" and outputs.shape[1] == 2:
+        outputs = _of_positive_class(outputs, interface)
+        first, second = interface.numbered
+        limits.append(Message(key="core.model_two_outputs", values={"first": first, "second": second}))
     return ModelUnderTest(
         facts=ModelFacts(
             name=name,
@@ -100,7 +103,7 @@ def stored_model(
             threshold=interface.threshold if task == "binary-classification" else None,
             parameters=None,
             digest=_digest(numbers[order], outputs[order], interface),
-            limits=(limit,),
+            limits=tuple(limits),
         ),
         module=StoredOutputs(numbers[order], outputs[order]).to(device).eval(),
         encoder=StoredRowsEncoder().eval(),
@@ -116,7 +119,8 @@ class Predictions:
 
     Args:
         outputs: One row of outputs for each row of the data, in their order: shape `(rows,)` or `(rows, 1)` for binary
-            classification (of the positive class) and regression, `(rows, classes)` otherwise.
+            classification (of the positive class) and regression, otherwise `(rows, classes)`, as for binary
+            classification, too: in the declared order of the classes, without one the negative class first.
 
     Raises:
         ModelError: They are no numbers, or have another shape.
@@ -156,7 +160,7 @@ def wrap_predictions(predictions: Predictions, interface: Interface, *, rows: in
     """
     check_output(interface.task, interface.output)
     expected = (rows, output_count(interface.task, interface.classes))
-    if predictions.outputs.shape != expected:
+    if predictions.outputs.shape != expected and predictions.outputs.shape != (rows, len(interface.classes)):
         raise ModelError(
             "there are other outputs than the data have rows and the task has outputs",
             where="outputs",
@@ -165,7 +169,14 @@ def wrap_predictions(predictions: Predictions, interface: Interface, *, rows: in
             fix="pass one row of outputs for each row: one of the positive class or the value, else one a class",
         )
     numbers = np.arange(1, rows + 1)
-    stored = StoredNumbers(columns=("outputs",), values=predictions.outputs, row_numbers=numbers, shown="the outputs")
+    stored = StoredNumbers(
+        columns=("outputs",),
+        values=predictions.outputs,
+        row_numbers=numbers,
+        shown="the array",
+        where="outputs",
+        scale="output",
+    )
     return stored_model(
         checked_numbers(stored, output=interface.output),
         interface,
@@ -174,6 +185,13 @@ def wrap_predictions(predictions: Predictions, interface: Interface, *, rows: in
         device="cpu",
         limit=Message(key="core.model_predictions_passed"),
     )
+
+
+def _of_positive_class(outputs: npt.NDArray[np.float64], interface: Interface) -> npt.NDArray[np.float64]:
+    """Of two outputs that of the positive class, shape `(rows, 1)`: of logits the difference to the other one."""
+    positive = interface.numbered.index(interface.classes[1])
+    own, other = outputs[:, [positive]], outputs[:, [1 - positive]]
+    return own - other if interface.output == "logit" else own
 
 
 def _refuse_other_columns(table: ModelTable, interface: Interface, *, declared_classes: Sequence[str]) -> None:
@@ -186,7 +204,8 @@ def _refuse_other_columns(table: ModelTable, interface: Interface, *, declared_c
             allowed="each column once",
             fix="name the column of each class",
         )
-    if interface.task == "multiclass-classification" and not declared_classes:
+    several = interface.task == "multiclass-classification" or len(table.columns) == len(interface.classes) == 2
+    if several and not declared_classes:
         raise ModelError(
             "which column belongs to which class follows from the order of the classes, which is not declared",
             where="data.classes",
@@ -194,17 +213,17 @@ def _refuse_other_columns(table: ModelTable, interface: Interface, *, declared_c
             allowed="every class, in the order of model.columns",
             fix=f"set data.classes = {list(interface.classes)}, in the order of the columns; it is never guessed",
         )
-    if len(table.columns) != expected:
+    if len(table.columns) not in (expected, len(interface.classes)):
         raise ModelError(
             "there are other columns than the task has outputs",
             where="model.columns",
             found=f"{len(table.columns)}: {', '.join(map(repr, table.columns[:_SHOWN_COLUMNS]))}",
             allowed=f"{expected}, in the order of data.classes: {', '.join(interface.classes[:12])}"
             if expected > 1
-            else "1" + (f", of the class {interface.classes[1]!r}" if interface.classes else ""),
+            else "1" + (f", of the class {interface.classes[1]!r}; or one a class" if interface.classes else ""),
             fix="name one column a class"
             if expected > 1
-            else "name the column of the positive class alone"
+            else "name the column of the positive class alone, or those of both classes with data.classes in their order"
             if interface.classes
             else "name the column of the predicted value",
         )

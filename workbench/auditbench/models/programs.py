@@ -50,6 +50,7 @@ def load_program(request: ModelRequest) -> ModelUnderTest:
             architecture=_name(opened.module),
             digest=digest_of(description),
             programs=(ProgramFacts(name=path.name, sha256=opened.sha256, kind=kind),),
+            where=str(path),
         ),
         device=request.device,
         capabilities=_WITHOUT_MODULES if limits else _ALL,

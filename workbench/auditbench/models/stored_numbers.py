@@ -29,12 +29,15 @@ class StoredNumbers:
         values: Shape `(rows, columns)`, NaN where a cell is empty.
         row_numbers: Of the rows in the file, from 1, shape `(rows,)`.
         shown: The file as the config names it.
+        where: Key that names the columns, for errors, or argument that holds the outputs; `scale` that of what they are.
     """
 
     columns: tuple[str, ...]
     values: npt.NDArray[np.float64]
     row_numbers: npt.NDArray[np.intp]
     shown: str
+    where: str = "model.columns"
+    scale: str = "model.output"
 
 
 def numbers_of_columns(
@@ -69,14 +72,14 @@ def checked_numbers(stored: StoredNumbers, *, output: OutputScale) -> npt.NDArra
         ModelError: Naming the first rows that are not.
     """
     values = stored.values
-    fault = next((fault for fault in _faults(values, output) if fault.cells.any()), None)
+    fault = next((fault for fault in _faults(stored, output) if fault.cells.any()), None)
     if fault is None:
         return values
     rows = np.asarray(fault.cells.any(axis=1))
     listed = ", ".join(map(repr, stored.columns[:6]))
     raise ModelError(
         f"{fault.message} in {stored.shown}",
-        where="model.columns",
+        where=stored.where,
         found=f"{int(rows.sum()):,} of {len(values):,} rows, {named_rows(rows, stored.row_numbers)}; "
         f"{listed} of the first: {values[rows][0].tolist()}"[:300],
         allowed=fault.allowed,
@@ -94,10 +97,11 @@ class _Fault:
     fix: str
 
 
-def _faults(values: npt.NDArray[np.float64], output: OutputScale) -> Iterator[_Fault]:
+def _faults(stored: StoredNumbers, output: OutputScale) -> Iterator[_Fault]:
     """What may be wrong; each is looked for when those before it were not found."""
+    values = stored.values
     write = "write the outputs of these rows, or leave the rows out of the data"
-    declare = 'declare what the columns hold in model.output, which may be "logit"; or correct the rows'
+    declare = f'declare what the outputs are in {stored.scale}, which may be "logit"; or correct the rows'
     yield _Fault(
         cells=np.isnan(values), message="outputs are missing", allowed="an output in every evaluated row", fix=write
     )

@@ -90,6 +90,7 @@ def load_weights(request: ModelRequest) -> ModelUnderTest:
             architecture=network.name,
             digest=digest_of(description),
             programs=network.programs,
+            where=str(request.path),
         ),
         device=request.device,
         capabilities=("gradients", "hooks", "layers", "black_box"),

@@ -65,6 +65,7 @@ class Origin:
     Attributes:
         digest: sha256 over everything that decides its outputs.
         programs: Files whose code ran to make it.
+        where: The file or folder, for errors; empty for a network that was made in memory.
     """
 
     name: str
@@ -72,6 +73,7 @@ class Origin:
     architecture: str
     digest: str
     programs: tuple[ProgramFacts, ...] = ()
+    where: str = ""
 
 
 class _ColumnOutput(nn.Module):
@@ -150,7 +152,7 @@ def wrap_network(
         network = UnpackedNetwork(network, interface.inputs)
     if "gradients" in capabilities and not _gives_gradients(network, interface.inputs, device):
         capabilities = tuple(name for name in capabilities if name != "gradients")
-    network = _fit_outputs(network, interface, device)
+    network = _fit_outputs(network, interface, device, origin.where or type(network).__name__)
     if isinstance(network, _PositiveOutput):
         first, second = interface.numbered
         limits = (*limits, Message(key="core.model_two_outputs", values={"first": first, "second": second}))
@@ -203,17 +205,17 @@ def _columns_in_words(features: tuple[FeatureSpec, ...]) -> str:
     return f"{TableInput(features=features).shape[0]} columns in the data: {listed}"
 
 
-def _fit_outputs(network: nn.Module, interface: Interface, device: str) -> nn.Module:
+def _fit_outputs(network: nn.Module, interface: Interface, device: str, where: str) -> nn.Module:
     """The network, giving shape `(rows, outputs)` for any number of rows; tried on a few rows of zeros."""
     outputs = output_count(interface.task, interface.classes)
     first, *others = _TRIED_ROWS
-    shape = _shape_given(network, first, interface, device)
+    shape = _shape_given(network, first, interface, device, where)
     flat = shape == (first,) and outputs == 1
     each = 2 if interface.task == "binary-classification" and shape == (first, 2) else outputs
     if not flat and shape != (first, each):
         raise ModelError(
             "the module gives another number of outputs than the task has",
-            where=type(network).__name__,
+            where=where,
             found=f"shape {shape} for {first} rows" if isinstance(shape, tuple) else shape,
             allowed=f"shape ({first}, {outputs}) for {first} rows",
             fix="give one column for binary classification (the logit or probability of the positive class, or two columns: "
@@ -221,10 +223,10 @@ def _fit_outputs(network: nn.Module, interface: Interface, device: str) -> nn.Mo
         )
     for rows in others:
         expected = (rows,) if flat else (rows, each)
-        if (shape := _shape_given(network, rows, interface, device)) != expected:
+        if (shape := _shape_given(network, rows, interface, device, where)) != expected:
             raise ModelError(
                 "the module gives outputs of another shape when there are more or fewer rows",
-                where=type(network).__name__,
+                where=where,
                 found=f"shape {shape} for {rows} rows",
                 allowed=f"shape {expected} for {rows} rows",
                 fix="keep the dimension of the rows, also when there is one row only",
@@ -250,7 +252,7 @@ def _refuse_probabilities(network: nn.Module, interface: Interface, device: str)
         )
 
 
-def _shape_given(network: nn.Module, rows: int, interface: Interface, device: str) -> tuple[int, ...] | str:
+def _shape_given(network: nn.Module, rows: int, interface: Interface, device: str, where: str) -> tuple[int, ...] | str:
     """The shape of what the network gives for rows of zeros, or the name of its type when that is no tensor."""
     try:
         with torch.inference_mode():
@@ -258,11 +260,11 @@ def _shape_given(network: nn.Module, rows: int, interface: Interface, device: st
     except ModelError:
         raise  # a loader's own network says itself what is wrong
     except (Exception, SystemExit) as error:  # whatever the code of a network raises
-        raise _refused_rows(network, rows, interface, error) from error
+        raise _refused_rows(network, rows, interface, error, where) from error
     return tuple(given.shape) if isinstance(given, torch.Tensor) else type(given).__name__
 
 
-def _refused_rows(network: nn.Module, rows: int, interface: Interface, error: BaseException) -> ModelError:
+def _refused_rows(network: nn.Module, rows: int, interface: Interface, error: BaseException, where: str) -> ModelError:
     width = encoded_size(interface.inputs)
     expected = next((layer.in_features for layer in network.modules() if isinstance(layer, nn.Linear)), None)
     said = next((line.strip() for line in str(error).splitlines() if line.strip()), "") or type(error).__name__
@@ -272,11 +274,12 @@ def _refused_rows(network: nn.Module, rows: int, interface: Interface, error: Ba
         took = f"it does not take {rows} rows" if rows == first else f"it took {first} rows, and not {rows}"
         return ModelError(
             "the module takes only so many rows at a time",
-            where=type(network).__name__,
+            where=where,
             found=f"{took}: {said[:160]}",
             allowed="a module that takes any number of rows",
             fix="export it again with a dynamic first dimension: torch.export.export(model, (rows,), "
-            "dynamic_shapes=({0: torch.export.Dim.DYNAMIC},)), with an example of two rows or more",
+            "dynamic_shapes=({0: torch.export.Dim.DYNAMIC},)), with an example of two rows or more; or audit its weights, with "
+            "model.architecture or model.factory",
         )
     by = "its first linear layer"
     if expected is None and guard:
@@ -284,14 +287,14 @@ def _refused_rows(network: nn.Module, rows: int, interface: Interface, error: Ba
     if expected is None or expected == width:
         return ModelError(
             "the module does not take these rows",
-            where=type(network).__name__,
+            where=where,
             found=f"rows of {width} columns: {said[:160]}",
             allowed="a module that takes float32 of shape (rows, columns)",
             fix="wrap the module so that it takes the matrix that is passed",
         )
     return ModelError(
         "the module takes rows of another width than the data have",
-        where=type(network).__name__,
+        where=where,
         found=inputs_in_words(interface.inputs),
         allowed=f"{expected} columns, by {by}",
         fix="pass the columns that the module was trained on",

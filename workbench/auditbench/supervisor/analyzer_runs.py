@@ -16,11 +16,11 @@ from auditbench.findings import Message
 from auditbench.listener import Listener
 from auditbench.provenance import host_facts
 from auditbench.record import plain, validate
-from auditbench.results import AnalysisResult, Status
+from auditbench.results import AnalysisResult
 from auditbench.run_file import is_repeatable
 from auditbench.store import RunFolder, arrays_are_whole
 from auditbench.supervisor.opening import open_in, refuse_another
-from auditbench.supervisor.planning import PlannedAnalyzer
+from auditbench.supervisor.planning import PlannedAnalyzer, without_result
 from auditbench.supervisor.record import OpenedSubject
 from auditbench.supervisor.worker_events import ChunkFinished, Progress, WorkerEvent
 from auditbench.supervisor.worker_pool import FIRST_PARTY, MAX_STARTS, WorkerPool
@@ -106,12 +106,12 @@ class AnalyzerRuns:
     def fill(self, items: Iterable[PlannedAnalyzer], reason: Message) -> None:
         """Give every analyzer that has no result yet a skipped one: for its own reason, if it has one, or for this."""
         for item in items:
-            missing = _foreseen(item, item.reason) if item.reason else _without_result(item, "skipped", reason)
+            missing = _foreseen(item, item.reason) if item.reason else without_result(item, "skipped", reason)
             self._results.setdefault(item.name, missing)
 
     def _analyze(self, item: PlannedAnalyzer, key: str) -> AnalysisResult:
         if not self._pool.may_start(item.group):
-            return _without_result(item, "failed", _too_many_starts())
+            return without_result(item, "failed", _too_many_starts())
         try:
             self._ready(item.group)
         except WorkerFault as fault:
@@ -157,9 +157,7 @@ class AnalyzerRuns:
             sent = validate(dict[str, int], answer["sent"], where="sent")
         except AuditbenchError as error:
             self._pool.drop(item.group)
-            return _without_result(
-                item, "failed", Message(key="core.worker_garbled", values={"error": sentence(error)})
-            )
+            return without_result(item, "failed", Message(key="core.worker_garbled", values={"error": sentence(error)}))
         if answer.get("details"):
             self.details[item.name] = str(answer["details"])
         self.sent.update(sent)
@@ -199,12 +197,12 @@ class AnalyzerRuns:
     def _lost(self, item: PlannedAnalyzer, fault: WorkerFault, *, reason: Message) -> AnalysisResult:
         self._pool.drop(item.group)
         self.details[item.name] = fault.details
-        return _without_result(item, "timed_out" if fault.timed_out else "failed", reason)
+        return without_result(item, "timed_out" if fault.timed_out else "failed", reason)
 
     def _refused(self, item: PlannedAnalyzer, error: AuditbenchError, reason: Message) -> AnalysisResult:
         if error.details:
             self.details[item.name] = error.details
-        return _without_result(item, "failed", reason)
+        return without_result(item, "failed", reason)
 
     def _reused(self, item: PlannedAnalyzer, key: str) -> tuple[AnalysisResult, float] | None:
         found = self._folder.journal.result(item.name, key, host=self._host)
@@ -234,23 +232,10 @@ class AnalyzerRuns:
         )
 
 
-def _without_result(item: PlannedAnalyzer, status: Status, reason: Message) -> AnalysisResult:
-    description = item.description
-    return AnalysisResult(
-        analyzer=item.name,
-        topic=description.topic if description else "",
-        status=status,
-        reason=reason,
-        required=item.required,
-        version=description.plugin.version if description else "",
-        parameters=description.parameters if description else {},
-    )
-
-
 def _foreseen(item: PlannedAnalyzer, reason: Message) -> AnalysisResult:
     """The result of an analyzer that the plan says will not run."""
     skipped = reason.key == "core.skipped_by_command"
-    return _without_result(item, "skipped" if skipped else "not_applicable", reason)
+    return without_result(item, "skipped" if skipped else "not_applicable", reason)
 
 
 def _too_many_starts() -> Message:

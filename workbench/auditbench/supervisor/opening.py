@@ -8,11 +8,14 @@ from auditbench.config_file import LoadedConfig
 from auditbench.digests import digest_of
 from auditbench.errors import DataError, ModelError, WorkerError
 from auditbench.record import plain, validate
+from auditbench.run import ModelFacts
 from auditbench.supervisor.record import OpenedSubject
 from auditbench.supervisor.worker_environment import credentials_of
 from auditbench.supervisor.worker_events import WorkerEvent
 from auditbench.supervisor.worker_pool import WorkerPool
 from auditbench.supervisor.worker_process import WorkerFault
+
+_LEAVE_ALONE = "leave the files of model and data alone while an audit runs, and run it again"
 
 
 def open_in(
@@ -54,30 +57,38 @@ def refuse_another(found: OpenedSubject, audited: OpenedSubject) -> None:
         ModelError: The model is another; names both digests.
         DataError: The data are others; names the digests of what is known of them.
     """
-    fix = "leave the files of model and data alone while an audit runs, and run it again"
     if other := next((name for name, digest in audited.others.items() if found.others.get(name) != digest), None):
         raise ModelError(
             "a further model is not the one that was opened first",
             where=f"models.{other}",
             found=f"digest {found.others.get(other)}",
             allowed=f"digest {audited.others[other]}",
-            fix=fix,
+            fix=_LEAVE_ALONE,
         )
-    if found.model.digest != audited.model.digest:
-        raise ModelError(
-            "the model is not the one that was opened first",
-            where="model",
-            found=f"digest {found.model.digest}",
-            allowed=f"digest {audited.model.digest}",
-            fix=fix,
-        )
+    refuse_another_model(found.model, audited.model)
     if found.data != audited.data:
         raise DataError(
             "the data are not those that were opened first",
             where="data",
             found=f"digest {digest_of(plain(found.data))}",
             allowed=f"digest {digest_of(plain(audited.data))}",
-            fix=fix,
+            fix=_LEAVE_ALONE,
+        )
+
+
+def refuse_another_model(found: ModelFacts, audited: ModelFacts) -> None:
+    """Refuse a model that is not the one the audit began with.
+
+    Raises:
+        ModelError: Names both digests.
+    """
+    if found.digest != audited.digest:
+        raise ModelError(
+            "the model is not the one that was opened first",
+            where="model",
+            found=f"digest {found.digest}",
+            allowed=f"digest {audited.digest}",
+            fix=_LEAVE_ALONE,
         )
 
 

@@ -26,6 +26,7 @@ from auditbench.gate_checks import gate_problems
 from auditbench.paths import is_there
 from auditbench.record import validate
 from auditbench.registry import PluginEntry, find_entry, list_entry_points
+from auditbench.results import AnalysisResult, Status
 from auditbench.run import Capability, PluginFacts, ProgramFacts
 from auditbench.supervisor.watchdog import memory_limit
 from auditbench.supervisor.worker_pool import FIRST_PARTY, WorkerPool, group_of
@@ -132,6 +133,20 @@ def with_subject(plan: Plan, config: AuditConfig, tried: TriedSubject) -> Plan:
         for item in plan.analyzers
     )
     return replace(plan, analyzers=analyzers, tried=tried)
+
+
+def without_result(item: PlannedAnalyzer, status: Status, reason: Message) -> AnalysisResult:
+    """The result of an analyzer that has none, for this reason."""
+    description = item.description
+    return AnalysisResult(
+        analyzer=item.name,
+        topic=description.topic if description else "",
+        status=status,
+        reason=reason,
+        required=item.required,
+        version=description.plugin.version if description else "",
+        parameters=description.parameters if description else {},
+    )
 
 
 def group_or_ours(name: str, *, entries: Sequence[PluginEntry], where: str) -> str:

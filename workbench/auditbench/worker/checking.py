@@ -28,8 +28,8 @@ from auditbench.errors import (
 )
 from auditbench.models.architectures import BUILT_IN as ARCHITECTURES
 from auditbench.models.architectures import modality_problem, usually_called
-from auditbench.models.formats import FORMATS
-from auditbench.models.inspection import Inspection, inspect_model
+from auditbench.models.formats import FORMATS, usual_format
+from auditbench.models.inspection import Inspection, idle_trust, inspect_model
 from auditbench.models.opening.packages import require_for
 from auditbench.paths import is_there
 from auditbench.provenance import required_versions
@@ -160,6 +160,7 @@ def check_part(
     if foundation is not None:
         _check_foundation(config, registry, problems)
         inspection = _inspected(config, foundation)
+        problems += idle_trust((config.model, *config.models.values()), foundation, inspection)
         _check_data(config, foundation, registry, problems)
     return CheckedPart(
         analyzers=tuple(described),
@@ -366,13 +367,14 @@ def _known(name: str, built_in: Iterable[str], find: Callable[..., Provided[Any]
     try:
         return find(name, where=where).record
     except UnknownPluginError as error:
+        usual = {"architecture": usually_called, "model format": usual_format}.get(what)
         names: Sequence[str] = sorted({*built_in, *(entry.name for entry in list_entry_points())})
         raise UnknownPluginError(
             f"nothing installed provides the {what} {name!r}",
             where=where,
             found=name,
             allowed=f"{', '.join(sorted(built_in))}, or one that a plugin provides",
-            fix=(usually_called(name) if what == "architecture" else "") or nearest(name, names),
+            fix=(usual(name) if usual else "") or nearest(name.lower(), names),
         ) from error
 
 

@@ -27,6 +27,7 @@ from auditbench.models.bundle import bundle_exists
 from auditbench.models.formats import FORMATS, ModelRequest
 from auditbench.models.loading import load_model
 from auditbench.models.threads import suitable_threads
+from auditbench.paths import without_turns
 from auditbench.record import plain
 from auditbench.worker.cases import ChosenCases, choose_cases, with_stored_inputs
 from auditbench.worker.odd_outputs import refuse_odd_outputs, with_doubt
@@ -306,7 +307,12 @@ def open_model(
         ModelError: It cannot be opened or does not fit the data.
     """
     request = ModelRequest(
-        path=base / table.path, base=base, table=table, source=source, device=device, architectures=architectures
+        path=without_turns(base / table.path),
+        base=base,
+        table=table,
+        source=source,
+        device=device,
+        architectures=architectures,
     )
     if table.format in FORMATS:
         return load_model(request)

@@ -19,6 +19,7 @@ from auditbench.errors import AuditbenchError
 from auditbench.models.bundle import bundle_exists, refuse_foreign
 from auditbench.models.formats import FORMATS, ModelRequest
 from auditbench.models.inspection import inspect_model
+from auditbench.paths import without_turns
 from auditbench.training import ensure_model
 from auditbench.training.precision import Precision
 from auditbench.training.preparing import prepare, split_and_weights, train_table
@@ -97,14 +98,14 @@ def try_subject(config: AuditConfig, base: Path, registry: Registry, *, device: 
         ensure_model(config, base, source, tools.device, tools.architectures, lambda *_: None)
         taken = _opened(audited_table(config), source, tools)
         read = _try_rows(config, source, taken)
-    for table in further_tables(config).values():
-        _opened(table, source, tools)
+    further = {name: _opened(table, source, tools).limits for name, table in further_tables(config).items()}
     outcomes = {} if source.table.continued is not None else read.outcomes
     rows = 0 if source.train is None else len(source.train)
     return TriedSubject(
         read=dataclasses.replace(read, train_rows=rows, outcomes=outcomes),
         capabilities=None if taken is None else taken.capabilities,
         limits=() if taken is None else taken.limits,
+        further_limits=further,
     )
 
 
@@ -183,7 +184,7 @@ def _opened(table: ModelTable, source: TableSource, tools: _Tools) -> _Taken:
     from auditbench.models.estimators.loading import estimator_interface
 
     request = ModelRequest(
-        path=tools.base / table.path,
+        path=without_turns(tools.base / table.path),
         base=tools.base,
         table=table,
         source=source,

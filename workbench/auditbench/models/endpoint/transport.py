@@ -7,6 +7,7 @@ import io
 import socket
 import ssl
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError, IncompleteRead, NameResolutionError, NewConnectionError
+from urllib3.util.connection import create_connection
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -74,7 +76,7 @@ class Transport:
         """Send a request and read the answer.
 
         Args:
-            seconds: For all of it, however slowly the server gives its bytes.
+            seconds: For all of it: the connection, the request, and the answer, however slowly the server gives its bytes.
             most: Bytes of a body; more are not read.
 
         Raises:
@@ -106,11 +108,22 @@ class Transport:
 
 
 class _Budget:
-    """Until when an answer may take, told to the connection for each request."""
+    """Until when connecting, sending and the answer may take, told to the connection for each request."""
 
     def __init__(self, now: Callable[[], float]) -> None:
         self.now = now
         self.end = 0.0
+
+    def left(self) -> float:
+        """Seconds that are left.
+
+        Raises:
+            TimeoutError: There are none.
+        """
+        left = self.end - self.now()
+        if left <= 0:
+            raise TimeoutError
+        return left
 
 
 class _Timed(io.RawIOBase):
@@ -130,10 +143,7 @@ class _Timed(io.RawIOBase):
         Raises:
             TimeoutError: The budget is used up.
         """
-        left = self._budget.end - self._budget.now()
-        if left <= 0:
-            raise TimeoutError
-        self._socket.settimeout(left)
+        self._socket.settimeout(self._budget.left())
         return self._raw.readinto(buffer)
 
     def close(self) -> None:
@@ -152,15 +162,50 @@ class _Response(http.client.HTTPResponse):
 
 
 class _Connection(HTTPConnection):
+    """A connection that is made and used within the budget; how long the system looks for a name stays its own."""
+
     def __init__(self, *args: Any, budget: _Budget, **named: Any) -> None:
         super().__init__(*args, **named)
+        self._budget = budget
         self.response_class = partial(_Response, budget=budget)  # type: ignore[assignment]
 
+    def connect(self) -> None:
+        """Connect, and shake hands where that is asked for."""
+        super().connect()
+        self.sock.settimeout(self._budget.left())
 
-class _SecureConnection(HTTPSConnection):
-    def __init__(self, *args: Any, budget: _Budget, **named: Any) -> None:
-        super().__init__(*args, **named)
-        self.response_class = partial(_Response, budget=budget)  # type: ignore[assignment]
+    def send(self, data: Any) -> None:
+        """Send a part of the request."""
+        if self.sock is not None:
+            self.sock.settimeout(self._budget.left())
+        super().send(data)
+
+    def _new_conn(self) -> socket.socket:
+        """The first address of the host that takes a connection; all of them share what is left."""
+        try:
+            found = socket.getaddrinfo(self._dns_host, self.port, type=socket.SOCK_STREAM)
+        except OSError as error:
+            raise NameResolutionError(self.host, self, error) from error  # type: ignore[arg-type]
+        fault: OSError = OSError("no address")
+        for *_, address in found:
+            try:
+                with ExitStack() as opened:
+                    sock = create_connection(
+                        (str(address[0]), self.port), self._budget.left(), socket_options=self.socket_options
+                    )
+                    opened.callback(sock.close)
+                    sock.settimeout(self._budget.left())  # for what an encrypted connection agrees on first
+                    opened.pop_all()
+                    return sock
+            except OSError as error:
+                fault = error
+        if isinstance(fault, TimeoutError):
+            raise fault
+        raise NewConnectionError(self, str(fault)) from fault
+
+
+class _SecureConnection(_Connection, HTTPSConnection):
+    """The same, secured."""
 
 
 class _Pool(urllib3.HTTPConnectionPool):

@@ -92,6 +92,7 @@ def load_huggingface(request: ModelRequest) -> ModelUnderTest:
             format="huggingface",
             architecture=type(built.module).__name__,
             digest=digest_of(description),
+            where=str(request.path),
         ),
         device=request.device,
         capabilities=_CAPABILITIES,

@@ -52,6 +52,15 @@ _WRITTEN = frozenset(
         *("NONE", "NEWTRUE", "NEWFALSE", "BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT", "BINUNICODE"),
     }
 )
+QUANTIZED = frozenset(
+    {
+        Import("torch._utils", "_rebuild_qtensor"),
+        *(Import("torch", f"per_{what}_affine") for what in ("tensor", "channel")),
+        *(Import("torch", f"{kind}Storage") for kind in ("QInt8", "QUInt8", "QInt32", "QUInt4x2", "QUInt2x4")),
+        *(Import("torch", name) for name in ("qint8", "quint8", "qint32", "quint4x2", "quint2x4", "float4_e2m1fn_x2")),
+    }
+)
+"""What tensors of numbers that stand for others, or share a byte, need beside that; they are not read."""
 _CALLABLE = frozenset({ORDERED_DICT, SIZE, DEVICE, REBUILD, REBUILD_TYPED, PARAMETER})
 _NAMED = frozenset({UNTYPED, *(Import("torch", name) for name in (*STORAGES, *DTYPES))})
 _PLAIN_BUILTINS = (

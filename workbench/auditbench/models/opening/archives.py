@@ -13,7 +13,7 @@ import re
 import struct
 import zlib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -69,6 +69,21 @@ def has_directory(content: bytes) -> bool:
     wide = end - size - _END64.size - _LOCATOR64.size
     starts = (at for at in (end - size, wide, offset) if at >= 0)
     return count == 0 or offset == 0xFFFFFFFF or any(content[at : at + 4] == _ENTRY_MARK for at in starts)
+
+
+def has_end(content: bytes) -> bool:
+    """Whether a directory ends where the bytes do, as in every complete archive."""
+    end = content.rfind(_END_MARK, max(0, len(content) - _END.size - 0xFFFF))
+    return 0 <= end <= len(content) - _END.size and end + _END.size + _END.unpack_from(content, end)[-1] == len(content)
+
+
+def first_names(content: bytes) -> Iterator[str]:
+    """Names in whatever headers of members are there, in their order, in an archive that has no directory."""
+    for mark in re.finditer(re.escape(_LOCAL_MARK), content):
+        start = mark.start() + _LOCAL.size
+        if start <= len(content):
+            size = _LOCAL.unpack_from(content, mark.start())[-2]
+            yield content[start : start + size].decode("utf-8", "replace")
 
 
 def read_archive(content: bytes, *, deflated: bool = False) -> dict[str, Member]:

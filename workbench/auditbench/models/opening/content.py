@@ -11,6 +11,7 @@ from auditbench.errors import ModelError
 from auditbench.models.opening.allowed import is_plain
 from auditbench.models.opening.archives import Member, below_root, has_directory, read_archive, read_member
 from auditbench.models.opening.files import Damage
+from auditbench.models.opening.incomplete import incomplete_archive
 from auditbench.models.opening.json_text import parse_strictly
 from auditbench.models.opening.limits import MAX_INSTRUCTIONS, MAX_JSON_BYTES, MAX_PICKLE_BYTES
 from auditbench.models.opening.pickles import Walk, is_surely_pickle, looks_like_pickle, walk
@@ -48,10 +49,16 @@ _MAGIC = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Content:
-    """What the bytes of a file are, and the walks through its pickles where torch.save may have written it."""
+    """What the bytes of a file are.
+
+    Attributes:
+        walks: Through its pickles, where torch.save may have written it.
+        damage: Why it is no complete file of any kind, where its kind is `damaged`.
+    """
 
     kind: str
     walks: tuple[Walk, ...] = ()
+    damage: Damage | None = None
 
 
 def content_kind(content: bytes) -> str:
@@ -61,12 +68,27 @@ def content_kind(content: bytes) -> str:
     `pickle`, `torchscript`, `exported`, `numpy`, `numpy-archive`, `keras`, `hdf5`, `gguf`, `onnx`, `compressed`,
     `skops`, `xgboost`, `lightgbm`, `zip`, `tar`, `7z`, `rar`, `native-program`, `json`, `html`, `text`, `empty`,
     `unknown`; `polyglot` where two readers would see two different files.
+
+    Raises:
+        Damage: It is an archive that was cut off.
     """
-    return look_into(content).kind
+    return look_into_whole(content).kind
+
+
+def look_into_whole(content: bytes) -> Content:
+    """As `content_kind`, with the walks that it took to know.
+
+    Raises:
+        Damage: It is an archive that was cut off.
+    """
+    found = look_into(content)
+    if found.damage is not None:
+        raise found.damage
+    return found
 
 
 def look_into(content: bytes) -> Content:
-    """As `content_kind`, with the walks that it took to know."""
+    """As `look_into_whole`; an archive that was cut off is `damaged`."""
     if not content:
         return Content(kind="empty")
     if content[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
@@ -166,7 +188,8 @@ def _look_into_zip(content: bytes) -> Content:
     try:
         members = read_archive(content, deflated=True)
     except Damage:
-        return Content(kind="zip" if has_directory(content) else "unknown")
+        damage = incomplete_archive(content)
+        return Content(kind="zip" if damage is None else "damaged", damage=damage)
     names = set(members)
     if {"config.json", "metadata.json"} <= names and any(name.endswith(".weights.h5") for name in names):
         return Content(kind="keras")

@@ -13,6 +13,7 @@ from auditbench.errors import ModelError
 from auditbench.models.opening.content import ESTIMATORS, PICKLED, compression, content_kind, refuse_other_kind
 from auditbench.models.opening.files import Damage, read_file, refusing, sha256_of
 from auditbench.models.opening.fitted_trees import check_trees
+from auditbench.models.opening.incomplete import incomplete_pickle
 from auditbench.models.opening.lightgbm_files import LightgbmFacts, check_lightgbm
 from auditbench.models.opening.limits import MAX_INFLATED_ESTIMATOR
 from auditbench.models.opening.missing_classes import missing_class
@@ -133,11 +134,14 @@ def _open_pickle(path: Path, content: bytes, kind: str, trust: Collection[str]) 
         except MemoryError:
             raise
         except (Exception, SystemExit) as error:  # whatever unpickling raises
+            said = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0][:200]}".removesuffix(": ")
             if missing := missing_class(content, error):
                 raise missing from error
+            if kind == "pickle" and (damage := incomplete_pickle(content, said)):
+                raise damage from error
             raise Damage(
                 "cannot be opened",
-                found=f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0][:200]}",
+                found=said,
                 allowed="what joblib.dump or pickle.dump wrote, with the versions of its libraries installed",
                 fix="save it again with the versions that are installed here, best with skops.io.dump",
             ) from error

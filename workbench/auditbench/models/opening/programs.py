@@ -21,6 +21,7 @@ from auditbench.models.opening.files import Damage, read_file, refusing, sha256_
 from auditbench.models.opening.limits import MAX_SOURCE_BYTES
 from auditbench.models.opening.missing_classes import missing_class
 from auditbench.models.opening.scanning import dangerous_calls
+from auditbench.paths import as_argument
 
 if TYPE_CHECKING:
     from torch import nn
@@ -148,13 +149,13 @@ def untrusted(path: Path, what: str, content: bytes, trust: Collection[str]) -> 
     calls = () if what in (SOURCE, FUNCTION) else dangerous_calls(content)
     if calls:
         return _dangerous(path, found, calls)
-    look = f"convert it to safetensors; or look at it with `auditbench scan {path.name}`"
+    look = f"convert it to safetensors; or look at it with `auditbench scan {as_argument(path)}`"
     allowed = "safetensors or a state dict, or a program whose sha256 is trusted"
     if what in (SOURCE, FUNCTION):
         look = "read the file" if what == FUNCTION else "name model.architecture instead; or read the file"
         allowed = "a file whose sha256 is trusted"
     elif what == PICKLED_ESTIMATOR:
-        look = f"save it with skops.io.dump where it was made; or look at it with `auditbench scan {path.name}`"
+        look = f"save it with skops.io.dump where it was made; or look at it with `auditbench scan {as_argument(path)}`"
         allowed = "a file of skops, XGBoost or LightGBM, or a pickle whose sha256 is trusted"
     return UntrustedModelError(
         f"{path.name} is a program: opening it runs what is in it",
@@ -178,7 +179,7 @@ def unwanted_program(path: Path, kind: str, what: str, content: bytes) -> ModelE
         where=str(path),
         found=f"{what}, sha256 {sha256}",
         allowed="safetensors, or a state dict as torch.save writes it",
-        fix=f"save model.state_dict() alone, best as safetensors; look at this one with `auditbench scan {path.name}`"
+        fix=f"save model.state_dict() alone, best as safetensors; look at this one with `auditbench scan {as_argument(path)}`"
         + nevertheless,
     )
 

@@ -58,6 +58,17 @@ def check_header(content: bytes) -> None:
         raise Damage("is two files in one", found="a zip archive at its end", allowed="tensors alone")
 
 
+def header_shapes(content: bytes) -> dict[str, tuple[int, ...]]:
+    """The shape of each tensor by its name.
+
+    Raises:
+        Damage: The header does not fit the file.
+    """
+    check_header(content)
+    header, _ = _header(content)
+    return {name: tuple(entry["shape"]) for name, entry in header.items() if name != "__metadata__"}
+
+
 def _header(content: bytes) -> tuple[dict[str, Any], int]:
     size = struct.unpack_from("<Q", content)[0] if len(content) >= 8 else 0
     if not 2 <= size <= min(MAX_HEADER_BYTES, len(content) - 8):

@@ -150,7 +150,9 @@ class _Scanner:
 
     def parts(self, content: bytes, where: str, looked: Content, depth: int) -> Iterator[Part]:
         kind = looked.kind
-        if kind in _NOT_SEEN:
+        if looked.damage is not None:
+            yield Part(where=where, kind=kind, size=len(content), not_seen=f"it {looked.damage}: {looked.damage.found}")
+        elif kind in _NOT_SEEN:
             yield Part(where=where, kind=kind, size=len(content), not_seen=_NOT_SEEN[kind])
         if depth > MAX_NESTING:
             yield Part(
@@ -208,7 +210,7 @@ class _Scanner:
                 kind in ("state-dict", "pickle") and _STORAGE.fullmatch(name.partition("/")[2]) is not None
             )
             yield from self._member(data, inner, depth + 1, storage=storage, walks=walks)
-        if fault := _archive_fault(content, kind):
+        if kind != "damaged" and (fault := _archive_fault(content, kind)):
             yield Part(where=where, kind=kind, size=len(content), not_seen=fault)
 
     def _tar(self, content: bytes, where: str, depth: int) -> Iterator[Part]:

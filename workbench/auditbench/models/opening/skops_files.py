@@ -102,7 +102,7 @@ def _outside(types: list[str], name: str, where: str, *, saved_with: str = "") -
         where=where,
         found=", ".join(types[:_SHOWN]) + more,
         allowed="estimators of scikit-learn, XGBoost and LightGBM whose types skops or the product lists",
-        fix=f"{again}build the estimator of listed types; or save it with joblib.dump, look at that file with `auditbench scan`, and "
+        fix=f"{again}build the estimator of listed types; or save it with joblib.dump, look at that file with `auditbench scan FILE`, and "
         'trust its sha256; or audit it as a function: model.format = "callable"',
     )
 

@@ -158,6 +158,13 @@ def _is_swapped(content: bytes, members: Mapping[str, Member]) -> bool:
 def _check_plain(walks: tuple[Walk, ...]) -> None:
     for found in walks:
         outside = allowed.outside(found)
+        if outside and not found.opaque and allowed.QUANTIZED.issuperset(outside):
+            raise Damage(
+                "has tensors of quantized or packed numbers",
+                found=", ".join(item.full for item in outside[:5])[:200],
+                allowed="tensors of whole numbers or of floating point, of 8 bits or more each",
+                fix="save them in float32, after tensor.dequantize() where they are quantized",
+            )
         if outside or found.opaque:
             names = ", ".join(item.full for item in outside[:5]) or "a call that cannot be followed"
             raise MoreThanTensors(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from auditbench.errors import ModelError
 from auditbench.models.opening.checkpoints import only_place
-from auditbench.models.opening.content import Content, compression, look_into
+from auditbench.models.opening.content import Content, compression, look_into_whole
 from auditbench.models.opening.files import Damage, read_file, refusing, sha256_of
 from auditbench.models.opening.pickles import is_surely_pickle
 from auditbench.models.opening.programs import PROGRAMS, unwanted_program
@@ -80,7 +80,7 @@ def open_weights(path: Path, *, most: int | None = None) -> WeightsFile:
     """
     content = read_file(path, most=most)
     with refusing(path):
-        found, sha256 = look_into(content), sha256_of(content)
+        found, sha256 = look_into_whole(content), sha256_of(content)
         if found.kind == "safetensors":
             tensors = parse_tensors(content, path)
             return WeightsFile(

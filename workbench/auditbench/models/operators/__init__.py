@@ -13,7 +13,7 @@ from torch import nn
 from auditbench.models.opening.graph_content import GraphNode
 from auditbench.models.operators.activations import ACTIVATIONS
 from auditbench.models.operators.attention import ATTENTION
-from auditbench.models.operators.control import CONTROL
+from auditbench.models.operators.control import CONTROL, EndlessLoopError
 from auditbench.models.operators.convolution import CONVOLUTION
 from auditbench.models.operators.elementwise import ELEMENTWISE
 from auditbench.models.operators.indexing import INDEXING
@@ -27,7 +27,15 @@ from auditbench.models.operators.resizing import RESIZING
 from auditbench.models.operators.sequences import SEQUENCES
 from auditbench.models.operators.shapes import SHAPES
 
-__all__ = ["CONTROL", "OPERATORS", "ROUNDING", "UnsupportedOperationError", "is_known", "operator_module"]
+__all__ = [
+    "CONTROL",
+    "OPERATORS",
+    "ROUNDING",
+    "EndlessLoopError",
+    "UnsupportedOperationError",
+    "is_known",
+    "operator_module",
+]
 
 OPERATORS: Mapping[str, Versions] = {
     **ACTIVATIONS,

@@ -13,7 +13,11 @@ from auditbench.models.opening.graph_content import GraphNode
 from auditbench.models.operators.operation import MOST_STEPS, outputs_of, unsupported
 
 MOST_ROUNDS = 10_000
-"""Of a loop; one that goes on is no network."""
+"""Of a loop."""
+
+
+class EndlessLoopError(ValueError):
+    """A loop goes on, and nothing but its own condition would end it: no network."""
 
 
 class _Control(nn.Module):
@@ -26,6 +30,7 @@ class _Control(nn.Module):
     def __init__(self, node: GraphNode, bodies: Mapping[str, nn.Module], around: Sequence[str]) -> None:
         super().__init__()
         self._around = tuple(around)
+        self.original_name = node.operation
         self._inputs = {name: node.attributes[name].inputs for name in bodies}
         kept = {name: value for name, value in node.attributes.items() if name not in bodies}
         self._node = dataclasses.replace(node, attributes=kept)  # the bodies hold the constants of these graphs already
@@ -58,15 +63,14 @@ class Loop(_Control):
         """The last of what goes on from time to time, and what was given each time."""
         (most, condition, *carried), around = self._split(values)
         rounds = None if most is None else int(most.reshape(()))
-        if rounds is not None and rounds > MOST_ROUNDS:
-            raise ValueError(f"expected a loop of at most {MOST_ROUNDS:,} rounds, got {rounds:,}")
         goes_on = condition is None or bool(condition.reshape(()))
         names, body, given = self._inputs["body"], self.get_submodule("body"), []
         device = next((value.device for value in values if value is not None), torch.device("cpu"))
         done = 0
         while goes_on and (rounds is None or done < rounds):
             if done >= MOST_ROUNDS:
-                raise ValueError(f"expected a loop of at most {MOST_ROUNDS:,} rounds, got more")
+                kind = EndlessLoopError if rounds is None or rounds > MOST_STEPS else ValueError
+                raise kind(f"expected a loop of at most {MOST_ROUNDS:,} rounds, got more")
             at = torch.tensor(done, device=device)
             held = dict(zip(names, (at, torch.tensor(True, device=device), *carried), strict=True))
             again, *found = body(around | held)

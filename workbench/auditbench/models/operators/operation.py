@@ -42,6 +42,7 @@ class Operation(nn.Module):
     def __init__(self, node: GraphNode, function: Function) -> None:
         super().__init__()
         self._node, self._function = node, function
+        self.original_name = node.operation  # as torch calls the class that a scripted module was made of
 
     def forward(self, *inputs: torch.Tensor | None) -> Any:
         """The outputs that the node names: one tensor, or a tuple."""

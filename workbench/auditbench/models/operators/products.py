@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 
 import torch
@@ -42,7 +43,31 @@ def _general(node: GraphNode, first: Tensor, second: Tensor, added: Tensor | Non
 
 
 def _einsum(node: GraphNode, *values: Tensor) -> Tensor:
-    return torch.einsum(node.attributes["equation"], *values)
+    equation: str = node.attributes["equation"]
+    _bound_einsum(equation.replace(" ", ""), values)
+    return torch.einsum(equation, *values)
+
+
+def _bound_einsum(equation: str, values: tuple[Tensor, ...]) -> None:
+    """Bound the result, and what torch makes on the way to it: the product of the first two tensors, then with the third."""
+    left, arrow, right = equation.partition("->")
+    terms = [_einsum_axes(term, value.dim()) for term, value in zip(left.split(","), values, strict=True)]
+    sizes: dict[str | int, int] = {}
+    for term, value in zip(terms, values, strict=True):
+        for axis, size in zip(term, value.shape, strict=True):
+            sizes[axis] = max(size, sizes.get(axis, 1))
+    counted = Counter(axis for term in terms for axis in term)
+    given = {axis for axis in sizes if isinstance(axis, int) or (axis in right if arrow else counted[axis] == 1)}
+    seen: set[str | int] = set()
+    for done, term in enumerate(terms, start=1):
+        seen.update(term)
+        bounded(sizes[axis] for axis in seen & given.union(*terms[done:]))
+
+
+def _einsum_axes(term: str, rank: int) -> list[str | int]:
+    """The letter of each axis, and of those that dots stand for a number below 0, counted from the last of them."""
+    before, _, after = term.partition("...")
+    return [*before, *range(len(before) + len(after) - rank, 0), *after]
 
 
 def _determinant(_: GraphNode, values: Tensor) -> Tensor:
