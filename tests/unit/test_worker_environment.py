@@ -64,39 +64,16 @@ def test_no_planted_secret_reaches_a_plugin(tmp_path: Path, monkeypatch: pytest.
     ],
 )
 def test_what_programs_need_passes(name: str) -> None:
-    assert worker_environment({name: "value"}, named=(), mark="m", folder="f")[name] == "value"
-
-
-def test_what_libraries_keep_lies_in_a_folder_that_goes_with_the_worker(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("MPLCONFIGDIR", raising=False)
-    seen = tmp_path / "seen.json"
-    with installed_site(tmp_path / "site") as site:
-        site.add("dump", DUMP.format(path=str(seen)))
-        pool = WorkerPool(tmp_path)
-        try:
-            pool.worker("plugin-dump").ask("describe", seconds=60, event=no_event, plugins=["dump"])
-            folder = Path(json.loads(seen.read_text())["MPLCONFIGDIR"])
-            (folder / "fontlist.json").write_text("{}")
-        finally:
-            pool.kill()
-    assert not folder.exists()
-
-
-def test_the_folder_that_the_user_chose_for_matplotlib_passes() -> None:
-    assert worker_environment({"MPLCONFIGDIR": "theirs"}, named=(), mark="m", folder="f")["MPLCONFIGDIR"] == "theirs"
+    assert worker_environment({name: "value"}, named=(), mark="m")[name] == "value"
 
 
 @pytest.mark.parametrize("name", ["EDITOR", "LD", "CUDA", "PATHS", "OMP_TOKEN", "MKL_API_KEY", "AUDITBENCH_WORKER"])
 def test_what_nothing_needs_does_not_pass(name: str) -> None:
-    assert worker_environment({name: "value"}, named=(), mark="m", folder="f").get(name) != "value"
+    assert worker_environment({name: "value"}, named=(), mark="m").get(name) != "value"
 
 
 def test_what_decides_about_bits_is_always_there() -> None:
-    found = worker_environment(
-        {"PYTHONHASHSEED": "7", MARK: "theirs"}, named=("PYTHONHASHSEED", MARK), mark="ours", folder="f"
-    )
+    found = worker_environment({"PYTHONHASHSEED": "7", MARK: "theirs"}, named=("PYTHONHASHSEED", MARK), mark="ours")
     assert (found["PYTHONHASHSEED"], found[MARK], found["MPLBACKEND"]) == ("0", "ours", "Agg")
     assert found["OMP_NUM_THREADS"] == found["MKL_NUM_THREADS"]
     assert int(found["OMP_NUM_THREADS"]) >= 1

@@ -60,19 +60,18 @@ _DEFAULTS = {
 }
 
 
-def worker_environment(own: Mapping[str, str], *, named: Iterable[str], mark: str, folder: str) -> dict[str, str]:
+def worker_environment(own: Mapping[str, str], *, named: Iterable[str], mark: str) -> dict[str, str]:
     """The environment of a worker: what is allowed of ours, and what decides whether two runs give equal bits.
 
     Args:
         own: Environment of the supervisor.
         named: Further variables that pass, as the config names them; those that are not set are left out.
         mark: Value of the variable that marks the worker.
-        folder: For what libraries keep and nobody needs later, such as matplotlib's list of fonts.
     """
     wanted = frozenset(named)
     passed = {name: value for name, value in own.items() if name in wanted or _is_allowed(name)}
     threads = dict.fromkeys(_THREADS, str(available_cpus()))
-    return {**threads, **_DEFAULTS, "MPLCONFIGDIR": folder, **passed, "PYTHONHASHSEED": "0", MARK: mark}
+    return {**threads, **_DEFAULTS, **passed, "PYTHONHASHSEED": "0", MARK: mark}
 
 
 def credentials_of(config: AuditConfig) -> dict[str, str]:

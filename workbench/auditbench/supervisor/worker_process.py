@@ -10,7 +10,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -90,11 +89,9 @@ class WorkerProcess:
         self._numbers = itertools.count(1)
         self._kernel_kills = kernel_kills()
         mark = secrets.token_hex(16)
+        seen = worker_environment(os.environ, named=environment, mark=mark)
         with contextlib.ExitStack() as opened:
             try:
-                self._folder = tempfile.TemporaryDirectory(prefix="auditbench-worker-", ignore_cleanup_errors=True)
-                opened.enter_context(self._folder)
-                seen = worker_environment(os.environ, named=environment, mark=mark, folder=self._folder.name)
                 ours, theirs = socket.socketpair()
                 self._life, their_life = socket.socketpair()
                 opened.enter_context(ours)
@@ -183,7 +180,6 @@ class WorkerProcess:
         self._tree.end()
         self._channel.close()
         self._life.close()
-        self._folder.cleanup()
         bound_log(self._log)
         self._ended = True
 
