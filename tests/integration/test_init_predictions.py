@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +71,9 @@ def test_a_file_is_joined_by_the_column_of_ids_in_both(tmp_path: Path, capsys: p
     assert document["model"]["path"] == "scores.csv"
     assert (document["model"]["columns"], document["model"]["output"]) == (["score"], "probability")
     assert document["data"]["id"] == "person_id"
-    assert "predictions from score of scores.csv, found by person_id" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "predictions from score of scores.csv, found by person_id" in said
+    assert "check `columns`: they were chosen beside other columns of numbers in that file: sure (constant)" in said
     guarded(["audit", str(tmp_path / "audit.toml"), "--only", "performance", "--out", str(tmp_path / "run")])
     assert (tmp_path / "run" / "report.html").is_file()
 
@@ -83,6 +85,7 @@ def test_a_column_of_a_file_may_be_named(tmp_path: Path, capsys: pytest.CaptureF
     assert "'person_id', 'first', 'second', 'third'" in said
     assert f"--predictions {file} --predictions COLUMN" in " ".join(said.split())
     document = written(tmp_path, people(), ["--predictions", "second", "--predictions", file])
+    assert "check `columns`" not in capsys.readouterr().out
     assert (document["model"]["columns"], document["model"]["output"]) == (["second"], "logit")
 
 
@@ -108,6 +111,7 @@ def test_one_column_of_many_numbers_is_a_regression(tmp_path: Path) -> None:
     rows = people().drop(columns=["approved", "grade"]).assign(expected=people()["rating"] + shares())
     document = written(tmp_path, rows, ["--predictions", "expected"], target="rating")
     assert (document["model"]["task"], document["model"]["output"]) == ("regression", "value")
+    assert "check `output`" not in (tmp_path / "audit.toml").read_text()
 
 
 def test_what_follows_from_the_outputs_is_no_feature(tmp_path: Path) -> None:
@@ -168,6 +172,40 @@ def test_predictions_that_do_not_fit_are_refused(
     assert not (tmp_path / "audit.toml").exists()
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda ids: ids.replace({"p007": "p001"}), "'person_id': 'p001' stands 2 times in FILE"),
+        (lambda ids: "x" + ids, "'person_id': no value of the data is in FILE, such as 'p000' in the data and 'x"),
+        (lambda ids: ids.rename("id"), "FILE: 'id', 'score'; the data: 'person_id', 'income'"),
+    ],
+)
+def test_why_no_column_of_ids_joins_a_file_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], change: Callable[[Any], Any], said: str
+) -> None:
+    file = own_file(tmp_path, score=shares())
+    table = pd.read_csv(file)
+    pd.concat([change(table["person_id"]), table["score"]], axis=1).to_csv(file, index=False)
+    assert init(tmp_path, people(), ["--predictions", file], "approved") == 2
+    assert said.replace("FILE", str(file)) in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_value_that_the_data_have_twice_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = people()
+    rows.loc[7, "person_id"] = "p001"
+    groups = {name: people()["sex"] for name in ("city", "housing", "job")}
+    file = own_file(tmp_path, **groups, score=shares())
+    assert init(tmp_path, rows.assign(**groups), ["--predictions", file], "approved") == 2
+    assert "'person_id': 'p001' stands 2 times in the data" in " ".join(capsys.readouterr().err.split())
+
+
+def test_the_other_output_is_no_feature(tmp_path: Path) -> None:
+    rows = people().assign(p_no=1 - shares(), p_yes=shares())
+    document = written(tmp_path, rows, ["--predictions", "p_yes"])
+    assert document["data"]["exclude"] == ["person_id", "p_no"]
+    assert "# Columns beside the outputs:" in (tmp_path / "audit.toml").read_text()
+
+
 def test_a_file_without_the_ids_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     table = pd.DataFrame({"sex": people()["sex"], "score": shares(), "person_id": [f"q{n}" for n in range(ROWS)]})
     table.to_csv(tmp_path / "scores.csv", index=False)
@@ -175,11 +213,55 @@ def test_a_file_without_the_ids_is_refused(tmp_path: Path, capsys: pytest.Captur
     assert "no column of ids joins this file to the data" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("padded", ["rows", "outputs"])
+def test_ids_that_are_written_otherwise_join_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], padded: str
+) -> None:
+    ids = {"rows": range(ROWS), "outputs": range(ROWS)} | {padded: [f"{n:04}" for n in range(ROWS)]}
+    pd.DataFrame({"person_id": ids["outputs"], "score": shares()}).to_csv(tmp_path / "scores.csv", index=False)
+    rows = people().assign(person_id=ids["rows"])
+    assert init(tmp_path, rows, ["--predictions", tmp_path / "scores.csv"], "approved") == 2
+    assert "007 is not 7" in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize("kind", [str, float])
+def test_ids_of_other_types_join_where_an_audit_joins_them(tmp_path: Path, kind: type) -> None:
+    ids = [f"{n:04}" if kind is str else str(n) for n in range(ROWS)]
+    table = pd.DataFrame({"person_id": ids, "score": shares()}).astype({"person_id": kind})
+    table.to_parquet(tmp_path / "scores.parquet")
+    document = written(tmp_path, people().assign(person_id=ids), ["--predictions", tmp_path / "scores.parquet"])
+    assert document["data"]["id"] == "person_id"
+
+
+def test_a_file_of_one_name_less_column_joins_no_series(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = "".join(f"{n},2,3:{'ab'[n % 2]}\n" for n in range(30))
+    (tmp_path / "s.ts").write_text(f"@problemName x\n@univariate true\n@classLabel true a b\n@data\n{rows}")
+    pd.DataFrame({"score": shares()[:30]}).to_csv(tmp_path / "scores.csv")
+    command = ["init", str(tmp_path), "--data", str(tmp_path / "s.ts")]
+    assert guarded([*command, "--predictions", str(tmp_path / "scores.csv")]) == 2
+    assert "no column of ids joins this file to the data" in capsys.readouterr().err
+
+
+def test_decisions_instead_of_scores_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = own_file(tmp_path, decision=(shares() > 0.5).astype(int))
+    written(tmp_path, people(), ["--predictions", file])
+    assert "these predictions are 0 and 1 alone, as decisions are" in " ".join(capsys.readouterr().out.split())
+
+
 def test_rows_without_an_output_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = own_file(tmp_path, score=shares())
     pd.read_csv(file).iloc[:100].to_csv(file, index=False)
     assert init(tmp_path, people(), ["--predictions", file], "approved") == 0
     assert "20 rows of the sample have none" in " ".join(capsys.readouterr().out.split())
+
+
+def test_rows_to_train_on_need_no_output(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = own_file(tmp_path, score=shares())
+    table = pd.read_csv(file)
+    table[table["person_id"] >= "p063"].to_csv(file, index=False)
+    rows = people().assign(part=["train"] * 60 + ["test"] * 60)
+    assert init(tmp_path, rows, ["--predictions", file], "approved") == 0
+    assert ": 3 rows of the sample have none" in " ".join(capsys.readouterr().out.split())
 
 
 def test_images_of_a_folder_are_found_by_their_paths(tmp_path: Path) -> None:

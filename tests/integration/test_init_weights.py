@@ -58,6 +58,11 @@ def written(folder: Path, model: Path, target: list[Any]) -> tuple[Path, dict[st
             ("mlp", {"hidden": [7, 7], "activation": "relu", "dropout": 0.1}),
         ),
         ([nn.Linear(3, 1)], ["no", "yes"], ("linear", None)),
+        (
+            [nn.Linear(3, 16), nn.ReLU(), nn.Linear(16, 2)],
+            ["no", "yes"],
+            ("mlp", {"hidden": [16], "activation": "relu"}),
+        ),
     ],
 )
 def test_an_architecture_that_has_the_weights_is_named(
@@ -72,6 +77,34 @@ def test_an_architecture_that_has_the_weights_is_named(
     with workers_in_this_process():
         config, model = written(tmp_path, tmp_path / "last.ckpt", target)
         assert (model["architecture"], model.get("parameters")) == expected
+        assert ("check `activation`" in capsys.readouterr().out) == (expected[0] == "mlp")
+        assert guarded(["check", str(config)]) == 0, capsys.readouterr().err
+
+
+def test_how_numbers_reach_the_network_is_asked_and_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    torch.save(nn.Sequential(nn.Linear(3, 1)).state_dict(), tmp_path / "net.pt")
+    with workers_in_this_process():
+        config, _ = written(tmp_path, tmp_path / "net.pt", ["no", "yes"])
+        assert "say how the network wants its numbers: `inputs` of [model]" in " ".join(capsys.readouterr().out.split())
+        assert guarded(["check", str(config)]) == 0
+        assert "numbers as they are (model.inputs), such as" in capsys.readouterr().out
+        config.write_text(config.read_text().replace("# inputs = ", "inputs = "))
+        assert guarded(["check", str(config)]) == 0
+        assert "numbers standardized by the training rows (model.inputs), such as" in capsys.readouterr().out
+
+
+def test_several_sets_of_weights_are_a_choice(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    weights = {f"net.{name}": tensor for name, tensor in nn.Sequential(nn.Linear(3, 1)).state_dict().items()}
+    torch.save(
+        {"epoch": 3, "state_dict": weights, "ema": {name: 2 * tensor for name, tensor in weights.items()}},
+        tmp_path / "last.ckpt",
+    )
+    with workers_in_this_process():
+        config, _ = written(tmp_path, tmp_path / "last.ckpt", ["no", "yes"])
+        assert "say which weights are meant" in capsys.readouterr().out
+        text = config.read_text()
+        assert 'or "ema.net"' in text
+        config.write_text(text.replace("# weights_in = ", "weights_in = "))
         assert guarded(["check", str(config)]) == 0, capsys.readouterr().err
 
 
@@ -100,7 +133,7 @@ def test_no_architecture_is_named_where_none_has_the_weights(
         {"weight": torch.zeros(1, 3), "bias": torch.zeros(1)},
         {"0.weight": torch.zeros(1, 3), "0.bias": torch.zeros(1), "1.running_mean": torch.zeros(3)},
         {"0.weight": torch.zeros(4, 3), "0.bias": torch.zeros(4), "2.weight": torch.zeros(1, 5), "2.bias": torch.zeros(1)},
-        {"0.weight": torch.zeros(2, 3), "0.bias": torch.zeros(2)},
+        {"0.weight": torch.zeros(3, 3), "0.bias": torch.zeros(3)},
         {"0.weight": torch.zeros(1, 3)},
         {"w": torch.zeros(3)},
     ],

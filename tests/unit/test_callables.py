@@ -164,7 +164,6 @@ def test_arrays_reach_a_function_raw() -> None:
         Interface(task="regression", classes=(), output="value", inputs=inputs),
         Origin(name="f", format="callable", architecture="f", digest="0"),
         rows,
-        kept=frozenset(),
         where="f",
     )
     outputs = model.predict(rows)

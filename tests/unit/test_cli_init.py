@@ -128,6 +128,18 @@ def test_bad_files_are_refused(tmp_path: Path, name: str) -> None:
     assert refused.value.exit_code == 2
 
 
+@pytest.mark.parametrize("option", ["DIR", "--data", "--model", "--predictions"])
+def test_a_name_that_is_too_long_is_refused_as_any_other(
+    option: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pa.csv.write_csv(table(), tmp_path / "people.csv")
+    given = {"DIR": str(tmp_path), "--data": str(tmp_path / "people.csv")} | {option: "m" * 300}
+    folder = given.pop("DIR")
+    assert guarded(["init", folder, *(part for pair in given.items() for part in pair)]) == 2
+    said = capsys.readouterr().err
+    assert "fix:" in said or "allowed:" in said
+
+
 @pytest.mark.parametrize(
     ("name", "sensitive"),
     [

@@ -85,6 +85,8 @@ def test_the_digest_is_of_the_content_not_the_layout(tmp_path: Path) -> None:
         pytest.param("[data]", "[data]\nbins.a = []", "data.bins.a", "at least 1 entries", id="empty-bins"),
         pytest.param("[[gates]]", "[gates]", "gates", "a list in square brackets", id="gates-as-a-table"),
         pytest.param("[analyzers.shap]\nrows = 5\nrequired = false", "[analyzers]\nshap = 1", "analyzers.shap", "a table", id="analyzer-as-a-number"),
+        pytest.param("[data]", "[data]\ninputs = 'standardized'", "data.inputs", 'model.inputs = "standardized", in [model]', id="inputs-of-the-model"),
+        pytest.param("[data]", "[data]\ninputs = 'image'", "data.inputs", "[data.inputs.NAME]", id="inputs-as-text"),
     ],
 )  # fmt: skip
 def test_one_mistake(tmp_path: Path, old: str, new: str, where: str, words: str) -> None:

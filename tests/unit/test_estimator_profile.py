@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import lightgbm
 import pandas as pd
 import pytest
 import skops.io
 import xgboost
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import make_column_transformer
-from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
-from sklearn.linear_model import LogisticRegression
+from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier, RandomForestRegressor
+from sklearn.feature_selection import SelectFromModel
+from sklearn.linear_model import Lasso, LogisticRegression, MultiTaskLasso, Ridge
+from sklearn.model_selection import GridSearchCV
+from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -41,6 +46,23 @@ def test_skops_names_the_columns_of_the_whole_estimator(tmp_path: Path) -> None:
     ):
         skops.io.dump(model, tmp_path / f"{number}.skops")
         assert told(tmp_path / f"{number}.skops") == expected
+
+
+@pytest.mark.parametrize(
+    ("model", "regression"),
+    [
+        (GradientBoostingClassifier(n_estimators=2), False),
+        (CalibratedClassifierCV(LogisticRegression(), method="isotonic"), False),
+        (make_pipeline(SelectFromModel(Lasso(0.001)), GaussianNB()), False),
+        (make_pipeline(SelectFromModel(RandomForestClassifier(2)), MultiTaskLasso(0.001)), True),
+        (GridSearchCV(make_pipeline(StandardScaler(), Ridge()), {}, cv=2), True),
+    ],
+    ids=["trees", "calibrated", "selected", "of-classifier", "search"],
+)
+def test_the_outermost_estimator_says_whether_it_is_a_regression(tmp_path: Path, model: Any, regression: bool) -> None:
+    labels = [[label, label] for label in LABELS] if regression else LABELS
+    skops.io.dump(model.fit(ROWS, labels), tmp_path / "model.skops")
+    assert told(tmp_path / "model.skops").regression == regression
 
 
 @pytest.mark.parametrize("suffix", ["json", "ubj"])

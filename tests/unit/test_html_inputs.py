@@ -108,6 +108,16 @@ def test_what_texts_and_series_lack_is_told(modality: Any, counts: dict[str, int
     assert "缺失值" in section(run, "facts", "zh-CN").text
 
 
+@pytest.mark.parametrize(("form", "filled"), [("bundle", True), ("callable", False), ("predictions", False)])
+def test_a_mean_stands_in_a_series_where_the_model_gets_it_encoded(form: str, filled: bool) -> None:
+    run = modality_run("series", raw_inputs=False)
+    inputs = tuple(dataclasses.replace(item, empty=0, incomplete=3) for item in run.data.inputs)
+    model = dataclasses.replace(run.model, format=form)
+    run = dataclasses.replace(run, model=model, data=dataclasses.replace(run.data, inputs=inputs))
+    told = section(run, "facts").text
+    assert ("3 rows with missing steps" in told, "stands in for what is missing" in told) == (True, filled)
+
+
 @pytest.mark.parametrize(
     ("modality", "tag"), [("image", "image-classification"), ("text", "text-classification"), ("series", None)]
 )

@@ -71,6 +71,9 @@ def test_a_function_is_audited_with_the_frame_that_was_passed() -> None:
     assert list(whole.columns) == list(X.columns)
     assert whole.hours.isna().tolist() == X.hours.isna().tolist()
     assert whole.job.fillna("-").tolist() == X.job.fillna("-").tolist()
+    assert {limit.key: dict(limit.values) for limit in run.model.limits} == {
+        "core.model_missing_kept": {"columns": "hours"}
+    }
 
 
 def test_columns_of_categories_come_back_as_such() -> None:

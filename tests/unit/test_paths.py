@@ -34,7 +34,12 @@ def test_files_and_folders_are_told_apart(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "shown"),
-    [("nets/a.pt", "nets/a.pt"), ("nets/../b c.pt", "'b c.pt'"), ("../other/a.pt", "{above}/other/a.pt")],
+    [
+        ("nets/a.pt", "nets/a.pt"),
+        ("nets/../b c.pt", "'b c.pt'"),
+        ("../other/a.pt", "{above}/other/a.pt"),
+        ("-a.pt", "./-a.pt"),
+    ],
 )
 def test_a_command_names_a_file_as_it_is_found_from_here(
     name: str, shown: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 import auditbench_performance
 from auditbench import statistics as stats
 from auditbench.errors import ModelError
+from auditbench.messages import load_messages
 from auditbench.results import AnalysisResult
 from auditbench.statistics import quantile_interval
 from auditbench.testing import given_outputs_subject, toy_context, toy_subject
@@ -201,6 +202,12 @@ def test_rules_fire_on_what_they_state() -> None:
     ]
     noise = given_outputs_subject(rng.normal(size=200), rng.normal(size=200), task="regression", output="value")
     assert rules_of(analyze(toy_context(noise, analyzer="performance"), FEW)) == ["no_better_than_mean"]
+
+
+@pytest.mark.parametrize("language", ["en", "zh-CN"])
+def test_one_decision_for_all_rows_leads_to_the_scale_of_the_numbers(language: str) -> None:
+    action = load_messages("auditbench_performance")[language]["performance.finding.one_decision.action"]
+    assert "`model.inputs`" in action
 
 
 def test_few_rows_of_calibrated_probabilities_are_no_finding() -> None:

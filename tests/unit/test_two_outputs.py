@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
 
+from auditbench.config import DataTable, ModelTable
+from auditbench.data import open_source
 from auditbench.data.features import FeatureSpec
 from auditbench.data.inputs import TableInput
 from auditbench.errors import ModelError
 from auditbench.models import ModelUnderTest
+from auditbench.models.architectures import BUILT_IN
+from auditbench.models.formats import ModelRequest
+from auditbench.models.loading import load_model
 from auditbench.models.wrapping import Interface, Origin, wrap_network
 from auditbench.run import OutputScale, Task
 from auditbench.worker.odd_outputs import with_doubt
@@ -89,3 +96,49 @@ def test_logits_that_could_be_probabilities_are_told(rows: int, shift: float, do
     assert [limit.key for limit in with_doubt(model, outputs).facts.limits] == (
         ["core.model_logits_bounded"] if doubted else []
     )
+
+
+@pytest.mark.parametrize(("rows", "odd", "doubted"), [(60, 1.0, True), (60, 0.5, False), (40, 1.0, False)])
+def test_probabilities_that_could_be_decisions_are_told(rows: int, odd: float, doubted: bool) -> None:
+    model = wrapped(nn.Sequential(nn.Linear(WIDTH, 1), nn.Sigmoid()), "binary-classification", "probability")
+    outputs = torch.tensor([[0.0], [1.0]], dtype=torch.float64).repeat(rows // 2, 1).numpy()
+    outputs[3] = odd
+    assert [limit.key for limit in with_doubt(model, outputs).facts.limits] == (
+        ["core.model_probabilities_decided"] if doubted else []
+    )
+
+
+def weights_request(folder: Path, network: nn.Module, output: OutputScale) -> ModelRequest:
+    """Weights of an `mlp` with four hidden units, for rows of two numbers."""
+    (folder / "rows.csv").write_text("a,b,y\n1,2,no\n3,5,yes\n")
+    torch.save(network.state_dict(), folder / "net.pt")
+    parameters = {"hidden": [4]}
+    task: Task = "binary-classification"
+    return ModelRequest(
+        path=folder / "net.pt",
+        base=folder,
+        table=ModelTable(format="state-dict", task=task, architecture="mlp", parameters=parameters, output=output),
+        source=open_source(DataTable(test="rows.csv", target="y", positive="yes"), folder, {}),
+        device="cpu",
+        architectures={item.name: item for item in BUILT_IN},
+    )
+
+
+@pytest.mark.parametrize("output", ["logit", "probability"])
+def test_weights_of_two_outputs_are_those_of_a_binary_classifier(output: OutputScale, tmp_path: Path) -> None:
+    network = nn.Sequential(nn.Linear(2, 4), nn.ReLU(), nn.Linear(4, 2))
+    model = load_model(weights_request(tmp_path, network, output))
+    rows = torch.tensor([[1.0, 2.0], [3.0, 5.0]])
+    given = network(rows).detach()
+    expected = given[:, 1] - given[:, 0] if output == "logit" else given[:, 1]
+    torch.testing.assert_close(model.module(rows)[:, 0], expected)
+
+
+def test_weights_of_two_outputs_and_another_width_are_refused_for_the_width_alone(tmp_path: Path) -> None:
+    network = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2))
+    with pytest.raises(ModelError) as caught:
+        load_model(weights_request(tmp_path, network, "logit"))
+    told = caught.value.describe()
+    assert "3 columns, by the first weights that take them" in told
+    assert "0.weight" in told
+    assert "2.weight" not in told

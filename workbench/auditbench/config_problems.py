@@ -165,6 +165,9 @@ def _way_on(kind: str, where: str, field: FieldInfo | None, value: Any) -> str:
         return (
             "name one column; a model has one target" if where == "data.target" else "write one text in quotes, no list"
         )
+    if where == "data.inputs":
+        way = f"set model.inputs = {shown(value)}, in [model]" if value in ("raw", "standardized") else ""
+        return way or "declare each image, text or series in a table `[data.inputs.NAME]`"
     choices = [str(choice) for choice in _choices(field)]
     other = _OTHER_WORDS.get(str(value).lower(), "")
     return nearest(str(value), choices) or (f"did you mean `{other}`?" if other in choices else _FIXES.get(kind, ""))

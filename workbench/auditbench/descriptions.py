@@ -110,6 +110,15 @@ class TrainedModel:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NumberRange:
+    """The numbers of a feature that reach the model, over the evaluated rows."""
+
+    feature: str
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TriedSubject:
     """What was found when data and model were opened and nothing was evaluated.
 
@@ -118,12 +127,14 @@ class TriedSubject:
         capabilities: Of the model; None where it was not opened, since there is none yet or its code would run.
         limits: What a reader must know of how the model was opened.
         further_limits: The same of each further model, by name.
+        example: The feature with the largest number in the rows to evaluate; None where no feature is a number.
     """
 
     read: DataFacts
     capabilities: tuple[Capability, ...] | None = None
     limits: tuple[Message, ...] = ()
     further_limits: Mapping[str, tuple[Message, ...]] = field(default_factory=dict)
+    example: NumberRange | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,8 @@ Scalar: TypeAlias = bool | int | float | str | None
 Severity: TypeAlias = Literal["high", "medium", "low", "info"]
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 """The gravest first."""
+DOUBTS = ("core.model_logits_bounded", "core.model_probabilities_decided")
+"""Limits of a model that say that its outputs may not be what they are declared to be, by key."""
 GateState: TypeAlias = Literal["pass", "inconclusive", "fail", "error", "not_run"]
 Verdict: TypeAlias = Literal[
     "not_ready", "evidence_incomplete", "no_decision", "ready_for_review", "no_gates", "nothing_evaluated"

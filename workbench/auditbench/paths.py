@@ -46,4 +46,5 @@ def as_argument(path: Path) -> str:
         found, here = without_turns(path.absolute()), Path.cwd()
     except OSError:  # the working folder is gone
         return shlex.quote(str(path))
-    return shlex.quote(str(found.relative_to(here) if found.is_relative_to(here) else found))
+    name = str(found.relative_to(here) if found.is_relative_to(here) else found)
+    return shlex.quote(f"./{name}" if name.startswith("-") else name)

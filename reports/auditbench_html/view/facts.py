@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from auditbench.run import InputFacts
+from auditbench.run import FeatureFacts, InputFacts
 from auditbench_html.view.draft import Draft
 from auditbench_html.view.figures import Cell, Grid, Heading
 from auditbench_html.view.numbers import short
@@ -12,6 +12,9 @@ from auditbench_html.view.scores import positive_class
 from auditbench_html.view.text import Text, name_text, words
 from auditbench_html.view.training import learning_figures, training_facts
 from auditbench_html.view.verdict import model_name
+
+_NOT_ENCODED = ("callable", "predictions")
+"""Formats of models in whose series nothing is filled."""
 
 
 def facts_section(draft: Draft) -> Section:
@@ -194,7 +197,8 @@ def _missing(draft: Draft) -> Text:
     if not found:
         uncounted = any(item.modality in ("text", "series") and item.empty is None for item in inputs)
         return say.say("facts.missing_none_table" if uncounted else "facts.missing_none")
-    filled = any(item.modality == "series" and (item.empty or item.incomplete) for item in inputs)
+    encoded = draft.run.model.format not in _NOT_ENCODED
+    filled = encoded and any(item.modality == "series" and (item.empty or item.incomplete) for item in inputs)
     return say.say("facts.missing_filled", missing=found) if filled else found
 
 
@@ -255,13 +259,14 @@ def _inputs(draft: Draft) -> Grid | None:
     run = draft.run
     alone = "inputs" if len(run.data.inputs) < 2 else "columns"
     caption = f"facts.{'stored' if run.model.is_stored else alone}_caption"
+    ruled = any(feature.missing_rule for feature in features)
     names = (
         "column.input",
         "column.kind",
         "column.levels",
         "column.missing_test",
         "column.missing_train",
-        "column.rule",
+        *(["column.rule"] if ruled else []),
     )
     columns = tuple(Heading(label=say.say(name), number=2 <= index <= 4) for index, name in enumerate(names))
     rows = tuple(
@@ -271,7 +276,7 @@ def _inputs(draft: Draft) -> Grid | None:
             Cell(text=say.say("count", n=feature.levels) if feature.levels is not None else say.say("value.dash")),
             Cell(text=say.say("count", n=feature.missing_test), value=float(feature.missing_test)),
             Cell(text=say.say("count", n=feature.missing_train), value=float(feature.missing_train)),
-            Cell(text=say.first((f"missing_rule.{feature.missing_rule}",)) or name_text(feature.missing_rule)),
+            *([_rule(draft, feature)] if ruled else []),
         )
         for feature in features[:50]
     )
@@ -281,3 +286,9 @@ def _inputs(draft: Draft) -> Grid | None:
         rows=rows,
         more=draft.more(50, len(features)),
     )
+
+
+def _rule(draft: Draft, feature: FeatureFacts) -> Cell:
+    """What a missing cell becomes."""
+    rule = feature.missing_rule
+    return Cell(text=draft.say.first((f"missing_rule.{rule}",)) or name_text(rule))

@@ -6,7 +6,7 @@ import dataclasses
 import math
 from collections.abc import Mapping
 
-from auditbench.findings import SEVERITIES, Finding, GateDecision
+from auditbench.findings import DOUBTS, SEVERITIES, Finding, GateDecision, Message
 from auditbench.results import AnalysisResult
 from auditbench_html.view.draft import Draft
 from auditbench_html.view.figures import Chip, Tone
@@ -38,6 +38,7 @@ def findings(draft: Draft) -> tuple[FindingRow, ...]:
     for result in draft.run.results:
         if result.status in ("failed", "timed_out") and not _has_gate(draft, result):
             found.append(((0 if result.required else 1, 3), _from_status(draft, result)))
+    found += [((2, -1), _from_doubt(draft, limit)) for limit in draft.run.model.limits if limit.key in DOUBTS]
     found.sort(key=lambda pair: pair[0])
     return tuple(_number(index, row) for index, (_, row) in enumerate(found, 1))
 
@@ -123,6 +124,19 @@ def _from_status(draft: Draft, result: AnalysisResult) -> FindingRow:
         detail=say.tell(result.reason) if result.reason else EMPTY,
         links=(Link(target="incomplete", label=say.say("section.incomplete")),),
         action=say.say("action.error"),
+    )
+
+
+def _from_doubt(draft: Draft, limit: Message) -> FindingRow:
+    say = draft.say
+    return FindingRow(
+        id="",
+        number=0,
+        chip=Chip(tone=_SEVERITY["high"], label=say.say("severity.high")),
+        title=say.say("finding.doubt"),
+        detail=say.tell(limit),
+        links=(Link(target="facts", label=say.say("section.facts")),),
+        action=say.say("action.doubt"),
     )
 
 

@@ -57,9 +57,9 @@ def check(
 
     Looks at every key, the plugins and files it names, their parameters and the metrics of the gates, and lists
     everything that is wrong at once. Then reads the data, and opens the model or prepares its training, as an audit
-    does; a program is not run, and nothing is trained or evaluated. Of more than 512 images, texts or series to train on,
-    as many at equal distances are read; a fault in another one is found by the audit. Columns are read in whole, and so
-    are texts and series to evaluate. Prints the rows, classes and inputs that were read, which analyzers would run, in
+    does; a program is not run, nothing is trained, and of networks whose scale is declared 64 rows are evaluated. Of more
+    than 512 images, texts or series to train on, as many at equal distances are read; a fault in another one is found by
+    the audit. Columns are read in whole, and so are texts and series to evaluate. Prints the rows, classes and inputs that were read, which analyzers would run, in
     which order, and which would not and why. Exits 0 when an audit can start, 2 when it would be refused, 4 when there
     are no rows or no analyzer would run.
     """
@@ -132,18 +132,22 @@ def _document(loaded: LoadedConfig, plan: Plan, catalogue: Catalogue) -> dict[st
 
 
 def _say(loaded: LoadedConfig, plan: Plan, catalogue: Catalogue) -> None:
-    from auditbench.cli.rows_read import read_lines
+    from auditbench.cli.rows_read import numbers_line, read_lines
     from auditbench.cli.terminal import say
     from auditbench.cli.words import counted
-    from auditbench.models.formats import takes_encoded_rows
+    from auditbench.models.formats import describes_itself, takes_encoded_rows
     from auditbench.safe_text import safe_text
 
     config = loaded.config
     say(f"{loaded.path} is valid", "good")
     say(f"  data      {_data_words(loaded)}")
     texts, encoded = config.data.continued is not None, takes_encoded_rows(config.model.format)
-    for line in read_lines(plan.tried.read, texts=texts, encoded=encoded) if plan.tried is not None else ():
+    stored = config.model.format == "predictions"
+    for line in () if plan.tried is None else read_lines(plan.tried.read, texts=texts, encoded=encoded, stored=stored):
         say(f"            {line}")
+    example = None if plan.tried is None else plan.tried.example
+    if encoded and example is not None and not describes_itself(config.model, loaded.base):
+        say(f"            {numbers_line(config.model, example)}")
     for warning in _warnings(plan):
         say(f"            warning: {catalogue.text(warning)}", "caution")
     made = "made by [train], since there is none" if plan.trains else "as it is there"

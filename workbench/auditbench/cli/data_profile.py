@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from auditbench.errors import DataError, EmptyDataError
+from auditbench.paths import is_file_there
 
 if TYPE_CHECKING:
     import pyarrow
@@ -58,18 +60,23 @@ class ColumnProfile:
         return self.rows >= 20 and self.distinct == self.rows - self.missing and self.missing < self.rows
 
 
-def sample_table(path: Path) -> pyarrow.Table:
-    """Rows of a .parquet or .csv file: the first ones, and some of the others.
+def sample_table(path: Path, *, as_text: Collection[str] = ()) -> pyarrow.Table:
+    """Rows of a .parquet or .csv file: the first ones, and some of the others; each time the same.
+
+    Args:
+        as_text: Columns of a .csv file that stay as they are written, as bytes.
 
     Raises:
         DataError: The file is missing, damaged or of another type.
         EmptyDataError: It is empty.
     """
-    if not path.is_file():
+    if not is_file_there(path):
         raise DataError(
             "there is no such file", where=str(path), allowed=_ALLOWED, fix="name a file or a folder after --data"
         )
-    readers = {".parquet": _parquet_sample, ".pq": _parquet_sample, ".csv": _csv_sample}
+    of_csv = partial(_csv_sample, as_text=as_text)
+    readers: dict[str, Callable[[Path], pyarrow.Table]]
+    readers = {".parquet": _parquet_sample, ".pq": _parquet_sample, ".csv": of_csv}
     if path.suffix.lower() not in readers:
         raise DataError(
             "the type of this file is not known",
@@ -118,7 +125,7 @@ def _parquet_sample(path: Path) -> pyarrow.Table:
         return pyarrow.Table.from_batches(list(_thinned(batches)), schema=file.schema_arrow)
 
 
-def _csv_sample(path: Path) -> pyarrow.Table:
+def _csv_sample(path: Path, as_text: Collection[str]) -> pyarrow.Table:
     """Rows from the first megabytes as text, then typed by the rules of the audit itself."""
     import pyarrow
     from pyarrow import csv as arrow_csv
@@ -134,10 +141,10 @@ def _csv_sample(path: Path) -> pyarrow.Table:
     read = arrow_csv.ReadOptions(block_size=_BATCH_BYTES)
     with arrow_csv.open_csv(path, read_options=read, parse_options=parse, convert_options=convert) as reader:
         sample = pyarrow.Table.from_batches(list(_thinned(reader)), schema=reader.schema)
-    return _typed(sample, dialect.separator, str(path))
+    return _typed(sample, dialect.separator, as_text, str(path))
 
 
-def _typed(sample: pyarrow.Table, separator: str, shown: str) -> pyarrow.Table:
+def _typed(sample: pyarrow.Table, separator: str, as_text: Collection[str], shown: str) -> pyarrow.Table:
     """Columns of bytes with the types that a CSV file of these rows would have; what is not UTF-8 stays bytes."""
     import io
 
@@ -153,7 +160,8 @@ def _typed(sample: pyarrow.Table, separator: str, shown: str) -> pyarrow.Table:
             texts[name] = sample.column(name).cast(pyarrow.string())
     rows = io.BytesIO()
     arrow_csv.write_csv(pyarrow.table(texts), rows, arrow_csv.WriteOptions(delimiter=separator))
-    typed = read_cells(rows, separator, list(texts), (), where="--data", shown=shown) if texts else sample
+    written = [name for name in as_text if name in texts]
+    typed = read_cells(rows, separator, list(texts), written, where="--data", shown=shown) if texts else sample
     return pyarrow.table({name: (typed if name in texts else sample).column(name) for name in sample.column_names})
 
 

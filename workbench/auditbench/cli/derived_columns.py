@@ -19,6 +19,8 @@ _OUTPUT_WORDS = frozenset((
 _SURE_WORDS = frozenset(("prediction", "predictions", "predicted", "pred", "preds", "yhat", "proba", "probs", "logit"))
 _OUTPUT_TEXT = ("预测", "决策", "概率", "得分", "评分")
 # fmt: on
+_ROUNDING = 1e-3
+"""How far sums of probabilities may lie from 1."""
 _FEWEST = 10
 """Rows from which an equality is no accident."""
 
@@ -49,12 +51,18 @@ def derived_reason(name: str, cells: Sequence[Any], outputs: Outputs, threshold:
         return ""
     if all(cell == given[0] for cell, given in pairs):
         return "it holds the same numbers as the predictions"
+    if all(len(given) == 1 and _adds_up(cell, given[0]) for cell, given in pairs):
+        return "it and the predictions add up to 1"
     if _is_decision(pairs, threshold):
         return "it equals the decision of the predictions"
     said = named_as_output(name)
     if said and any(_follows([(cell, given[place]) for cell, given in pairs]) for place in range(len(pairs[0][1]))):
         return f"its name says {said!r}, and it follows from the predictions"
     return ""
+
+
+def _adds_up(cell: Any, given: float) -> bool:
+    return not isinstance(cell, str) and abs(cell + given - 1) <= _ROUNDING
 
 
 def _is_decision(pairs: Sequence[tuple[Any, tuple[float, ...]]], threshold: float) -> bool:

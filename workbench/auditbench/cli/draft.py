@@ -124,7 +124,7 @@ def draft_config(
         *_id_line([one for one in columns if one.name not in taken | fitted], predictions),
         *_column_lists(left_out if table else [], sensitive, inputs),
         *_input_tables(inputs, task, sources.model, table=table),
-        *(_columns_seen(seen) if table else [""]),
+        *(_columns_seen(seen, stored=predictions is not None) if table else [""]),
         *draft_analyzers(analyzers, modality, task, sensitive=bool(sensitive), capabilities=sources.model.capabilities),
         *_closing(task, sensitive=bool(sensitive), gates=gates),
     ]
@@ -362,8 +362,8 @@ def _input_tables(inputs: Sequence[InputProfile], task: Task, model: ModelSource
     return lines
 
 
-def _columns_seen(inputs: Sequence[ColumnProfile]) -> list[str]:
-    lines = ["", "# What the model sees:"]
+def _columns_seen(inputs: Sequence[ColumnProfile], *, stored: bool) -> list[str]:
+    lines = ["", "# Columns beside the outputs:" if stored else "# What the model sees:"]
     for column in inputs:
         missing = f", {column.missing:,} missing" if column.missing else ""
         values = ", ".join(safe_text(value) for value in column.values[:4])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from auditbench.models.opening.files import Damage
 from auditbench.models.opening.json_text import parse_strictly
 from auditbench.models.opening.limits import MAX_JSON_BYTES
 
-_REGRESSORS = re.compile(r"\w+Regressor|\w*SVR|(?!Logistic)\w*Regression|(Ridge|Lasso|ElasticNet|BayesianRidge)(CV)?")
+_REGRESSORS = re.compile(r"\w+Regressor|\w*SVR|(?!Logistic)\w*Regression|\w*(Ridge|Lasso|Lars|ElasticNet)(CV|IC)?")
 _VALUES = re.compile(r"reg:(?!logistic)|count:|regression|poisson|huber|quantile|fair|mape|gamma|tweedie")
 """Objectives of XGBoost and LightGBM that give values."""
 
@@ -55,15 +55,27 @@ def _of_skops(content: bytes) -> EstimatorProfile:
     members = read_archive(content, deflated=True)
     schema = parse_strictly(read_member(content, members["schema.json"], most=MAX_JSON_BYTES))
     features: tuple[str, ...] = ()
-    regression, level = False, [schema]
+    regression: bool | None = None
+    level = [schema]
     while level:
         for node in level:
-            regression = regression or _REGRESSORS.fullmatch(str(node.get("__class__"))) is not None
             names = node.get("feature_names_in_")
             if not features and isinstance(names, dict) and isinstance(names.get("content"), list):
                 features = tuple(str(parse_strictly(item["content"])) for item in names["content"])
+        regression = _regression(level) if regression is None else regression
         level = [inner for node in level for inner in _within(node)]
-    return EstimatorProfile(features=features, regression=regression)
+    return EstimatorProfile(features=features, regression=bool(regression))
+
+
+def _regression(level: Sequence[Mapping[str, Any]]) -> bool | None:
+    """Whether estimators that stand beside each other give values; None where none says so.
+
+    The outermost ones decide: a classifier may be made of trees or steps that are regressors.
+    """
+    classes = [str(node.get("__class__")) for node in level]
+    if any("classes_" in node for node in level) or any("Classifier" in name for name in classes):
+        return False
+    return True if any(_REGRESSORS.fullmatch(name) for name in classes) else None
 
 
 def _within(node: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

@@ -126,12 +126,13 @@ def words_of(name: str) -> set[str]:
 def _candidate(column: ColumnProfile, *, last: bool) -> Candidate:
     named = bool(words_of(column.name) & _TARGET_WORDS) or any(text in column.name for text in _TARGET_TEXT)
     few = 2 < column.distinct <= _CLASSES and (column.kind == "category" or column.whole)
+    unlikely = -3 if task_of(column) == "regression" else -1
     points = [
         (4, "its name is one that targets have", named),
         (3, "two different values", column.distinct == 2),
         (1, f"{column.distinct} different values", few),
         (2, "the last column", last),
-        (-1, f"{column.missing:,} of {column.rows:,} sampled rows have no value", column.missing > 0),
+        (unlikely, f"{column.missing:,} of {column.rows:,} sampled rows have no value", column.missing > 0),
         (-3, "it may be a sensitive feature", bool(sensitive_reason(column))),
         (-4, "free text", bool(text_reason(column))),
     ]

@@ -89,7 +89,7 @@ def init(
 def _refuse_existing(path: Path) -> None:
     from auditbench.errors import ConfigError
 
-    if path.exists() or path.is_symlink():
+    if os.path.lexists(path):
         raise ConfigError(
             "this file is there already",
             where=str(path),
@@ -106,13 +106,14 @@ def _model_source(folder: Path, model: str | None) -> ModelSource:
     from auditbench.cli.model_draft import ModelSource
     from auditbench.cli.model_profile import profile_address, profile_model
     from auditbench.errors import ModelError
+    from auditbench.paths import is_there
 
     if model is None:
         return ModelSource()
     if model.startswith(("http://", "https://")):
         return ModelSource(path=model, profile=profile_address(model))
     place = Path(model)
-    if not place.exists():
+    if not is_there(place):
         raise ModelError("there is no such model", where="--model", found=model, fix="name its file or folder")
     return ModelSource(path=_seen_from(folder, place), profile=profile_model(place))
 
@@ -128,7 +129,9 @@ def _predictions_source(folder: Path, given: tuple[str, ...], profile: DataProfi
 
 def _evaluated_rows(data: Path) -> Path:
     """The data; of a folder with `train` and `test` in it, the latter."""
-    return data / "test" if (data / "train").is_dir() and (data / "test").is_dir() else data
+    from auditbench.paths import is_folder_there
+
+    return data / "test" if is_folder_there(data / "train") and is_folder_there(data / "test") else data
 
 
 def _sources(folder: Path, name: str, rows: Path, model: ModelSource) -> Sources:

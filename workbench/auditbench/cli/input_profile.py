@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from auditbench.cli.data_profile import ColumnProfile, profile_columns, sample_table
 from auditbench.cli.guesses import is_text
 from auditbench.errors import DataError
+from auditbench.paths import is_folder_there
 
 if TYPE_CHECKING:
     import pyarrow
@@ -65,7 +66,7 @@ def profile_data(path: Path) -> DataProfile:
         DataError: It is missing, damaged or of another type, or names a column twice.
         EmptyDataError: It holds no rows.
     """
-    if not path.is_dir() and path.suffix.lower() not in (".npz", ".ts"):
+    if not is_folder_there(path) and path.suffix.lower() not in (".npz", ".ts"):
         rows = sample_table(path)
         columns = profile_columns(rows, shown=str(path))
         return DataProfile(columns=columns, inputs=tuple(_named(_of_columns(columns, path.parent))), rows=rows)

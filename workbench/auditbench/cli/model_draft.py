@@ -11,12 +11,14 @@ from auditbench.cli.model_profile import ModelProfile
 from auditbench.cli.predictions_profile import PredictionsProfile
 from auditbench.cli.toml_words import quoted
 from auditbench.cli.training_draft import draft_training
-from auditbench.cli.weights_draft import draft_network, hidden_widths
+from auditbench.cli.weights_draft import draft_network, draft_sets, hidden_widths
+from auditbench.models.formats import takes_encoded_rows
 from auditbench.run import Capability, Modality, Task
 from auditbench.safe_text import safe_text
 
 _DECLARED = ("safetensors", "state-dict", "torchscript", "exported", "pickle", "onnx", "keras", "callable", "endpoint")
 _WEIGHTS = ("safetensors", "state-dict")
+_SHOWN = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,25 +96,41 @@ def model_questions(source: ModelSource, task: Task, modality: Modality) -> Iter
     """What a person has to see to before the model can be audited, as instructions."""
     profile = source.profile
     if source.predictions is not None:
-        yield "check `output`: whether the predictions are probabilities, logits or values"
-        if len(source.predictions.columns) > 1:
-            yield "check `classes`: they stand in the order of the predictions"
-        elif task == "binary-classification":
-            yield "check `positive`: it is the class that the predictions are of"
-        if source.predictions.unmatched:
-            rows = f"{source.predictions.unmatched:,} rows of the sample"
-            yield f"see to the rows without an output: {rows} have none"
-        return
+        yield from _predictions_questions(source.predictions, task)
     if profile is None or profile.output == "described":
         return
     if source.numbers_classes and task == "multiclass-classification":
         yield "check `classes`, where it stands: the numbers of the model were taken for the classes in the order of their names"
-    if profile.form in _WEIGHTS and hidden_widths(profile.shapes, task, modality) is None:
-        yield "name the network of these weights: `factory`, or `architecture` with `parameters`"
+    if profile.form in _WEIGHTS:
+        widths = hidden_widths(profile.shapes, task, modality)
+        if widths is None:
+            yield "name the network of these weights: `factory`, or `architecture` with `parameters`"
+        elif widths:
+            yield "check `activation` in `parameters`: no file of weights says it, and another one gives other outputs"
+    if profile.sets:
+        yield "say which weights are meant: `weights_in` of [model]"
+    if _takes_numbers(source, modality):
+        yield "say how the network wants its numbers: `inputs` of [model]"
     if profile.form in _DECLARED:
         yield "check `output`: what the model gives is never guessed by an audit"
     if profile.sha256:
         yield "opening this model runs code: look at it (`auditbench scan`), and name its sha256 in `trust` if you trust it"
+
+
+def _predictions_questions(predictions: PredictionsProfile, task: Task) -> Iterator[str]:
+    if predictions.others:
+        named = ", ".join(map(safe_text, predictions.others[:_SHOWN]))
+        yield f"check `columns`: they were chosen beside other columns of numbers in that file: {named}"
+    if task != "regression":
+        yield "check `output`: whether the predictions are probabilities or logits"
+    if len(predictions.columns) > 1:
+        yield "check `classes`: they stand in the order of the predictions"
+    elif task == "binary-classification":
+        yield "check `positive`: it is the class that the predictions are of"
+    if predictions.decided and task != "regression":
+        yield "name the columns with scores, if there are any: these predictions are 0 and 1 alone, as decisions are"
+    if predictions.unmatched:
+        yield f"see to the rows without an output: {predictions.unmatched:,} rows of the sample have none"
 
 
 def _of_format(source: ModelSource, task: Task, modality: Modality) -> Sequence[str]:
@@ -122,13 +140,26 @@ def _of_format(source: ModelSource, task: Task, modality: Modality) -> Sequence[
     described = profile is not None and profile.output == "described"
     if profile is not None and form in _WEIGHTS:
         lines += draft_network(profile.shapes, task, modality)
+        lines += [draft_sets(profile.shapes, profile.sets)] if profile.sets else []
     if profile is not None and profile.function:
         lines.append(f'function = "{profile.function}"')
     if form in (*_DECLARED, "predictions") and not described:
         lines.append(_output_line(task, source))
+    if _takes_numbers(source, modality):
+        lines.append(
+            '# inputs = "standardized"     # numbers less their mean, divided by their standard deviation, of the training rows; '
+            "as they are without it"
+        )
     if profile is not None and profile.sha256:
         lines.append(f'# trust = ["{profile.sha256}"]')
     return lines
+
+
+def _takes_numbers(source: ModelSource, modality: Modality) -> bool:
+    """Whether the columns of a table reach a network that does not say how it was trained on them."""
+    profile = source.profile
+    told = profile is None or profile.output == "described" or not takes_encoded_rows(profile.form)
+    return not told and modality in ("tabular", "mixed")
 
 
 def _output_line(task: Task, source: ModelSource) -> str:

@@ -49,6 +49,7 @@ class ModelProfile:
         sha256: Of a file whose code would run, for `model.trust`; empty for any other.
         function: Of a Python file, the function that predicts.
         shapes: Of a file of weights, the shape of each tensor by its name; of several sets, those under a key of trainers.
+        sets: Of weights, where several sets have these shapes, as `model.weights_in` names them.
         estimator: Of an estimator that is not pickled, what its file says.
     """
 
@@ -59,6 +60,7 @@ class ModelProfile:
     sha256: str = ""
     function: str = ""
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    sets: tuple[str, ...] = ()
     estimator: EstimatorProfile | None = None
 
 
@@ -143,7 +145,7 @@ def _file(place: Path) -> ModelProfile:
     content = read_file(place, fix="name the file of the model itself")
     with refusing(place):
         looked = look_into_whole(content)
-        shapes = _shapes(content, looked)
+        sets = _sets(content, looked)
         estimator = profile_estimator(content, looked.kind) if looked.kind in ESTIMATORS else None
     kind = looked.kind
     form = "huggingface" if kind == "gguf" else format_of(kind)
@@ -166,19 +168,24 @@ def _file(place: Path) -> ModelProfile:
         task="next-token" if kind == "gguf" else None,
         output=scale_by_last_operation(content, kind),
         sha256=sha256_of(content) if form in _RUNS_CODE else "",
-        shapes=shapes,
+        shapes=next(iter(sets.values()), {}),
+        sets=tuple(sets) if len(sets) > 1 and all(sets) else (),
         estimator=estimator,
     )
 
 
-def _shapes(content: bytes, looked: Content) -> Mapping[str, tuple[int, ...]]:
+def _sets(content: bytes, looked: Content) -> Mapping[str, Mapping[str, tuple[int, ...]]]:
+    """Shapes of weights by their place: those under a key of trainers, and others beside them with the same shapes."""
     if looked.kind == "safetensors":
-        return header_shapes(content)
+        return {"": header_shapes(content)}
     if looked.kind != "state-dict":
         return {}
-    places = read_layout(content, looked.walks).places
-    place = next((name for name in WEIGHT_KEYS if name in places), next(iter(places)))
-    return {name: view.size for name, view in places[place].items()}
+    places = {
+        place: {name: view.size for name, view in views.items()}
+        for place, views in read_layout(content, looked.walks).places.items()
+    }
+    first = next((name for name in WEIGHT_KEYS if name in places), next(iter(places)))
+    return {place: shapes for place, shapes in places.items() if shapes == places[first]}
 
 
 def _refuse_incomplete(found: Scan, content: bytes, place: Path) -> None:

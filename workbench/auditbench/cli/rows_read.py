@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from auditbench.config import ModelTable
+    from auditbench.descriptions import NumberRange
     from auditbench.run import DataFacts, FeatureFacts, InputFacts
 
 _NAMED_CLASSES = 6
@@ -34,12 +36,13 @@ def read_document(read: DataFacts) -> dict[str, Any]:
     }
 
 
-def read_lines(read: DataFacts, *, texts: bool, encoded: bool) -> list[str]:
+def read_lines(read: DataFacts, *, texts: bool, encoded: bool, stored: bool = False) -> list[str]:
     """One line for rows, one for classes where there are some, one for each input.
 
     Args:
         texts: Whether a row is cut from texts, as those of a language model are.
         encoded: Whether a model that was made elsewhere gets encoded columns, so that their order has to be known.
+        stored: Whether outputs stand for a model, which takes nothing.
     """
     from auditbench.safe_text import safe_text
 
@@ -50,10 +53,21 @@ def read_lines(read: DataFacts, *, texts: bool, encoded: bool) -> list[str]:
         more = f" and {len(read.outcomes) - len(named):,} more" if len(read.outcomes) > len(named) else ""
         lines.append(f"{len(read.outcomes):,} classes, with their rows to evaluate: {', '.join(named)}{more}")
     for item in read.inputs:
-        lines.append(f"input {safe_text(item.name)}: {_extent(item, len(read.features))}")
+        extent = _extent(item, len(read.features))
+        beside = stored and item.modality == "tabular"
+        lines.append(f"{extent} beside the outputs" if beside else f"input {safe_text(item.name)}: {extent}")
         if encoded and item.modality == "tabular":
             lines.append(f"{item.shape[0]:,} encoded columns, in this order: {_encoded(read.features)}")
     return lines
+
+
+def numbers_line(table: ModelTable, example: NumberRange) -> str:
+    """How the numbers of a table reach a model that was made elsewhere."""
+    from auditbench.safe_text import safe_text
+
+    how = "standardized by the training rows" if table.inputs == "standardized" else "as they are"
+    low, high = (f"{end:,.0f}" if abs(end) >= 1_000 else f"{end:.4g}" for end in (example.low, example.high))
+    return f"numbers {how} (model.inputs), such as {safe_text(example.feature)} from {low} to {high}"
 
 
 def _encoded(features: Sequence[FeatureFacts]) -> str:

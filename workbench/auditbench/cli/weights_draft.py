@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import TypeAlias
 
+from auditbench.cli.toml_words import quoted
 from auditbench.run import Modality, Task
 from auditbench.safe_text import safe_text
 
@@ -37,6 +38,13 @@ def draft_network(shapes: Shapes, task: Task, modality: Modality) -> list[str]:
     ]
 
 
+def draft_sets(shapes: Shapes, sets: Sequence[str]) -> str:
+    """A commented line of `[model]` that chooses one of several sets of weights, all with these shapes."""
+    beginning = next(iter(shapes)).split(".")[:-2] if _layers(shapes) else []
+    first, *others = [quoted(".".join((place, *beginning))) for place in sets]
+    return f"# weights_in = {first}        # which of the sets of weights in the file; or {', '.join(others[:_SHOWN])}"
+
+
 def hidden_widths(shapes: Shapes, task: Task, modality: Modality) -> tuple[int, ...] | None:
     """Units of the hidden layers of the `mlp` that has these tensors, none for `linear`; None where neither has them."""
     layers = _layers(shapes)
@@ -45,7 +53,8 @@ def hidden_widths(shapes: Shapes, task: Task, modality: Modality) -> tuple[int, 
     sizes = list(layers.values())
     fits = all(before[0] == after[1] for before, after in pairwise(sizes))
     outputs = sizes[-1][0]
-    expected = outputs > 2 if task == "multiclass-classification" else outputs == 1
+    most = 2 if task == "binary-classification" else 1
+    expected = outputs > 2 if task == "multiclass-classification" else outputs <= most
     return tuple(size[0] for size in sizes[:-1]) if fits and expected else None
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from auditbench.data.inputs import ModelInput, TableInput
+from auditbench.data.inputs import ModelInput, TableInput, table_features
 from auditbench.data.modalities import code_inputs
 from auditbench.data.stored import StoredArray
 from auditbench.digests import digest_of
@@ -16,10 +16,11 @@ from auditbench.findings import Message
 from auditbench.models.black_box import BlackBoxNetwork, wrap_black_box
 from auditbench.models.declared import declared_interface
 from auditbench.models.description import output_count
+from auditbench.models.formats import USUAL_FUNCTION
 from auditbench.models.frames import columns_form
 from auditbench.models.opening import load_factory
 from auditbench.models.opening.programs import FUNCTION
-from auditbench.models.raw_rows import raw_encoder, raw_inputs
+from auditbench.models.raw_rows import lacking_numbers, missing_kept, raw_encoder, raw_inputs
 from auditbench.models.wrapping import Interface, Origin
 from auditbench.record import plain
 from auditbench.run import ProgramFacts
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from auditbench.models.subject import ModelUnderTest
 
 _TRIED_ROWS = 16
-_FUNCTION = "predict"
 
 
 def load_callable(request: ModelRequest) -> ModelUnderTest:
@@ -44,17 +44,12 @@ def load_callable(request: ModelRequest) -> ModelUnderTest:
     table, source = request.table, request.source
     declared = declared_interface(request)
     interface = dataclasses.replace(declared, inputs=raw_inputs(declared.inputs, source))
-    name = table.function or _FUNCTION
+    name = table.function or USUAL_FUNCTION
     function, sha256 = load_factory(
         request.path,
         name,
         trust=table.trust,
         what=FUNCTION,
-        gives="one number or one a class for each row",
-        key='model.function = "NAME"',
-    )
-    lacking = frozenset(
-        feature.name for item in interface.inputs.values() if isinstance(item, TableInput) for feature in item.features
     )
     description = {"callable": sha256, "function": name, "interface": plain(interface)}
     part = source.test.take(np.arange(min(_TRIED_ROWS, len(source.test))))
@@ -70,7 +65,7 @@ def load_callable(request: ModelRequest) -> ModelUnderTest:
             programs=(ProgramFacts(name=request.path.name, sha256=sha256, kind="callable"),),
         ),
         raw,
-        kept=lacking,
+        lacking=lacking_numbers(interface.inputs, source),
         where=f"{request.path}:{name}",
     )
 
@@ -81,14 +76,14 @@ def wrap_function(
     origin: Origin,
     rows: Mapping[str, Any],
     *,
-    kept: frozenset[str],
+    lacking: tuple[str, ...] = (),
     where: str,
 ) -> ModelUnderTest:
     """A model under test around a function.
 
     Args:
         rows: A few raw rows by name, to try it with.
-        kept: Numbers of tables that reach it as missing where they are.
+        lacking: Numbers of tables that the data lack somewhere; they reach it as missing.
 
     Raises:
         ModelError: It does not take the rows, gives other outputs than the task has, or depends on other rows.
@@ -99,8 +94,9 @@ def wrap_function(
         where=where,
         logits=interface.output == "logit" if interface.task == "binary-classification" else None,
     )
-    encoder = raw_encoder(interface.inputs, kept)
-    return wrap_black_box(network, interface, origin, encoder, rows, limits=_limits(interface), where=where)
+    encoder = raw_encoder(interface.inputs, frozenset(feature.name for feature in table_features(interface.inputs)))
+    limits = (*_limits(interface), *missing_kept(lacking))
+    return wrap_black_box(network, interface, origin, encoder, rows, limits=limits, where=where)
 
 
 def function_of_rows(function: Callable[..., Any], inputs: Mapping[str, ModelInput]) -> Callable[[Any], Any]:

@@ -52,6 +52,9 @@ PACKAGES: Mapping[str, tuple[str, ...]] = {
 """Distributions that open or compute a model, by `model.format`, where the product itself does not ask for them; of
 those that stand for each other, one is installed."""
 
+USUAL_FUNCTION = "predict"
+"""Of the file of a function, where `model.function` names none."""
+
 _OWN: Mapping[str, tuple[Content, ...]] = {
     "architecture": ("weights",),
     "factory": ("weights",),

@@ -8,12 +8,20 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 
 from auditbench.errors import ModelError, Problem, UntrustedModelError
 from auditbench.models.content_check import kind_in_words
-from auditbench.models.formats import FORMATS, factory_parts, is_file, program_file
+from auditbench.models.formats import FORMATS, USUAL_FUNCTION, factory_parts, is_file, program_file
 from auditbench.models.opening import content_kind, read_file, sha256_of
 from auditbench.models.opening.content import PICKLED, look_into_whole, refuse_other_kind
 from auditbench.models.opening.files import refusing
 from auditbench.models.opening.limits import MAX_SOURCE_BYTES
-from auditbench.models.opening.programs import FUNCTION, PICKLED_ESTIMATOR, PROGRAMS, SOURCE, ProgramKind, untrusted
+from auditbench.models.opening.programs import (
+    FUNCTION,
+    PICKLED_ESTIMATOR,
+    PROGRAMS,
+    SOURCE,
+    ProgramKind,
+    refuse_absent_function,
+    untrusted,
+)
 from auditbench.models.opening.tensors import no_weights
 from auditbench.paths import is_file_there, is_there, without_turns
 from auditbench.run import ProgramFacts
@@ -80,6 +88,7 @@ def inspect_model(table: ModelTable, base: Path) -> Inspection:
             continue
         if program.facts.sha256 in table.trust:
             programs.append(program.facts)
+            refused += _absent_function(path, program, table)
         else:
             unknown += untrusted(path, _WHAT[program.facts.kind], program.content, table.trust).problems
     return Inspection(refused=tuple(refused), untrusted=tuple(unknown), programs=tuple(programs))
@@ -100,6 +109,19 @@ def idle_trust(tables: Sequence[ModelTable], base: Path, inspection: Inspection)
             fix="remove it, or --trust-model; or check model.path and model.format",
         )
     ]
+
+
+def _absent_function(path: Path, program: _Program, table: ModelTable) -> Sequence[Problem]:
+    """The refusal of source that has no function of the name that the table gives."""
+    if program.facts.kind not in ("factory", "callable"):
+        return ()
+    named = table.function or USUAL_FUNCTION
+    function = named if program.facts.kind == "callable" else factory_parts(table.factory or "")[1]
+    try:
+        refuse_absent_function(path, program.content, function, _WHAT[program.facts.kind])
+    except ModelError as error:
+        return error.problems
+    return ()
 
 
 def _look_at_model(path: Path, table: ModelTable) -> _Program | None:

@@ -22,7 +22,7 @@ from auditbench.models.estimators.loading import described, numbers_kept
 from auditbench.models.estimators.network import EstimatorNetwork
 from auditbench.models.estimators.outputs import outputs_of
 from auditbench.models.frames import ColumnForm, TableForm, is_missing
-from auditbench.models.raw_rows import raw_encoder
+from auditbench.models.raw_rows import missing_kept, raw_encoder
 from auditbench.models.wrapping import Interface, Origin, check_output
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ def wrap_live(
         architecture=shown,
         digest="",
     )
-    found = wrap_black_box(network, interface, origin, encoder, rows, where=_WHERE)
+    found = wrap_black_box(network, interface, origin, encoder, rows, limits=missing_kept(lacking), where=_WHERE)
     return dataclasses.replace(found, facts=dataclasses.replace(found.facts, digest=_digest(found, data)))
 
 

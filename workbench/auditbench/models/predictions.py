@@ -118,9 +118,9 @@ class Predictions:
     """Outputs of a model that is not here, for `auditbench.audit` in place of a model.
 
     Args:
-        outputs: One row of outputs for each row of the data, in their order: shape `(rows,)` or `(rows, 1)` for binary
-            classification (of the positive class) and regression, otherwise `(rows, classes)`, as for binary
-            classification, too: in the declared order of the classes, without one the negative class first.
+        outputs: One row of outputs for each row of the data, in their order: shape `(rows,)` or `(rows, 1)` for regression and
+            for the positive class of a binary classification, `(rows, classes)` for any classification: in the declared order
+            of the classes, without one the negative class first.
 
     Raises:
         ModelError: They are no numbers, or have another shape.

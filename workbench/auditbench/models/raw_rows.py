@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 
 from auditbench.data.features import FeatureSpec
-from auditbench.data.inputs import ImageInput, ModelInput, SeriesInput, TableInput
+from auditbench.data.inputs import ImageInput, ModelInput, SeriesInput, TableInput, table_features
 from auditbench.data.table import CategoryColumn, TableSource
 from auditbench.errors import DataError
+from auditbench.findings import Message
 
 if TYPE_CHECKING:
     import numpy as np
@@ -53,6 +54,20 @@ def raw_encoder(inputs: Mapping[str, ModelInput], kept: frozenset[str] = frozens
     return next(iter(encoders.values())) if len(encoders) == 1 else _PackedRaw(encoders)
 
 
+def lacking_numbers(inputs: Mapping[str, ModelInput], source: TableSource) -> tuple[str, ...]:
+    """The numbers of tables that are missing in some row of the data."""
+    parts = [part for part in (source.train, source.test) if part is not None]
+    names = [feature.name for feature in table_features(inputs) if feature.kind == "number"]
+    return tuple(
+        name for name in names if any(name in part.columns and part.columns[name].missing.any() for part in parts)
+    )
+
+
+def missing_kept(columns: Collection[str]) -> tuple[Message, ...]:
+    """What a reader must know of numbers that reach the model as missing; nothing where there are none."""
+    return (Message(key="core.model_missing_kept", values={"columns": ", ".join(sorted(columns))}),) if columns else ()
+
+
 def missing_as_nan(rows: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """A copy with NaN in place of `MISSING`."""
     import numpy as np
@@ -62,7 +77,7 @@ def missing_as_nan(rows: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 
 class RawTableEncoder(nn.Module):
-    """Numbers as they are, categories as their index; a missing number is filled, or becomes `MISSING`."""
+    """Numbers as they are, categories as their index; a missing number is filled, or becomes `MISSING` if it is `kept`."""
 
     fill: torch.Tensor
     levels: torch.Tensor
@@ -70,7 +85,7 @@ class RawTableEncoder(nn.Module):
 
     def __init__(self, features: tuple[FeatureSpec, ...], *, name: str, kept: frozenset[str] = frozenset()) -> None:
         super().__init__()
-        self.name = name
+        self.name, self.kept = name, kept
         fills = [MISSING if feature.name in kept else feature.fill for feature in features]
         self.register_buffer("fill", torch.tensor(fills, dtype=torch.float64), persistent=False)
         levels = [len(feature.categories) for feature in features]

@@ -29,6 +29,7 @@ from auditbench.safe_text import safe_text
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from auditbench.models.opening import WeightsFile
     from auditbench.models.subject import ModelUnderTest
 
 
@@ -64,8 +65,7 @@ def load_weights(request: ModelRequest) -> ModelUnderTest:
     interface = declared_interface(request)
     opened = open_weights(path)
     refuse_other_kind(path, opened.kind, table.format)
-    network = _from_factory(request) if table.factory is not None else _from_architecture(request, interface)
-    chosen = choose_weights(opened, network.expected, weights_in=table.weights_in, path=path)
+    network, chosen = _network_of(opened, request, interface)
     _refuse_misfit(network, chosen.tensors, interface, request)
     module = network.build()
     module.load_state_dict(chosen.tensors)
@@ -98,6 +98,28 @@ def load_weights(request: ModelRequest) -> ModelUnderTest:
     )
 
 
+def _network_of(opened: WeightsFile, request: ModelRequest, interface: Interface) -> tuple[_Network, WeightsChoice]:
+    """The network and its tensors; that of a binary classifier has two outputs where the weights are of such a one."""
+    weights_in, path = request.table.weights_in, request.path
+    if request.table.factory is not None:
+        network = _from_factory(request)
+        return network, choose_weights(opened, network.expected, weights_in=weights_in, path=path)
+    one = _from_architecture(request, interface, output_count(interface.task, interface.classes))
+    chosen = choose_weights(opened, one.expected, weights_in=weights_in, path=path)
+    fitting = _fitting(one, chosen)
+    if interface.task != "binary-classification" or fitting == len(one.expected):
+        return one, chosen
+    two = _from_architecture(request, interface, 2)
+    other = choose_weights(opened, two.expected, weights_in=weights_in, path=path)
+    return (two, other) if _fitting(two, other) > fitting else (one, chosen)
+
+
+def _fitting(network: _Network, chosen: WeightsChoice) -> int:
+    """How many tensors have the shapes of those of the network."""
+    shapes = {name: tensor.shape for name, tensor in network.expected.items()}
+    return sum(tensor.shape == shapes.get(name) for name, tensor in chosen.tensors.items())
+
+
 def _said(chosen: WeightsChoice) -> tuple[Message, ...]:
     """What was taken of a file that holds more than the tensors of the network."""
     if not chosen.below and not chosen.left:
@@ -111,12 +133,12 @@ def _said(chosen: WeightsChoice) -> tuple[Message, ...]:
     return (Message(key=key, values={"below": below, "left": left} if below else {"left": left}),)
 
 
-def _from_architecture(request: ModelRequest, interface: Interface) -> _Network:
+def _from_architecture(request: ModelRequest, interface: Interface, outputs: int) -> _Network:
     table = request.table
     name = table.architecture or ""
     architecture = find_architecture(name, request.architectures, where="model.architecture")
     params = check_parameters(architecture, table.parameters, where="model.parameters")
-    inputs, outputs = interface.inputs, output_count(interface.task, interface.classes)
+    inputs = interface.inputs
     return _Network(
         name=name,
         expected=expected_tensors(architecture, params, inputs=inputs, outputs=outputs),

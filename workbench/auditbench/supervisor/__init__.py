@@ -102,7 +102,7 @@ def plan(
     device: str = "auto",
     formats: Sequence[str] | None = None,
 ) -> Plan:
-    """What `audit` would do, when it would not be refused: data and model are opened, nothing is trained or evaluated.
+    """What `audit` would do, when it would not be refused: data and model are opened, nothing is trained.
 
     Args:
         device: Where the model would run: `auto`, `cpu` or `cuda`.

@@ -16,18 +16,27 @@ if TYPE_CHECKING:
     from auditbench.models import ModelUnderTest
 
 _TELLING_ROWS = 50
-"""Fewest rows on which logits that all lie between 0 and 1 look like probabilities."""
+"""Fewest rows on which logits that all lie between 0 and 1 look like probabilities, and zeros and ones like decisions."""
 
 _ROUNDING = 1e-3
 """How far probabilities that were computed in half precision may lie outside 0 to 1, and their sum from 1."""
 
 
 def with_doubt(model: ModelUnderTest, outputs: npt.NDArray[Any]) -> ModelUnderTest:
-    """The model, with a limit where all that it gives as logits could be probabilities."""
-    if model.facts.output != "logit" or len(outputs) < _TELLING_ROWS or outputs.min() < 0 or outputs.max() > 1:
-        return model
-    doubt = Message(key="core.model_logits_bounded", values={"rows": len(outputs)})
-    return dataclasses.replace(model, facts=dataclasses.replace(model.facts, limits=(*model.facts.limits, doubt)))
+    """The model, with a limit where its outputs look like something else than it is declared to give."""
+    limits = (*model.facts.limits, *doubts(model, outputs))
+    return dataclasses.replace(model, facts=dataclasses.replace(model.facts, limits=limits))
+
+
+def doubts(model: ModelUnderTest, outputs: npt.NDArray[Any]) -> tuple[Message, ...]:
+    """That all it gives as logits could be probabilities, or all it gives as probabilities decisions."""
+    if len(outputs) < _TELLING_ROWS or outputs.min() < 0 or outputs.max() > 1:
+        return ()
+    if model.facts.output == "logit":
+        return (Message(key="core.model_logits_bounded", values={"rows": len(outputs)}),)
+    if model.facts.output == "probability" and ((outputs == 0) | (outputs == 1)).all():
+        return (Message(key="core.model_probabilities_decided", values={"rows": len(outputs)}),)
+    return ()
 
 
 def refuse_odd_outputs(model: ModelUnderTest, outputs: npt.NDArray[Any]) -> None:

@@ -26,6 +26,7 @@ from auditbench.models.architectures import BUILT_IN as ARCHITECTURES
 from auditbench.models.bundle import bundle_exists
 from auditbench.models.formats import FORMATS, ModelRequest
 from auditbench.models.loading import load_model
+from auditbench.models.missing_cells import with_own_rules
 from auditbench.models.threads import suitable_threads
 from auditbench.paths import without_turns
 from auditbench.record import plain
@@ -189,7 +190,7 @@ def make_subject(model: ModelUnderTest, data: EvaluationData, *, seed: int, case
     """
     if model.facts.parameters is not None:
         torch.set_num_threads(suitable_threads(model.facts.parameters, torch.get_num_threads()))
-    data = read_only_data(dataclasses.replace(data, facts=_with_inputs(data)))
+    data = read_only_data(dataclasses.replace(data, facts=_with_inputs(data, model)))
     parts = [model.predict(rows.inputs) for rows in data.batches(model.batch_rows)]
     outputs = read_only(np.concatenate(parts))
     refuse_odd_outputs(model, outputs)
@@ -204,9 +205,10 @@ def make_subject(model: ModelUnderTest, data: EvaluationData, *, seed: int, case
     )
 
 
-def _with_inputs(data: EvaluationData) -> DataFacts:
+def _with_inputs(data: EvaluationData, model: ModelUnderTest) -> DataFacts:
     """The facts with what the model takes."""
-    return dataclasses.replace(data.facts, inputs=data.input_facts())
+    features = with_own_rules(data.facts.features, model)
+    return dataclasses.replace(data.facts, features=features, inputs=data.input_facts())
 
 
 def train_subject(config: AuditConfig, base: Path, registry: Registry, *, device: str, stage: Stage) -> TrainedModel:

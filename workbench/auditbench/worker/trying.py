@@ -1,4 +1,4 @@
-"""What an audit would refuse when it opens data and model: found by calling what it calls, without training or evaluating."""
+"""What an audit would refuse when it opens data and model: found by calling what it calls, without training."""
 
 from __future__ import annotations
 
@@ -14,16 +14,20 @@ from auditbench.config import AuditConfig, ModelTable
 from auditbench.data import build_evaluation, fit_features
 from auditbench.data.building import LabelledRows, labelled_rows
 from auditbench.data.inputs import TableInput
-from auditbench.descriptions import TriedSubject
+from auditbench.data.table import NumberColumn
+from auditbench.descriptions import NumberRange, TriedSubject
 from auditbench.errors import AuditbenchError
+from auditbench.findings import Message
 from auditbench.models.bundle import bundle_exists, refuse_foreign
 from auditbench.models.formats import FORMATS, ModelRequest
 from auditbench.models.inspection import inspect_model
+from auditbench.models.stored_rows import StoredOutputs
 from auditbench.paths import without_turns
 from auditbench.training import ensure_model
 from auditbench.training.precision import Precision
 from auditbench.training.preparing import prepare, split_and_weights, train_table
 from auditbench.training.starting import initial_description, open_initial
+from auditbench.worker.odd_outputs import doubts, refuse_odd_outputs
 from auditbench.worker.subject_opening import (
     audited_table,
     further_tables,
@@ -35,14 +39,16 @@ from auditbench.worker.subject_opening import (
 )
 
 if TYPE_CHECKING:
-    from auditbench.data import ModelInput, TableSource
-    from auditbench.findings import Message
-    from auditbench.models import Architecture
+    from auditbench.data import EvaluationData, ModelInput, TableSource
+    from auditbench.models import Architecture, ModelUnderTest
     from auditbench.registry import Registry
     from auditbench.run import Capability, DataFacts
 
 _TRIED_ROWS = 512
 """Images, texts and series that stand for all of those to train on."""
+
+_EVALUATED_ROWS = 64
+"""Rows whose outputs tell a scale that is declared wrongly."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,12 +63,13 @@ class _Tools:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class _Taken:
-    """What a model takes, and the classes it gives; of one that was opened what it offers and its limits too."""
+    """What a model takes, and the classes it gives; of one that was opened also itself, what it offers and its limits."""
 
     inputs: Mapping[str, ModelInput]
     classes: tuple[str, ...]
     capabilities: tuple[Capability, ...] | None = None
     limits: tuple[Message, ...] = ()
+    model: ModelUnderTest | None = None
 
 
 def try_subject(config: AuditConfig, base: Path, registry: Registry, *, device: str) -> TriedSubject:
@@ -97,7 +104,10 @@ def try_subject(config: AuditConfig, base: Path, registry: Registry, *, device: 
     else:
         ensure_model(config, base, source, tools.device, tools.architectures, lambda *_: None)
         taken = _opened(audited_table(config), source, tools)
-        read = _try_rows(config, source, taken)
+        data = _evaluation(config, source, taken)
+        read = _read(data)
+        if taken.model is not None:
+            taken = dataclasses.replace(taken, limits=(*taken.limits, *_tried(taken.model, data)))
     further = {name: _opened(table, source, tools).limits for name, table in further_tables(config).items()}
     outcomes = {} if source.table.continued is not None else read.outcomes
     rows = 0 if source.train is None else len(source.train)
@@ -106,7 +116,23 @@ def try_subject(config: AuditConfig, base: Path, registry: Registry, *, device: 
         capabilities=None if taken is None else taken.capabilities,
         limits=() if taken is None else taken.limits,
         further_limits=further,
+        example=None if taken is None else _example(source, taken),
     )
+
+
+def _example(source: TableSource, taken: _Taken) -> NumberRange | None:
+    """The feature whose numbers are the largest, as they reach the model."""
+    widest, found = -1.0, None
+    features = [one for item in taken.inputs.values() if isinstance(item, TableInput) for one in item.features]
+    for one in features:
+        column = source.test.columns[one.name]
+        if not isinstance(column, NumberColumn) or np.isnan(column.values).all():
+            continue
+        low, high = float(np.nanmin(column.values)), float(np.nanmax(column.values))
+        if (size := max(-low, high)) > widest:
+            ends = ((end - one.mean) / one.scale for end in (low, high))
+            widest, found = size, NumberRange(feature=one.name, low=next(ends), high=next(ends))
+    return found
 
 
 def _try_training(config: AuditConfig, source: TableSource, tools: _Tools) -> DataFacts:
@@ -179,7 +205,13 @@ def _opened(table: ModelTable, source: TableSource, tools: _Tools) -> _Taken:
     if not (pickled or content in ("program", "callable") or table.factory is not None):
         model = open_model(table, tools.base, tools.registry, tools.device, tools.architectures, source)
         facts = model.facts
-        return _Taken(inputs=model.inputs, classes=facts.classes, capabilities=facts.capabilities, limits=facts.limits)
+        return _Taken(
+            inputs=model.inputs,
+            classes=facts.classes,
+            capabilities=facts.capabilities,
+            limits=facts.limits,
+            model=model,
+        )
     from auditbench.models.declared import interface_of
     from auditbench.models.estimators.loading import estimator_interface
 
@@ -196,9 +228,33 @@ def _opened(table: ModelTable, source: TableSource, tools: _Tools) -> _Taken:
         inputs=declared.inputs,
         classes=declared.classes,
         capabilities=("black_box",) if content in ("estimator", "callable") else None,
+        limits=(Message(key="core.model_not_opened"),),
     )
 
 
+def _tried(model: ModelUnderTest, data: EvaluationData) -> tuple[Message, ...]:
+    """What makes the outputs at hand doubtful: those that are stored, or of some rows if the file does not say the scale.
+
+    Raises:
+        ModelError: An output is not finite, or no probability where the model is declared to give them.
+    """
+    if isinstance(model.module, StoredOutputs):
+        outputs = model.module.outputs.cpu().numpy()
+    elif FORMATS.get(model.facts.format) in ("weights", "graph", "keras"):
+        outputs = model.predict(data.take(np.arange(min(_EVALUATED_ROWS, len(data)))).inputs)
+    else:
+        return ()
+    refuse_odd_outputs(model, outputs)
+    return doubts(model, outputs)
+
+
 def _try_rows(config: AuditConfig, source: TableSource, taken: _Taken) -> DataFacts:
-    data = build_evaluation(source, taken.inputs, task=config.model.task, classes=taken.classes, seed=config.audit.seed)
+    return _read(_evaluation(config, source, taken))
+
+
+def _evaluation(config: AuditConfig, source: TableSource, taken: _Taken) -> EvaluationData:
+    return build_evaluation(source, taken.inputs, task=config.model.task, classes=taken.classes, seed=config.audit.seed)
+
+
+def _read(data: EvaluationData) -> DataFacts:
     return dataclasses.replace(data.facts, inputs=data.input_facts())

@@ -20,7 +20,7 @@ from auditbench.models.estimators.columns import by_position, table_form
 from auditbench.models.estimators.network import EstimatorNetwork
 from auditbench.models.estimators.outputs import outputs_of
 from auditbench.models.opening.estimator_files import OpenedEstimator, estimator_fault, open_estimator
-from auditbench.models.raw_rows import RawTableEncoder, raw_inputs
+from auditbench.models.raw_rows import RawTableEncoder, lacking_numbers, missing_kept, raw_inputs
 from auditbench.models.wrapping import Interface, Origin
 from auditbench.record import plain
 from auditbench.run import ProgramFacts
@@ -50,14 +50,13 @@ def load_estimator(request: ModelRequest) -> ModelUnderTest:
     if fault := estimator_fault(opened.estimator, where):
         raise fault
     interface = estimator_interface(request)
-    (name,) = interface.inputs
     return wrap_estimator(
         opened,
         interface,
         _tried_rows(request.source, interface),
         origin=_origin(request, opened, interface),
         declared=bool(request.source.table.classes),
-        lacking=_lacking(request.source, interface.inputs[name]),
+        lacking=lacking_numbers(interface.inputs, request.source),
         where=where,
     )
 
@@ -180,14 +179,6 @@ def _tried_rows(source: TableSource, interface: Interface) -> npt.NDArray[np.flo
     return code_columns(part, item.features, source.table) if isinstance(item, TableInput) else np.empty((0, 0))
 
 
-def _lacking(source: TableSource, item: Any) -> tuple[str, ...]:
-    parts = [part for part in (source.train, source.test) if part is not None]
-    names = [feature.name for feature in item.features if feature.kind == "number"]
-    return tuple(
-        name for name in names if any(name in part.columns and part.columns[name].missing.any() for part in parts)
-    )
-
-
 def _limits(
     opened: OpenedEstimator, interface: Interface, kept: frozenset[str], *, by_index: bool, positions: bool
 ) -> tuple[Message, ...]:
@@ -200,6 +191,4 @@ def _limits(
         limits.append(Message(key="core.model_classes_by_index", values={"classes": ", ".join(named)}))
     if positions:
         limits.append(Message(key="core.model_columns_by_position"))
-    if kept:
-        limits.append(Message(key="core.model_missing_kept", values={"columns": ", ".join(sorted(kept))}))
-    return tuple(limits)
+    return (*limits, *missing_kept(kept))

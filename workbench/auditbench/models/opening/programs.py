@@ -21,6 +21,7 @@ from auditbench.models.opening.files import Damage, read_file, refusing, sha256_
 from auditbench.models.opening.limits import MAX_SOURCE_BYTES
 from auditbench.models.opening.missing_classes import missing_class
 from auditbench.models.opening.scanning import dangerous_calls
+from auditbench.models.opening.source_names import bound_names
 from auditbench.paths import as_argument
 
 if TYPE_CHECKING:
@@ -37,7 +38,11 @@ SOURCE = "Python source"
 FUNCTION = "Python source of a function"
 PICKLED_ESTIMATOR = "a pickle of an estimator"
 _SHOWN = 3
-_FACTORY = 'model.factory = "FILE:FUNCTION"'
+_ASKED = {
+    SOURCE: ("a torch.nn.Module", 'model.factory = "FILE:FUNCTION"'),
+    FUNCTION: ("one number or one a class for each row", 'model.function = "NAME"'),
+}
+"""What a function of a file returns, and the key that names it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,8 +98,6 @@ def load_factory(
     *,
     trust: Collection[str],
     what: str = SOURCE,
-    gives: str = "a torch.nn.Module",
-    key: str = _FACTORY,
 ) -> tuple[Callable[..., Any], str]:
     """A function of a Python file, and the digest of that file; the file is run once, from the bytes that were hashed.
 
@@ -102,7 +105,6 @@ def load_factory(
         function: A name at the top of the file.
         trust: Digests of the files that may run, in hex.
         what: `SOURCE`, or `FUNCTION` where the function is the model itself, for messages.
-        gives: What the function returns, and `key` where it is named, for messages.
 
     Raises:
         UntrustedModelError: The digest of the file is not in `trust`.
@@ -128,13 +130,23 @@ def load_factory(
             ) from error
         made = module.__dict__.get(function)
         if not callable(made):
-            raise Damage(
-                f"has no function {function!r}",
-                found=", ".join(_functions(module)[:10]) or "no function",
-                allowed=f"a function at the top of the file that returns {gives}",
-                fix=f"set {key}",
-            )
+            raise _no_function(function, [name for name, value in vars(module).items() if callable(value)], what)
     return made, sha256
+
+
+def refuse_absent_function(path: Path, content: bytes, function: str, what: str) -> None:
+    """Refuse Python source that cannot have a function of this name, without running it.
+
+    Args:
+        what: `SOURCE` or `FUNCTION`.
+
+    Raises:
+        ModelError: Nothing in the file binds the name, and no import or call could that binds names unseen.
+    """
+    names = bound_names(content)
+    if names is not None and function not in names:
+        with refusing(path):
+            raise _no_function(function, names, what)
 
 
 def untrusted(path: Path, what: str, content: bytes, trust: Collection[str]) -> UntrustedModelError:
@@ -262,5 +274,11 @@ def _checked_module(module: Any) -> nn.Module:
     return module
 
 
-def _functions(module: ModuleType) -> list[str]:
-    return [name for name, value in vars(module).items() if callable(value) and not name.startswith("_")]
+def _no_function(function: str, names: Collection[str], what: str) -> Damage:
+    gives, key = _ASKED[what]
+    return Damage(
+        f"has no function {function!r}",
+        found=", ".join([name for name in names if not name.startswith("_")][:10]) or "no function",
+        allowed=f"a function at the top of the file that returns {gives}",
+        fix=f"set {key}",
+    )
