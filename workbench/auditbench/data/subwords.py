@@ -22,6 +22,7 @@ FIRST_ID = 2
 """Id in the product of the token that the tokenizer itself calls 0."""
 _SHOWN = "the tokenizer"
 _SAMPLES = ("a", "A", "1", "一", ".")
+_MASK_NAMES = ("[MASK]", "<mask>", "<|mask|>")
 _PADDING_NAMES = ("[PAD]", "<pad>", "<|pad|>", "<|endoftext|>", "</s>")
 _AT_ONCE = 1000
 
@@ -69,7 +70,7 @@ class Subwords:
         size: Ids that it has, from 0 on.
         leading: What it puts in front of every text, as ids of the product; `trailing` what it puts behind.
         padding: Its own id for padding; None where it names none.
-        unknown: Its own id for what it does not know; None where there is none.
+        unknown: Its own id for what it does not know; None where there is none. `mask` is that of its mask token.
     """
 
     def __init__(self, text: str) -> None:
@@ -84,6 +85,7 @@ class Subwords:
             self._tokenizer.no_truncation()
             tokens = self._tokenizer.get_vocab(with_added_tokens=True)
             self.unknown = _unknown(self._tokenizer)
+            self.mask = next((tokens[name] for name in _MASK_NAMES if name in tokens), None)
         self.size = max(tokens.values(), default=-1) + 1
         if not tokens or self.size > MOST_TOKENS:
             raise refused_tokenizer(
@@ -126,6 +128,16 @@ class Subwords:
                 "gives ids that it has no token for", f"{highest:,} of {self.size:,}", "tokenizer", _SHOWN
             )
         return [[own + FIRST_ID for own in ids] for ids in rows]
+
+    def spans(self, texts: Iterable[str], *, length: int, kept: str) -> list[list[tuple[int, int]]]:
+        """Where each id that `encode` gives stands in its text; `(0, 0)` for special tokens."""
+        with _refusing():
+            self._tokenizer.enable_truncation(length, direction="right" if kept == "first" else "left")
+            return [
+                [_placed(span, own) for span, own in zip(found.offsets, found.special_tokens_mask, strict=True)]
+                for part in _parts(texts)
+                for found in self._tokenizer.encode_batch(part)
+            ]
 
     def tokens(self, ids: Iterable[int]) -> list[str]:
         """The tokens as the tokenizer writes them, such as `##ing`."""
@@ -220,6 +232,10 @@ def _refusing() -> Iterator[None]:
             found = next(iter(str(error).splitlines()), type(error).__name__)[:160]
             raise refused_tokenizer("cannot be used", found, "tokenizer", _SHOWN) from error
         raise
+
+
+def _placed(span: tuple[int, int], special: int) -> tuple[int, int]:
+    return (0, 0) if special else (int(span[0]), int(span[1]))
 
 
 def _padding(tokenizer: Any) -> int | None:

@@ -49,6 +49,11 @@ def tokens_of(text: str, unit: str) -> list[str]:
     return list(text) if unit == "characters" else _WORD.findall(text.lower())
 
 
+def word_spans(text: str) -> list[tuple[int, int]]:
+    """Where each word of a text begins and ends; words are those of `tokens_of`."""
+    return [match.span() for match in _WORD.finditer(text)]
+
+
 def texts_in(cells: Any, *, name: str, shown: str, where: str, refuse_missing: bool) -> StoredArray:
     """The texts of an Arrow column, shape `(rows,)`, kept as Arrow does until they are asked for.
 
