@@ -135,7 +135,8 @@ def _words(
 ) -> tuple[Players, tuple[tuple[str, ...], ...]]:
     from auditbench.data.words import words_of
 
-    words = words_of(item, rows.inputs[name], rows.texts.get(name))
+    texts = rows.texts.get(name)
+    words = words_of(item, rows.inputs[name], None if texts is None else [str(text) for text in texts])
     if not any(each.said for each in words):
         raise AnalyzerNotPossible(
             "none of the explained texts has a word",

@@ -1,0 +1,52 @@
+"""What an analyzer returns: typed blocks that every renderer can draw and every gate can read.
+
+Numbers in blocks are finite; what is undefined is `None` with a reason. Text is a `Message`, never prose.
+Arrays are numpy arrays in the process that made them, and `StoredArray` once a run is written.
+"""
+
+from __future__ import annotations
+
+from auditbench.results.analysis import AnalysisResult, Note, Status
+from auditbench.results.attributions import Attribution, ImageOverlay, TokenAttribution
+from auditbench.results.figures import (
+    Axis,
+    Cell,
+    Change,
+    Column,
+    Curve,
+    Matrix,
+    PairedChange,
+    PercentileRow,
+    Percentiles,
+    Point,
+    Scatter,
+    Series,
+    Table,
+)
+from auditbench.results.finite import require_finite
+from auditbench.results.metrics import Interval, Metric
+
+__all__ = [
+    "AnalysisResult",
+    "Attribution",
+    "Axis",
+    "Cell",
+    "Change",
+    "Column",
+    "Curve",
+    "ImageOverlay",
+    "Interval",
+    "Matrix",
+    "Metric",
+    "Note",
+    "PairedChange",
+    "PercentileRow",
+    "Percentiles",
+    "Point",
+    "Scatter",
+    "Series",
+    "Status",
+    "Table",
+    "TokenAttribution",
+    "require_finite",
+]

@@ -1,0 +1,62 @@
+"""All that one analyzer has to say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+from auditbench.errors import ResultError
+from auditbench.findings import Finding, Message
+from auditbench.results.attributions import Attribution, ImageOverlay, TokenAttribution
+from auditbench.results.figures import Curve, Matrix, PairedChange, Percentiles, Scatter, Table
+from auditbench.results.metrics import Metric
+
+Status: TypeAlias = Literal["ok", "not_applicable", "skipped", "failed", "timed_out"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """Method, assumption, limit or reading help of a section, shown where the numbers are."""
+
+    kind: Literal["method", "assumption", "limit", "how_to_read"]
+    text: Message
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnalysisResult:
+    """All that one analyzer has to say.
+
+    Attributes:
+        status: `ok` has no reason; every other status has one.
+        parameters: The analyzer's parameters with defaults written out; the host fills it in.
+    """
+
+    analyzer: str = ""
+    topic: str = ""
+    status: Status = "ok"
+    reason: Message | None = None
+    required: bool = True
+    version: str = ""
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    metrics: tuple[Metric, ...] = ()
+    tables: tuple[Table, ...] = ()
+    curves: tuple[Curve, ...] = ()
+    scatters: tuple[Scatter, ...] = ()
+    percentiles: tuple[Percentiles, ...] = ()
+    paired_changes: tuple[PairedChange, ...] = ()
+    matrices: tuple[Matrix, ...] = ()
+    attributions: tuple[Attribution, ...] = ()
+    image_overlays: tuple[ImageOverlay, ...] = ()
+    token_attributions: tuple[TokenAttribution, ...] = ()
+    notes: tuple[Note, ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+    def __post_init__(self) -> None:
+        if (self.status == "ok") != (self.reason is None):
+            raise ResultError("expected a reason exactly when the status is not ok", where=self.analyzer)
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether it is required and there is none. One that does not apply is not missing."""
+        return self.required and self.status in ("failed", "timed_out", "skipped")

@@ -1,0 +1,100 @@
+"""Contributions of the parts of an input, and the inputs that they are drawn on."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from auditbench.arrays import Array
+from auditbench.errors import ResultError
+from auditbench.findings import Message
+from auditbench.results.finite import require_finite
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attribution:
+    """Contributions of players (features, superpixels, tokens, segments) to outputs of the model, for some rows.
+
+    Attributes:
+        method: The field's name of the method, such as `shap.permutation` or `integrated_gradients`.
+        values: Shape `(rows, targets, *player_shape)`, in the unit of the explained output.
+        player_names: One name a player, in the order of the flattened player shape; empty for large shapes.
+        target_names: One name a target.
+        base_values: Shape `(rows, targets)`: what the contributions start from, same unit.
+        outputs: Shape `(rows, targets)`: the explained output itself.
+        standard_error: Shape of `values`, or absent when the method has no sampling error.
+        player_values: Shape `(rows, players)`: rank of the row's own input within the data in [0, 1], NaN where an
+            input has no order. For colour only; it does not give the input away.
+        row_ids: Ids of the explained rows, in order.
+        additive: Whether base value plus contributions should give the output; LIME's weights need not.
+        unit: Unit of the explained output: `logit`, `probability` or `value`.
+        model_rows: Rows the model evaluated to make this block.
+
+    References: arXiv:1705.07874, eq. 5 (local accuracy).
+    """
+
+    name: str
+    method: str
+    values: Array
+    player_names: tuple[str, ...]
+    target_names: tuple[str, ...]
+    base_values: Array
+    outputs: Array
+    standard_error: Array | None = None
+    player_values: Array | None = None
+    row_ids: tuple[str, ...]
+    additive: bool = True
+    unit: str
+    model_rows: int
+
+    def __post_init__(self) -> None:
+        leading = (len(self.row_ids), len(self.target_names))
+        for part in ("values", "base_values", "outputs", "standard_error"):
+            array = getattr(self, part)
+            if array is not None and tuple(array.shape[:2]) != leading:
+                raise ResultError(
+                    f"expected `{part}` to begin with (rows, targets) = {leading}, got {tuple(array.shape)}",
+                    where=self.name,
+                )
+        shape = tuple(self.values.shape)
+        players = math.prod(shape[2:])
+        if self.player_names and len(self.player_names) != players:
+            raise ResultError(f"expected {players} player names, got {len(self.player_names)}", where=self.name)
+        for part, wanted in (("standard_error", shape), ("player_values", (leading[0], players))):
+            array = getattr(self, part)
+            if array is not None and tuple(array.shape) != wanted:
+                raise ResultError(f"expected `{part}` of shape {wanted}, got {tuple(array.shape)}", where=self.name)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageOverlay:
+    """An attribution drawn on the image it explains.
+
+    Attributes:
+        image: Shape `(height, width)` or `(height, width, 3)`, in [0, 1].
+        values: Shape `(height, width)`, in the unit of the explained output.
+    """
+
+    name: str
+    title: Message
+    row_id: str
+    image: Array
+    values: Array
+    unit: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenAttribution:
+    """Contributions of the words of one text; white space belongs to the tokens, so that they join to the text."""
+
+    name: str
+    title: Message
+    row_id: str
+    tokens: tuple[str, ...]
+    values: tuple[float, ...]
+    unit: str
+
+    def __post_init__(self) -> None:
+        require_finite(self.name, *self.values)
+        if len(self.tokens) != len(self.values):
+            raise ResultError(f"expected {len(self.tokens)} values, got {len(self.values)}", where=self.name)

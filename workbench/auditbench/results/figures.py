@@ -1,0 +1,178 @@
+"""Tables and figures: curves, points, percentiles, changes, matrices."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from auditbench.errors import ResultError
+from auditbench.findings import Message
+from auditbench.results.finite import require_finite
+
+Cell: TypeAlias = bool | int | float | str | Message | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Axis:
+    """One axis of a figure: what it shows and in which unit."""
+
+    label: Message
+    unit: str = "1"
+    log: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """One column of a table. `number` columns hold numbers or None; `interval` ones hold text by `low`/`high` pairs."""
+
+    name: str
+    label: Message
+    kind: Literal["text", "number", "count", "percent"] = "text"
+    unit: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """Rows of cells. Undefined cells are None; `notes` on why stand in a text column."""
+
+    name: str
+    title: Message
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    repeatable: bool = True
+
+    def __post_init__(self) -> None:
+        for index, row in enumerate(self.rows):
+            if len(row) != len(self.columns):
+                raise ResultError(f"expected {len(self.columns)} cells, got {len(row)}", where=f"{self.name}[{index}]")
+            require_finite(f"{self.name}[{index}]", *(cell for cell in row if isinstance(cell, float)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Series:
+    """One line or set of points of a curve; `low`, `high` and `n` are empty or as long as `x`."""
+
+    label: str
+    x: tuple[float, ...]
+    y: tuple[float | None, ...]
+    low: tuple[float | None, ...] = ()
+    high: tuple[float | None, ...] = ()
+    n: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        require_finite(self.label, *self.x, *self.y, *self.low, *self.high)
+        sizes = {len(self.y), *(len(part) for part in (self.low, self.high, self.n) if part)}
+        if sizes != {len(self.x)}:
+            raise ResultError(f"expected {len(self.x)} points in every part, got {sorted(sizes)}", where=self.label)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Curve:
+    """Lines over a continuous axis. `kind` chooses the figure; an unknown one is drawn as lines."""
+
+    name: str
+    title: Message
+    kind: Literal["roc", "precision_recall", "reliability", "learning", "dose", "line"] = "line"
+    x: Axis
+    y: Axis
+    series: tuple[Series, ...]
+    repeatable: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """One labelled point; `highlighted` marks the audited model."""
+
+    label: str
+    x: float
+    y: float
+    highlighted: bool = False
+
+    def __post_init__(self) -> None:
+        require_finite(self.label, self.x, self.y)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scatter:
+    """Points on two axes, such as cost against quality; `frontier` names the points on the best line, in order."""
+
+    name: str
+    title: Message
+    x: Axis
+    y: Axis
+    points: tuple[Point, ...]
+    frontier: tuple[str, ...] = ()
+    repeatable: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PercentileRow:
+    """Percentiles of one repeated measurement; `n` is the number of repetitions."""
+
+    label: str
+    p50: float
+    p95: float
+    p99: float
+    n: int
+
+    def __post_init__(self) -> None:
+        require_finite(self.label, self.p50, self.p95, self.p99)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Percentiles:
+    """Percentile rows on one shared axis, such as latency by batch size."""
+
+    name: str
+    title: Message
+    unit: str
+    rows: tuple[PercentileRow, ...]
+    repeatable: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One quantity before and after, with the interval of the paired difference (after - before)."""
+
+    label: str
+    before: float
+    after: float
+    low: float | None
+    high: float | None
+    higher_is_better: bool
+    n: int
+    unit: str = "1"
+
+    def __post_init__(self) -> None:
+        require_finite(self.label, self.before, self.after, self.low, self.high)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairedChange:
+    """Changes measured on the same rows, each drawn on its own scale around no change."""
+
+    name: str
+    title: Message
+    rows: tuple[Change, ...]
+    method: str
+    repeatable: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Matrix:
+    """Numbers by row and column label, such as a confusion matrix or the agreement of methods."""
+
+    name: str
+    title: Message
+    kind: Literal["confusion", "agreement", "matrix"] = "matrix"
+    row_label: Message
+    column_label: Message
+    rows: tuple[str, ...]
+    columns: tuple[str, ...]
+    values: tuple[tuple[float | None, ...], ...]
+    unit: str = "1"
+
+    def __post_init__(self) -> None:
+        require_finite(self.name, *(value for row in self.values for value in row))
+        if len(self.values) != len(self.rows) or any(len(row) != len(self.columns) for row in self.values):
+            raise ResultError(f"expected {len(self.rows)} x {len(self.columns)} values", where=self.name)
