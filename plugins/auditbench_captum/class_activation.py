@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import torch
@@ -25,7 +25,7 @@ def last_convolution(module: nn.Module) -> str:
     Raises:
         AnalyzerNotPossible: There is none.
     """
-    found = [name for name, layer in module.named_modules() if isinstance(layer, _CONVOLUTIONS)]
+    found: list[str] = [name for name, layer in module.named_modules() if isinstance(layer, _CONVOLUTIONS)]
     if not found:
         raise AnalyzerNotPossible(
             "GradCAM maps the channels of a convolution, and this network has none",
@@ -69,7 +69,7 @@ def grad_cam(
     """
     name = layer or last_convolution(module)
     watched = _layer(module, name)
-    held: list[torch.Tensor] = []
+    held: list[Any] = []
 
     def keep(_module: nn.Module, _args: object, output: torch.Tensor) -> None:
         held.append(output)
@@ -104,7 +104,7 @@ def guided_grad_cam(
 
 
 def _layer(module: nn.Module, name: str) -> nn.Module:
-    layers = dict(module.named_modules())
+    layers: dict[str, nn.Module] = dict(module.named_modules())
     if name not in layers:
         raise AnalyzerNotPossible(
             "the network has no layer of this name",
@@ -115,9 +115,7 @@ def _layer(module: nn.Module, name: str) -> nn.Module:
     return layers[name]
 
 
-def _map(
-    outputs: torch.Tensor, target: torch.Tensor, held: list[torch.Tensor], name: str, channel_axis: int
-) -> torch.Tensor:
+def _map(outputs: torch.Tensor, target: torch.Tensor, held: list[Any], name: str, channel_axis: int) -> torch.Tensor:
     """Shape `(rows, *places of the layer)`."""
     if len(held) != 1 or not isinstance(held[0], torch.Tensor) or held[0].ndim not in (3, 4):
         raise _no_map(name, f"{len(held)} outputs" if len(held) != 1 else "no tensor of channels and places")

@@ -63,7 +63,7 @@ class _Guided(torch.autograd.Function):
 
 
 def _guided(_layer: nn.Module, entered: tuple[torch.Tensor, ...], _output: torch.Tensor) -> torch.Tensor:
-    found: torch.Tensor = _Guided.apply(entered[0])
+    found: torch.Tensor = _Guided.apply(entered[0])  # type: ignore[no-untyped-call]
     return found
 
 

@@ -112,7 +112,7 @@ class _Ruled(torch.autograd.Function):
 def _with_rule(
     rule: _RuleOf, layer: nn.Module, entered: tuple[torch.Tensor, ...], output: torch.Tensor
 ) -> torch.Tensor:
-    found: torch.Tensor = _Ruled.apply(entered[0], output, partial(rule, layer))
+    found: torch.Tensor = _Ruled.apply(entered[0], output, partial(rule, layer))  # type: ignore[no-untyped-call]
     return found
 
 
