@@ -13,7 +13,6 @@ from auditbench.errors import AnalyzerNotPossible
 from auditbench.findings import Finding, Message
 from auditbench.masking import (
     Prediction,
-    additivity_gap,
     cut_first_layer,
     explained,
     feature_players,
@@ -26,6 +25,8 @@ from auditbench.masking import (
 from auditbench.models.raw_rows import RawTableEncoder
 from auditbench.results import AnalysisResult, Attribution, Metric, Note
 from auditbench.statistics import bootstrap_interval
+from auditbench_shap.accuracy import accuracy_finding, local_accuracy
+from auditbench_shap.parts import analyze_parts
 from auditbench_shap.planning import exact_rows_of, plan_for
 from auditbench_shap.shapley import ShapleyValues, shapley_values
 from auditbench_shap.trees import METHOD as TREE
@@ -37,8 +38,9 @@ if TYPE_CHECKING:
     from auditbench.context import AuditContext
     from auditbench.data import Rows
     from auditbench.models import ModelUnderTest
+    from auditbench_shap.accuracy import accuracy_finding, local_accuracy
     from auditbench_shap.params import Params
-    from auditbench_shap.planning import Plan
+from auditbench_shap.planning import Plan
 
 CHUNK_ROWS = 256
 """Rows that share a plan; few for the explainers of the library, which take seconds for a row."""
@@ -47,8 +49,6 @@ _TRIED_ROWS = 4
 """Rows that show whether the first layer of a model can be computed once."""
 OF_COLUMNS = ("shap.deep", "shap.gradient")
 """Explainers of the library that explain the inputs of the network instead of raw features."""
-LOCAL_ACCURACY_TOLERANCE = 1e-4
-"""Largest share of the output range by which base value and contributions may miss the output."""
 
 
 def analyze(context: AuditContext, params: Params) -> AnalysisResult:
@@ -57,6 +57,8 @@ def analyze(context: AuditContext, params: Params) -> AnalysisResult:
     Raises:
         AnalyzerNotPossible: The method asked for is not one for this model.
     """
+    if context.data.modality != "tabular":
+        return analyze_parts(context, params)
     unit = _unit(context.model, params.method)
     task = explained(context, rows=params.rows, background=params.background)
     plan = _planned(params, context.model, task.background)
@@ -70,13 +72,13 @@ def analyze(context: AuditContext, params: Params) -> AnalysisResult:
     importance = importance_metrics("shap", attribution, counted, context.rng("importance"))
     output_range = np.ptp(arrays["outputs"] if unit else context.outputs, axis=0)
     shares = _sensitive_shares(context, arrays["values"][counted], output_range)
-    gap = _local_accuracy(arrays, output_range)
+    gap = local_accuracy(arrays, output_range)
     metrics = (*importance, gap, _largest_standard_error(attribution, output_range), *shares)
     return AnalysisResult(
         metrics=metrics,
         attributions=(attribution,),
         notes=_notes(attribution, plan, len(task.background)),
-        findings=(*_sensitive_findings(shares, params.sensitive_share), *_accuracy_finding(gap)),
+        findings=(*_sensitive_findings(shares, params.sensitive_share), *accuracy_finding(gap)),
     )
 
 
@@ -196,20 +198,6 @@ def _planned(params: Params, model: ModelUnderTest, background: Rows) -> Plan | 
     )
 
 
-def _local_accuracy(arrays: dict[str, npt.NDArray[np.float64]], output_range: npt.NDArray[np.float64]) -> Metric:
-    gaps = additivity_gap(arrays["values"], arrays["base_values"], arrays["outputs"], output_range)
-    known = gaps[~np.isnan(gaps)]
-    return Metric(
-        name="local_accuracy_gap",
-        value=float(known.max()) if known.size else None,
-        higher_is_better=False,
-        no_interval="exact",
-        n=len(gaps),
-        method="shap.local_accuracy_gap.formula",
-        reason=None if known.size else Message(key="shap.constant_output"),
-    )
-
-
 def _largest_standard_error(attribution: Attribution, output_range: npt.NDArray[np.float64]) -> Metric:
     """Worst standard error as a share of the output range."""
     largest, reason = None, "shap.no_standard_error"
@@ -287,20 +275,6 @@ def _sensitive_findings(shares: tuple[Metric, ...], limit: float) -> tuple[Findi
         for metric in shares
         if metric.interval is not None and metric.interval.low >= limit
     )
-
-
-def _accuracy_finding(gap: Metric) -> tuple[Finding, ...]:
-    if gap.value is None or gap.value <= LOCAL_ACCURACY_TOLERANCE:
-        return ()
-    values = {"gap": gap.value, "limit": LOCAL_ACCURACY_TOLERANCE}
-    finding = Finding(
-        rule="shap.contributions_do_not_add_up",
-        severity="high",
-        title=Message(key="shap.contributions_do_not_add_up", values=values),
-        action=Message(key="shap.contributions_do_not_add_up.action"),
-        metrics=("shap.local_accuracy_gap",),
-    )
-    return (finding,)
 
 
 def _notes(attribution: Attribution, plan: Plan | None, background: int) -> tuple[Note, ...]:

@@ -6,6 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from auditbench.masking.player_params import PlayerParams
 from auditbench_shap.methods import WITH_TARGET_ERROR, Method
 
 
@@ -38,6 +39,10 @@ class Params(BaseModel):
     sensitive_share: Annotated[float, Field(gt=0, le=1)] = Field(
         0.05,
         description="A sensitive feature whose share of all |contribution| has an interval at or above this is a finding.",
+    )
+
+    players: PlayerParams = Field(
+        default_factory=PlayerParams, description="What of an image, a text or a series is hidden, and by what."
     )
 
     @model_validator(mode="after")

@@ -41,6 +41,8 @@ class AuditContext:
         results: Results of the analyzers it comes `after`, by name; only those that took part.
         outputs: The model's outputs for the evaluated rows, shape `(rows, outputs)`, in the declared scale.
         case_indices: Positions of the chosen cases among the evaluated rows.
+        raw_inputs: Whether the config asks for inputs to be shown as they are. Otherwise images, words and series are taken
+            out of the blocks of a result that show them.
     """
 
     analyzer: str
@@ -52,6 +54,7 @@ class AuditContext:
     results: Mapping[str, AnalysisResult] = field(default_factory=dict)
     outputs: npt.NDArray[Any]
     case_indices: tuple[int, ...] = ()
+    raw_inputs: bool = False
     engine: Engine
     host: ContextHost
 

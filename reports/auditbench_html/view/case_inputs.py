@@ -9,9 +9,9 @@ from auditbench.safe_text import safe_text
 from auditbench_html.view.bands import input_value
 from auditbench_html.view.draft import Draft
 from auditbench_html.view.marked import CaseInput, Picture, Sparkline
-from auditbench_html.view.numbers import short
 from auditbench_html.view.pictures import fitting_png, of_levels, smaller
-from auditbench_html.view.text import EMPTY, Run, Text, joined, words
+from auditbench_html.view.sparklines import MOST_POINTS, sparkline
+from auditbench_html.view.text import EMPTY, Run, Text, joined
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -23,8 +23,6 @@ SMALL_PICTURE = 9_000
 SMALL_SIDE = 128
 COARSE = 64
 MOST_CHANNELS = 4
-MOST_POINTS = 120
-SPARK_WIDTH, SPARK_HEIGHT = 480, 40
 
 
 def case_inputs(draft: Draft, case: Case) -> tuple[CaseInput, ...]:
@@ -91,42 +89,9 @@ def _lines(draft: Draft, series: npt.NDArray[Any]) -> tuple[tuple[Sparkline, ...
     say, (channels, steps) = draft.say, series.shape
     each = max(1, -(-steps // MOST_POINTS))
     lines = tuple(
-        _line(draft, channel, number if channels > 1 else 0, each)
+        sparkline(draft, channel, number if channels > 1 else 0, each)
         for number, channel in enumerate(series[:MOST_CHANNELS], start=1)
     )
     means = say.say("shown.means", n=each) if each > 1 else EMPTY
     rest = say.say("shown.more_channels", n=channels - MOST_CHANNELS) if channels > MOST_CHANNELS else EMPTY
     return tuple(line for line in lines if line.points), joined(means, rest)
-
-
-def _line(draft: Draft, channel: npt.NDArray[Any], number: int, each: int) -> Sparkline:
-    import numpy as np
-
-    say = draft.say
-    known = channel[np.isfinite(channel)].astype(np.float64)
-    if not known.size:
-        return Sparkline(label=EMPTY, alt=EMPTY, points=())
-    low, high = float(known.min()), float(known.max())
-    ends = {"low": words(short(round(low, 3))), "high": words(short(round(high, 3)))}
-    label = say.say("range", **ends)
-    return Sparkline(
-        label=say.say("shown.channel", number=number, range=label) if number else label,
-        alt=say.say("shown.series_alt", steps=len(channel), **ends),
-        points=_points(channel, low, high, each),
-    )
-
-
-def _points(channel: npt.NDArray[Any], low: float, high: float, each: int) -> tuple[tuple[int, int] | None, ...]:
-    """Means of `each` steps as places in the drawing; None where all of them are missing."""
-    import numpy as np
-
-    padded = np.pad(channel.astype(np.float64), (0, -len(channel) % each), constant_values=np.nan).reshape(-1, each)
-    known = np.isfinite(padded)
-    counts = known.sum(axis=1)
-    means = np.where(known, padded, 0.0).sum(axis=1) / np.maximum(counts, 1)
-    across, spread = max(1, len(means) - 1), (high - low) or 1.0
-    middle = 0.5 if high == low else 0.0
-    return tuple(
-        (round(SPARK_WIDTH * place / across), round(SPARK_HEIGHT * (1 - middle - (mean - low) / spread))) if n else None
-        for place, (mean, n) in enumerate(zip(means.tolist(), counts.tolist(), strict=True))
-    )

@@ -27,7 +27,7 @@ def cases_section(draft: Draft) -> Section | None:
     rule = say.tell(run.case_rule) if run.case_rule else say.say("cases.rule")
     views = tuple(_case(draft, index, case) for index, case in enumerate(shown, 1))
     explained = any(view.waterfall for view in views) or any(
-        r.image_overlays or r.token_attributions for r in run.results
+        r.image_overlays or r.token_attributions or r.series_attributions for r in run.results
     )
     return Section(
         id="cases",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from auditbench_html.view.marked import MarkedText, Overlay
+from auditbench_html.view.marked import MarkedSeries, MarkedText, Overlay
 from auditbench_html.view.numbers import Estimate
 from auditbench_html.view.scales import Scale
 from auditbench_html.view.text import EMPTY, Text
@@ -351,6 +351,7 @@ Body: TypeAlias = (
     | Heat
     | HundredPeople
     | MarkedText
+    | MarkedSeries
     | Overlay
     | BarRows
     | Grid

@@ -57,6 +57,30 @@ class Sparkline:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """A part of a line, from and to places of its width, and its depth as that of a `Token`."""
+
+    start: int
+    stop: int
+    depth: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarkedLine:
+    """One channel of a series with the parts that raise or lower the output marked."""
+
+    line: Sparkline
+    spans: tuple[Span, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarkedSeries:
+    """One series, channel by channel."""
+
+    lines: tuple[MarkedLine, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CaseInput:
     """An input of a case that is no table: its size in words, and at most one of a picture, a text and lines."""
 
@@ -64,3 +88,10 @@ class CaseInput:
     picture: Picture | None = None
     text: Text = EMPTY
     lines: tuple[Sparkline, ...] = ()
+
+
+def depth_of(part: float) -> int:
+    """Depth of a contribution, by its share of the largest one, from -1 to 1."""
+    size = abs(part)
+    depth = 3 if size >= 0.66 else 2 if size >= 0.33 else 1 if size >= 0.1 else 0
+    return depth if part > 0 else -depth

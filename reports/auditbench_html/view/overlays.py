@@ -26,16 +26,17 @@ def overlay_figure(draft: Draft, result: AnalysisResult, block: ImageOverlay) ->
     import numpy as np
 
     say = draft.say
-    values, image = np.asarray(block.values, dtype=float), np.asarray(block.image, dtype=float)
+    values = np.asarray(block.values, dtype=float)
+    image = None if block.image is None else np.asarray(block.image, dtype=float)
     reach = float(np.quantile(np.abs(np.nan_to_num(values)), REACH)) if values.size else 0.0
     title, grid = draft.title(block.title), _numbers(draft, block, values)
-    fits = values.ndim == 2 and values.size and image.shape[:2] == values.shape and image.shape[2:] in ((), (3,))
+    fits = values.ndim == 2 and values.size and (image is None or _of_places(image, values))
     pictures = _pictures(draft, image, values, reach or 1.0) if fits else ()
     size, beyond = {"height": values.shape[0], "width": values.shape[-1]}, int(np.sum(np.abs(values) > reach))
     sub = say.say("overlay.sub" if reach else "overlay.sub_bare", **size, reach=words(short(reach)), n=beyond)
     smallest = max((picture.factor for picture in pictures), default=1)
     parts = [sub, say.say("overlay.smaller", n=smallest) if smallest > 1 else EMPTY]
-    parts.append(EMPTY if draft.raw_inputs else say.say("overlay.hidden"))
+    parts.append(EMPTY if draft.raw_inputs and image is not None else say.say("overlay.hidden"))
     keys = (Key(mark="raises", label=say.say("tokens.raises")), Key(mark="lowers", label=say.say("tokens.lowers")))
     body = Overlay(pictures=pictures) if pictures else grid
     return draft.figure(
@@ -44,9 +45,16 @@ def overlay_figure(draft: Draft, result: AnalysisResult, block: ImageOverlay) ->
     )  # fmt: skip
 
 
-def _pictures(draft: Draft, image: npt.NDArray[Any], values: npt.NDArray[Any], reach: float) -> tuple[Picture, ...]:
+def _of_places(image: npt.NDArray[Any], values: npt.NDArray[Any]) -> bool:
+    """Whether the image has one grey or three colours at each place of the contributions."""
+    return image.shape[:2] == values.shape and image.shape[2:] in ((), (3,))
+
+
+def _pictures(
+    draft: Draft, image: npt.NDArray[Any] | None, values: npt.NDArray[Any], reach: float
+) -> tuple[Picture, ...]:
     parts = [("map", of_values(values, reach))]
-    if draft.raw_inputs:
+    if draft.raw_inputs and image is not None:
         parts = [("input", of_image(image)), *parts, ("both", of_both(image, values, reach))]
     return tuple(_picture(draft, name, pixels) for name, pixels in parts)
 

@@ -220,7 +220,7 @@ def _interrupted(draft: Draft) -> StateBox:
 def _says_anything(result: AnalysisResult) -> bool:
     parts = (
         result.metrics, result.tables, result.curves, result.scatters, result.percentiles, result.paired_changes,
-        result.matrices, result.attributions, result.image_overlays, result.token_attributions, result.findings,
+        result.matrices, result.attributions, result.image_overlays, result.token_attributions, result.series_attributions, result.findings,
     )  # fmt: skip
     return any(parts)
 

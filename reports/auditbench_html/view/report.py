@@ -139,7 +139,9 @@ def _analyses(draft: Draft) -> list[Section]:
 
 def _foot(draft: Draft) -> Text:
     run = draft.run
-    shown = any(result.image_overlays or result.token_attributions for result in run.results)
+    shown = any(
+        result.image_overlays or result.token_attributions or result.series_attributions for result in run.results
+    )
     shown |= any(case.shown for case in run.cases)
     key = "foot.rendered_raw" if shown and draft.raw_inputs else "foot.rendered"
     return draft.say.say(key, tool=tool(draft))

@@ -20,6 +20,7 @@ from auditbench_html.view.numbers import short
 from auditbench_html.view.overlays import overlay_figure
 from auditbench_html.view.page import Fact, FactList, GateRow, Link, Section, StateBox
 from auditbench_html.view.record import duration
+from auditbench_html.view.series import series_figure
 from auditbench_html.view.swarm import swarm_figure
 from auditbench_html.view.text import EMPTY, Text, joined, name_text, words
 from auditbench_html.view.tokens import tokens_figure
@@ -93,6 +94,7 @@ def result_figures(draft: Draft, result: AnalysisResult) -> list[Figure]:
     figures += [changes_figure(draft, result, block) for block in result.paired_changes]
     figures += [overlay_figure(draft, result, block) for block in result.image_overlays]
     figures += [tokens_figure(draft, result, block) for block in result.token_attributions]
+    figures += [series_figure(draft, result, block) for block in result.series_attributions]
     figures += [table_figure(draft, result, block) for block in _tables(result)]
     return figures
 

@@ -10,7 +10,7 @@ from auditbench.safe_text import safe_text
 from auditbench_html.view.captions import n_words
 from auditbench_html.view.draft import TABLE_ROWS, Draft
 from auditbench_html.view.figures import Cell, Figure, Grid, Heading, Key
-from auditbench_html.view.marked import MarkedText, Token
+from auditbench_html.view.marked import MarkedText, Token, depth_of
 from auditbench_html.view.numbers import signed
 from auditbench_html.view.text import EMPTY, Text, joined, name_text, words
 
@@ -25,7 +25,7 @@ def tokens_figure(draft: Draft, result: AnalysisResult, block: TokenAttribution)
     tokens = tuple(
         piece
         for token, value in list(zip(block.tokens, block.values, strict=True))[:MOST_TOKENS]
-        for piece in _pieces(shown(token, hidden=not draft.raw_inputs), _depth(value / largest))
+        for piece in _pieces(shown(token, hidden=not draft.raw_inputs), depth_of(value / largest))
     )
     title, hidden = draft.title(block.title), EMPTY if draft.raw_inputs else say.say("tokens.hidden")
     keys = (Key(mark="raises", label=say.say("tokens.raises")), Key(mark="lowers", label=say.say("tokens.lowers")))
@@ -69,9 +69,3 @@ def _table(draft: Draft, block: TokenAttribution, title: Text) -> Grid:
         for index in order
     )
     return Grid(caption=title, columns=columns, rows=rows, more=draft.more(TABLE_ROWS, len(block.tokens)))
-
-
-def _depth(part: float) -> int:
-    size = abs(part)
-    depth = 3 if size >= 0.66 else 2 if size >= 0.33 else 1 if size >= 0.1 else 0
-    return depth if part > 0 else -depth

@@ -51,14 +51,13 @@ class ExplainedInput:
     Attributes:
         rows: Encoded, shape `(rows, *encoded shape)`.
         players: Features, superpixels, words or segments; inputs beside a table are a player each.
-        masker: What stands in for hidden players; `hidden_by` its name.
+        masker: What stands in for hidden players.
         said: The text of each player of each row, where players are words; empty otherwise.
     """
 
     rows: torch.Tensor
     players: Players
     masker: Masker
-    hidden_by: HiddenBy
     said: tuple[tuple[str, ...], ...] = ()
 
 
@@ -73,20 +72,42 @@ def explained_input(
     Raises:
         AnalyzerNotPossible: `params.hidden_by` is not one for what the model takes, or no text has a word.
     """
+    masker_name = hidden_by(model, params)
+    encoded = model.encode(rows.inputs)
+    players, said = _players(model.inputs, encoded, rows, params)
+    masker = _masker(masker_name, model.inputs, background)
+    return ExplainedInput(rows=encoded, players=players, masker=masker, said=said)
+
+
+def hidden_by(model: ModelUnderTest, params: PlayerParams) -> HiddenBy:
+    """What stands in for hidden players: what the parameters say, or the default of what the model takes.
+
+    Raises:
+        AnalyzerNotPossible: It is none for what the model takes.
+    """
     modality = modality_of(model.inputs)
-    hidden_by = params.hidden_by or HIDERS[modality][0]
-    if hidden_by not in HIDERS[modality]:
+    found = params.hidden_by or HIDERS[modality][0]
+    if found not in HIDERS[modality]:
         raise AnalyzerNotPossible(
             "this model takes nothing of which a part can be hidden in this way",
             where="hidden_by",
-            found=f'"{hidden_by}" for inputs that are {modality}',
+            found=f'"{found}" for inputs that are {modality}',
             allowed=", ".join(HIDERS[modality]),
             fix="leave `hidden_by` away, or set one that is allowed",
         )
-    encoded = model.encode(rows.inputs)
-    players, said = _players(model.inputs, encoded, rows, params)
-    masker = _masker(hidden_by, model.inputs, background)
-    return ExplainedInput(rows=encoded, players=players, masker=masker, hidden_by=hidden_by, said=said)
+    return found
+
+
+def aligned_players(item: ImageInput | SeriesInput, params: PlayerParams) -> Players:
+    """Players that are the same for every row: tiles of an image, segments of a series."""
+    import torch
+
+    if isinstance(item, ImageInput):
+        return superpixels(torch.zeros((1, *item.shape)), method="grid", count=params.regions)
+    by_channel = params.by_channel and len(item.channels) > 1
+    return time_segments(
+        torch.zeros((1, *item.shape)), segments=min(params.segments, item.steps), by_channel=by_channel
+    )
 
 
 def mask_token(item: TextInput) -> int:
@@ -107,13 +128,12 @@ def _players(
     name, item = next(iter(inputs.items()))
     if len(inputs) > 1 or isinstance(item, TableInput):
         return _columns(inputs), ()
-    if isinstance(item, ImageInput):
+    if isinstance(item, ImageInput) and params.superpixels != "grid":
         raw = rows.inputs[name] / item.largest
         return superpixels(raw, method=params.superpixels, count=params.regions).to(encoded.device), ()
-    if isinstance(item, SeriesInput):
-        segments = min(params.segments, item.steps)
-        return time_segments(encoded, segments=segments, by_channel=params.by_channel and len(item.channels) > 1), ()
-    return _words(name, item, encoded, rows)
+    if isinstance(item, TextInput):
+        return _words(name, item, encoded, rows)
+    return aligned_players(item, params).to(encoded.device), ()
 
 
 def _columns(inputs: Mapping[str, ModelInput]) -> Players:

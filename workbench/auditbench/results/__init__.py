@@ -7,7 +7,14 @@ Arrays are numpy arrays in the process that made them, and `StoredArray` once a 
 from __future__ import annotations
 
 from auditbench.results.analysis import AnalysisResult, Note, Status
-from auditbench.results.attributions import Attribution, ImageOverlay, TokenAttribution
+from auditbench.results.attributions import (
+    PREDICTED,
+    RUNNER_UP,
+    Attribution,
+    ImageOverlay,
+    SeriesAttribution,
+    TokenAttribution,
+)
 from auditbench.results.figures import (
     Axis,
     Cell,
@@ -27,6 +34,8 @@ from auditbench.results.finite import require_finite
 from auditbench.results.metrics import Interval, Metric
 
 __all__ = [
+    "PREDICTED",
+    "RUNNER_UP",
     "AnalysisResult",
     "Attribution",
     "Axis",
@@ -45,6 +54,7 @@ __all__ = [
     "Point",
     "Scatter",
     "Series",
+    "SeriesAttribution",
     "Status",
     "Table",
     "TokenAttribution",

@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias
 
 from auditbench.errors import ResultError
 from auditbench.findings import Finding, Message
-from auditbench.results.attributions import Attribution, ImageOverlay, TokenAttribution
+from auditbench.results.attributions import Attribution, ImageOverlay, SeriesAttribution, TokenAttribution
 from auditbench.results.figures import Curve, Matrix, PairedChange, Percentiles, Scatter, Table
 from auditbench.results.metrics import Metric
 
@@ -49,6 +49,7 @@ class AnalysisResult:
     attributions: tuple[Attribution, ...] = ()
     image_overlays: tuple[ImageOverlay, ...] = ()
     token_attributions: tuple[TokenAttribution, ...] = ()
+    series_attributions: tuple[SeriesAttribution, ...] = ()
     notes: tuple[Note, ...] = ()
     findings: tuple[Finding, ...] = ()
 

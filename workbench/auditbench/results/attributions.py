@@ -10,6 +10,9 @@ from auditbench.errors import ResultError
 from auditbench.findings import Message
 from auditbench.results.finite import require_finite
 
+PREDICTED, RUNNER_UP = "predicted", "runner-up"
+"""Names of targets that are another output for each row: its highest one, and the next."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attribution:
@@ -71,16 +74,42 @@ class ImageOverlay:
     """An attribution drawn on the image it explains.
 
     Attributes:
-        image: Shape `(height, width)` or `(height, width, 3)`, in [0, 1].
+        image: Shape `(height, width)` or `(height, width, 3)`, in [0, 1]; None where inputs are not to be shown.
         values: Shape `(height, width)`, in the unit of the explained output.
     """
 
     name: str
     title: Message
     row_id: str
-    image: Array
+    image: Array | None
     values: Array
     unit: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeriesAttribution:
+    """An attribution drawn on the series it explains.
+
+    Attributes:
+        channels: Their names.
+        series: Shape `(channels, steps)`, NaN where missing; None where inputs are not to be shown.
+        values: Shape `(channels, steps)`, in the unit of the explained output.
+    """
+
+    name: str
+    title: Message
+    row_id: str
+    channels: tuple[str, ...]
+    series: Array | None
+    values: Array
+    unit: str
+
+    def __post_init__(self) -> None:
+        shape = tuple(self.values.shape)
+        if len(shape) != 2 or shape[0] != len(self.channels):
+            raise ResultError(f"expected `values` of shape ({len(self.channels)}, steps), got {shape}", where=self.name)
+        if self.series is not None and tuple(self.series.shape) != shape:
+            raise ResultError(f"expected `series` of shape {shape}, got {tuple(self.series.shape)}", where=self.name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -52,6 +52,7 @@ def toy_context(
     models: Mapping[str, ModelUnderTest] | None = None,
     results: Mapping[str, AnalysisResult] | None = None,
     case_indices: tuple[int, ...] = (),
+    raw_inputs: bool = False,
     engine: Engine | None = None,
     host: QuietHost | None = None,
 ) -> AuditContext:
@@ -78,6 +79,7 @@ def toy_context(
         results=results or {},
         outputs=np.concatenate([subject.model.predict(rows.inputs) for rows in batches]),
         case_indices=case_indices,
+        raw_inputs=raw_inputs,
         engine=engine or LocalEngine(),
         host=host or QuietHost(),
     )

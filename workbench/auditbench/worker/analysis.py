@@ -28,6 +28,7 @@ from auditbench.safe_text import safe_text
 from auditbench.worker.array_store import checked, describe_array, read_only_array, with_stored
 from auditbench.worker.determinism import named_operations
 from auditbench.worker.guard import guarded
+from auditbench.worker.hidden_inputs import without_inputs
 from auditbench.worker.memory_limit import limited_memory
 from auditbench.worker.raised import NO_TEXT, free_frames, text_of, trace_of
 from auditbench.worker.subject_state import OUTPUTS
@@ -136,7 +137,8 @@ def run_analyzer(
         call = _called(analyzer, context, registry, bounds, interruptible=not own_process)
         if own_process and call.error is not None and is_out_of_memory(call.error):
             free_frames(call.error)  # the guard needs memory to look
-    result, details = _settled(call, base, store, bounds, interruptible=not own_process)
+    store_all = functools.partial(_completed, base=base, store=store, raw_inputs=context.raw_inputs)
+    result, details = _settled(call, base, store_all, bounds, interruptible=not own_process)
     del call
     if details:  # what the failed call held is freed before the model is looked at, which takes memory
         gc.collect()
@@ -249,7 +251,7 @@ def _called(
 def _settled(
     call: _Call,
     base: AnalysisResult,
-    store: Callable[[str, Any], Array] | None,
+    complete: Callable[[Any], AnalysisResult],
     bounds: _Bounds,
     *,
     interruptible: bool,
@@ -259,7 +261,7 @@ def _settled(
         return _failed(call.error, base, call.limit)
     try:
         with bounds():
-            return _completed(call.returned, base, store), ""
+            return complete(call.returned), ""
     except BaseException as error:
         if interruptible and isinstance(error, KeyboardInterrupt):
             raise
@@ -292,14 +294,16 @@ def _subject_changes(
         return (), Message(key=said.key, values={"analyzer": analyzer, **said.values})
 
 
-def _completed(returned: Any, base: AnalysisResult, store: Callable[[str, Any], Array] | None) -> AnalysisResult:
+def _completed(
+    returned: Any, *, base: AnalysisResult, store: Callable[[str, Any], Array] | None, raw_inputs: bool
+) -> AnalysisResult:
     if not isinstance(returned, AnalysisResult):
         raise ResultError("expected an AnalysisResult", found=type(returned).__name__)
     own = {name: getattr(base, name) for name in ("analyzer", "topic", "required", "version", "parameters")}
     result = checked(dataclasses.replace(returned, **own))
     _check_form(with_stored(result, describe_array))
     _refuse_equal_findings(result.findings)
-    return with_stored(result, store or read_only_array)
+    return with_stored(result if raw_inputs else without_inputs(result), store or read_only_array)
 
 
 def _refuse_equal_findings(findings: Iterable[Finding]) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 from auditbench.arrays import Array, StoredArray
 from auditbench.errors import ResultError
 from auditbench.manifest import ARRAYS
-from auditbench.results import AnalysisResult, Attribution, ImageOverlay, Metric
+from auditbench.results import AnalysisResult, Attribution, ImageOverlay, Metric, SeriesAttribution
 from auditbench.store import CHUNKS, file_part, write_atomic
 from auditbench.worker.result_size import check_size
 
@@ -27,14 +27,15 @@ if TYPE_CHECKING:
 ARRAY_FIELDS: dict[type[Any], tuple[str, ...]] = {
     Attribution: ("values", "base_values", "outputs", "standard_error", "player_values"),
     ImageOverlay: ("image", "values"),
+    SeriesAttribution: ("series", "values"),
     Metric: ("influence",),
 }
 _GZ = ".gz"
 _QUICK = 1  # level of gzip: the best one takes a hundred times as long for half the size
 _PREFIX = "array."  # so that no name is taken for an argument of numpy's
-_NAMED_BLOCKS = ("attributions", "image_overlays")
+_NAMED_BLOCKS = ("attributions", "image_overlays", "series_attributions")
 _BLOCKS = (*_NAMED_BLOCKS, "metrics")
-_MAY_BE_UNDEFINED = frozenset({"player_values"})
+_MAY_BE_UNDEFINED = frozenset({"player_values", "series"})
 _COMPRESSED = frozenset({"influence"})  # of a rate, three different numbers, and 0 for most rows of a small group
 
 

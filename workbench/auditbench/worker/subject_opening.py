@@ -60,6 +60,7 @@ class Subject:
     Attributes:
         others: The further models, by name.
         outputs: Shape `(rows, outputs)`, in the declared scale.
+        raw_inputs: Whether the config asks for inputs to be shown as they are.
         seconds: Wall-clock seconds of `train` and `load`.
         state: Of model and data, as opened; `others_state` of each further model.
     """
@@ -69,6 +70,7 @@ class Subject:
     data: EvaluationData
     outputs: npt.NDArray[Any]
     chosen: ChosenCases
+    raw_inputs: bool
     seconds: Mapping[str, float] = field(default_factory=dict)
     state: SubjectState
     others: Mapping[str, ModelUnderTest] = field(default_factory=dict)
@@ -94,6 +96,7 @@ class Subject:
             results=results,
             outputs=self.outputs,
             case_indices=self.chosen.indices,
+            raw_inputs=self.raw_inputs,
             engine=engine,
             host=host,
         )
@@ -201,6 +204,7 @@ def make_subject(model: ModelUnderTest, data: EvaluationData, *, seed: int, case
         data=data,
         outputs=outputs,
         chosen=choose_cases(model, data, outputs, count=cases, raw_inputs=raw),
+        raw_inputs=raw,
         state=subject_state(model, data, outputs),
     )
 
