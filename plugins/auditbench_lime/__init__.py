@@ -40,10 +40,10 @@ def auditbench_analyzers() -> Iterator[Analyzer]:
     yield Analyzer(
         name="lime",
         topic="explanation",
-        summary="Local linear explanations of the features",
+        summary="Local linear explanations of features, superpixels, words and segments",
         analyze=_analyze,
         Params=Params,
-        needs=Needs(capabilities=("black_box",), modalities=("tabular",)),
+        needs=Needs(capabilities=("black_box",), modalities=("tabular", "image", "text", "series")),
         after=("shap",),
         metrics=("mean_absolute_attribution", "local_fidelity", "rank_agreement"),
         messages=load_messages("auditbench_lime"),

@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from auditbench.data import TABULAR_INPUT
-from auditbench.findings import Finding, Message
+from auditbench.findings import Message
 from auditbench.masking import (
     agreement_metrics,
     earlier_attributions,
     explained,
     fill_missing,
     importance_metrics,
-    metric_interval,
     shared_out,
     table_attribution,
 )
-from auditbench.results import AnalysisResult, Attribution, Metric, Note
-from auditbench.statistics import bootstrap_interval
+from auditbench.results import AnalysisResult, Attribution, Note
+from auditbench_lime.fidelity import fidelity_findings, local_fidelity
+from auditbench_lime.parts import analyze_parts
 from auditbench_lime.weights import LimeWeights, default_kernel_width, lime_weights
 
 if TYPE_CHECKING:
@@ -36,9 +36,14 @@ CHUNK_ROWS = {"shared": 250, "independent": 25, "library": 10}
 """Rows explained together, by method. Each chunk of `shared` has perturbed rows of its own, so that the noise of means
 over many rows averages out."""
 
+SAMPLES = 5000
+"""Samples of each fit where the config names none, as lime takes for tables."""
+
 
 def analyze(context: AuditContext, params: Params) -> AnalysisResult:
     """Explain the rows that all explainers of this audit explain, and summarise."""
+    if context.data.modality != "tabular":
+        return analyze_parts(context, params)
     task = explained(context, rows=params.rows, background=params.background)
     work = partial(explain_chunk, model=context.model, background=task.background_raw, params=params)
     arrays = context.map_rows(work, task.rows, chunk_rows=CHUNK_ROWS[params.method])
@@ -47,7 +52,9 @@ def analyze(context: AuditContext, params: Params) -> AnalysisResult:
     few = arrays["effective_samples"] < len(attribution.player_names) + 1
     agreement = agreement_metrics("lime", attribution, others, counted, context.rng("agreement"))
     importance = importance_metrics("lime", attribution, counted, context.rng("importance"))
-    fidelity = _local_fidelity(context, arrays["fidelity"][counted])
+    fidelity = local_fidelity(context, arrays["fidelity"][counted], attribution.target_names)
+    narrow = 2 * int(few[counted].sum()) > len(few[counted])  # then a narrower kernel would not help
+    action = "lime.low_fidelity.action_few_samples" if narrow else "lime.low_fidelity.action"
     return AnalysisResult(
         metrics=(*importance, *fidelity, *agreement),
         attributions=(attribution,),
@@ -58,7 +65,7 @@ def analyze(context: AuditContext, params: Params) -> AnalysisResult:
             unseen=int(arrays["unseen"].any(axis=1).sum()),
             few_samples=int(few.sum()),
         ),
-        findings=_findings(fidelity, params.low_fidelity, narrow=2 * int(few[counted].sum()) > len(few[counted])),
+        findings=fidelity_findings(fidelity, params.low_fidelity, action),
     )
 
 
@@ -105,58 +112,10 @@ def _fits(
         predict,
         raw,
         background,
-        num_samples=params.num_samples,
+        num_samples=params.num_samples or SAMPLES,
         rng=rng,
         kernel_width=params.kernel_width,
         categorical_features=[index for index, feature in enumerate(model.features) if feature.kind == "category"],
-    )
-
-
-def _local_fidelity(context: AuditContext, fidelity: npt.NDArray[np.float64]) -> tuple[Metric, ...]:
-    """Median over rows of each target's R squared, over the rows where it is defined."""
-    several = fidelity.shape[1] > 1
-    return tuple(
-        _median_fidelity(column, {"class": target} if several else {}, context.rng("fidelity"))
-        for target, column in zip(context.model.target_names, fidelity.T, strict=True)
-    )
-
-
-def _median_fidelity(fidelity: npt.NDArray[np.float64], where: dict[str, str], rng: np.random.Generator) -> Metric:
-    scores = fidelity[~np.isnan(fidelity)]
-    estimate = bootstrap_interval(lambda drawn: np.median(drawn, axis=1), [scores], rng=rng)
-    interval = metric_interval(estimate)
-    undefined = "lime.no_fidelity" if len(fidelity) else "lime.no_sampled_rows"
-    return Metric(
-        name="local_fidelity",
-        value=estimate.estimate,
-        higher_is_better=True,
-        interval=interval,
-        no_interval="" if interval or estimate.estimate is None else "not_estimated",
-        n=len(scores),
-        where=where,
-        method="lime.local_fidelity.formula",
-        reason=Message(key=undefined) if estimate.estimate is None else None,
-    )
-
-
-def _findings(fidelity: tuple[Metric, ...], limit: float, *, narrow: bool) -> tuple[Finding, ...]:
-    """Where the whole interval lies below the limit; the value alone counts where there is no interval.
-
-    Args:
-        narrow: Whether the kernel leaves most rows too few samples, so that a narrower one would not help.
-    """
-    action = Message(key="lime.low_fidelity.action_few_samples" if narrow else "lime.low_fidelity.action")
-    return tuple(
-        Finding(
-            rule="lime.low_fidelity",
-            severity="low",
-            title=Message(key="lime.low_fidelity", values={"fidelity": metric.value, "limit": limit, "n": metric.n}),
-            action=action,
-            metrics=("lime.local_fidelity",),
-            where=metric.where,
-        )
-        for metric in fidelity
-        if metric.value is not None and (metric.interval.high if metric.interval else metric.value) < limit
     )
 
 
@@ -166,7 +125,7 @@ def _notes(
     values = {
         "rows": len(attribution.row_ids),
         "background": background,
-        "num_samples": params.num_samples,
+        "num_samples": params.num_samples or SAMPLES,
         "kernel_width": params.kernel_width or default_kernel_width(len(attribution.player_names)),
         "together": CHUNK_ROWS[params.method],
         "model_rows": attribution.model_rows,

@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from auditbench.data.inputs import ImageInput
 from auditbench.errors import AnalyzerNotPossible
 from auditbench.findings import Message
-from auditbench.masking import Prediction, explained, shared_out
-from auditbench.masking.cell_attribution import cell_attribution, explained_outputs
-from auditbench.masking.cells import cell_shares
+from auditbench.masking import Prediction, explained
+from auditbench.masking.cell_attribution import cell_arrays, cell_attribution, explained_outputs, of_explained
 from auditbench.masking.drawn import drawn_cases
 from auditbench.masking.explained_input import explained_input, hidden_by
 from auditbench.masking.summaries import part_metrics
@@ -76,7 +74,6 @@ def explain_chunk(
     setting = explained_input(model, rows, lambda: model.encode(background.inputs), params.players)
     outputs = model.predict(rows.inputs)
     targets = explained_outputs(outputs)
-    alone = targets.shape[1] == 1
     found = shapley_values(
         Prediction(model.module, batch=model.batch),
         setting.rows,
@@ -85,41 +82,35 @@ def explain_chunk(
         method=params.method,
         budget=params.budget or max(BUDGET, 2 * len(setting.players)),
         target_error=params.target_error,
-        target=targets[:, 0] if alone else None,
+        target=targets[:, 0] if targets.shape[1] == 1 else None,
         rng=rng,
     )
-    error = np.zeros(found.values.shape) if found.standard_error is None else found.standard_error
-    values, error, base = (_of_targets(part, targets) for part in (found.values, error, found.base_value))
-    (item,) = model.inputs.values()
-    return {
-        "values": cell_shares(values, setting.players, channels=isinstance(item, ImageInput)),
-        "base_values": base,
-        "outputs": np.take_along_axis(outputs, targets, axis=1),
-        "largest_error": error.max(axis=2),
-        "players": np.array([len(setting.players)] * len(rows)),
-        "model_rows": shared_out((found.model_rows or 0) + len(rows), len(rows)),
-    }
-
-
-def _of_targets(found: npt.NDArray[np.float64], targets: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-    """From all outputs, shape `(rows, outputs, ...)`, to the explained ones; as it is where one alone was asked for."""
-    if found.shape[1] == 1:
-        return found
-    index = targets.reshape(*targets.shape, *[1] * (found.ndim - 2))
-    return np.asarray(np.take_along_axis(found, index, axis=1))
+    error = np.full(found.values.shape, np.nan) if found.standard_error is None else found.standard_error
+    arrays = cell_arrays(
+        model,
+        outputs,
+        targets,
+        setting.players,
+        values=found.values,
+        base_values=found.base_value,
+        model_rows=(found.model_rows or 0) + len(rows),
+    )
+    return {**arrays, "largest_error": of_explained(error, targets).max(axis=2)}
 
 
 def _largest_error(arrays: dict[str, npt.NDArray[np.float64]], output_range: float) -> Metric:
     """Worst standard error of a part as a share of the output range."""
-    known = output_range > 0
+    largest = arrays["largest_error"].max()
+    reason = "" if output_range > 0 else "shap.constant_output"
+    reason = "shap.no_standard_error" if np.isnan(largest) else reason
     return Metric(
         name="largest_standard_error",
-        value=float(arrays["largest_error"].max() / output_range) if known else None,
+        value=None if reason else float(largest / output_range),
         higher_is_better=False,
         no_interval="not_estimated",
         n=len(arrays["values"]),
         method="shap.largest_standard_error.formula",
-        reason=None if known else Message(key="shap.constant_output"),
+        reason=Message(key=reason) if reason else None,
     )
 
 
@@ -138,7 +129,7 @@ def _notes(
     unit = context.model.facts.output
     return (
         Note(kind="method", text=Message(key=f"shap.method_parts_{modality}", values=values)),
-        Note(kind="assumption", text=Message(key=f"shap.hidden_by_{hidden_by}", values=values)),
+        Note(kind="assumption", text=Message(key=f"core.hidden_by_{hidden_by}", values=values)),
         Note(kind="limit", text=Message(key="shap.limit_cause")),
         Note(kind="limit", text=Message(key=f"shap.limit_parts_{modality}")),
         Note(kind="limit", text=Message(key="shap.limit_sampled_rows", values=values)),
