@@ -26,7 +26,9 @@ def auditbench_analyzers() -> Iterator[Analyzer]:
         summary="Integrated gradients, and other gradient attributions by the captum library",
         analyze=_analyze,
         Params=Params,
-        needs=Needs(capabilities=("black_box", "gradients"), modalities=("tabular",), packages=("captum",)),
+        needs=Needs(
+            capabilities=("black_box",), modalities=("tabular", "image", "text", "series"), packages=("captum",)
+        ),
         after=("shap", "lime"),
         metrics=("mean_absolute_attribution", "completeness_gap", "rank_agreement"),
         messages=load_messages("auditbench_captum"),

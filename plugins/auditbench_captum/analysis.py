@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from auditbench.errors import AnalyzerNotPossible
-from auditbench.findings import Finding, Message
+from auditbench.findings import Message
 from auditbench.masking import (
     Prediction,
-    additivity_gap,
     agreement_matrix,
     agreement_metrics,
     earlier_attributions,
@@ -22,7 +21,9 @@ from auditbench.masking import (
 )
 from auditbench.results import AnalysisResult, Attribution, Metric, Note
 from auditbench_captum.columns import ColumnAttributions, by_feature, mean_row
+from auditbench_captum.completeness import completeness, completeness_finding
 from auditbench_captum.methods import METHODS
+from auditbench_captum.parts import analyze_parts
 from auditbench_captum.path import integrated_gradients
 
 if TYPE_CHECKING:
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
     from auditbench_captum.params import Params
 
 CHUNK_ROWS = 64
-COMPLETENESS_LIMIT = 0.01
-"""Completeness gap, as a share of the output range, above which there is a finding."""
 
 
 def analyze(context: AuditContext, params: Params) -> AnalysisResult:
@@ -46,6 +45,8 @@ def analyze(context: AuditContext, params: Params) -> AnalysisResult:
         AnalyzerNotPossible: The method asked for is not one for this model.
     """
     _refuse_without_hooks(context.model, params)
+    if context.data.modality != "tabular":
+        return analyze_parts(context, params)
     task, method = explained(context, rows=params.rows, background=params.background), METHODS[params.method]
     output_range = np.ptp(context.outputs, axis=0)
     work = partial(
@@ -65,13 +66,13 @@ def analyze(context: AuditContext, params: Params) -> AnalysisResult:
     agreement = agreement_metrics("captum", attribution, others, counted, context.rng("agreement"))
     matrix = agreement_matrix("captum", attribution, others, counted)
     importance = importance_metrics("captum", attribution, counted, context.rng("importance"))
-    gap = _completeness(arrays, output_range, additive=method.additive)
+    gap = completeness(arrays, output_range, additive=method.additive)
     return AnalysisResult(
         metrics=(*importance, gap, *agreement),
         matrices=(matrix,) if matrix else (),
         attributions=(attribution,),
         notes=_notes(attribution, params, len(task.background), arrays["steps"], gap),
-        findings=_completeness_finding(gap),
+        findings=completeness_finding(gap),
     )
 
 
@@ -146,39 +147,6 @@ def _integrated(
         steps=found.steps,
         model_rows=found.model_rows,
     )
-
-
-def _completeness(
-    arrays: dict[str, npt.NDArray[np.float64]], output_range: npt.NDArray[np.float64], *, additive: bool
-) -> Metric:
-    """The worst gap over rows and targets; undefined where the method promises no sum or the output is constant."""
-    gaps = additivity_gap(arrays["values"], arrays["base_values"], arrays["outputs"], output_range)
-    known = gaps[~np.isnan(gaps)] if additive else np.empty(0)
-    undefined = Message(key="captum.constant_output" if additive else "captum.not_additive")
-    return Metric(
-        name="completeness_gap",
-        value=float(known.max()) if known.size else None,
-        higher_is_better=False,
-        no_interval="exact",
-        n=len(gaps),
-        method="captum.completeness_gap.formula",
-        reason=None if known.size else undefined,
-    )
-
-
-def _completeness_finding(gap: Metric) -> tuple[Finding, ...]:
-    if gap.value is None or gap.value <= COMPLETENESS_LIMIT:
-        return ()
-    finding = Finding(
-        rule="captum.completeness_gap_above_limit",
-        severity="medium",
-        title=Message(
-            key="captum.completeness_gap_above_limit", values={"gap": gap.value, "limit": COMPLETENESS_LIMIT}
-        ),
-        action=Message(key="captum.completeness_gap_above_limit.action"),
-        metrics=("captum.completeness_gap",),
-    )
-    return (finding,)
 
 
 def _notes(

@@ -1,7 +1,7 @@
-"""The methods of captum that make sense for a table, by name.
+"""The gradient methods, by name: which inputs each explains, and what is known of it before it runs.
 
-Occlusion slides a window over neighbouring inputs, and columns of a table have no neighbours; `feature_ablation` hides
-one feature at a time instead.
+Occlusion slides over neighbouring inputs, and columns of a table have no neighbours; `feature_ablation` hides one feature of a
+table at a time, `occlusion` one part of any other input.
 """
 
 from __future__ import annotations
@@ -9,8 +9,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from auditbench.run import Modality
+
 MethodName: TypeAlias = Literal[
-    "integrated_gradients", "deep_lift", "gradient_shap", "input_x_gradient", "saliency", "feature_ablation"
+    "integrated_gradients",
+    "deep_lift",
+    "gradient_shap",
+    "input_x_gradient",
+    "saliency",
+    "feature_ablation",
+    "smooth_grad",
+    "grad_cam",
+    "guided_grad_cam",
+    "relevance",
+    "occlusion",
 ]
 StartsFrom: TypeAlias = Literal["baseline", "background", "zero"]
 
@@ -27,6 +39,7 @@ class Method:
         slope: Whether it gives slopes, |change of the output| per unit of an encoded column, instead of contributions.
             A feature has that of its steepest column; contributions of its columns are summed.
         hooks: Whether it replaces the gradients of layers, and so is wrong where layers are no modules of torch.
+        modalities: What it explains.
     """
 
     reference: str = ""
@@ -34,14 +47,27 @@ class Method:
     additive: bool = True
     slope: bool = False
     hooks: bool = False
+    modalities: tuple[Modality, ...] = ("tabular",)
 
+
+_PLACES: tuple[Modality, ...] = ("image", "series")
+_PARTS: tuple[Modality, ...] = ("image", "series", "text")
 
 METHODS: dict[MethodName, Method] = {
-    "integrated_gradients": Method(reference="arXiv:1703.01365"),
+    "integrated_gradients": Method(reference="arXiv:1703.01365", modalities=("tabular", *_PARTS)),
     "deep_lift": Method(reference="arXiv:1704.02685", hooks=True),
     "gradient_shap": Method(reference="arXiv:1705.07874", starts_from="background"),
-    "input_x_gradient": Method(reference="arXiv:1605.01713", starts_from="zero", additive=False),
-    "saliency": Method(reference="arXiv:1312.6034", additive=False, slope=True),
+    "input_x_gradient": Method(
+        reference="arXiv:1605.01713", starts_from="zero", additive=False, modalities=("tabular", *_PARTS)
+    ),
+    "saliency": Method(reference="arXiv:1312.6034", additive=False, slope=True, modalities=("tabular", *_PLACES)),
     "feature_ablation": Method(additive=False),
+    "smooth_grad": Method(reference="arXiv:1706.03825", additive=False, slope=True, modalities=_PLACES),
+    "grad_cam": Method(reference="arXiv:1610.02391", additive=False, hooks=True, modalities=_PLACES),
+    "guided_grad_cam": Method(reference="arXiv:1610.02391", additive=False, hooks=True, modalities=_PLACES),
+    "relevance": Method(
+        reference="doi:10.1371/journal.pone.0130140", starts_from="zero", additive=False, hooks=True, modalities=_PLACES
+    ),
+    "occlusion": Method(reference="arXiv:1311.2901", additive=False, modalities=_PARTS),
 }
 """In the order of the documentation; the first is the default."""

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from auditbench.masking.player_params import PlayerParams
 from auditbench_captum.methods import MethodName
 
 
@@ -26,10 +27,16 @@ class Params(BaseModel):
         1024, description="`integrated_gradients`: most nodes for a row whose completeness gap stays above `tolerance`."
     )
     n_samples: Annotated[int, Field(ge=1)] = Field(
-        200, description="`gradient_shap`: random points between background rows and a row."
+        200,
+        description="`gradient_shap`: random points between background rows and a row; `smooth_grad`: noisy copies of a row.",
     )
     tolerance: Annotated[float, Field(gt=0, lt=1)] = Field(
         0.005, description="Completeness gap, as a share of the output range, above which the steps are doubled."
+    )
+
+    players: PlayerParams = Field(
+        default_factory=PlayerParams,
+        description="`occlusion`: what of an image, a text or a series is hidden, and by what.",
     )
 
     @model_validator(mode="after")
