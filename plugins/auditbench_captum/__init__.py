@@ -27,7 +27,9 @@ def auditbench_analyzers() -> Iterator[Analyzer]:
         analyze=_analyze,
         Params=Params,
         needs=Needs(
-            capabilities=("black_box",), modalities=("tabular", "image", "text", "series"), packages=("captum",)
+            capabilities=("black_box", "gradients"),
+            modalities=("tabular", "image", "text", "series"),
+            packages=("captum",),
         ),
         after=("shap", "lime"),
         metrics=("mean_absolute_attribution", "completeness_gap", "rank_agreement"),

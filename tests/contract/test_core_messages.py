@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import get_args
 
+from auditbench.masking.explained_input import HIDERS
 from auditbench.messages import load_messages
 from auditbench.run import Capability, Modality
 
@@ -13,6 +14,7 @@ HOST = Path(__file__).parents[2] / "workbench" / "auditbench"
 MADE = {f"core.not_applicable_modality_{modality}" for modality in get_args(Modality)} | {
     f"core.not_applicable_capability_{capability}" for capability in get_args(Capability)
 }
+MADE |= {f"core.hidden_by_{hider}" for hiders in HIDERS.values() for hider in hiders}
 """Keys that the code puts together from parts."""
 
 

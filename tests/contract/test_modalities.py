@@ -27,12 +27,6 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "resources": {"batch_sizes": (1, 4), "warm_up": 0, "repetitions": 2, "memory_rows": 4},
 }
 MODALITIES: tuple[Modality, ...] = get_args(Modality)
-ENGLISH = {
-    "image": "This model takes images, which the analyzer does not work on.",
-    "text": "This model takes texts, which the analyzer does not work on.",
-    "series": "This model takes series, which the analyzer does not work on.",
-    "mixed": "This model takes several inputs, which the analyzer does not work on.",
-}
 
 
 def params_of(analyzer: Analyzer) -> Any:
@@ -59,15 +53,39 @@ def test_what_needs_outputs_alone_works_on_every_modality(plugin: ModuleType, ki
     assert any(metric.value is not None for metric in result.metrics)
 
 
-@pytest.mark.parametrize("plugin", [auditbench_shap, auditbench_lime, auditbench_captum], ids=lambda p: p.__name__)
-@pytest.mark.parametrize("modality", ["image", "text", "series", "mixed"])
-def test_what_does_not_work_on_a_modality_says_so_in_both_languages(plugin: ModuleType, modality: Modality) -> None:
-    needs = analyzer_of(plugin).needs
-    assert needs.modalities == ("tabular",)
-    reason = unmet_need(needs, toy_context(toy_subject(modality=modality)))
+EXPLAINERS: tuple[ModuleType, ...] = (auditbench_shap, auditbench_lime, auditbench_captum)
+
+
+@pytest.mark.parametrize("plugin", EXPLAINERS, ids=lambda plugin: plugin.__name__)
+@pytest.mark.parametrize("modality", ["image", "text", "series"])
+@pytest.mark.parametrize("kind", ["binary", "multiclass", "constant"])
+def test_explainers_work_on_images_texts_and_series(plugin: ModuleType, modality: Modality, kind: Any) -> None:
+    analyzer = analyzer_of(plugin)
+    assert analyzer.Params is not None
+    params = analyzer.Params(rows=6, background=5)
+    context = toy_context(
+        toy_subject(kind, modality=modality), analyzer=analyzer.name, params=params, case_indices=(3, 1)
+    )
+    if (reason := unmet_need(analyzer.needs, context)) is not None:
+        assert (plugin, modality) == (auditbench_captum, "text")
+        assert reason.key == "core.not_applicable_capability_gradients"
+        return
+    result = analyzer.analyze(context, params)
+    check_result(plugin, result)
+    drawn = {"image": result.image_overlays, "text": result.token_attributions, "series": result.series_attributions}
+    targets = 2 if kind == "multiclass" else 1
+    assert {name: len(blocks) for name, blocks in drawn.items()} == {**dict.fromkeys(drawn, 0), modality: 2 * targets}
+    (attribution,) = result.attributions
+    assert attribution.values.shape[:2] == (6, targets)
+
+
+@pytest.mark.parametrize("plugin", EXPLAINERS, ids=lambda p: p.__name__)
+def test_what_does_not_work_on_several_inputs_says_so_in_both_languages(plugin: ModuleType) -> None:
+    reason = unmet_need(analyzer_of(plugin).needs, toy_context(toy_subject(modality="mixed")))
     assert reason is not None
     words = load_messages("auditbench")
-    assert Catalogue(language="en", templates=words["en"]).text(reason) == ENGLISH[modality]
+    said = Catalogue(language="en", templates=words["en"]).text(reason)
+    assert said == "This model takes several inputs, which the analyzer does not work on."
     chinese = Catalogue(language="zh-CN", templates=words["zh-CN"]).text(reason)
-    assert modality not in chinese
+    assert "mixed" not in chinese
     assert chinese.endswith("。")

@@ -252,7 +252,7 @@ def test_steps_out_of_order_and_unknown_methods_are_refused() -> None:
     with pytest.raises(ValidationError, match="expected `n_steps` <= `max_steps`"):
         Params(n_steps=64, max_steps=32)
     with pytest.raises(ValidationError, match="integrated_gradients"):
-        Params.model_validate({"method": "occlusion"})
+        Params.model_validate({"method": "lime"})
 
 
 def test_the_analyzer_says_what_it_needs() -> None:

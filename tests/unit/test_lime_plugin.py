@@ -269,7 +269,7 @@ def test_all_features_are_kept() -> None:
 
 def test_the_analyzer_says_what_it_needs() -> None:
     assert (ANALYZER.name, ANALYZER.topic, ANALYZER.after) == ("lime", "explanation", ("shap",))
-    assert ANALYZER.needs.modalities == ("tabular",)
+    assert ANALYZER.needs.modalities == ("tabular", "image", "text", "series")
 
 
 def test_every_key_in_the_source_has_words() -> None:

@@ -256,7 +256,7 @@ def test_unknown_and_impossible_parameters_are_refused() -> None:
 
 def test_the_analyzer_says_what_it_needs() -> None:
     assert (ANALYZER.name, ANALYZER.topic, ANALYZER.Params) == ("shap", "explanation", Params)
-    assert ANALYZER.needs.modalities == ("tabular",)
+    assert ANALYZER.needs.modalities == ("tabular", "image", "text", "series")
     assert ANALYZER.needs.packages == ()
     offered = set(get_args(Params.model_fields["method"].annotation))
     assert offered == set(ALL_METHODS)

@@ -28,7 +28,7 @@ def unmet_need(
     """
     if needs.modalities and modality not in needs.modalities:
         return Message(key=f"core.not_applicable_modality_{modality}", values={"allowed": ", ".join(needs.modalities)})
-    absent = [] if capabilities is None else [name for name in needs.capabilities if name not in capabilities]
+    absent = [] if capabilities is None else _absent(needs.capabilities, tuple(capabilities), modality)
     if absent:
         return Message(key=f"core.not_applicable_capability_{absent[0]}")
     if needs.tasks and task not in needs.tasks:
@@ -40,3 +40,9 @@ def unmet_need(
     if missing:
         return Message(key="core.not_applicable_package", values={"package": ", ".join(missing), "extra": needs.extra})
     return None
+
+
+def _absent(needed: Iterable[Capability], held: tuple[Capability, ...], modality: Modality) -> list[Capability]:
+    """What a model lacks; of texts gradients are taken at the embedding of their tokens."""
+    given = {*held, "gradients"} if modality == "text" and "embeddings" in held else set(held)
+    return [name for name in needed if name not in given]

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from auditbench.data.encoding import encoded_zeros, make_encoder
-from auditbench.data.inputs import TableInput, encoded_size
+from auditbench.data.inputs import TableInput, encoded_size, modality_of
 from auditbench.errors import ModelError
 from auditbench.findings import Message
 from auditbench.models.batching import batch_rows
@@ -141,7 +141,8 @@ def wrap_network(
     """A model under test around a network that is in evaluation mode and on the device.
 
     Args:
-        capabilities: What the network offers at most; `gradients` is taken back when none reach its input.
+        capabilities: What the network offers at most; `gradients` is taken back when none reach its input, and `embeddings`
+            added where a text goes through an `nn.Embedding` that hooks reach.
         encoder: From raw rows to what the network takes, where that is not the encoding of the inputs.
         limits: What a reader must know of how the model was opened.
 
@@ -150,8 +151,7 @@ def wrap_network(
     """
     if len(interface.inputs) > 1:
         network = UnpackedNetwork(network, interface.inputs)
-    if "gradients" in capabilities and not _gives_gradients(network, interface.inputs, device):
-        capabilities = tuple(name for name in capabilities if name != "gradients")
+    capabilities = _found_capabilities(capabilities, network, interface.inputs, device)
     network = _fit_outputs(network, interface, device, origin.where or type(network).__name__)
     if isinstance(network, _PositiveOutput):
         first, second = interface.numbered
@@ -299,6 +299,16 @@ def _refused_rows(network: nn.Module, rows: int, interface: Interface, error: Ba
         allowed=f"{expected} columns, by {by}",
         fix="pass the columns that the module was trained on",
     )
+
+
+def _found_capabilities(
+    offered: tuple[Capability, ...], network: nn.Module, inputs: Mapping[str, ModelInput], device: str
+) -> tuple[Capability, ...]:
+    found = [name for name in offered if name != "gradients" or _gives_gradients(network, inputs, device)]
+    embeds = modality_of(inputs) == "text" and any(isinstance(layer, nn.Embedding) for layer in network.modules())
+    if embeds and "hooks" in found and "embeddings" not in found:
+        found.append("embeddings")
+    return tuple(found)
 
 
 def _gives_gradients(network: nn.Module, inputs: Mapping[str, ModelInput], device: str) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 
 from auditbench.contracts import Analyzer
 from auditbench.findings import Message
-from auditbench.messages import merge_catalogues
+from auditbench.messages import load_messages, merge_catalogues
 from auditbench.results import AnalysisResult
 
 
@@ -30,9 +30,9 @@ def messages_in(block: Any) -> Iterator[Message]:
 def missing_words(analyzer: Analyzer, result: AnalysisResult, language: str = "en") -> tuple[str, ...]:
     """What a reader would see unexplained, sorted; empty when the catalogue is complete for this result.
 
-    Keys without a template, templates whose placeholders no value fills, and metrics without title, help or formula.
+    Keys without a template, those of the host counted in, templates whose placeholders no value fills, and metrics without title, help or formula.
     """
-    say = merge_catalogues(language, analyzer.messages.get(language, {}))
+    say = merge_catalogues(language, load_messages("auditbench")[language], analyzer.messages.get(language, {}))
     messages = list(messages_in(result))
     found = {message.key for message in messages if not say.has(message.key)}
     found |= {f"{message.key}: {say.text(message)}" for message in messages if "{" in say.text(message)}
