@@ -21,6 +21,7 @@ from auditbench.results import (
     PercentileRow,
     Percentiles,
     Series,
+    SeriesAttribution,
     TokenAttribution,
 )
 from auditbench.run import AuditRun
@@ -38,6 +39,7 @@ WORDS = {
     "blocks.share": "Share",
     "blocks.latency": "Time of a call",
     "blocks.text": "A text with a line end",
+    "blocks.series": "A series with a channel of nothing",
     "blocks.noise_accuracy": "Accuracy under noise",
     "blocks.latency_p95": "Latency",
 }
@@ -73,7 +75,8 @@ def block_result() -> AnalysisResult:
     values = np.outer(grid, grid)
     correlation = np.corrcoef(rng.normal(size=(20, 60)))
     title = {
-        name: Message(key=f"blocks.{name}") for name in ("image", "correlation", "large", "text", "noise", "latency")
+        name: Message(key=f"blocks.{name}")
+        for name in ("image", "correlation", "large", "text", "series", "noise", "latency")
     }
     row, column = Message(key="blocks.input"), Message(key="blocks.other")
     lines = tuple(
@@ -94,6 +97,9 @@ def block_result() -> AnalysisResult:
             PercentileRow(label="1", p50=1.0, p95=2.0, p99=3.0, n=100), PercentileRow(label="32", p50=3.0, p95=4.0, p99=6.0, n=100))),),
         token_attributions=(TokenAttribution(name="text", title=title["text"], row_id="1", unit="logit",
                                              tokens=("Fine ", "day\n", "ba\u202ed", " end"), values=(0.5, -1.0, 0.2, 0.01)),),
+        series_attributions=(SeriesAttribution(name="series", title=title["series"], row_id="1", channels=("x", "y<b>"), unit="logit",
+                                               series=np.stack([np.sin(np.arange(300) / 9), np.full(300, np.nan)]),
+                                               values=np.repeat(np.array([[0.4, -0.2, 0.0], [-0.6, 0.1, 0.05]]), 100, axis=1)),),
     )  # fmt: skip
 
 

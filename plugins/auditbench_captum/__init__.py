@@ -28,6 +28,7 @@ def auditbench_analyzers() -> Iterator[Analyzer]:
         Params=Params,
         needs=Needs(
             capabilities=("black_box", "gradients"),
+            tasks=("binary-classification", "multiclass-classification", "regression"),
             modalities=("tabular", "image", "text", "series"),
             packages=("captum",),
         ),

@@ -43,7 +43,11 @@ def auditbench_analyzers() -> Iterator[Analyzer]:
         summary="Local linear explanations of features, superpixels, words and segments",
         analyze=_analyze,
         Params=Params,
-        needs=Needs(capabilities=("black_box",), modalities=("tabular", "image", "text", "series")),
+        needs=Needs(
+            capabilities=("black_box",),
+            tasks=("binary-classification", "multiclass-classification", "regression"),
+            modalities=("tabular", "image", "text", "series"),
+        ),
         after=("shap",),
         metrics=("mean_absolute_attribution", "local_fidelity", "rank_agreement"),
         messages=load_messages("auditbench_lime"),

@@ -36,7 +36,11 @@ def auditbench_analyzers() -> Iterator[Analyzer]:
         summary="Shapley values of features, superpixels, words and segments, with their sampling error",
         analyze=_analyze,
         Params=Params,
-        needs=Needs(capabilities=("black_box",), modalities=("tabular", "image", "text", "series")),
+        needs=Needs(
+            capabilities=("black_box",),
+            tasks=("binary-classification", "multiclass-classification", "regression"),
+            modalities=("tabular", "image", "text", "series"),
+        ),
         metrics=("mean_absolute_attribution", "local_accuracy_gap", "largest_standard_error", "sensitive_share"),
         shares=("sensitive_share",),
         messages=load_messages("auditbench_shap"),

@@ -98,7 +98,7 @@ def semicolons(folder: Path) -> Path:
 @pytest.mark.parametrize(
     ("make", "inputs", "architecture", "left_out"),
     [
-        pytest.param(texts, {"review": {"modality": "text", "length": 256}}, "rnn", {"shap", "parity"}, id="texts"),
+        pytest.param(texts, {"review": {"modality": "text", "length": 256}}, "rnn", {"parity"}, id="texts"),
         pytest.param(
             texts_and_numbers,
             {"review": {"modality": "text", "length": 256}, "columns": {"modality": "tabular"}},
@@ -106,22 +106,18 @@ def semicolons(folder: Path) -> Path:
             {"lime", "parity"},
             id="texts-and-numbers",
         ),
-        pytest.param(
-            array_of_images, {"x": {"modality": "image", "column": "X"}}, "cnn", {"captum", "parity"}, id="npz-images"
-        ),
-        pytest.param(
-            array_of_series, {"acceleration": {"modality": "series"}}, "cnn1d", {"shap", "parity"}, id="npz-series"
-        ),
-        pytest.param(series, {"series": {"modality": "series"}}, "cnn1d", {"shap", "parity"}, id="ts"),
-        pytest.param(folder_of_images, {"image": {"modality": "image"}}, "cnn", {"shap", "parity"}, id="folder"),
+        pytest.param(array_of_images, {"x": {"modality": "image", "column": "X"}}, "cnn", {"parity"}, id="npz-images"),
+        pytest.param(array_of_series, {"acceleration": {"modality": "series"}}, "cnn1d", {"parity"}, id="npz-series"),
+        pytest.param(series, {"series": {"modality": "series"}}, "cnn1d", {"parity"}, id="ts"),
+        pytest.param(folder_of_images, {"image": {"modality": "image"}}, "cnn", {"parity"}, id="folder"),
         pytest.param(
             folders_of_images_of_several_sizes,
             {"image": {"modality": "image", "size": [12, 12]}},
             "cnn",
-            {"shap", "parity"},
+            {"parity"},
             id="folders",
         ),
-        pytest.param(paths_of_images, {"photo": {"modality": "image"}}, "cnn", {"shap", "parity"}, id="paths"),
+        pytest.param(paths_of_images, {"photo": {"modality": "image"}}, "cnn", {"parity"}, id="paths"),
         pytest.param(semicolons, {}, "mlp", {"parity", "fairness"}, id="semicolons"),
     ],
 )
@@ -141,6 +137,7 @@ def test_what_is_written_is_valid_and_can_be_audited(
         assert document["train"]["architecture"] == architecture
         assert left_out.isdisjoint(document["analyzers"])
         assert {"performance", "resources"} <= set(document["analyzers"])
+        assert ({"shap", "lime", "captum"} <= set(document["analyzers"])) == (architecture != "joined")
         assert ("train" in document["data"]) != ("held_out" in document["data"])
         assert guarded(["check", str(config)]) == 0, capsys.readouterr().err
         settings = ["--set", "train.epochs=1", "--set", "analyzers.performance.replicates=40"]

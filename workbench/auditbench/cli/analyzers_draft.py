@@ -11,6 +11,9 @@ from auditbench.messages import load_messages, merge_catalogues
 from auditbench.run import Capability, Modality, Task
 from auditbench.safe_text import safe_text
 
+_DEAR_ROWS = 20
+"""Images, texts and series that a first audit explains."""
+
 
 def draft_analyzers(
     analyzers: Sequence[AnalyzerDescription],
@@ -42,4 +45,8 @@ def draft_analyzers(
         lines.append(
             f"{table:<29} # {safe_text(item.summary)}" if reason is None else f"# {table:<27} # {words.text(reason)}"
         )
+        if reason is None and modality != "tabular" and item.topic == "explanation":
+            lines.append(
+                f"rows = {_DEAR_ROWS:<22} # the chosen cases, then a sample: each takes about 1,000 model rows"
+            )
     return [*lines, ""]
