@@ -228,7 +228,7 @@ def _told(model: ModelFacts, other: ModelFacts) -> TrainingFacts | None:
 def _without_arrays(run: AuditRun) -> AuditRun:
     def bare(result: AnalysisResult) -> AnalysisResult:
         metrics = tuple(dataclasses.replace(metric, influence=None) for metric in result.metrics)
-        return dataclasses.replace(result, attributions=(), image_overlays=(), metrics=metrics)
+        return dataclasses.replace(result, attributions=(), image_overlays=(), series_attributions=(), metrics=metrics)
 
     volatile = dataclasses.replace(run.volatile, results=tuple(map(bare, run.volatile.results)))
     return dataclasses.replace(run, results=tuple(map(bare, run.results)), volatile=volatile)
