@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from auditbench.results import Attribution, ImageOverlay
+from auditbench.results import Attribution, ImageOverlay, SeriesAttribution
 from auditbench.run import AuditRun
 from tests.hostile_run import Slot, filled, hostile_run, slots_of, slots_with
 
@@ -47,7 +47,7 @@ def test_what_a_run_leaves_out_when_asked_to() -> None:
     slots = slots_of(AuditRun)
     assert slots - slots_with(hostile_run(TEXT, told=False), TEXT) == {(AuditRun, "messages", "text")}
     without_arrays = slots - slots_with(hostile_run(TEXT, arrays=False), TEXT)
-    assert {record for record, _, _ in without_arrays} == {Attribution, ImageOverlay}
+    assert {record for record, _, _ in without_arrays} == {Attribution, ImageOverlay, SeriesAttribution}
 
 
 def test_slots_are_found_in_every_kind_of_field() -> None:
