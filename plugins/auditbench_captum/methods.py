@@ -9,8 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from auditbench.run import Modality
-
 MethodName: TypeAlias = Literal[
     "integrated_gradients",
     "deep_lift",
@@ -47,11 +45,11 @@ class Method:
     additive: bool = True
     slope: bool = False
     hooks: bool = False
-    modalities: tuple[Modality, ...] = ("tabular",)
+    modalities: tuple[str, ...] = ("tabular",)
 
 
-_PLACES: tuple[Modality, ...] = ("image", "series")
-_PARTS: tuple[Modality, ...] = ("image", "series", "text")
+_PLACES: tuple[str, ...] = ("image", "series")
+_PARTS: tuple[str, ...] = ("image", "series", "text")
 
 METHODS: dict[MethodName, Method] = {
     "integrated_gradients": Method(reference="arXiv:1703.01365", modalities=("tabular", *_PARTS)),
