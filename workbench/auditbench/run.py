@@ -43,8 +43,7 @@ class FeatureFacts:
         levels: Number of categories; None for numbers.
         missing_test: Missing cells in the evaluated rows; `missing_train` in the training rows.
         unseen_test: Evaluated cells of a category that the training rows do not have; coded like missing ones.
-        missing_rule: What a missing cell becomes: `median`, `own-category`; `kept` where the model gets it as missing and
-            `empty-text` at a server; `refuse`. Empty where no cell reaches a model.
+        missing_rule: What a missing cell becomes: `median`, `own-category`, `kept` as missing, `empty-text`; or `refuse`.
     """
 
     name: str
