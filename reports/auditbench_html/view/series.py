@@ -48,10 +48,12 @@ def series_figure(draft: Draft, result: AnalysisResult, block: SeriesAttribution
 
 def _line(draft: Draft, block: SeriesAttribution, series: npt.NDArray[Any] | None, channel: int) -> Sparkline:
     number = channel + 1 if len(block.channels) > 1 else 0
-    if series is None:
-        label = draft.say.say("series.channel", name=block.channels[channel]) if number else EMPTY
-        return Sparkline(label=label, alt=draft.say.say("series.alt"), points=())
-    return sparkline(draft, series[channel], number, max(1, -(-series.shape[1] // MOST_POINTS)))
+    each = 1 if series is None else max(1, -(-series.shape[1] // MOST_POINTS))
+    line = None if series is None else sparkline(draft, series[channel], number, each)
+    if line is not None and line.points:
+        return line
+    label = draft.say.say("series.channel", name=block.channels[channel]) if number else EMPTY
+    return Sparkline(label=label, alt=draft.say.say("series.alt"), points=())
 
 
 def _spans(parts: npt.NDArray[Any]) -> list[Span]:
