@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 import torch
 
-from auditbench.data.inputs import ImageInput, ModelInput, SeriesInput, TextInput
+from auditbench.data.inputs import PADDING, ImageInput, ModelInput, SeriesInput, TextInput
+from auditbench.data.subwords import subwords_of
 from auditbench.masking import Prediction
 from auditbench.masking.cell_attribution import of_explained
 from auditbench.masking.explained_input import mask_token
@@ -70,7 +71,7 @@ def cell_gradients(
     module, rows, starts = model.module, encoded, mean_row(background)
     if isinstance(item, TextInput):
         module = Embedded(model.module, encoded[:1])
-        rows, starts = module.rows(encoded), module.rows(torch.where(encoded > 1, mask_token(item), encoded))
+        rows, starts = module.rows(encoded), module.rows(without_words(encoded, item))
         starts[:, :, -1] = rows[:, :, -1]
     chosen = torch.from_numpy(targets).to(rows.device)
     if params.method == "integrated_gradients":
@@ -97,6 +98,16 @@ def cell_gradients(
         steps=np.zeros(len(rows), dtype=np.int64),
         model_rows=model_rows,
     )
+
+
+def without_words(token_ids: torch.Tensor, item: TextInput) -> torch.Tensor:
+    """Texts with the mask token in place of each of their tokens; padding and special tokens stay."""
+    around: tuple[int, ...] = ()
+    if item.unit == "subwords":
+        subwords = subwords_of(item.tokenizer)
+        around = (*subwords.leading, *subwords.trailing)
+    kept = torch.isin(token_ids, torch.tensor([PADDING, *around], device=token_ids.device))
+    return torch.where(kept, token_ids, mask_token(item))
 
 
 def _of_cells(values: Numbers, item: ModelInput, *, slope: bool) -> Numbers:

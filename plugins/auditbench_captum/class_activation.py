@@ -31,7 +31,7 @@ def last_convolution(module: nn.Module) -> str:
             "GradCAM maps the channels of a convolution, and this network has none",
             where="analyzers.captum.method",
             found=type(module).__name__,
-            allowed="a network with a convolution, or a layer with channels that `layer` names",
+            allowed="a network with a convolution",
             fix='set method = "integrated_gradients", which asks for gradients alone',
         )
     return found[-1]
@@ -44,7 +44,6 @@ def grad_cam(
     *,
     layer: str = "",
     channel_axis: int = 1,
-    positive: bool = True,
 ) -> Numbers:
     """The channels of a layer, weighted by the mean gradient of the output by each of them, at the places of the input.
 
@@ -56,7 +55,6 @@ def grad_cam(
         targets: Output of each row to explain, shape `(rows, targets)`.
         layer: Name of the layer; the last convolution when empty.
         channel_axis: Axis of the channels of what the layer gives: 1, or -1 for channels last.
-        positive: Keep what speaks for the target alone, as the paper does.
 
     Returns:
         Shape `(rows, targets, *places)`.
@@ -81,8 +79,7 @@ def grad_cam(
             maps = [_map(outputs, targets[:, at], held, name, channel_axis) for at in range(targets.shape[1])]
     finally:
         handle.remove()
-    found = torch.stack(maps, dim=1)
-    found = found.clamp(min=0) if positive else found
+    found = torch.stack(maps, dim=1).clamp(min=0)
     mode = "linear" if found.ndim == 3 else "bilinear"
     return np.asarray(nn.functional.interpolate(found, size=rows.shape[2:], mode=mode).double().cpu().numpy())
 
@@ -108,7 +105,7 @@ def _layer(module: nn.Module, name: str) -> nn.Module:
     if name not in layers:
         raise AnalyzerNotPossible(
             "the network has no layer of this name",
-            where="analyzers.captum.layer",
+            where="layer",
             found=name,
             allowed=", ".join(list(layers)[1:21]),
         )
@@ -131,8 +128,8 @@ def _map(outputs: torch.Tensor, target: torch.Tensor, held: list[Any], name: str
 def _no_map(name: str, found: str) -> AnalyzerNotPossible:
     return AnalyzerNotPossible(
         "this layer gives no map that the outputs depend on",
-        where="analyzers.captum.layer",
+        where="analyzers.captum.method",
         found=f"{name}: {found}",
         allowed="a layer that runs once and gives channels and places",
-        fix="name a convolution in `layer`",
+        fix='set method = "integrated_gradients", which asks for gradients alone',
     )

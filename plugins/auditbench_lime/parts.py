@@ -51,7 +51,7 @@ def analyze_parts(context: AuditContext, params: Params) -> AnalysisResult:
     arrays = context.map_rows(work, task.rows, chunk_rows=CHUNK_ROWS)
     attribution = cell_attribution(context, task, arrays, method="lime.masked", additive=False)
     drawn = drawn_cases(context, attribution, task.rows)
-    fidelity = local_fidelity(context, arrays["fidelity"][task.counted], attribution.target_names)
+    fidelity = local_fidelity(context, arrays["fidelity"][task.counted, :1], attribution.target_names[:1])
     return AnalysisResult(
         metrics=(*part_metrics("lime", context, attribution, task, params.players), *fidelity),
         attributions=(attribution,),

@@ -80,7 +80,7 @@ def explain_chunk(
         setting.masker,
         groups=setting.players,
         method=params.method,
-        budget=params.budget or max(BUDGET, 2 * len(setting.players)),
+        budget=_budget(params, len(setting.players)),
         target_error=params.target_error,
         target=targets[:, 0] if targets.shape[1] == 1 else None,
         rng=rng,
@@ -96,6 +96,11 @@ def explain_chunk(
         model_rows=(found.model_rows or 0) + len(rows),
     )
     return {**arrays, "largest_error": of_explained(error, targets).max(axis=2)}
+
+
+def _budget(params: Params, players: int) -> int:
+    """Model rows for each explained row: as the config says, else enough for a regression on so many players."""
+    return params.budget or max(BUDGET, 2 * players)
 
 
 def _largest_error(arrays: dict[str, npt.NDArray[np.float64]], output_range: float) -> Metric:
@@ -117,12 +122,12 @@ def _largest_error(arrays: dict[str, npt.NDArray[np.float64]], output_range: flo
 def _notes(
     context: AuditContext, params: Params, arrays: dict[str, npt.NDArray[np.float64]], hidden_by: str
 ) -> tuple[Note, ...]:
-    modality = context.data.modality
+    modality, players = context.data.modality, int(arrays["players"].max())
     values = {
         "rows": len(arrays["values"]),
-        "players": int(arrays["players"].max()),
+        "players": players,
         "background": params.background,
-        "budget": params.budget or BUDGET,
+        "budget": _budget(params, players),
         "model_rows": int(arrays["model_rows"].sum()),
         "superpixels": params.players.superpixels,
     }

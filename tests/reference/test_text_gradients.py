@@ -9,9 +9,14 @@ from captum import attr
 from torch import nn
 from transformers import BertConfig, BertForSequenceClassification
 
+from auditbench.data.inputs import PADDING
+from auditbench.data.subwords import kept_ids, subword_input, subwords_of
 from auditbench.errors import AnalyzerNotPossible
+from auditbench.masking.explained_input import mask_token
 from auditbench_captum import integrated_gradients
+from auditbench_captum.cell_gradients import without_words
 from auditbench_captum.embedded import Embedded
+from tests.huggingface_folders import word_pieces
 
 
 class Recurrent(nn.Module):
@@ -71,6 +76,20 @@ def test_contributions_at_the_embedding_are_captums(network: type[nn.Module], la
         np.testing.assert_allclose(found.values[:, output, :, :-1], explained.detach().numpy(), atol=1e-9)
     assert np.abs(found.values[:, :, :, -1]).max() == 0
     assert np.abs(found.completeness_gap).max() < 1e-4
+
+
+def test_a_path_begins_at_mask_tokens_between_the_special_ones() -> None:
+    item = subword_input(word_pieces().to_str(), length=12)
+    (ids,) = kept_ids(["the film was good"], item)
+    texts = torch.tensor([[*ids, *[PADDING] * (12 - len(ids))]])
+    subwords = subwords_of(item.tokenizer)
+    around = len(subwords.leading), len(ids) - len(subwords.trailing)
+    started = without_words(texts, item)[0]
+    assert started[: around[0]].tolist() == list(subwords.leading)
+    assert started[around[1] : len(ids)].tolist() == list(subwords.trailing)
+    assert set(started[around[0] : around[1]].tolist()) == {mask_token(item)}
+    assert set(started[len(ids) :].tolist()) == {PADDING}
+    assert min(len(subwords.leading), len(subwords.trailing)) > 0
 
 
 def test_two_embeddings_of_the_tokens_are_refused(texts: torch.Tensor) -> None:
