@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from auditbench.data.inputs import TextInput
+from auditbench.data.inputs import SeriesInput, TextInput
 from auditbench.errors import AnalyzerNotPossible
 from auditbench.findings import Message
 from auditbench.masking import Prediction, explained
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from auditbench.context import AuditContext
     from auditbench.data import Rows
+    from auditbench.masking.player_params import PlayerParams
     from auditbench.models import ModelUnderTest
     from auditbench_lime.params import Params
 
@@ -58,7 +59,7 @@ def analyze_parts(context: AuditContext, params: Params) -> AnalysisResult:
         image_overlays=drawn.image_overlays,
         token_attributions=drawn.token_attributions,
         series_attributions=drawn.series_attributions,
-        notes=_notes(context, params, arrays, hidden_by(context.model, params.players)),
+        notes=_notes(context, params, arrays, hidden_by(context.model, _one_replacement(context.model, params))),
         findings=fidelity_findings(fidelity, params.low_fidelity, "lime.low_fidelity.action_parts"),
     )
 
@@ -67,7 +68,7 @@ def explain_chunk(
     rows: Rows, rng: np.random.Generator, *, model: ModelUnderTest, background: Rows, params: Params
 ) -> dict[str, npt.NDArray[np.generic]]:
     """Shares of cells for one chunk of rows; `model_rows` shares the chunk's count out over its rows."""
-    setting = explained_input(model, rows, lambda: model.encode(background.inputs), params.players)
+    setting = explained_input(model, rows, lambda: model.encode(background.inputs), _one_replacement(model, params))
     (item,) = model.inputs.values()
     outputs = model.predict(rows.inputs)
     targets = explained_outputs(outputs)
@@ -93,6 +94,14 @@ def explain_chunk(
         model_rows=found.model_rows + len(rows),
     )
     return {**arrays, "fidelity": of_explained(found.r2, targets)}
+
+
+def _one_replacement(model: ModelUnderTest, params: Params) -> PlayerParams:
+    """How parts are hidden: as lime does, by one thing in each place, unless the config asks for background rows."""
+    (item,) = model.inputs.values()
+    if params.players.hidden_by is None and isinstance(item, SeriesInput):
+        return params.players.model_copy(update={"hidden_by": "baseline"})
+    return params.players
 
 
 def _notes(

@@ -102,6 +102,12 @@ def test_weights_of_lime_point_where_a_linear_model_does() -> None:
     assert all(metric.value > 0.8 for metric in fitted.metrics if metric.name == "local_fidelity")
 
 
+@pytest.mark.parametrize("modality", ["image", "text", "series"])
+def test_a_sample_of_lime_is_one_model_row(modality: Modality) -> None:
+    result, _ = explained(auditbench_lime, toy_subject("binary", modality=modality), rows=6, background=30)
+    assert result.attributions[0].model_rows <= 6 * 1010
+
+
 @pytest.mark.parametrize(
     ("plugin", "modality", "params", "found"),
     [

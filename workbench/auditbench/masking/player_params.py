@@ -27,5 +27,5 @@ class PlayerParams(BaseModel):
         None,
         description="What stands in for hidden players: `background` rows, their mean as one `baseline`, the image or series"
         " itself after a `blur`, the `mean` of the region or segment, or the mask `token` of a text. By default `blur` for"
-        " images, `token` for texts, `background` for series and tables.",
+        " images, `token` for texts, `background` for series and tables; `lime` takes `baseline` for series.",
     )
