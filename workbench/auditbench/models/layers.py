@@ -1,0 +1,131 @@
+"""The layers of a network: which there are, in the order in which they run, and what each gives for a row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import nn
+
+if TYPE_CHECKING:
+    from auditbench.data.evaluation import Inputs
+    from auditbench.models.subject import ModelUnderTest
+
+_CHANNELS_FIRST = ("Conv", "BatchNorm", "InstanceNorm", "GroupNorm", "MaxPool", "AvgPool", "Adaptive", "FractionalMax")
+_UNITS_LAST = ("Linear", "LayerNorm", "RMSNorm", "Embedding")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layer:
+    """A module that runs once a forward pass and gives one tensor for all rows.
+
+    Attributes:
+        name: In `named_modules` of the network.
+        kind: Name of its class.
+        shape: Of what it gives for one row.
+        unit_axis: Axis of its units in what it gives for a batch: that of the channels of a convolution, else the last.
+        block: Whether it is one of a list of modules, as the blocks of a transformer are.
+    """
+
+    name: str
+    kind: str
+    shape: tuple[int, ...]
+    unit_axis: int
+    block: bool = False
+
+    @property
+    def units(self) -> int:
+        """How many there are: channels, or numbers of a vector."""
+        return self.shape[self.unit_axis - 1]
+
+
+def model_layers(model: ModelUnderTest, inputs: Inputs) -> tuple[Layer, ...]:
+    """The layers in the order in which they finish, found by one pass of some rows.
+
+    A module that hands on what its last part gave is left out; an entry of a list of modules stands for that part instead.
+
+    Args:
+        inputs: Raw rows, two or more, so that their number can be told from other sizes.
+    """
+    calls: list[tuple[str, Any]] = []
+    named = {name: module for name, module in model.module.named_modules() if name}
+    entries = {
+        f"{name}.{place}"
+        for name, each in named.items()
+        if isinstance(each, nn.ModuleList)
+        for place in range(len(each))
+    }
+
+    def watch(name: str, module: nn.Module) -> torch.utils.hooks.RemovableHandle:
+        return module.register_forward_hook(lambda _module, _given, output: calls.append((name, output)))
+
+    handles = [watch(name, module) for name, module in named.items()]
+    encoded = model.encode(inputs)
+    try:
+        with torch.no_grad():
+            model.module(encoded)
+    finally:
+        for handle in handles:
+            handle.remove()
+    kept: dict[str, torch.Tensor] = {}
+    for name, output in calls:
+        if [called for called, _ in calls].count(name) > 1 or not _is_of_rows(output, len(encoded)):
+            continue
+        last = next(reversed(kept), "")
+        if last.startswith(f"{name}.") and kept[last] is output:
+            if name not in entries:
+                continue
+            del kept[last]
+        kept[name] = output
+    return _described(model, named, kept, entries)
+
+
+def stages(layers: Sequence[Layer], most: int) -> tuple[Layer, ...]:
+    """At most so many layers that show a network from first to last.
+
+    Of a network with blocks the first layer, the blocks and the last layer, else all; spread evenly where they are too many.
+    """
+    blocks = [layer for layer in layers if layer.block]
+    if len(blocks) > 1:
+        ends = [layer for layer in (layers[0], layers[-1]) if layer not in blocks]
+        layers = [layer for layer in layers if layer in blocks or layer in ends]
+    places = np.unique(np.linspace(0, len(layers) - 1, min(most, len(layers))).round().astype(int))
+    return tuple(layers[place] for place in places)
+
+
+def _described(
+    model: ModelUnderTest, named: dict[str, nn.Module], outputs: dict[str, torch.Tensor], entries: set[str]
+) -> tuple[Layer, ...]:
+    text = any(item.modality == "text" for item in model.inputs.values())
+    found: list[Layer] = []
+    for name, output in outputs.items():
+        kind = type(named[name]).__name__
+        before = found[-1] if found else None
+        layer = Layer(
+            name=name,
+            kind=kind,
+            shape=tuple(output.shape[1:]),
+            unit_axis=_unit_axis(kind, output, before, text=text),
+            block=name in entries,
+        )
+        found.append(layer)
+    return tuple(found)
+
+
+def _unit_axis(kind: str, output: torch.Tensor, before: Layer | None, *, text: bool) -> int:
+    """By what the kind of layer is known to give, else as the layer before it, where that gives as many axes and units."""
+    last = output.ndim - 1
+    if last == 1 or kind.startswith(_UNITS_LAST):
+        return last
+    if kind.startswith(_CHANNELS_FIRST):
+        return 1
+    if before is not None and len(before.shape) == last and output.shape[before.unit_axis] == before.units:
+        return before.unit_axis
+    return last if text else 1
+
+
+def _is_of_rows(output: Any, rows: int) -> bool:
+    return isinstance(output, torch.Tensor) and output.is_floating_point() and output.ndim > 1 and len(output) == rows
