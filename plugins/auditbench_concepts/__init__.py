@@ -1,0 +1,41 @@
+"""Concepts: whether stripes, words, a group or a class of rows move the outputs, ranked among random concepts (TCAV)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from auditbench.contracts import Analyzer, Needs
+from auditbench.hookspecs import hookimpl
+from auditbench.messages import load_messages
+from auditbench_concepts.params import TCAV, Params
+
+if TYPE_CHECKING:
+    from auditbench.context import AuditContext
+    from auditbench.results import AnalysisResult
+
+
+def _analyze(context: AuditContext, params: Params) -> AnalysisResult:
+    from auditbench_concepts.analysis import analyze  # torch enters here
+
+    return analyze(context, params)
+
+
+@hookimpl
+def auditbench_analyzers() -> Iterator[Analyzer]:
+    """Register `concepts`."""
+    yield Analyzer(
+        name="concepts",
+        topic="explanation",
+        summary="Concepts that move the outputs, tested against random ones (TCAV)",
+        analyze=_analyze,
+        Params=Params,
+        needs=Needs(
+            capabilities=("layers",),
+            tasks=("binary-classification", "multiclass-classification", "regression"),
+        ),
+        metrics=("score", "effect", "accuracy", "agreement"),
+        shares=("score", "accuracy"),
+        methods=(TCAV,),
+        messages=load_messages("auditbench_concepts"),
+    )

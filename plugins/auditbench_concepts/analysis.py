@@ -1,0 +1,196 @@
+"""The `concepts` analyzer: from an audit to concepts, vectors, scores and what is said of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+
+from auditbench.errors import AnalyzerNotPossible
+from auditbench.models.layer_outputs import layer_gradients, layer_outputs
+from auditbench.models.layers import Layer, model_layers
+from auditbench_concepts.examples import Concept, concepts
+from auditbench_concepts.measuring import Measured, measured
+from auditbench_concepts.significance import Procedure
+from auditbench_concepts.summary import Cost, summary
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+    from torch import nn
+
+    from auditbench.context import AuditContext
+    from auditbench.data import Rows
+    from auditbench.results import AnalysisResult
+    from auditbench_concepts.params import Params
+
+    Numbers: TypeAlias = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Explained:
+    """The rows whose derivatives are taken.
+
+    Attributes:
+        targets: Output of each row, as an index into the model's, shape `(rows,)`.
+        outputs: The outputs that are tested, by name.
+        numbers: For each row the place of its output among these, shape `(rows,)`.
+    """
+
+    rows: Rows
+    targets: npt.NDArray[np.int64]
+    outputs: tuple[str, ...]
+    numbers: npt.NDArray[np.int64]
+
+
+def analyze(context: AuditContext, params: Params) -> AnalysisResult:
+    """Measure every concept at every layer, and rank it among random ones.
+
+    Raises:
+        AnalyzerNotPossible: A rule, a layer or an output does not fit the model and its data, or no row has one of the
+            outputs.
+    """
+    pool, evaluated = _pool(context, params)
+    found = concepts(context.data, pool, params.examples, carriers=2 * params.size, rng=context.rng("planted"))
+    explained = _explained(context, params)
+    layers = _layers(context, pool, params)
+    results = _measured(context, params, pool, found, explained, layers)
+    planted_rows = sum(int(each.marked.sum()) for each in found if each.planted is not None)
+    cost = Cost(
+        pool=len(pool),
+        explained=len(explained.rows),
+        model_rows=len(pool) + planted_rows + len(layers) * len(explained.rows),
+        classifiers=sum(bool(each.size) for each in results) * (1 + params.random_concepts) * params.runs,
+    )
+    dependent = context.data.clusters is not None or pool.clusters is not None
+    sensitive = frozenset(each.name for each in found if each.sensitive)
+    return summary(
+        context,
+        params,
+        results,
+        explained.outputs,
+        cost,
+        sensitive=sensitive,
+        dependent=dependent,
+        same_rows=evaluated,
+    )
+
+
+def _measured(
+    context: AuditContext,
+    params: Params,
+    pool: Rows,
+    found: tuple[Concept, ...],
+    explained: Explained,
+    layers: tuple[Layer, ...],
+) -> tuple[Measured, ...]:
+    """Every concept at every layer, layer by layer."""
+    model, random = context.model, params.random_concepts
+    of_pool = layer_outputs(model, pool.inputs, layers)
+    of_planted = [{} if each.planted is None else layer_outputs(model, each.planted, layers) for each in found]
+    results: list[Measured] = []
+
+    def tell(done: int) -> None:
+        context.progress(len(results) * random + done, len(layers) * len(found) * random, step="random_concepts")
+
+    for layer in layers:
+        gradients = layer_gradients(model, explained.rows.inputs, layer, explained.targets)
+        for concept, own in zip(found, of_planted, strict=True):
+            activations, marked = _rows_of(concept, of_pool[layer.name], own.get(layer.name))
+            results.append(
+                measured(
+                    activations,
+                    marked,
+                    gradients,
+                    explained.numbers,
+                    concept=concept.name,
+                    layer=layer.name,
+                    outputs=len(explained.outputs),
+                    most=Procedure(runs=params.runs, size=params.size, penalty=params.penalty),
+                    random=random,
+                    rng=context.rng(f"{layer.name}/{concept.name}"),
+                    progress=tell,
+                )
+            )
+    return tuple(results)
+
+
+def _pool(context: AuditContext, params: Params) -> tuple[Rows, bool]:
+    """Rows that examples are found among, and whether they are evaluated rows, as where no others have labels."""
+    data = context.data
+    pool = data.background(params.pool, context.rng("pool"))
+    if np.isfinite(pool.y_true).all():
+        return pool, data.background_source == "test"
+    return data.sample(params.pool, context.rng("pool")), True
+
+
+def _explained(context: AuditContext, params: Params) -> Explained:
+    """A sample of the rows of the outputs: those whose label an output is, or all rows of a regression."""
+    data, names = context.data, context.model.target_names
+    unknown = [name for name in params.outputs if name not in names]
+    if unknown:
+        raise AnalyzerNotPossible(
+            "the model has no output of this name",
+            where="analyzers.concepts.outputs",
+            found=", ".join(unknown),
+            allowed=", ".join(names[:20]),
+        )
+    wanted = tuple(name for name in names if not params.outputs or name in params.outputs)
+    if data.task == "regression":
+        targets = np.zeros(len(data), dtype=np.int64)
+    else:
+        targets = data.y_true - (1 if len(names) == 1 else 0)
+    own = np.flatnonzero(np.isin(targets, [names.index(name) for name in wanted]))
+    if not len(own):
+        raise AnalyzerNotPossible(
+            "no evaluated row has one of the outputs as its label",
+            where="analyzers.concepts.outputs",
+            found=", ".join(wanted),
+            allowed="outputs of which there are rows",
+        )
+    chosen = np.sort(context.rng("rows").choice(own, min(params.rows, len(own)), replace=False))
+    place = {names.index(name): number for number, name in enumerate(wanted)}
+    return Explained(
+        rows=data.take(chosen),
+        targets=targets[chosen],
+        outputs=wanted,
+        numbers=np.asarray([place[int(target)] for target in targets[chosen]], dtype=np.int64),
+    )
+
+
+def _layers(context: AuditContext, pool: Rows, params: Params) -> tuple[Layer, ...]:
+    """The layers that the config names, or what the last layer with weights is given."""
+    every = model_layers(context.model, pool.take(np.arange(min(2, len(pool)))).inputs)
+    named = {layer.name: layer for layer in every}
+    if not params.layers and (hidden := _last_hidden(context.model.module, every)):
+        return (hidden,)
+    unknown = [name for name in params.layers if name not in named]
+    if unknown or not params.layers:
+        raise AnalyzerNotPossible(
+            "the network has no layer of this name that gives numbers for each row",
+            where="analyzers.concepts.layers",
+            found=", ".join(unknown) or "no layer before the outputs",
+            allowed=", ".join(list(named)[:20]) or "a network with layers",
+        )
+    return tuple(named[name] for name in params.layers)
+
+
+def _last_hidden(module: nn.Module, layers: tuple[Layer, ...]) -> Layer | None:
+    """The layer before the last one with weights of its own, which gives the outputs."""
+    weighted = [
+        place for place, layer in enumerate(layers) if list(module.get_submodule(layer.name).parameters(recurse=False))
+    ]
+    before = layers[: weighted[-1] if weighted else -1]
+    return before[-1] if before else None
+
+
+def _rows_of(concept: Concept, of_pool: Numbers, of_planted: Numbers | None) -> tuple[Numbers, npt.NDArray[np.bool_]]:
+    """Activations of all rows that vectors of a concept are made from, and which of them are examples.
+
+    Rows that a pattern was planted into give their place to the copies.
+    """
+    if of_planted is None:
+        return of_pool, concept.marked
+    others = of_pool[~concept.marked]
+    marked = np.repeat([True, False], [len(of_planted), len(others)])
+    return np.concatenate([of_planted, others]), marked

@@ -1,0 +1,229 @@
+"""What is said of the concepts: metrics, tables, findings and notes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from auditbench.findings import Finding, Message, Scalar
+from auditbench.results import AnalysisResult, Metric, Note
+from auditbench.statistics import benjamini_hochberg
+from auditbench_concepts.examples import FEWEST
+from auditbench_concepts.measuring import FEWEST_ROWS, Answer, Measured
+from auditbench_concepts.params import TCAV
+from auditbench_concepts.significance import ALPHA
+from auditbench_concepts.tables import Tested, effects_matrices, tests_table, vectors_table
+
+if TYPE_CHECKING:
+    from auditbench.context import AuditContext
+    from auditbench.results import Interval
+    from auditbench_concepts.params import Params
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """What the analysis took: rows of the pool, explained rows, rows that the model evaluated, classifiers made."""
+
+    pool: int
+    explained: int
+    model_rows: int
+    classifiers: int
+
+
+def summary(
+    context: AuditContext,
+    params: Params,
+    results: tuple[Measured, ...],
+    outputs: tuple[str, ...],
+    cost: Cost,
+    *,
+    sensitive: frozenset[str],
+    dependent: bool,
+    same_rows: bool,
+) -> AnalysisResult:
+    """The result of the analyzer.
+
+    Args:
+        results: Of every concept at every layer.
+        outputs: Names of the tested outputs.
+        sensitive: Concepts that are groups of a sensitive feature.
+        dependent: Whether rows depend on each other, so that there are neither intervals nor tests.
+        same_rows: Whether vectors and derivatives come from the same rows.
+    """
+    tests = _tests(results, outputs, dependent=dependent)
+    unit = context.model.facts.output
+    metrics = [metric for test in tests for metric in _of_output(test, unit, dependent=dependent)]
+    metrics += [metric for each in results for metric in _of_vectors(each, dependent=dependent)]
+    tables = (tests_table(tests, unit, layers=len({each.layer for each in results})), vectors_table(results))
+    return AnalysisResult(
+        methods=(TCAV,),
+        metrics=tuple(metrics),
+        tables=tuple(table for table in tables if table.rows),
+        matrices=effects_matrices(tests, outputs, unit),
+        notes=tuple(_notes(context, params, results, tests, cost, dependent=dependent, same_rows=same_rows)),
+        findings=tuple(_findings(results, tests, sensitive, unit)),
+    )
+
+
+def _tests(results: tuple[Measured, ...], outputs: tuple[str, ...], *, dependent: bool) -> tuple[Tested, ...]:
+    """Every concept, layer and output, with p-values that are adjusted over all of them.
+
+    Those whose vectors do not tell examples apart count in the adjustment too, as their number was found out on the way.
+    """
+    pairs = [
+        (each, output, answer)
+        for each in results
+        for output, answer in zip(outputs, each.answers or (Answer(rows=0),) * len(outputs), strict=True)
+    ]
+    p_values = [np.nan if answer.p_value is None or dependent else answer.p_value for _, _, answer in pairs]
+    adjusted = benjamini_hochberg(p_values)
+    return tuple(
+        Tested(
+            measured=each,
+            output=output,
+            answer=answer,
+            p_value=None if np.isnan(p) else p,
+            adjusted=None if np.isnan(q) else float(q),
+            reason=_reason(each, answer),
+        )
+        for (each, output, answer), p, q in zip(pairs, p_values, adjusted, strict=True)
+    )
+
+
+def _reason(each: Measured, answer: Answer) -> Message | None:
+    """Why a score is undefined."""
+    if not each.size:
+        values: dict[str, Scalar] = {"examples": each.examples, "others": each.others, "fewest": FEWEST}
+        return Message(key="concepts.few_examples", values=values)
+    if not each.separates:
+        values = {"accuracy": each.accuracy, "at_random": each.accuracy_at_random}
+        return Message(key="concepts.not_separated", values=values)
+    if answer.rows < FEWEST_ROWS:
+        return Message(key="concepts.few_rows", values={"n": answer.rows, "fewest": FEWEST_ROWS})
+    return Message(key="concepts.flat") if answer.score is None else None
+
+
+def _of_output(test: Tested, unit: str, *, dependent: bool) -> Iterator[Metric]:
+    labels = {"concept": test.measured.concept, "layer": test.measured.layer, "output": test.output}
+    answer = test.answer
+    for name, value, interval, own in (
+        ("score", answer.score, answer.score_interval, "1"),
+        ("effect", answer.effect, answer.effect_interval, unit),
+    ):
+        shown = None if test.reason is not None or dependent else interval
+        yield Metric(
+            name=name,
+            value=None if test.reason is not None else value,
+            unit=own,
+            interval=shown,
+            no_interval="" if shown is not None else _without_interval(dependent),
+            n=answer.rows,
+            where=labels,
+            method=f"concepts.{name}.formula",
+            reason=test.reason,
+        )
+
+
+def _of_vectors(each: Measured, *, dependent: bool) -> Iterator[Metric]:
+    labels = {"concept": each.concept, "layer": each.layer}
+    values: dict[str, Scalar] = {"examples": each.examples, "others": each.others, "fewest": FEWEST}
+    reason = None if each.size else Message(key="concepts.few_examples", values=values)
+    found: Interval | None = None if dependent else each.accuracy_interval
+    for name, value, interval in (("accuracy", each.accuracy, found), ("agreement", each.agreement, None)):
+        yield Metric(
+            name=name,
+            value=value,
+            higher_is_better=True,
+            interval=interval,
+            no_interval="" if interval is not None else _without_interval(dependent),
+            n=each.held_out if name == "accuracy" else 2 * each.size,
+            where=labels,
+            method=f"concepts.{name}.formula",
+            reason=reason,
+        )
+
+
+def _without_interval(dependent: bool) -> str:
+    return "dependent_rows" if dependent else "not_estimated"
+
+
+def _findings(
+    results: tuple[Measured, ...], tests: tuple[Tested, ...], sensitive: frozenset[str], unit: str
+) -> Iterator[Finding]:
+    """One for each concept and layer with a significant output, about the one with the largest effect."""
+    for each in results:
+        own = [test for test in tests if test.measured is each]
+        moved = [test for test in own if test.significant]
+        if not moved:
+            continue
+        most = max(moved, key=lambda test: abs(test.answer.effect or 0.0))
+        values: dict[str, Scalar] = {
+            "concept": each.concept,
+            "layer": each.layer,
+            "n": len(moved),
+            "tested": len(own),
+            "output": most.output,
+            "score": most.answer.score,
+            "effect": most.answer.effect,
+            "unit": unit,
+            "adjusted": most.adjusted,
+        }
+        yield Finding(
+            rule="concepts.moves_outputs",
+            severity="medium" if each.concept in sensitive else "info",
+            title=Message(key="concepts.moves_outputs", values=values),
+            action=Message(key="concepts.moves_outputs.action", values=values),
+            metrics=("concepts.score", "concepts.effect"),
+            where={"concept": each.concept, "layer": each.layer, "output": most.output},
+        )
+
+
+def _notes(
+    context: AuditContext,
+    params: Params,
+    results: tuple[Measured, ...],
+    tests: tuple[Tested, ...],
+    cost: Cost,
+    *,
+    dependent: bool,
+    same_rows: bool,
+) -> Iterator[Note]:
+    tested = sum(test.p_value is not None for test in tests)
+    smallest = 1 / (1 + params.random_concepts)
+    values: dict[str, Scalar] = {
+        "runs": params.runs,
+        "size": max((each.size for each in results), default=0),
+        "random": params.random_concepts,
+        "pool": cost.pool,
+        "explained": cost.explained,
+        "model_rows": cost.model_rows,
+        "classifiers": cost.classifiers,
+        "tested": tested,
+        "smallest": smallest,
+        "alone": min(1.0, smallest * tested),
+        "alpha": ALPHA,
+        "unit": context.model.facts.output,
+    }
+
+    def note(kind: str, key: str) -> Note:
+        return Note(kind=kind, text=Message(key=f"concepts.{key}", values=values))  # type: ignore[arg-type]
+
+    yield note("method", "method")
+    yield note("assumption", "pooled")
+    if dependent:
+        yield note("limit", "dependent_rows")
+    else:
+        yield note("method", "test")
+        yield note("assumption", "intervals")
+        if smallest * tested > ALPHA:
+            yield note("limit", "resolution")
+    yield note("how_to_read", "how_to_read")
+    yield note("limit", "entangled")
+    yield note("limit", "first_order")
+    if context.model.facts.output == "probability":
+        yield note("limit", "saturated")
+    if same_rows:
+        yield note("limit", "same_rows")

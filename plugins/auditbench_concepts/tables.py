@@ -1,0 +1,133 @@
+"""The tables of concepts: every test, what every vector rests on, and effects at a glance."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from auditbench.findings import Message
+from auditbench.results import Column, Matrix, Table
+from auditbench_concepts.significance import ALPHA
+
+if TYPE_CHECKING:
+    from auditbench.results.figures import Cell
+    from auditbench_concepts.measuring import Answer, Measured
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tested:
+    """One concept, layer and output.
+
+    Attributes:
+        p_value: Of the score, not adjusted; None where it was not tested.
+        adjusted: The p-value, adjusted over all tests of the analysis.
+        reason: Why the score is undefined; None where it is defined.
+    """
+
+    measured: Measured
+    output: str
+    answer: Answer
+    p_value: float | None
+    adjusted: float | None
+    reason: Message | None
+
+    @property
+    def significant(self) -> bool:
+        """Whether the score is farther from a half than chance explains, allowing for the number of tests."""
+        return self.reason is None and self.adjusted is not None and self.adjusted <= ALPHA
+
+
+def tests_table(tests: tuple[Tested, ...], unit: str, *, layers: int) -> Table:
+    """A row for each test that has a score; its layer where there are several."""
+    columns = [
+        _column("concept", "text"),
+        *([_column("layer", "text")] if layers > 1 else []),
+        _column("output", "text"),
+        _column("effect", "number", unit),
+        _column("score", "number"),
+        _column("random_low", "number"),
+        _column("random_high", "number"),
+        _column("p_value", "number"),
+        _column("adjusted", "number"),
+    ]
+    return Table(
+        name="tests",
+        title=Message(key="concepts.tests"),
+        columns=tuple(columns),
+        rows=tuple(_test_row(test, layers=layers) for test in tests if test.reason is None),
+    )
+
+
+def vectors_table(results: tuple[Measured, ...]) -> Table:
+    """A row for each concept and layer."""
+    names = ("concept", "layer")
+    counts = ("examples", "others", "size")
+    numbers = ("accuracy", "accuracy_at_random", "agreement")
+    rows = tuple(
+        (
+            each.concept,
+            each.layer,
+            each.examples,
+            each.others,
+            each.size,
+            each.accuracy,
+            each.accuracy_at_random,
+            each.agreement,
+        )
+        for each in results
+    )
+    return Table(
+        name="vectors",
+        title=Message(key="concepts.vectors"),
+        columns=(
+            *(_column(name, "text") for name in names),
+            *(_column(name, "count") for name in counts),
+            *(_column(name, "number") for name in numbers),
+        ),
+        rows=rows,
+    )
+
+
+def effects_matrices(tests: tuple[Tested, ...], outputs: tuple[str, ...], unit: str) -> tuple[Matrix, ...]:
+    """Effects of concepts by output, one matrix a layer; none where there is one output alone."""
+    layers = dict.fromkeys(test.measured.layer for test in tests) if len(outputs) > 1 else {}
+    return tuple(_matrix(layer, tests, outputs, unit) for layer in layers)
+
+
+def _matrix(layer: str, tests: tuple[Tested, ...], outputs: tuple[str, ...], unit: str) -> Matrix:
+    cells = {
+        (test.measured.concept, test.output): test.answer.effect if test.reason is None else None
+        for test in tests
+        if test.measured.layer == layer
+    }
+    concepts = tuple(dict.fromkeys(concept for concept, _ in cells))
+    return Matrix(
+        name="effects",
+        title=Message(key="concepts.effects", values={"layer": layer}),
+        row_label=Message(key="concepts.column.concept"),
+        column_label=Message(key="concepts.column.output"),
+        rows=concepts,
+        columns=outputs,
+        values=tuple(tuple(cells[concept, output] for output in outputs) for concept in concepts),
+        unit=unit,
+    )
+
+
+def _test_row(test: Tested, *, layers: int) -> tuple[Cell, ...]:
+    answer = test.answer
+    low, high = answer.at_random or (None, None)
+    return (
+        test.measured.concept,
+        *((test.measured.layer,) if layers > 1 else ()),
+        test.output,
+        answer.effect,
+        answer.score,
+        low,
+        high,
+        test.p_value,
+        test.adjusted,
+    )
+
+
+def _column(name: str, kind: str, unit: str = "") -> Column:
+    return Column(name=name, label=Message(key=f"concepts.column.{name}"), kind=kind, unit=unit)  # type: ignore[arg-type]

@@ -1,0 +1,295 @@
+"""The `concepts` analyzer: which rows are examples, what it says, what it costs, and when it does not apply."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from pydantic import ValidationError
+from torch import nn
+
+from auditbench.data import ImageInput, Rows, SeriesInput
+from auditbench.errors import AnalyzerNotPossible
+from auditbench.results import AnalysisResult, Metric
+from auditbench.testing import ToySubject, messages_in, missing_words, toy_context, toy_subject
+from auditbench_concepts import Params, auditbench_analyzers
+from auditbench_concepts.examples import Concept, concepts
+from auditbench_concepts.params import Rule
+from auditbench_concepts.planted import planted
+
+(ANALYZER,) = auditbench_analyzers()
+
+
+class Counted(nn.Sequential):
+    """Counts the rows that it evaluates."""
+
+    rows = 0
+
+    def forward(self, encoded: torch.Tensor) -> torch.Tensor:
+        self.rows += len(encoded)
+        return super().forward(encoded)
+
+
+def subject_of(modality: Any = "tabular", kind: Any = "multiclass", **keys: Any) -> ToySubject:
+    """A toy subject with a network of one hidden layer, which says `sex` and `region` of its background too."""
+    subject = toy_subject(kind, modality=modality, **{"rows": 300, "background": 240, **keys})
+    torch.manual_seed(0)
+    width = sum(int(np.prod(item.shape)) for item in subject.model.inputs.values())
+    outputs = len(subject.model.target_names)
+    network = Counted(nn.Flatten(), nn.Linear(width, 16), nn.ReLU(), nn.Linear(16, outputs)).eval()
+    network.requires_grad_(requires_grad=False)
+    model = dataclasses.replace(subject.model, module=network)
+
+    def with_groups(rows: Rows) -> Rows:
+        groups = np.random.default_rng(len(rows)).choice(["North", "South"], len(rows), p=[0.6, 0.4])
+        return dataclasses.replace(rows, sensitive_features={"region": groups})
+
+    return dataclasses.replace(subject, model=model, data=subject.data.with_rows(with_groups))
+
+
+def analysed(subject: ToySubject, seed: int = 0, **keys: Any) -> AnalysisResult:
+    params = Params.model_validate({"size": 30, "random_concepts": 50, **keys})
+    return ANALYZER.analyze(toy_context(subject, analyzer="concepts", params=params, seed=seed), params)
+
+
+def marked(subject: ToySubject, **rule: Any) -> Concept:
+    pool = subject.data.background(1000, np.random.default_rng(0))
+    rules = {"it": Rule.model_validate(rule)}
+    (found,) = concepts(subject.data, pool, rules, carriers=20, rng=np.random.default_rng(0))
+    return found
+
+
+def named(result: AnalysisResult, name: str) -> list[Metric]:
+    return [metric for metric in result.metrics if metric.name == name]
+
+
+@pytest.mark.parametrize(
+    ("modality", "rule"),
+    [
+        ("tabular", {"classes": ["high", "low"]}),
+        ("tabular", {"column": "age", "at_least": 42.0}),
+        ("tabular", {"column": "work", "values": ["home", "field"]}),
+        ("image", {"planted": "brighter"}),
+        ("series", {"planted": "wave"}),
+        ("tabular", {}),
+    ],
+)
+@pytest.mark.parametrize("kind", ["regression", "binary", "multiclass"])
+def test_every_word_of_the_result_is_in_both_catalogues(modality: str, rule: Any, kind: str) -> None:
+    if "classes" in rule and kind != "multiclass":
+        rule = {"column": "region", "values": ["North"]}
+    result = analysed(subject_of(modality, kind), examples={"it": rule} if rule else {})
+    assert named(result, "score")
+    assert missing_words(ANALYZER, result) == missing_words(ANALYZER, result, "zh-CN") == ()
+    assert {metric.name for metric in result.metrics} == set(ANALYZER.metrics)
+
+
+def test_rows_of_classes_columns_and_bounds_are_examples() -> None:
+    subject = subject_of()
+    pool = subject.data.background(1000, np.random.default_rng(0))
+    table = pool.inputs["features"]
+    for rule, expected in (
+        ({"classes": ["low", "high"]}, np.isin(pool.y_true, (0, 2))),
+        ({"column": "age", "at_least": 42.0}, table[:, 0] >= 42.0),
+        ({"column": "age", "at_least": 30.0, "below": 42.0}, (table[:, 0] >= 30.0) & (table[:, 0] < 42.0)),
+        ({"column": "work", "values": ["home", "field"]}, np.isin(table[:, 2], (1, 2))),
+        ({"column": "region", "values": ["South"]}, pool.sensitive_features["region"] == "South"),
+    ):
+        found = marked(subject, **rule)
+        np.testing.assert_array_equal(found.marked, expected)
+        assert 0 < expected.sum() < len(pool)
+        assert found.sensitive == (rule.get("column") == "region")
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_words_count_where_the_model_sees_them(known: bool) -> None:
+    """Whole words of any capitals, whether the texts themselves are there or their tokens alone."""
+    subject = toy_subject(modality="text", background=100)
+    if not known:
+        data = subject.data.with_rows(lambda rows: dataclasses.replace(rows, texts={}))
+        subject = dataclasses.replace(subject, data=data)
+    ids = subject.data.background(1000, np.random.default_rng(0)).inputs["text"]
+    expected = (ids == 5).any(axis=1)  # `good`
+    assert 0 < expected.sum() < 100
+    np.testing.assert_array_equal(marked(subject, words=["GOOD", "goodness"]).marked, expected)
+
+
+def test_a_planted_pattern_takes_the_place_of_the_rows_that_carry_it() -> None:
+    subject = subject_of("image")
+    found = marked(subject, planted="patch")
+    pool = subject.data.background(1000, np.random.default_rng(0)).inputs["image"]
+    assert found.planted is not None
+    assert found.marked.sum() == len(found.planted["image"]) == 20
+    changed, carriers = found.planted["image"], pool[found.marked]
+    assert changed.dtype == pool.dtype
+    assert (changed[:, :, 0, 0] == 255).all()
+    np.testing.assert_array_equal(changed[:, :, 1:, 1:], carriers[:, :, 1:, 1:])
+
+
+def test_patterns_are_what_they_say() -> None:
+    image = ImageInput(channels=1, height=16, width=8, mean=(0.5,), scale=(0.2,))
+    grey = np.full((2, 1, 16, 8), 100, dtype=np.uint8)
+    striped, patched, brighter = (planted(grey, image, name) for name in ("stripes", "patch", "brighter"))
+    assert striped is not None
+    assert patched is not None
+    assert brighter is not None
+    np.testing.assert_array_equal(striped[0, 0, :, 0], [100, 100, 178, 178] * 4)
+    assert (patched == 255).sum() == 2 * 2 * 2
+    assert (brighter == 164).all()
+    assert (planted(np.full_like(grey, 250), image, "brighter") == 255).all()  # type: ignore[union-attr]
+    series = SeriesInput(channels=("a", "b"), steps=41, mean=(0.0, 5.0), scale=(1.0, 3.0))
+    rows = np.zeros((1, 2, 41))
+    rows[0, 1, 40] = np.nan
+    rise, wave = planted(rows, series, "rise"), planted(rows, series, "wave")
+    assert rise is not None
+    assert wave is not None
+    np.testing.assert_allclose(rise[0, 0, [0, 20, 40]], [-1.0, 0.0, 1.0])
+    np.testing.assert_allclose(rise[0, 1, [0, 20, 40]], [-3.0, 0.0, np.nan])
+    assert np.square(wave[0, 0, :40]).mean() == pytest.approx(1.0)
+    assert planted(rows, series, "stripes") is None
+    assert planted(grey, image, "wave") is None
+
+
+def test_without_rules_groups_of_sensitive_features_are_concepts() -> None:
+    result = analysed(subject_of())
+    (concept,) = {metric.where["concept"] for metric in result.metrics}
+    assert concept == "region: South"  # the smaller one of two says all
+
+
+def test_groups_that_are_too_small_are_no_concepts_of_their_own() -> None:
+    subject = subject_of()
+    names = np.repeat(["large", "small", "tiny"], [200, 37, 3])
+    pool = dataclasses.replace(
+        subject.data.background(1000, np.random.default_rng(0)), sensitive_features={"group": names}
+    )
+    found = concepts(subject.data, pool, {}, carriers=20, rng=np.random.default_rng(0))
+    assert [each.name for each in found] == ["group: large", "group: small"]
+
+
+@pytest.mark.parametrize(
+    ("keys", "where"),
+    [
+        ({"examples": {"it": {"classes": ["middling"]}}}, "examples.it.classes"),
+        ({"examples": {"it": {"column": "height", "at_least": 1.0}}}, "examples.it.column"),
+        ({"examples": {"it": {"column": "age", "values": ["old"]}}}, "examples.it.column"),
+        ({"examples": {"it": {"column": "work", "below": 1.0}}}, "examples.it.column"),
+        ({"examples": {"it": {"column": "region", "below": 1.0}}}, "examples.it.column"),
+        ({"examples": {"it": {"column": "work", "values": ["ship"]}}}, "examples.it.values"),
+        ({"examples": {"it": {"column": "region", "values": ["West"]}}}, "examples.it.values"),
+        ({"examples": {"it": {"words": ["good"]}}}, "examples.it.words"),
+        ({"examples": {"it": {"planted": "stripes"}}}, "examples.it.planted"),
+        ({"layers": ["9"]}, "layers"),
+        ({"outputs": ["yes"]}, "outputs"),
+    ],
+)
+def test_what_does_not_fit_the_data_or_the_model_is_said(keys: Any, where: str) -> None:
+    with pytest.raises(AnalyzerNotPossible) as caught:
+        analysed(subject_of(), **keys)
+    assert caught.value.problems[0].where == f"analyzers.concepts.{where}"
+
+
+def test_nothing_to_test_is_said() -> None:
+    subject = subject_of()
+    bare = subject.data.with_rows(lambda rows: dataclasses.replace(rows, sensitive_features={}))
+    with pytest.raises(AnalyzerNotPossible, match="no concept is described"):
+        analysed(dataclasses.replace(subject, data=bare))
+    with pytest.raises(AnalyzerNotPossible, match="layer"):
+        analysed(toy_subject(rows=300, background=240), examples={"it": {"column": "age", "below": 40.0}})
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {},
+        {"classes": ["a"], "words": ["b"]},
+        {"column": "age"},
+        {"column": "age", "values": ["a"], "below": 3.0},
+        {"words": ["a"], "below": 3.0},
+        {"planted": "spots"},
+        {"file": "stripes.npz"},
+    ],
+)
+def test_a_rule_says_one_thing(rule: Any) -> None:
+    with pytest.raises(ValidationError):
+        Params.model_validate({"examples": {"it": rule}})
+
+
+def test_too_few_examples_and_rows_are_reasons() -> None:
+    result = analysed(subject_of(), examples={"rare": {"column": "age", "at_least": 60.0}})
+    reasons = {metric.name: metric.reason.key for metric in result.metrics if metric.reason is not None}
+    assert reasons == dict.fromkeys(ANALYZER.metrics, "concepts.few_examples")
+    assert [table.name for table in result.tables] == ["vectors"]
+    few = subject_of(rows=40)
+    result = analysed(few, examples={"old": {"column": "age", "at_least": 42.0}})
+    counts = np.bincount(few.data.y_true, minlength=3)
+    for metric, count in zip(named(result, "score"), counts, strict=True):
+        assert metric.n == count
+        assert (metric.reason is not None) == (count < 20)
+    assert {len(named(result, "score"))} == {3}
+
+
+def test_a_mark_that_means_nothing_is_no_concept() -> None:
+    result = analysed(subject_of())
+    assert {metric.reason.key for metric in named(result, "score") if metric.reason} == {"concepts.not_separated"}
+    assert not result.findings
+
+
+def test_dependent_rows_get_neither_intervals_nor_tests() -> None:
+    subject = subject_of()
+    clustered = subject.data.with_rows(lambda rows: dataclasses.replace(rows, clusters=np.arange(len(rows)) // 3))
+    rule = {"old": {"column": "age", "at_least": 42.0}}
+    result = analysed(dataclasses.replace(subject, data=clustered), examples=rule)
+    assert not any(metric.interval for metric in result.metrics)
+    assert {metric.no_interval for metric in named(result, "score")} == {"dependent_rows"}
+    assert not result.findings
+    assert "concepts.dependent_rows" in [message.key for message in messages_in(result)]
+
+
+def test_unlabelled_background_gives_way_to_evaluated_rows() -> None:
+    subject = subject_of()
+    data = dataclasses.replace(
+        subject.data,
+        _background=dataclasses.replace(subject.data._background, y_true=np.full(240, np.nan), sensitive_features={}),
+    )
+    result = analysed(dataclasses.replace(subject, data=data), examples={"low": {"classes": ["low"]}})
+    (vectors,) = (table for table in result.tables if table.name == "vectors")
+    assert vectors.rows[0][2] == int((subject.data.y_true == 0).sum())
+    assert "concepts.same_rows" in [message.key for message in messages_in(result)]
+
+
+def test_the_cost_is_what_was_evaluated() -> None:
+    subject = subject_of("image")
+    context_rows = len(subject.data)
+    result = analysed(subject, examples={"a": {"planted": "stripes"}, "b": {"classes": ["low"]}}, layers=["1", "2"])
+    (method,) = (message for message in messages_in(result) if message.key == "concepts.method")
+    counted = subject.model.module.rows - context_rows - 2  # the context predicts all rows, finding layers takes two
+    assert method.values["model_rows"] == 240 + 60 + 2 * 300
+    assert abs(counted - method.values["model_rows"]) <= 2
+    assert method.values["classifiers"] == 4 * 51 * 20
+
+
+def test_results_follow_the_seed_and_the_model_is_left_as_it_was() -> None:
+    subject = subject_of()
+    rule = {"old": {"column": "age", "at_least": 42.0}}
+    first, again, other = (analysed(subject, seed, examples=rule) for seed in (0, 0, 1))
+    assert first == again
+    assert named(first, "score") != named(other, "score")
+    assert not subject.model.module.training
+    assert not any(layer._forward_hooks for layer in subject.model.module.modules())
+    assert not any(
+        parameter.requires_grad or parameter.grad is not None for parameter in subject.model.module.parameters()
+    )
+
+
+def test_outputs_and_layers_are_those_that_are_named() -> None:
+    rule = {"old": {"column": "age", "at_least": 42.0}}
+    result = analysed(subject_of(), examples=rule, outputs=["high"], layers=["1", "2"])
+    assert [(metric.where["layer"], metric.where["output"]) for metric in named(result, "score")] == [
+        ("1", "high"),
+        ("2", "high"),
+    ]
+    (layer,) = {metric.where["layer"] for metric in analysed(subject_of(), examples=rule).metrics}
+    assert layer in ("1", "2")
