@@ -1,0 +1,46 @@
+"""Parameters of analyzers that name what stands elsewhere in a config: a further model, or a file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from auditbench.config import AuditConfig
+from auditbench.contracts import NAMES_A_FILE, NAMES_A_MODEL, Analyzer, model_name_problem
+from auditbench.errors import Problem
+from auditbench.paths import is_file_there
+
+
+def named_models(analyzer: Analyzer, parameters: Mapping[str, Any], config: AuditConfig) -> list[Problem]:
+    """What is wrong with the parameters that name a further model."""
+    found = [
+        model_name_problem(str(parameters[name]), config.models, where=f"analyzers.{analyzer.name}.{name}")
+        for name in _marked(analyzer, NAMES_A_MODEL)
+    ]
+    return [problem for problem in found if problem is not None]
+
+
+def named_files(analyzer: Analyzer, parameters: Mapping[str, Any], base: Path) -> list[Problem]:
+    """What is wrong with the parameters that name a file."""
+    return [
+        Problem(
+            message="there is no such file",
+            where=f"analyzers.{analyzer.name}.{name}",
+            found=str(parameters[name])[:200],
+            allowed="a file; paths are relative to the configuration file",
+            fix="correct the path",
+        )
+        for name in _marked(analyzer, NAMES_A_FILE)
+        if parameters[name] and not is_file_there(base / str(parameters[name]))
+    ]
+
+
+def _marked(analyzer: Analyzer, mark: str) -> list[str]:
+    """Names of the parameters that have a mark in their schema."""
+    fields = analyzer.Params.model_fields if analyzer.Params else {}
+    return [
+        name
+        for name, field in fields.items()
+        if isinstance(field.json_schema_extra, dict) and field.json_schema_extra.get(mark)
+    ]
