@@ -21,6 +21,7 @@ SECTIONS = (
     "lime",
     "gradients",
     "superpixels",
+    "parts",
     "fairness",
     "overhead",
     "intervals",
@@ -30,7 +31,7 @@ SECTIONS = (
     "demo",
     "page",
 )
-FULL_ONLY = ("baseline", "memory", "demo", "page")
+FULL_ONLY = ("baseline", "parts", "memory", "demo", "page")
 """Parts that are left out of a quick run unless they are named."""
 RESULTS = Path(__file__).parent / "results"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from benchmarks.measure import Measurement
 from benchmarks.section import Scale, Section
 
-_SECTIONS = ("shapley", "baseline", "superpixels")
+_SECTIONS = ("shapley", "baseline", "superpixels", "parts")
 
 
 def write_pictures(folder: Path, sections: Sequence[Section], scale: Scale) -> None:

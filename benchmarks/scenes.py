@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.training import trained
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 SIDE = 8
 """Superpixels along each side of an image."""
 _PIXELS = 4
+_MNIST, _SEGMENTS = 28, 25
+_EXAMPLES = Path(__file__).parents[1] / "examples"
 TOKENS = 128
 _WIDTH, _HEADS, _VOCABULARY = 64, 4, 64
 
@@ -95,6 +98,39 @@ def texts(device: str = "cpu") -> Scene:
 
 
 @cache
+def digits(device: str = "cpu") -> Scene:
+    """The digits of `examples/02-image`, MNIST, in 64 tiles against the mean image."""
+    import numpy as np
+
+    data = np.load(_EXAMPLES / "02-image" / "digits.npz")
+    pixels = data["image"][:, np.newaxis].astype(np.float32) / 255
+    held, labels = data["split"] == "test", data["label"].astype(np.int64)
+    rows = np.arange(_MNIST) * SIDE // _MNIST
+    players = (rows[:, np.newaxis] * SIDE + rows)[np.newaxis]
+    model = trained("mnist", partial(_convolutions, _MNIST // 4), pixels[~held], labels[~held], epochs=3)
+    scene = _scene("mnist", model, pixels[held], players, device)
+    return replace(scene, baseline=pixels[~held].mean(axis=0, keepdims=True))
+
+
+@cache
+def motions(device: str = "cpu") -> Scene:
+    """The series of `examples/04-series`, GunPoint, in 25 segments of time against the mean series."""
+    import numpy as np
+
+    parts = []
+    for part in ("TRAIN", "TEST"):
+        text = (_EXAMPLES / "04-series" / f"GunPoint_{part}.ts").read_text().partition("@data")[2]
+        cells = [line.split(":") for line in text.split()]
+        series = np.array([values.split(",") for values, _ in cells], dtype=np.float32)[:, np.newaxis]
+        parts.append((series, np.array([int(label) for _, label in cells]) - 1))
+    (training, classes), (held, _) = parts
+    steps = training.shape[2]
+    model = trained("gunpoint", partial(_series_network, steps), training, classes, epochs=60)
+    scene = _scene("gunpoint", model, held, (np.arange(steps) * _SEGMENTS // steps)[np.newaxis], device)
+    return replace(scene, baseline=training.mean(axis=0, keepdims=True))
+
+
+@cache
 def parity(device: str = "cpu") -> Table:
     """Twelve features in three products of four: hardly any effect of one or two features to be exact for."""
     import numpy as np
@@ -138,7 +174,22 @@ def _scene(name: str, model: nn.Module, rows: Rows, players: npt.NDArray[np.int6
     )
 
 
-def _convolutions() -> nn.Module:
+def _series_network(steps: int) -> nn.Module:
+    from torch import nn
+
+    return nn.Sequential(
+        nn.Conv1d(1, 16, 7, padding=3),
+        nn.ReLU(),
+        nn.MaxPool1d(2),
+        nn.Conv1d(16, 32, 5, padding=2),
+        nn.ReLU(),
+        nn.MaxPool1d(2),
+        nn.Flatten(),
+        nn.Linear(32 * (steps // 4), 2),
+    )
+
+
+def _convolutions(last: int = 8) -> nn.Module:
     from torch import nn
 
     return nn.Sequential(
@@ -149,7 +200,7 @@ def _convolutions() -> nn.Module:
         nn.ReLU(),
         nn.MaxPool2d(2),
         nn.Flatten(),
-        nn.Linear(32 * 8 * 8, 64),
+        nn.Linear(32 * last * last, 64),
         nn.ReLU(),
         nn.Linear(64, 10),
     )

@@ -17,6 +17,7 @@ from auditbench.results import (
     Curve,
     Interval,
     Matrix,
+    MethodFacts,
     Metric,
     Note,
     PairedChange,
@@ -113,6 +114,7 @@ def shap_result(rng: np.random.Generator) -> tuple[AnalysisResult, tuple[Case, .
             Metric(name="additivity_error", value=2.1e-06, no_interval="exact", n=rows, higher_is_better=False),
         ),
         attributions=(block,), notes=(Note(kind="limit", text=Message(key="shap.limit_correlated")),),
+        methods=(MethodFacts(name="shap.permutation", source=("doi:10.1016/j.cor.2008.04.004", "arXiv:2104.12199")),),
     )  # fmt: skip
     return result, cases
 

@@ -26,6 +26,7 @@ def check_result(plugin: ModuleType, result: AnalysisResult) -> None:
     assert len(set(places)) == len(places)
     assert {metric.name for metric in result.metrics} <= set(analyzer.metrics)
     assert missing_words(analyzer, result) == ()
+    assert {block.method for block in result.attributions} <= {method.name for method in analyzer.methods}
     for metric in result.metrics:
         if metric.interval is not None and metric.value is not None:
             assert metric.interval.low - 1e-9 <= metric.value <= metric.interval.high + 1e-9, metric

@@ -19,7 +19,7 @@ import time
 
 from pydantic import BaseModel, ConfigDict
 
-from auditbench import Analyzer, Needs, Renderer, hookimpl
+from auditbench import Analyzer, MethodFacts, Needs, Renderer, hookimpl
 from auditbench.results import AnalysisResult, Attribution, Metric
 """
 ANALYZERS = """

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from auditbench import Analyzer, Needs, hookimpl
 from auditbench.messages import load_messages
+from auditbench_captum.methods import FACTS
 from auditbench_captum.params import Params
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ def auditbench_analyzers() -> Iterator[Analyzer]:
         ),
         after=("shap", "lime"),
         metrics=("mean_absolute_attribution", "completeness_gap", "rank_agreement"),
+        methods=FACTS,
         messages=load_messages("auditbench_captum"),
     )
 

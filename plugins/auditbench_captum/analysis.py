@@ -20,8 +20,9 @@ from auditbench.masking import (
     table_attribution,
 )
 from auditbench.results import AnalysisResult, Attribution, Metric, Note
+from auditbench_captum.attention_blocks import analyze_attention
 from auditbench_captum.columns import ColumnAttributions, by_feature, mean_row
-from auditbench_captum.completeness import completeness, completeness_finding
+from auditbench_captum.completeness import completeness, completeness_finding, completeness_notes
 from auditbench_captum.methods import METHODS
 from auditbench_captum.parts import analyze_parts
 from auditbench_captum.path import integrated_gradients
@@ -44,7 +45,10 @@ def analyze(context: AuditContext, params: Params) -> AnalysisResult:
     Raises:
         AnalyzerNotPossible: The method asked for is not one for this model.
     """
+    _refuse_other_inputs(context.data.modality, params)
     _refuse_without_hooks(context.model, params)
+    if params.method == "attention":
+        return analyze_attention(context, params)
     if context.data.modality != "tabular":
         return analyze_parts(context, params)
     task, method = explained(context, rows=params.rows, background=params.background), METHODS[params.method]
@@ -73,6 +77,19 @@ def analyze(context: AuditContext, params: Params) -> AnalysisResult:
         attributions=(attribution,),
         notes=_notes(attribution, params, len(task.background), arrays["steps"], gap),
         findings=completeness_finding(gap),
+    )
+
+
+def _refuse_other_inputs(modality: str, params: Params) -> None:
+    if modality in METHODS[params.method].modalities:
+        return
+    allowed = [name for name, method in METHODS.items() if modality in method.modalities]
+    raise AnalyzerNotPossible(
+        "this method does not explain what the model takes",
+        where="analyzers.captum.method",
+        found=f"{params.method}, for {modality}",
+        allowed=", ".join(allowed),
+        fix='set method = "integrated_gradients"',
     )
 
 
@@ -169,19 +186,8 @@ def _notes(
     reading = "captum.how_to_read_slope" if method.slope else "captum.how_to_read"
     return (
         Note(kind="method", text=Message(key=f"captum.method_{params.method}", values=values)),
-        *_completeness_notes(params, steps, gap),
+        *completeness_notes(params, steps, gap),
         Note(kind="assumption", text=Message(key=f"captum.starts_from_{method.starts_from}", values=values)),
         *(Note(kind="limit", text=Message(key=key, values=values)) for key in limits),
         Note(kind="how_to_read", text=Message(key=reading, values={"unit": attribution.unit})),
     )
-
-
-def _completeness_notes(params: Params, steps: npt.NDArray[np.float64], gap: Metric) -> tuple[Note, ...]:
-    notes = []
-    if gap.value is not None:
-        notes.append(Note(kind="method", text=Message(key="captum.completeness", values={"gap": gap.value})))
-    refined = int((steps > params.n_steps).sum())
-    if refined:
-        values = {"n": refined, "most_steps": int(steps.max()), "tolerance": params.tolerance}
-        notes.append(Note(kind="method", text=Message(key="captum.refined", values=values)))
-    return tuple(notes)

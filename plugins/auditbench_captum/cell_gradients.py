@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -12,22 +12,25 @@ import torch
 from auditbench.data.inputs import PADDING, ImageInput, ModelInput, SeriesInput, TextInput
 from auditbench.data.subwords import subwords_of
 from auditbench.masking import Prediction
-from auditbench.masking.cell_attribution import of_explained
 from auditbench.masking.explained_input import mask_token
 from auditbench.models import in_batches
 from auditbench_captum.class_activation import grad_cam, guided_grad_cam
 from auditbench_captum.columns import mean_row
+from auditbench_captum.deep_lift import deep_lift
 from auditbench_captum.embedded import Embedded
+from auditbench_captum.expected import expected_gradients, gradients
 from auditbench_captum.methods import METHODS
 from auditbench_captum.path import integrated_gradients
 from auditbench_captum.relevance import relevance
 from auditbench_captum.smoothed import smooth_gradients
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy.typing as npt
     from torch import nn
 
-    from auditbench.models import ModelUnderTest
+    from auditbench.models import BatchSize, ModelUnderTest
     from auditbench_captum.params import Params
 
     Numbers: TypeAlias = npt.NDArray[np.float64]
@@ -68,35 +71,21 @@ def cell_gradients(
         AnalyzerNotPossible: The layers of the network are not those that the method is for.
     """
     (item,) = model.inputs.values()
-    module, rows, starts = model.module, encoded, mean_row(background)
-    if isinstance(item, TextInput):
-        module = Embedded(model.module, encoded[:1])
-        rows, starts = module.rows(encoded), module.rows(without_words(encoded, item))
-        starts[:, :, -1] = rows[:, :, -1]
-    chosen = torch.from_numpy(targets).to(rows.device)
+    setting = _setting(model, encoded, targets, background, item)
     if params.method == "integrated_gradients":
-        found = integrated_gradients(
-            Prediction(module, batch=model.batch),
-            rows,
-            baseline=starts,
-            steps=params.n_steps,
-            tolerance=params.tolerance,
-            max_steps=params.max_steps,
-            output_range=output_range,
-            target=targets[:, 0] if targets.shape[1] == 1 else None,
-        )
-        return CellAttributions(
-            values=_of_cells(of_explained(found.values, targets), item, slope=False),
-            base_values=of_explained(found.base_value, targets),
-            steps=found.steps,
-            model_rows=found.model_rows,
-        )
-    values, model_rows = _entries(params, model, module, rows, chosen, rng)
+        found = _integrated(setting, targets, params, output_range)
+    elif params.method == "gradient_shap":
+        found = _expected(setting, params, rng)
+    elif params.method == "deep_lift":
+        found = _lifted(setting)
+    else:
+        found = _from_nothing(setting, params, rng)
+    slope = METHODS[params.method].slope
     return CellAttributions(
-        values=_of_cells(values, item, slope=METHODS[params.method].slope),
-        base_values=np.zeros(targets.shape),
-        steps=np.zeros(len(rows), dtype=np.int64),
-        model_rows=model_rows,
+        values=_of_cells(found.values, item, slope=slope),
+        base_values=found.base_values,
+        steps=found.steps,
+        model_rows=found.model_rows + setting.model_rows,
     )
 
 
@@ -110,57 +99,166 @@ def without_words(token_ids: torch.Tensor, item: TextInput) -> torch.Tensor:
     return torch.where(kept, token_ids, mask_token(item))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Setting:
+    """What gradients are taken of: a module, rows that it takes, where paths to them start, and the outputs to explain.
+
+    Attributes:
+        model_rows: Rows that were evaluated to find the embedding of tokens and what it gives.
+    """
+
+    module: nn.Module
+    rows: torch.Tensor
+    starts: torch.Tensor
+    background: torch.Tensor
+    targets: torch.Tensor
+    batch: BatchSize
+    model_rows: int
+
+    def outputs(self, rows: torch.Tensor) -> torch.Tensor:
+        """Outputs without gradients, shape `(rows, outputs)`, float64."""
+        with torch.no_grad():
+            found: torch.Tensor = torch.cat(
+                in_batches(lambda part: self.module(rows[part]).double(), len(rows), self.batch)
+            )
+        return found
+
+    def by_layers(self, explain: Callable[[nn.Module, torch.Tensor, torch.Tensor], Numbers]) -> Numbers:
+        """What a method gives that explains a batch of rows by their targets."""
+        return np.concatenate(
+            in_batches(
+                lambda part: explain(self.module, self.rows[part], self.targets[part]), len(self.rows), self.batch
+            )
+        )
+
+
+def _setting(
+    model: ModelUnderTest,
+    encoded: torch.Tensor,
+    targets: npt.NDArray[np.int64],
+    background: torch.Tensor,
+    item: ModelInput,
+) -> _Setting:
+    module, rows = model.module, encoded
+    if isinstance(item, TextInput):
+        module = Embedded(model.module, encoded[:1])
+        rows, starts = module.rows(encoded), module.rows(without_words(encoded, item))
+        starts[:, :, -1] = rows[:, :, -1]
+    else:
+        starts = mean_row(background)
+    return _Setting(
+        module=module,
+        rows=rows,
+        starts=starts,
+        background=background,
+        targets=torch.from_numpy(targets).to(rows.device),
+        batch=model.batch,
+        model_rows=2 + 2 * len(encoded) if isinstance(item, TextInput) else 0,
+    )
+
+
+def _integrated(
+    setting: _Setting, targets: npt.NDArray[np.int64], params: Params, output_range: float
+) -> CellAttributions:
+    """A path for each explained output: others that the model may have cost nothing."""
+    prediction = Prediction(setting.module, batch=setting.batch)
+    found = [
+        integrated_gradients(
+            prediction,
+            setting.rows,
+            baseline=setting.starts,
+            steps=params.n_steps,
+            tolerance=params.tolerance,
+            max_steps=params.max_steps,
+            output_range=output_range,
+            target=targets[:, at],
+        )
+        for at in range(targets.shape[1])
+    ]
+    return CellAttributions(
+        values=np.concatenate([each.values for each in found], axis=1),
+        base_values=np.concatenate([each.base_value for each in found], axis=1),
+        steps=np.max([each.steps for each in found], axis=0),
+        model_rows=sum(each.model_rows for each in found),
+    )
+
+
+def _expected(setting: _Setting, params: Params, rng: np.random.Generator) -> CellAttributions:
+    values = expected_gradients(
+        setting.module,
+        setting.rows,
+        setting.targets,
+        setting.background,
+        samples=params.n_samples,
+        batch=setting.batch,
+        rng=rng,
+    )
+    mean = setting.outputs(setting.background).mean(dim=0).expand(len(values), -1)
+    evaluated = len(values) * params.n_samples + len(setting.background)
+    return _without_path(values, mean.gather(1, setting.targets).cpu().numpy(), evaluated)
+
+
+def _lifted(setting: _Setting) -> CellAttributions:
+    """A pass holds each row beside its baseline."""
+    rows, targets, total = setting.rows, setting.targets, len(setting.rows)
+    starts = setting.starts.expand(total, *rows.shape[1:])
+    values = np.concatenate(
+        in_batches(
+            lambda part: deep_lift(setting.module, rows[part], targets[part], starts[part]),
+            total,
+            setting.batch,
+            rows_each=2,
+        )
+    )
+    base = setting.outputs(setting.starts).expand(total, -1).gather(1, targets).cpu().numpy()
+    return _without_path(values, base, 2 * total * targets.shape[1] + len(setting.starts))
+
+
+def _from_nothing(setting: _Setting, params: Params, rng: np.random.Generator) -> CellAttributions:
+    """Contributions or slopes of the entries of rows, or a map of their places, that start from no baseline.
+
+    A network that is followed function by function is evaluated once more beside it.
+    """
+    method, evaluated = params.method, len(setting.rows)
+    if method == "smooth_grad":
+        evaluated *= params.n_samples
+        values = smooth_gradients(
+            setting.module,
+            setting.rows,
+            setting.targets,
+            samples=params.n_samples,
+            batch=setting.batch,
+            rng=rng,
+        )
+    elif method in ("grad_cam", "guided_grad_cam"):
+        explain = grad_cam if method == "grad_cam" else guided_grad_cam
+        evaluated *= 1 if method == "grad_cam" else 3
+        values = setting.by_layers(partial(explain, layer=params.layer, channels=params.layer_channels))
+    elif method == "relevance":
+        evaluated *= 2
+        values = setting.by_layers(relevance)
+    else:
+        values = setting.by_layers(lambda *of: gradients(*of).double().cpu().numpy())
+        if method == "input_x_gradient":
+            values = values * setting.rows.double().cpu().numpy()[:, np.newaxis]
+    return _without_path(values, np.zeros(tuple(setting.targets.shape)), evaluated)
+
+
+def _without_path(values: Numbers, base_values: Numbers, model_rows: int) -> CellAttributions:
+    steps = np.zeros(len(values), dtype=np.int64)
+    return CellAttributions(values=values, base_values=base_values, steps=steps, model_rows=model_rows)
+
+
 def _of_cells(values: Numbers, item: ModelInput, *, slope: bool) -> Numbers:
     """From entries to cells: the channels of a pixel and the numbers of a token's vector together, of slopes the steepest.
 
     A map of places alone, as GradCAM gives, stays as it is; the channels of a series share it.
     """
     if isinstance(item, SeriesInput):
-        places = values.ndim == 3
-        return (
-            np.repeat(values[:, :, np.newaxis] / len(item.channels), len(item.channels), axis=2) if places else values
-        )
+        count = len(item.channels)
+        entries = values if values.ndim == 4 else np.repeat(values[:, :, np.newaxis] / count, count, axis=2)
+        return np.abs(entries) if slope else entries
     if values.ndim == 4 and isinstance(item, ImageInput):
         return values
     axis = 2 if isinstance(item, ImageInput) else 3
     return np.asarray(np.abs(values).max(axis=axis) if slope else values.sum(axis=axis))
-
-
-def _entries(
-    params: Params,
-    model: ModelUnderTest,
-    module: nn.Module,
-    rows: torch.Tensor,
-    targets: torch.Tensor,
-    rng: np.random.Generator,
-) -> tuple[Numbers, int]:
-    """Contributions or slopes of the entries of encoded rows, or a map of their places, and the rows evaluated for them."""
-    method, total = params.method, len(rows)
-    if method == "smooth_grad":
-        samples = params.n_samples
-        return smooth_gradients(module, rows, targets, samples=samples, batch=model.batch, rng=rng), total * samples
-    if method in _BY_LAYERS:
-        explain = _BY_LAYERS[method]
-        parts = in_batches(lambda part: explain(module, rows[part], targets[part]), total, model.batch)
-        return np.concatenate(parts), total
-    slopes = np.concatenate(in_batches(lambda part: _gradients(module, rows[part], targets[part]), total, model.batch))
-    return (slopes if method == "saliency" else slopes * rows.double().cpu().numpy()[:, np.newaxis]), total
-
-
-_BY_LAYERS: Mapping[str, Callable[[nn.Module, torch.Tensor, torch.Tensor], Numbers]] = {
-    "grad_cam": grad_cam,
-    "guided_grad_cam": guided_grad_cam,
-    "relevance": relevance,
-}
-
-
-def _gradients(module: nn.Module, rows: torch.Tensor, targets: torch.Tensor) -> Numbers:
-    """Gradients of outputs by rows, shape `(rows, targets, *row shape)`."""
-    with torch.enable_grad():
-        inputs = rows.clone().requires_grad_()
-        outputs = module(inputs)
-        found = [
-            torch.autograd.grad(outputs.gather(1, targets[:, [at]]).sum(), inputs, retain_graph=True)[0]
-            for at in range(targets.shape[1])
-        ]
-    return np.asarray(torch.stack(found, dim=1).double().cpu().numpy())

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias
+import difflib
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 import torch
@@ -16,25 +17,11 @@ if TYPE_CHECKING:
 
     Numbers: TypeAlias = npt.NDArray[np.float64]
 
+Channels: TypeAlias = Literal["first", "last"]
+
+MOST_NAMED = 12
+"""Layers that a refusal names."""
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d)
-
-
-def last_convolution(module: nn.Module) -> str:
-    """Name of the last convolution, in the order of the modules.
-
-    Raises:
-        AnalyzerNotPossible: There is none.
-    """
-    found: list[str] = [name for name, layer in module.named_modules() if isinstance(layer, _CONVOLUTIONS)]
-    if not found:
-        raise AnalyzerNotPossible(
-            "GradCAM maps the channels of a convolution, and this network has none",
-            where="analyzers.captum.method",
-            found=type(module).__name__,
-            allowed="a network with a convolution",
-            fix='set method = "integrated_gradients", which asks for gradients alone',
-        )
-    return found[-1]
 
 
 def grad_cam(
@@ -43,7 +30,7 @@ def grad_cam(
     targets: torch.Tensor,
     *,
     layer: str = "",
-    channel_axis: int = 1,
+    channels: Channels = "first",
 ) -> Numbers:
     """The channels of a layer, weighted by the mean gradient of the output by each of them, at the places of the input.
 
@@ -53,8 +40,8 @@ def grad_cam(
         module: In evaluation mode; left as it is.
         rows: Encoded images or series, shape `(rows, channels, *places)`.
         targets: Output of each row to explain, shape `(rows, targets)`.
-        layer: Name of the layer; the last convolution when empty.
-        channel_axis: Axis of the channels of what the layer gives: 1, or -1 for channels last.
+        layer: Name of the layer, as `named_modules` gives it, or its end; the last convolution when empty.
+        channels: Whether what the layer gives has its channels in front of its places or behind them.
 
     Returns:
         Shape `(rows, targets, *places)`.
@@ -65,20 +52,25 @@ def grad_cam(
 
     References: arXiv:1610.02391, equations 1 and 2.
     """
-    name = layer or last_convolution(module)
-    watched = _layer(module, name)
+    name = layer_name(module, layer) if layer else last_convolution(module)
     held: list[Any] = []
 
-    def keep(_module: nn.Module, _args: object, output: torch.Tensor) -> None:
+    def keep(_module: nn.Module, _args: object, output: Any) -> Any:
         held.append(output)
+        # What follows may change its input in place, as an activation does, and has to change another tensor.
+        return output.clone() if isinstance(output, torch.Tensor) else output
 
-    handle = watched.register_forward_hook(keep)
+    handle = module.get_submodule(name).register_forward_hook(keep)
     try:
         with torch.enable_grad():
             outputs = module(rows.clone().requires_grad_())
-            maps = [_map(outputs, targets[:, at], held, name, channel_axis) for at in range(targets.shape[1])]
     finally:
         handle.remove()
+    if len(held) != 1 or not isinstance(held[0], torch.Tensor) or held[0].ndim != rows.ndim:
+        raise _no_map(name, _said(held), rows.ndim)
+    maps = [
+        _map(outputs, targets[:, at], held[0], name, 1 if channels == "first" else -1) for at in range(targets.shape[1])
+    ]
     found = torch.stack(maps, dim=1).clamp(min=0)
     mode = "linear" if found.ndim == 3 else "bilinear"
     return np.asarray(nn.functional.interpolate(found, size=rows.shape[2:], mode=mode).double().cpu().numpy())
@@ -90,46 +82,86 @@ def guided_grad_cam(
     targets: torch.Tensor,
     *,
     layer: str = "",
-    channel_axis: int = 1,
+    channels: Channels = "first",
 ) -> Numbers:
     """GradCAM times guided backpropagation, shape `(rows, targets, *row shape)`.
 
     References: arXiv:1610.02391, section 3.2.
     """
-    maps = grad_cam(module, rows, targets, layer=layer, channel_axis=channel_axis)
+    maps = grad_cam(module, rows, targets, layer=layer, channels=channels)
     return maps[:, :, np.newaxis] * guided_gradients(module, rows, targets)
 
 
-def _layer(module: nn.Module, name: str) -> nn.Module:
-    layers: dict[str, nn.Module] = dict(module.named_modules())
-    if name not in layers:
+def last_convolution(module: nn.Module) -> str:
+    """Name of the last convolution, in the order of the modules.
+
+    Raises:
+        AnalyzerNotPossible: There is none.
+    """
+    found = _convolutions(module)
+    if not found:
         raise AnalyzerNotPossible(
-            "the network has no layer of this name",
-            where="layer",
-            found=name,
-            allowed=", ".join(list(layers)[1:21]),
+            "GradCAM maps the channels of a convolution, and this network has none",
+            where="analyzers.captum.method",
+            found=type(module).__name__,
+            allowed="a network with a convolution, or a named layer that gives channels and places",
+            fix='name the layer, or set method = "integrated_gradients", which asks for gradients alone',
         )
-    return layers[name]
+    return found[-1]
 
 
-def _map(outputs: torch.Tensor, target: torch.Tensor, held: list[Any], name: str, channel_axis: int) -> torch.Tensor:
+def layer_name(module: nn.Module, asked: str) -> str:
+    """Full name of the layer that a config names, by all of its name or by an end of it that no other layer has.
+
+    Raises:
+        AnalyzerNotPossible: There is no such layer, or several.
+    """
+    names = [name for name, _ in module.named_modules() if name]
+    found = [asked] if asked in names else [name for name in names if name.endswith(f".{asked}")]
+    if len(found) == 1:
+        return found[0]
+    close = difflib.get_close_matches(asked, names, n=3)
+    others = [name for name in _convolutions(module) or names if name not in close]
+    likely = found or [*close, *others[len(close) - MOST_NAMED :]]
+    raise AnalyzerNotPossible(
+        "several layers have this name" if found else "the network has no layer of this name",
+        where="analyzers.captum.layer",
+        found=asked,
+        allowed=", ".join(likely[:MOST_NAMED]),
+        fix="name one of these layers, or leave the layer away for the last convolution",
+    )
+
+
+def _convolutions(module: nn.Module) -> list[str]:
+    return [name for name, layer in module.named_modules() if isinstance(layer, _CONVOLUTIONS)]
+
+
+def _map(
+    outputs: torch.Tensor, target: torch.Tensor, given: torch.Tensor, name: str, channel_axis: int
+) -> torch.Tensor:
     """Shape `(rows, *places of the layer)`."""
-    if len(held) != 1 or not isinstance(held[0], torch.Tensor) or held[0].ndim not in (3, 4):
-        raise _no_map(name, f"{len(held)} outputs" if len(held) != 1 else "no tensor of channels and places")
     chosen = outputs.gather(1, target.unsqueeze(1)).sum()
-    (gradient,) = torch.autograd.grad(chosen, held[0], retain_graph=True, allow_unused=True)
+    gradient: torch.Tensor | None = None
+    if given.requires_grad:
+        (gradient,) = torch.autograd.grad(chosen, given, retain_graph=True, allow_unused=True)
     if gradient is None:
-        raise _no_map(name, "outputs that do not depend on it")
-    channels, gradient = (each.movedim(channel_axis, 1).detach() for each in (held[0], gradient))
+        raise _no_map(name, "outputs that do not depend on it", given.ndim)
+    maps, gradient = (each.movedim(channel_axis, 1).detach() for each in (given, gradient))
     weights = gradient.flatten(2).mean(dim=2)
-    return torch.einsum("rc,rc...->r...", weights, channels)
+    return torch.einsum("rc,rc...->r...", weights, maps)
 
 
-def _no_map(name: str, found: str) -> AnalyzerNotPossible:
+def _said(held: list[Any]) -> str:
+    if len(held) != 1:
+        return f"it runs {len(held)} times"
+    return f"it gives shape {tuple(held[0].shape)}" if isinstance(held[0], torch.Tensor) else "it gives no tensor"
+
+
+def _no_map(name: str, found: str, axes: int) -> AnalyzerNotPossible:
     return AnalyzerNotPossible(
         "this layer gives no map that the outputs depend on",
-        where="analyzers.captum.method",
+        where="analyzers.captum.layer",
         found=f"{name}: {found}",
-        allowed="a layer that runs once and gives channels and places",
-        fix='set method = "integrated_gradients", which asks for gradients alone',
+        allowed=f"a layer that runs once and gives rows, channels and {'one axis' if axes == 3 else 'two axes'} of places",
+        fix='name another layer, or set method = "integrated_gradients", which asks for gradients alone',
     )

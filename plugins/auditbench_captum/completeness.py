@@ -1,4 +1,4 @@
-"""Whether contributions add up to what the output changed by."""
+"""Whether contributions add up to what the output changed by, and what a report says about it."""
 
 from __future__ import annotations
 
@@ -6,12 +6,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from auditbench.findings import Finding, Message
-from auditbench.masking import additivity_gap
-from auditbench.results import Metric
+from auditbench.findings import Message
+from auditbench.masking import gap_finding, largest_gap
+from auditbench.results import Note
 
 if TYPE_CHECKING:
     import numpy.typing as npt
+
+    from auditbench.findings import Finding
+    from auditbench.results import Metric
+    from auditbench_captum.params import Params
 
 COMPLETENESS_LIMIT = 0.01
 """Completeness gap, as a share of the output range, above which there is a finding."""
@@ -21,31 +25,21 @@ def completeness(
     arrays: dict[str, npt.NDArray[np.float64]], output_range: npt.NDArray[np.float64], *, additive: bool
 ) -> Metric:
     """The worst gap over rows and targets; undefined where the method promises no sum or the output is constant."""
-    gaps = additivity_gap(arrays["values"], arrays["base_values"], arrays["outputs"], output_range)
-    known = gaps[~np.isnan(gaps)] if additive else np.empty(0)
-    undefined = Message(key="captum.constant_output" if additive else "captum.not_additive")
-    return Metric(
-        name="completeness_gap",
-        value=float(known.max()) if known.size else None,
-        higher_is_better=False,
-        no_interval="exact",
-        n=len(gaps),
-        method="captum.completeness_gap.formula",
-        reason=None if known.size else undefined,
-    )
+    return largest_gap("captum", "completeness_gap", arrays, output_range, additive=additive)
 
 
 def completeness_finding(gap: Metric) -> tuple[Finding, ...]:
     """Where the gap is above the limit."""
-    if gap.value is None or gap.value <= COMPLETENESS_LIMIT:
-        return ()
-    finding = Finding(
-        rule="captum.completeness_gap_above_limit",
-        severity="medium",
-        title=Message(
-            key="captum.completeness_gap_above_limit", values={"gap": gap.value, "limit": COMPLETENESS_LIMIT}
-        ),
-        action=Message(key="captum.completeness_gap_above_limit.action"),
-        metrics=("captum.completeness_gap",),
-    )
-    return (finding,)
+    return gap_finding("captum", "completeness_gap_above_limit", gap, limit=COMPLETENESS_LIMIT, severity="medium")
+
+
+def completeness_notes(params: Params, steps: npt.NDArray[np.generic], gap: Metric) -> tuple[Note, ...]:
+    """The gap, and how many rows took more nodes because of it."""
+    notes = []
+    if gap.value is not None:
+        notes.append(Note(kind="method", text=Message(key="captum.completeness", values={"gap": gap.value})))
+    refined = int((steps.astype(np.int64) > params.n_steps).sum())
+    if refined:
+        values = {"n": refined, "most_steps": int(steps.max()), "tolerance": params.tolerance}
+        notes.append(Note(kind="method", text=Message(key="captum.refined", values=values)))
+    return tuple(notes)

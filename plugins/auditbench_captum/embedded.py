@@ -35,7 +35,11 @@ class Embedded(nn.Module):
         self.eval()
 
     def rows(self, token_ids: torch.Tensor) -> torch.Tensor:
-        """What this network takes for some texts, shape `(texts, length, width + 1)`."""
+        """What this network takes for some texts, shape `(texts, length, width + 1)`.
+
+        Raises:
+            AnalyzerNotPossible: The ids are too large for the numbers of the embedding.
+        """
         held: list[torch.Tensor] = []
         handle = self._embedding.register_forward_hook(lambda _layer, _given, output: held.append(output))
         try:
@@ -44,7 +48,16 @@ class Embedded(nn.Module):
         finally:
             handle.remove()
         embedded = held[0].detach()
-        return torch.cat([embedded, token_ids.to(embedded.dtype).unsqueeze(2)], dim=2)
+        column = token_ids.to(embedded.dtype)
+        if not torch.equal(column.to(token_ids.dtype), token_ids):
+            raise AnalyzerNotPossible(
+                "token ids travel beside the embeddings, and the numbers of these embeddings do not hold them",
+                where="analyzers.captum.method",
+                found=f"ids up to {int(token_ids.max()):,} in {embedded.dtype}",
+                allowed="embeddings of 32-bit numbers",
+                fix="explain it with shap or lime, which hide words",
+            )
+        return torch.cat([embedded, column.unsqueeze(2)], dim=2)
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
         """Outputs of the network, shape `(rows, outputs)`, where its embedding gives these rows."""
@@ -60,7 +73,7 @@ class Embedded(nn.Module):
 def _token_embedding(module: nn.Module, token_ids: torch.Tensor) -> tuple[str, nn.Embedding]:
     """The only embedding whose output has one vector for each token of the text and follows its ids."""
     seen: dict[str, nn.Embedding] = {}
-    other = token_ids.roll(1, dims=1)
+    other = torch.where(token_ids > 1, token_ids - 1, token_ids + 1)  # in any vocabulary of three tokens
     handles = []
 
     def noting(name: str, layer: nn.Embedding) -> None:

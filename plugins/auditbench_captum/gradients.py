@@ -13,6 +13,7 @@ from torch import nn
 from auditbench.masking import global_seed
 from auditbench.models import in_batches
 from auditbench_captum.columns import ColumnAttributions, by_feature, mean_row
+from auditbench_captum.expected import expected_gradients
 from auditbench_captum.methods import METHODS
 
 if TYPE_CHECKING:
@@ -23,10 +24,6 @@ if TYPE_CHECKING:
     from auditbench_captum.params import Params
 
     Numbers: TypeAlias = npt.NDArray[np.float64]
-
-POINTS = 2048
-"""Points of expected gradients that are averaged together, so that the order of their sum does not follow from the size
-of the batches."""
 
 
 def gradient_attributions(
@@ -55,10 +52,10 @@ def gradient_attributions(
     base_values = np.tile(work.base_value(METHODS[params.method].starts_from), (len(encoded), 1))
     columns = np.zeros((len(encoded), targets, encoded.shape[1]))
     with torch.enable_grad(), global_seed(rng, str(encoded.device)):
-        for target in range(targets):
-            if params.method == "gradient_shap":
-                columns[:, target] = work.expected_gradients(target, params.n_samples)
-            else:
+        if params.method == "gradient_shap":
+            columns[:] = work.expected_gradients(targets, params.n_samples)
+        else:
+            for target in range(targets):
                 columns[:, target] = work.by_captum(params.method, target, features)
     return ColumnAttributions(
         values=by_feature(columns, features, slope=METHODS[params.method].slope),
@@ -103,43 +100,20 @@ class _Explaining:
             outputs = self._in_batches(lambda module, rows: module(starts[rows]), len(starts))
         return np.asarray(outputs.mean(axis=0))
 
-    def expected_gradients(self, target: int, n_samples: int) -> Numbers:
-        """Mean over draws of gradient times difference, shape `(rows, encoded columns)`.
-
-        A draw is a background row and a point between it and the row. All draws of a row are made before the first is
-        evaluated, so that they do not depend on the batches; captum's own GradientShap draws batch by batch.
-
-        References: arXiv:1906.10670, equation 2.
-        """
-        total = len(self._encoded)
-        drawn = self._rng.integers(len(self._background), size=(total, n_samples))
-        share = self._rng.random((total, n_samples), dtype=np.float32)
-        values = np.zeros(tuple(self._encoded.shape))
-        group = max(1, POINTS // n_samples)
-        for start in range(0, total, group):
-            rows = slice(start, min(start + group, total))
-            found = self._gradient_times_difference(target, rows, drawn[rows], share[rows])
-            values[rows] = found.reshape(-1, n_samples, values.shape[1]).mean(axis=1)
-        return values
-
-    def _gradient_times_difference(
-        self, target: int, rows: slice, drawn: npt.NDArray[np.int64], share: npt.NDArray[np.float32]
-    ) -> Numbers:
-        """One row of contributions for each draw, shape `(rows x draws, encoded columns)`."""
-        device = self._encoded.device
-        inputs = self._encoded[rows]
-        row = torch.arange(len(inputs), device=device).repeat_interleave(drawn.shape[1])
-        other = torch.from_numpy(drawn.ravel()).to(device)
-        along = torch.from_numpy(share.ravel()).to(device=device, dtype=inputs.dtype).unsqueeze(1)
-
-        def work(module: nn.Module, part: slice) -> torch.Tensor:
-            start = self._background[other[part]]
-            difference = inputs[row[part]] - start
-            points = (start + along[part] * difference).requires_grad_()
-            slopes: torch.Tensor = attr.Saliency(module).attribute(points, target=target, abs=False)
-            return difference * slopes
-
-        return self._in_batches(work, len(row))
+    def expected_gradients(self, targets: int, n_samples: int) -> Numbers:
+        """Contributions to all outputs, shape `(rows, targets, encoded columns)`."""
+        every = torch.arange(targets, device=self._encoded.device).expand(len(self._encoded), -1)
+        found = expected_gradients(
+            self._module,
+            self._encoded,
+            every,
+            self._background,
+            samples=n_samples,
+            batch=self._batch,
+            rng=self._rng,
+        )
+        self.model_rows += len(self._encoded) * n_samples
+        return found
 
     def by_captum(self, method: str, target: int, features: tuple[FeatureSpec, ...]) -> Numbers:
         """Contributions of the encoded columns by one of captum's methods, shape `(rows, encoded columns)`."""

@@ -6,18 +6,20 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
+import torch
 
+from auditbench.data.inputs import ImageInput, SeriesInput
 from auditbench.errors import AnalyzerNotPossible
 from auditbench.findings import Message
 from auditbench.masking import Prediction, explained, occlusion, shared_out
 from auditbench.masking.cell_attribution import cell_arrays, cell_attribution, explained_outputs
-from auditbench.masking.drawn import drawn_cases
-from auditbench.masking.explained_input import explained_input
-from auditbench.masking.summaries import part_metrics
+from auditbench.masking.explained_input import ExplainedInput, explained_input, hidden_by
+from auditbench.masking.part_analysis import part_result
 from auditbench.results import AnalysisResult, Metric, Note
 from auditbench_captum.cell_gradients import cell_gradients
-from auditbench_captum.completeness import completeness, completeness_finding
+from auditbench_captum.completeness import completeness, completeness_finding, completeness_notes
 from auditbench_captum.methods import METHODS
+from auditbench_captum.windows import window_occlusion, windows_of
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -36,18 +38,10 @@ def analyze_parts(context: AuditContext, params: Params) -> AnalysisResult:
     """Explain the rows that all explainers of this audit explain, draw the cases, and summarise.
 
     Raises:
-        AnalyzerNotPossible: The method asked for is not one for what the model takes, or for its layers.
+        AnalyzerNotPossible: The method asked for is not one for the layers of the model, or nothing can be hidden as asked.
     """
-    method, modality = METHODS[params.method], context.data.modality
-    if modality not in method.modalities:
-        allowed = [name for name, other in METHODS.items() if modality in other.modalities]
-        raise AnalyzerNotPossible(
-            "this method does not explain what the model takes",
-            where="analyzers.captum.method",
-            found=f"{params.method}, for {modality}",
-            allowed=", ".join(allowed),
-            fix='set method = "integrated_gradients"',
-        )
+    method = METHODS[params.method]
+    _refuse_windows(context, params)
     task = explained(context, rows=params.rows, background=params.background)
     work = partial(
         explain_chunk,
@@ -68,15 +62,31 @@ def analyze_parts(context: AuditContext, params: Params) -> AnalysisResult:
     )
     output_range = np.full(arrays["values"].shape[1], np.ptp(context.outputs))
     gap = completeness(arrays, output_range, additive=method.additive)
-    drawn = drawn_cases(context, attribution, task.rows)
-    return AnalysisResult(
-        metrics=(*part_metrics("captum", context, attribution, task, params.players), gap),
-        attributions=(attribution,),
-        image_overlays=drawn.image_overlays,
-        token_attributions=drawn.token_attributions,
-        series_attributions=drawn.series_attributions,
-        notes=_notes(context, params, arrays, gap),
+    return part_result(
+        "captum",
+        context,
+        task,
+        attribution,
+        params.players,
+        metrics=(gap,),
+        notes=_notes(context, params, arrays, len(task.background), gap),
         findings=completeness_finding(gap),
+        contrast=method.linear,
+    )
+
+
+def _refuse_windows(context: AuditContext, params: Params) -> None:
+    if params.window is None:
+        return
+    hider = hidden_by(context.model, params.players)
+    if context.data.modality != "text" and hider != "mean":
+        return
+    raise AnalyzerNotPossible(
+        "windows slide over images and series, and are hidden by something that is the same for all of them",
+        where="analyzers.captum.window",
+        found=f"hidden_by {hider}, for {context.data.modality}",
+        allowed="images and series; hidden_by blur, baseline or background",
+        fix="leave the window away, or set another hidden_by in players",
     )
 
 
@@ -121,6 +131,8 @@ def _occluded(
     params: Params,
 ) -> dict[str, npt.NDArray[np.generic]]:
     """What the output loses when each part is hidden alone."""
+    if params.window is not None:
+        return _under_windows(rows, outputs, targets, model, background, params)
     setting = explained_input(model, rows, lambda: model.encode(background.inputs), params.players)
     found = occlusion(
         Prediction(model.module, batch=model.batch),
@@ -141,35 +153,84 @@ def _occluded(
     return {**arrays, "steps": np.zeros(len(rows), dtype=np.int64)}
 
 
-def _notes(context: AuditContext, params: Params, arrays: dict[str, Numbers], gap: Metric) -> tuple[Note, ...]:
-    method, modality = METHODS[params.method], context.data.modality
+def _under_windows(
+    rows: Rows,
+    outputs: npt.NDArray[np.float64],
+    targets: npt.NDArray[np.int64],
+    model: ModelUnderTest,
+    background: Rows,
+    params: Params,
+) -> dict[str, npt.NDArray[np.generic]]:
+    """What the output loses under the windows that hide a cell, shared out over the cells of a window."""
+    (item,) = model.inputs.values()
+    if not isinstance(item, ImageInput | SeriesInput) or params.window is None:
+        raise TypeError(f"expected windows over an image or a series, got {type(item).__name__}")
+    players = params.players.model_copy(
+        update={"superpixels": "grid"}
+    )  # windows have no players; a grid is the cheapest
+    setting: ExplainedInput = explained_input(model, rows, lambda: model.encode(background.inputs), players)
+    windows = windows_of(item, params.window, params.stride, by_channel=params.players.by_channel)
+    prediction = Prediction(model.module, batch=model.batch)
+    found = window_occlusion(
+        prediction,
+        setting.rows,
+        setting.masker.replacements(setting.rows, setting.players),
+        torch.from_numpy(targets).to(setting.rows.device),
+        windows,
+    )
+    image = isinstance(item, ImageInput)
+    cells = np.prod(windows.size[1:] if image else windows.size)
+    return {
+        "values": (found[:, :, 0] if image else found) / cells,
+        "base_values": np.zeros(targets.shape),
+        "outputs": np.take_along_axis(outputs, targets, axis=1),
+        "steps": np.zeros(len(rows), dtype=np.int64),
+        "model_rows": shared_out(prediction.rows + len(rows), len(rows)),
+    }
+
+
+def _notes(
+    context: AuditContext, params: Params, arrays: dict[str, Numbers], background: int, gap: Metric
+) -> tuple[Note, ...]:
+    method, unit = METHODS[params.method], str(context.model.facts.output)
     values = {
         "rows": len(arrays["values"]),
-        "background": params.background,
+        "background": background,
         "n_steps": params.n_steps,
         "n_samples": params.n_samples,
         "model_rows": int(arrays["model_rows"].sum()),
-        "gap": gap.value,
+        "window": params.window,
+        "stride": params.stride or max(1, (params.window or 0) // 2),
+        "layer": params.layer,
     }
-    starts = (
-        f"captum.path_from_{modality}" if params.method == "integrated_gradients" else f"captum.parts_{params.method}"
-    )
-    own = f"captum.method_{params.method}"
-    unit = f"{context.model.facts.output} per encoded unit" if method.slope else context.model.facts.output
-    notes = [
-        Note(kind="method", text=Message(key=own, values=values)),
-        Note(kind="assumption", text=Message(key=starts, values=values)),
-        Note(kind="limit", text=Message(key="captum.limit_parts", values=values)),
-        Note(kind="limit", text=Message(key="captum.limit_sampled_rows", values=values)),
-        Note(
-            kind="how_to_read",
-            text=Message(
-                key="captum.how_to_read_slope" if method.slope else "captum.how_to_read", values={"unit": unit}
-            ),
-        ),
-    ]
-    if gap.value is not None:
-        notes.insert(1, Note(kind="method", text=Message(key="captum.completeness", values={"gap": gap.value})))
+    limits = ["captum.limit_parts", "captum.limit_sampled_rows"]
     if not method.additive:
-        notes.append(Note(kind="limit", text=Message(key="captum.limit_not_additive", values=values)))
-    return tuple(notes)
+        limits.append("captum.limit_not_additive")
+    if params.method == "gradient_shap":
+        limits.append("captum.limit_no_standard_error")
+    reading = "captum.how_to_read_slope_parts" if method.slope else "captum.how_to_read"
+    unit = f"{unit} per encoded unit" if method.slope else unit
+    return (
+        Note(kind="method", text=Message(key=_method_key(params), values=values)),
+        *completeness_notes(params, arrays["steps"], gap),
+        *(Note(kind="assumption", text=Message(key=key, values=values)) for key in _assumed(context, params)),
+        *(Note(kind="limit", text=Message(key=key, values=values)) for key in limits),
+        Note(kind="how_to_read", text=Message(key=reading, values={"unit": unit})),
+    )
+
+
+def _method_key(params: Params) -> str:
+    named = "_layer" if params.layer else "_window" if params.window else ""
+    return f"captum.method_{params.method}{named}"
+
+
+def _assumed(context: AuditContext, params: Params) -> tuple[str, ...]:
+    """Where contributions start from, or what they take for granted."""
+    modality, own = context.data.modality, f"captum.parts_{params.method}"
+    if params.method in ("integrated_gradients", "deep_lift"):
+        return (f"captum.path_from_{modality}",)
+    if params.method == "gradient_shap":
+        return ("captum.starts_from_background",)
+    if params.method == "occlusion":
+        return own, f"core.hidden_by_{hidden_by(context.model, params.players)}"
+    return (own,)

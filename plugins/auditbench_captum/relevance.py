@@ -1,23 +1,22 @@
-"""Layer-wise relevance propagation: an output handed back layer by layer, each entry by what it contributed.
+"""Layer-wise relevance propagation: an output handed back function by function, each entry by what it contributed.
 
-What flows backwards through the graph is relevance in place of gradients: a hook on each layer gives what it computed, with
-the rule as its derivative. Nothing of the network is changed.
+What flows backwards through the graph is relevance in place of gradients: each function of the network gives what it gives,
+with a rule as its derivative. Nothing of the network is changed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
-from functools import partial
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 import torch
 from torch import nn
-from torch.func import functional_call
 
 from auditbench.errors import AnalyzerNotPossible
-from auditbench_captum.loose_operations import loose_operations
+from auditbench_captum.relevance_rules import Back, Layer, epsilon_rule, handing_back, passed, plus_rule
+from auditbench_captum.torch_functions import Function, StandIn, outputs_with
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -26,23 +25,20 @@ if TYPE_CHECKING:
 
 Rule: TypeAlias = Literal["epsilon", "epsilon_plus"]
 
-_LINEAR: tuple[type[nn.Module], ...] = (
-    nn.Linear,
-    nn.AvgPool1d,
-    nn.AvgPool2d,
-    nn.AdaptiveAvgPool1d,
-    nn.AdaptiveAvgPool2d,
+_CONVOLUTIONS = frozenset({"conv1d", "conv2d"})
+_AVERAGES = frozenset({"avg_pool1d", "avg_pool2d", "adaptive_avg_pool1d", "adaptive_avg_pool2d", "mean", "sum"})
+_ACTIVATIONS = frozenset(
+    {"relu", "relu_", "leaky_relu", "leaky_relu_", "elu", "elu_", "gelu", "silu", "tanh", "tanh_", "hardtanh"}
 )
-_CONVOLUTIONS: tuple[type[nn.Module], ...] = (nn.Conv1d, nn.Conv2d)
-_PASSED: tuple[type[nn.Module], ...] = (nn.ReLU, nn.LeakyReLU, nn.ELU, nn.GELU, nn.SiLU, nn.Tanh)
-_AS_THEY_ARE: tuple[type[nn.Module], ...] = (
-    nn.MaxPool1d, nn.MaxPool2d, nn.AdaptiveMaxPool1d, nn.AdaptiveMaxPool2d, nn.Dropout, nn.Dropout1d, nn.Dropout2d,
-    nn.Flatten, nn.Unflatten, nn.Identity,
-)  # fmt: skip
+_SUMS = frozenset({"add", "add_", "sub", "sub_"})
+_SCALES = frozenset({"mul", "mul_", "div", "div_"})
+_EITHER_WAY = frozenset({"add", "mul"})
+_LARGEST = frozenset({"max_pool1d", "max_pool2d", "adaptive_max_pool1d", "adaptive_max_pool2d", "amax"})
 _MOVES = frozenset(
-    {"flatten", "reshape", "view", "unsqueeze", "squeeze", "permute", "transpose", "movedim", "contiguous", "T"}
-)
-"""Functions that only move entries, so that relevance moves with them."""
+    {"flatten", "unflatten", "reshape", "view", "unsqueeze", "squeeze", "permute", "transpose", "movedim", "contiguous",
+     "__getitem__", "select", "cat", "stack", "split", "chunk", "dropout", "dropout1d", "dropout2d", "clone"}
+)  # fmt: skip
+"""Functions that only move entries, so that relevance moves with them; in evaluation mode dropout does nothing."""
 
 
 def relevance(
@@ -56,132 +52,163 @@ def relevance(
     """Relevance of each entry of the rows for outputs, shape `(rows, targets, *row shape)`, in the unit of the output.
 
     Relevance adds up to the output less what biases and `epsilon` keep. A maximum hands everything to the largest entry;
-    activations hand on what they get.
+    activations, and constants that are added or multiplied, hand on what they get. A sum of branches, as a residual
+    connection is, is shared out by what each of them gave. BatchNorm right behind a linear layer or a convolution is one
+    layer with it, elsewhere a layer of its own.
 
     Args:
         module: In evaluation mode; left as it is.
         rows: Encoded, shape `(rows, *row shape)`.
         targets: Output of each row to explain, shape `(rows, targets)`.
         rule: `epsilon` for all layers, or with `epsilon_plus` the z+ rule for convolutions, which keeps what raises.
-        epsilon: Share of the size of a layer's output that is added to it, so that small ones do not blow up.
+        epsilon: Share of the mean size of a row's outputs of a layer that is added to each, so that small ones do not blow up.
 
     Raises:
-        AnalyzerNotPossible: There is no rule for a layer, or the network computes something outside of its layers.
+        AnalyzerNotPossible: There is no rule for something that the network computes.
 
     References: doi:10.1371/journal.pone.0130140, section on relevance propagation; doi:10.1007/978-3-030-28954-6_10,
-    equations 10.1 to 10.4 and table 10.1.
+    equations 10.1 to 10.4 and table 10.1; BatchNorm: arXiv:2106.13200 (zennit), section on canonizers.
     """
-    _refuse_without_rules(module, rows[:1])
-    rules: Mapping[type[nn.Module], _RuleOf] = {
-        **dict.fromkeys(_LINEAR, partial(_epsilon, epsilon=epsilon)),
-        **dict.fromkeys(_CONVOLUTIONS, partial(_epsilon if rule == "epsilon" else _plus, epsilon=epsilon)),
-        **dict.fromkeys(_PASSED, _passed),
-    }
-    with ExitStack() as stack, torch.enable_grad():
-        for layer in module.modules():
-            if type(layer) in rules:
-                stack.callback(layer.register_forward_hook(partial(_with_rule, rules[type(layer)])).remove)
-        inputs = rows.clone().requires_grad_()
-        outputs = module(inputs)
-        found = []
-        for at in range(targets.shape[1]):
-            chosen = outputs.gather(1, targets[:, [at]])
-            found.append(torch.autograd.grad(chosen, inputs, chosen.detach(), retain_graph=True)[0])
+    rules, inputs = _Rules(rule, epsilon), rows.clone().requires_grad_()
+    outputs = outputs_with(rules, module, inputs)
+    if rules.without:
+        raise AnalyzerNotPossible(
+            "relevance propagation has no rule for a part of this network",
+            where="analyzers.captum.method",
+            found=", ".join(rules.without),
+            allowed="linear layers, convolutions, BatchNorm, poolings, activations, and sums of branches",
+            fix='set method = "integrated_gradients", which asks for gradients alone',
+        )
+    found = []
+    for at in range(targets.shape[1]):
+        chosen = outputs.gather(1, targets[:, [at]])
+        found.append(torch.autograd.grad(chosen, inputs, chosen.detach(), retain_graph=True)[0])
     return np.asarray(torch.stack(found, dim=1).double().cpu().numpy())
 
 
-_RuleOf: TypeAlias = Callable[[nn.Module, torch.Tensor, torch.Tensor], torch.Tensor]
-"""From a layer, what entered it and the relevance of what it gave to the relevance of what entered."""
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Made:
+    """What a linear layer or convolution gave, with the layer, so that BatchNorm behind it can be folded into it."""
+
+    output: torch.Tensor
+    entered: torch.Tensor
+    layer: Layer
 
 
-class _Ruled(torch.autograd.Function):
-    @staticmethod
-    def forward(
-        context: Any, entered: torch.Tensor, output: torch.Tensor, handed_back: Callable[..., Any]
-    ) -> torch.Tensor:
-        context.save_for_backward(entered)
-        context.handed_back = handed_back
-        return output.detach().clone()
+class _Rules(StandIn):
+    """Functions with rules in place of their derivatives.
 
-    @staticmethod
-    def backward(context: Any, *relevance: torch.Tensor) -> tuple[torch.Tensor, None, None]:
-        (entered,) = context.saved_tensors
-        return context.handed_back(entered.detach(), relevance[0]), None, None
+    Attributes:
+        without: Names of functions of the rows that have no rule, in order.
+    """
 
-
-def _with_rule(
-    rule: _RuleOf, layer: nn.Module, entered: tuple[torch.Tensor, ...], output: torch.Tensor
-) -> torch.Tensor:
-    found: torch.Tensor = _Ruled.apply(entered[0], output, partial(rule, layer))  # type: ignore[no-untyped-call]
-    return found
-
-
-def _passed(_layer: nn.Module, _entered: torch.Tensor, relevance: torch.Tensor) -> torch.Tensor:
-    return relevance
-
-
-def _epsilon(layer: nn.Module, entered: torch.Tensor, relevance: torch.Tensor, *, epsilon: float) -> torch.Tensor:
-    """`x * c` with `c` the gradient of the layer's output weighted by relevance over output."""
-    return _shared_out([(entered, _WithoutHooks(layer))], relevance, epsilon)
-
-
-def _plus(layer: nn.Module, entered: torch.Tensor, relevance: torch.Tensor, *, epsilon: float) -> torch.Tensor:
-    """The same of what raises alone: positive entries by positive weights and negative ones by negative weights."""
-    parts = [(entered.clamp(min=0), _signed(layer, 1)), (entered.clamp(max=0), _signed(layer, -1))]
-    return _shared_out(parts, relevance, epsilon)
-
-
-def _signed(layer: nn.Module, sign: int) -> Callable[[torch.Tensor], torch.Tensor]:
-    """The layer with the weights of one sign alone, and without a bias."""
-    weight = layer.get_parameter("weight").detach()
-    kept = {"layer.weight": weight.clamp(min=0) if sign > 0 else weight.clamp(max=0)}
-    kept |= {f"layer.{name}": torch.zeros_like(bias) for name, bias in layer.named_parameters() if name == "bias"}
-    return lambda part: functional_call(_WithoutHooks(layer), kept, (part,))
-
-
-class _WithoutHooks(nn.Module):
-    """A layer whose hooks, those of the rules among them, are not called."""
-
-    def __init__(self, layer: nn.Module) -> None:
+    def __init__(self, rule: Rule, epsilon: float) -> None:
         super().__init__()
-        self.layer = layer
+        self.without: dict[str, None] = {}
+        self._rule, self._epsilon = rule, epsilon
+        self._made: dict[int, _Made] = {}
 
-    def forward(self, part: torch.Tensor) -> torch.Tensor:
-        found: torch.Tensor = type(self.layer).forward(self.layer, part)
+    def called(self, name: str, function: Function, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        """What the function gives, and its rule as the derivative; without one as it is."""
+        first: Any = args[0] if args else kwargs.get("input")
+        if name in _CONVOLUTIONS or name == "linear":
+            found = self._layer(function, args, kwargs, convolution=name in _CONVOLUTIONS)
+        elif name == "batch_norm":
+            found = self._normalised(function, args, kwargs)
+        elif name in _AVERAGES and _follows(first):
+            found = self._shared(function, (first,), args[1:], kwargs)
+        elif name in _ACTIVATIONS and _follows(first):
+            found = handing_back(function(first.detach().clone(), *args[1:], **kwargs), (first,), passed)
+        elif name in _SUMS | _SCALES:
+            found = self._of_two(name, function, args, kwargs)
+        else:
+            found = None
+        if found is not None:
+            return found
+        given = function(*args, **kwargs)
+        if name not in _MOVES | _LARGEST and _follows(given):
+            self.without[name] = None
+        return given
+
+    def _layer(
+        self, function: Function, args: tuple[Any, ...], kwargs: Mapping[str, Any], *, convolution: bool
+    ) -> torch.Tensor | None:
+        given = _named(("input", "weight", "bias"), args, kwargs)
+        entered, weight, bias = given.pop("input"), given.pop("weight"), given.pop("bias", None)
+        if not _follows(entered) or _follows(weight):
+            return None
+        layer = Layer(
+            apply=lambda part, weight, bias: function(part, weight, bias, *args[3:], **given),
+            weight=weight,
+            bias=bias,
+            convolution=convolution,
+        )
+        output = layer.of(entered.detach())
+        found = handing_back(output, (entered,), self._back(layer))
+        if convolution or output.ndim == weight.ndim:
+            self._made[id(found)] = _Made(output=found, entered=entered, layer=layer)
         return found
 
+    def _normalised(self, function: Function, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> torch.Tensor | None:
+        """BatchNorm: one layer with what is in front of it where that is a layer of the same channels, else by itself."""
+        names = ("input", "running_mean", "running_var", "weight", "bias", "training", "momentum", "eps")
+        given = _named(names, args, kwargs)
+        entered, mean, variance = given["input"], given["running_mean"], given["running_var"]
+        if not _follows(entered) or given.get("training") or mean is None or variance is None:
+            return None
+        scale = (variance + given.get("eps", 1e-5)).rsqrt() * (1.0 if given.get("weight") is None else given["weight"])
+        shift = -mean * scale + (0.0 if given.get("bias") is None else given["bias"])
+        output = function(entered.detach(), **{name: given[name] for name in names[1:] if name in given})
+        made = self._made.get(id(entered))
+        if made is None:
+            shape = (-1, *[1] * (entered.ndim - 2))
+            scale, shift = scale.view(shape), shift.view(shape)
+            back = epsilon_rule(lambda part: part * scale + shift, self._epsilon)
+            return handing_back(output, (entered,), back)
+        layer = made.layer
+        folded = replace(
+            layer,
+            weight=layer.weight * scale.view(-1, *[1] * (layer.weight.ndim - 1)),
+            bias=shift + (0.0 if layer.bias is None else layer.bias * scale),
+        )
+        return handing_back(output, (made.entered,), self._back(folded))
 
-def _shared_out(
-    parts: list[tuple[torch.Tensor, Callable[[torch.Tensor], torch.Tensor]]], relevance: torch.Tensor, epsilon: float
-) -> torch.Tensor:
-    with torch.enable_grad():
-        leaves = [part.clone().requires_grad_() for part, _ in parts]
-        output = sum((apply(leaf) for leaf, (_, apply) in zip(leaves, parts, strict=True)), start=torch.zeros(()))
-        size = output.detach()
-        steadied = size + epsilon * size.abs().mean() * torch.where(size >= 0, 1.0, -1.0)
-        slopes = torch.autograd.grad(output, leaves, torch.where(size == 0, 0.0, relevance / steadied))
-    shares = [leaf.detach() * slope for leaf, slope in zip(leaves, slopes, strict=True)]
-    return torch.stack(shares).sum(dim=0)
+    def _back(self, layer: Layer) -> Back:
+        if layer.convolution and self._rule == "epsilon_plus":
+            return plus_rule(layer, self._epsilon)
+        return epsilon_rule(layer.of, self._epsilon)
+
+    def _of_two(
+        self, name: str, function: Function, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> torch.Tensor | None:
+        """A sum of two branches, or one changed by a constant, which passes everything on."""
+        following = tuple(each for each in args if _follows(each))
+        if name in _SUMS and len(following) == len(args):
+            in_place = function if not name.endswith("_") else getattr(torch, name[:-1])
+            return self._shared(in_place, following, (), kwargs)
+        if len(following) != 1 or (name not in _EITHER_WAY and following[0] is not args[0]):
+            return None
+        plain = [each.detach().clone() if each is following[0] else each for each in args]
+        output = function(*plain, **kwargs)
+        return handing_back(output, following, passed) if output.shape == following[0].shape else None
+
+    def _shared(
+        self, function: Function, entered: tuple[torch.Tensor, ...], others: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> torch.Tensor:
+        def apply(*parts: torch.Tensor) -> torch.Tensor:
+            found: torch.Tensor = function(*parts, *others, **kwargs)
+            return found
+
+        output = apply(*(each.detach() for each in entered))
+        return handing_back(output, entered, epsilon_rule(apply, self._epsilon))
 
 
-def _refuse_without_rules(module: nn.Module, row: torch.Tensor) -> None:
-    known = (*_LINEAR, *_CONVOLUTIONS, *_PASSED, *_AS_THEY_ARE)
-    unknown = {
-        type(layer).__name__: None
-        for layer in module.modules()
-        if type(layer) not in known and (any(True for _ in layer.parameters(recurse=False)) or _is_leaf(layer))
-    }
-    loose = [name for name in loose_operations(module, row, known) if name not in _MOVES]
-    if not unknown and not loose:
-        return
-    raise AnalyzerNotPossible(
-        "relevance propagation has no rule for a part of this network",
-        where="analyzers.captum.method",
-        found=", ".join([*unknown, *(f"{name} outside of a layer" for name in loose)]),
-        allowed="linear layers, convolutions, poolings and activations, one after the other",
-        fix='set method = "integrated_gradients", which asks for gradients alone',
-    )
+def _follows(value: object) -> bool:
+    """Whether something follows from the rows: they are all that requires a gradient."""
+    if isinstance(value, tuple | list):
+        return any(_follows(each) for each in value)
+    return isinstance(value, torch.Tensor) and value.requires_grad
 
 
-def _is_leaf(layer: nn.Module) -> bool:
-    return not any(True for _ in layer.children())
+def _named(names: tuple[str, ...], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    return {**dict(zip(names, args, strict=False)), **kwargs}

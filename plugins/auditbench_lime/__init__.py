@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from auditbench import Analyzer, Needs, hookimpl
 from auditbench.messages import load_messages
+from auditbench_lime.methods import FACTS
 from auditbench_lime.params import Params
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ def auditbench_analyzers() -> Iterator[Analyzer]:
         ),
         after=("shap",),
         metrics=("mean_absolute_attribution", "local_fidelity", "rank_agreement"),
+        methods=FACTS,
         messages=load_messages("auditbench_lime"),
     )
 

@@ -47,7 +47,7 @@ def analyze(context: AuditContext, params: Params) -> AnalysisResult:
     task = explained(context, rows=params.rows, background=params.background)
     work = partial(explain_chunk, model=context.model, background=task.background_raw, params=params)
     arrays = context.map_rows(work, task.rows, chunk_rows=CHUNK_ROWS[params.method])
-    attribution = table_attribution(context, task, arrays, method="lime.tabular", additive=False)
+    attribution = table_attribution(context, task, arrays, method=f"lime.{params.method}", additive=False)
     counted, others = task.counted, earlier_attributions(context)
     few = arrays["effective_samples"] < len(attribution.player_names) + 1
     agreement = agreement_metrics("lime", attribution, others, counted, context.rng("agreement"))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from auditbench import Analyzer, Needs, hookimpl
 from auditbench.messages import load_messages
+from auditbench_shap.methods import FACTS
 from auditbench_shap.params import Params
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ def auditbench_analyzers() -> Iterator[Analyzer]:
         ),
         metrics=("mean_absolute_attribution", "local_accuracy_gap", "largest_standard_error", "sensitive_share"),
         shares=("sensitive_share",),
+        methods=FACTS,
         messages=load_messages("auditbench_shap"),
     )
 

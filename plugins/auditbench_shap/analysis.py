@@ -26,7 +26,7 @@ from auditbench.models.raw_rows import RawTableEncoder
 from auditbench.results import AnalysisResult, Attribution, Metric, Note
 from auditbench.statistics import bootstrap_interval
 from auditbench_shap.accuracy import accuracy_finding, local_accuracy
-from auditbench_shap.parts import analyze_parts
+from auditbench_shap.parts import HIERARCHICAL, analyze_parts, not_of_texts
 from auditbench_shap.planning import exact_rows_of, plan_for
 from auditbench_shap.shapley import ShapleyValues, shapley_values
 from auditbench_shap.trees import METHOD as TREE
@@ -38,9 +38,8 @@ if TYPE_CHECKING:
     from auditbench.context import AuditContext
     from auditbench.data import Rows
     from auditbench.models import ModelUnderTest
-    from auditbench_shap.accuracy import accuracy_finding, local_accuracy
     from auditbench_shap.params import Params
-from auditbench_shap.planning import Plan
+    from auditbench_shap.planning import Plan
 
 CHUNK_ROWS = 256
 """Rows that share a plan; few for the explainers of the library, which take seconds for a row."""
@@ -59,15 +58,15 @@ def analyze(context: AuditContext, params: Params) -> AnalysisResult:
     """
     if context.data.modality != "tabular":
         return analyze_parts(context, params)
+    if params.method == HIERARCHICAL:
+        raise not_of_texts(context.data.modality)
     unit = _unit(context.model, params.method)
     task = explained(context, rows=params.rows, background=params.background)
     plan = _planned(params, context.model, task.background)
     used = params if plan is None else params.model_copy(update={"method": plan.method})
     work = partial(explain_chunk, model=context.model, background=task.background, params=used)
     arrays = context.map_rows(work, task.rows, chunk_rows=LIBRARY_CHUNK_ROWS if plan is None else CHUNK_ROWS)
-    attribution = table_attribution(
-        context, task, arrays, method=params.method if plan is None else f"shap.{plan.method}", unit=unit
-    )
+    attribution = table_attribution(context, task, arrays, method=f"shap.{used.method}", unit=unit)
     counted = task.counted
     importance = importance_metrics("shap", attribution, counted, context.rng("importance"))
     output_range = np.ptp(arrays["outputs"] if unit else context.outputs, axis=0)
@@ -291,16 +290,17 @@ def _notes(attribution: Attribution, plan: Plan | None, background: int) -> tupl
         "model_rows": attribution.model_rows,
         "line": plan.line if plan is not None else None,
     }
-    method = attribution.method.removeprefix("shap.")
+    name = attribution.method.removeprefix("shap.")
+    method = name.removeprefix("shap.")
     refined = plan is not None and plan.target_error is not None and method == "permutation"
     own = "shap.method_permutation_until" if refined else f"shap.method_{method}"
     if plan is not None and method == "kernel" and background == 1:
         own = "shap.method_kernel_baseline"
     chosen = () if plan is None or plan.line is None else (f"shap.chosen_{method}",)
     limits = ["shap.limit_cause", "shap.limit_background", "shap.limit_sampled_rows"]
-    if plan is None and attribution.method in OF_COLUMNS:
+    if name in OF_COLUMNS:
         limits.append("shap.limit_columns")
-    if attribution.method == TREE and attribution.unit == "logit":
+    if name == TREE and attribution.unit == "logit":
         limits.append("shap.limit_margin")
     if attribution.standard_error is None:
         limits.append("shap.limit_no_standard_error")

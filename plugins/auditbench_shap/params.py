@@ -7,7 +7,7 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from auditbench.masking.player_params import PlayerParams
-from auditbench_shap.methods import WITH_TARGET_ERROR, Method
+from auditbench_shap.methods import WITH_TARGET_ERROR, AnalyzerMethod
 
 
 class Params(BaseModel):
@@ -19,11 +19,11 @@ class Params(BaseModel):
     background: Annotated[int, Field(ge=1)] = Field(
         50, description="Background rows whose values stand in for hidden features; all of them are used."
     )
-    method: Method = Field(
+    method: AnalyzerMethod = Field(
         "auto",
         description="Estimator; `auto` enumerates all coalitions where the budget allows it, else walks permutations, and "
         "regresses where the budget is below one round of walks. `shap.kernel` and the like are the explainers of the shap "
-        "library; `shap.tree` walks the trees of an estimator of scikit-learn, XGBoost or LightGBM.",
+        "library; `shap.tree` walks the trees of an estimator of scikit-learn, XGBoost or LightGBM; `hierarchical` explains texts by their sentences, clauses and words.",
     )
     budget: Annotated[int, Field(ge=2)] | None = Field(
         None,

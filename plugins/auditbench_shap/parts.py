@@ -9,134 +9,197 @@ import numpy as np
 
 from auditbench.errors import AnalyzerNotPossible
 from auditbench.findings import Message
-from auditbench.masking import Prediction, explained
-from auditbench.masking.cell_attribution import cell_arrays, cell_attribution, explained_outputs, of_explained
-from auditbench.masking.drawn import drawn_cases
-from auditbench.masking.explained_input import explained_input, hidden_by
-from auditbench.masking.summaries import part_metrics
+from auditbench.masking import explained
+from auditbench.masking.cell_attribution import cell_attribution
+from auditbench.masking.cells import players_present
+from auditbench.masking.explained_input import hidden_by
+from auditbench.masking.part_analysis import PartValues, explain_parts, part_result
+from auditbench.masking.text_levels import text_levels
 from auditbench.results import AnalysisResult, Metric, Note
 from auditbench_shap.accuracy import accuracy_finding, local_accuracy
+from auditbench_shap.owen import BudgetError, owen_values
+from auditbench_shap.planning import least_budget, planner
 from auditbench_shap.shapley import shapley_values
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     from auditbench.context import AuditContext
-    from auditbench.data import Rows
-    from auditbench.models import ModelUnderTest
+    from auditbench.masking import Prediction, Target
+    from auditbench.masking.explained_input import ExplainedInput
     from auditbench_shap.params import Params
 
-CHUNK_ROWS = 16
 BUDGET = 1000
-"""Model rows for each explained row where the config names none: a row of an image or a text is dear."""
+"""Model rows for each explained row where the config names none: a row of an image or a text is dear. Rows with many parts
+get as many as a standard error needs."""
+HIERARCHICAL = "hierarchical"
 
 
 def analyze_parts(context: AuditContext, params: Params) -> AnalysisResult:
     """Explain the rows that all explainers of this audit explain, draw the cases, and summarise.
 
     Raises:
-        AnalyzerNotPossible: The method asked for is one for tables, or parts of the input cannot be hidden in this way.
+        AnalyzerNotPossible: The method asked for is one for tables, the budget is too small for it, or parts of the
+            input cannot be hidden in this way.
     """
     if params.method.startswith("shap."):
         raise AnalyzerNotPossible(
             f"{params.method} explains the features of a table, and this model takes none",
             where="analyzers.shap.method",
             found=params.method,
-            allowed="auto, exact, permutation, kernel",
+            allowed="auto, exact, permutation, kernel, and hierarchical for texts",
             fix='set method = "auto"',
         )
+    if params.method == HIERARCHICAL and context.data.modality != "text":
+        raise not_of_texts(context.data.modality)
     task = explained(context, rows=params.rows, background=params.background)
-    work = partial(explain_chunk, model=context.model, background=task.background, params=params)
-    arrays = context.map_rows(work, task.rows, chunk_rows=CHUNK_ROWS)
-    attribution = cell_attribution(context, task, arrays, method="shap.interventional")
+    by = partial(explain_levels if params.method == HIERARCHICAL else explain_players, params=params)
+    arrays = explain_parts(context, task, params.players, by)
+    method = HIERARCHICAL if params.method == HIERARCHICAL else "interventional"
+    attribution = cell_attribution(context, task, arrays, method=f"shap.{method}")
     output_range = float(np.ptp(context.outputs))
     gap = local_accuracy(arrays, np.full(arrays["values"].shape[1], output_range))
-    drawn = drawn_cases(context, attribution, task.rows)
-    return AnalysisResult(
-        metrics=(
-            *part_metrics("shap", context, attribution, task, params.players),
-            gap,
-            _largest_error(arrays, output_range),
-        ),
-        attributions=(attribution,),
-        image_overlays=drawn.image_overlays,
-        token_attributions=drawn.token_attributions,
-        series_attributions=drawn.series_attributions,
-        notes=_notes(context, params, arrays, hidden_by(context.model, params.players)),
+    error = _largest_error(arrays, output_range)
+    return part_result(
+        "shap",
+        context,
+        task,
+        attribution,
+        params.players,
+        metrics=(gap, error),
+        notes=_notes(context, params, arrays, error),
         findings=accuracy_finding(gap),
     )
 
 
-def explain_chunk(
-    rows: Rows, rng: np.random.Generator, *, model: ModelUnderTest, background: Rows, params: Params
-) -> dict[str, npt.NDArray[np.generic]]:
-    """Shares of cells for one chunk of rows; `model_rows` shares the chunk's count out over its rows."""
-    setting = explained_input(model, rows, lambda: model.encode(background.inputs), params.players)
-    outputs = model.predict(rows.inputs)
-    targets = explained_outputs(outputs)
+def explain_players(
+    prediction: Prediction, setting: ExplainedInput, *, target: Target, rng: np.random.Generator, params: Params
+) -> PartValues:
+    """Shapley values of the players of some rows."""
+    budget = params.budget or max(BUDGET, least_budget(params.method, setting, params.target_error))
+    try:
+        planner(params.method, setting, budget, params.target_error)()
+    except ValueError as refusal:
+        raise AnalyzerNotPossible(
+            str(refusal),
+            where="analyzers.shap",
+            found=f"method {params.method}, budget {budget}",
+            fix='set method = "auto" and a larger `budget`, or none, or have fewer parts by `players`',
+        ) from refusal
     found = shapley_values(
-        Prediction(model.module, batch=model.batch),
+        prediction,
         setting.rows,
         setting.masker,
         groups=setting.players,
         method=params.method,
-        budget=_budget(params, len(setting.players)),
+        budget=budget,
         target_error=params.target_error,
-        target=targets[:, 0] if targets.shape[1] == 1 else None,
+        target=target,
         rng=rng,
     )
     error = np.full(found.values.shape, np.nan) if found.standard_error is None else found.standard_error
-    arrays = cell_arrays(
-        model,
-        outputs,
-        targets,
-        setting.players,
+    return PartValues(
         values=found.values,
         base_values=found.base_value,
-        model_rows=(found.model_rows or 0) + len(rows),
+        model_rows=found.model_rows or 0,
+        of_outputs={"largest_error": error.max(axis=2)},
+        of_rows={"budget": np.full(len(found.values), budget)},
     )
-    return {**arrays, "largest_error": of_explained(error, targets).max(axis=2)}
 
 
-def _budget(params: Params, players: int) -> int:
-    """Model rows for each explained row: as the config says, else enough for a regression on so many players."""
-    return params.budget or max(BUDGET, 2 * players)
+def explain_levels(
+    prediction: Prediction, setting: ExplainedInput, *, target: Target, rng: np.random.Generator, params: Params
+) -> PartValues:
+    """Owen values of the words of some texts, which stand together in clauses, sentences and passages.
+
+    Without a budget of the config every word has a value of its own; a smaller one leaves parts whole.
+    """
+    present = players_present(setting.players, len(setting.rows)).tolist()
+    budget = params.budget or max(BUDGET, least_budget("permutation", setting, None))
+    try:
+        found = owen_values(
+            prediction,
+            setting.rows,
+            setting.masker,
+            [text_levels(said[:count]) for said, count in zip(setting.said, present, strict=True)],
+            groups=setting.players,
+            target=target,
+            budget=budget,
+            rng=rng,
+        )
+    except BudgetError as refusal:
+        raise AnalyzerNotPossible(
+            str(refusal),
+            where="analyzers.shap.budget",
+            found=str(budget),
+            fix="set a larger `budget`, or none",
+        ) from refusal
+    own = found.opened & (np.arange(len(setting.players)) < np.array(present)[:, np.newaxis])
+    error = np.where(own[:, np.newaxis], found.standard_error, -np.inf).max(axis=2, initial=-np.inf)
+    return PartValues(
+        values=found.values,
+        base_values=found.base_value,
+        model_rows=found.model_rows,
+        of_outputs={"largest_error": np.where(np.isfinite(error), error, np.nan)},
+        of_rows={
+            "budget": np.full(len(present), budget),
+            "shared": np.array(present) - own.sum(axis=1),
+        },
+    )
+
+
+def not_of_texts(modality: str) -> AnalyzerNotPossible:
+    """What is said of `hierarchical` where there are no sentences."""
+    return AnalyzerNotPossible(
+        "the method hierarchical explains the sentences, clauses and words of texts, and this model takes none",
+        where="analyzers.shap.method",
+        found=f"{HIERARCHICAL}, for {modality}",
+        allowed="texts",
+        fix='set method = "auto"',
+    )
 
 
 def _largest_error(arrays: dict[str, npt.NDArray[np.float64]], output_range: float) -> Metric:
-    """Worst standard error of a part as a share of the output range."""
-    largest = arrays["largest_error"].max()
+    """Worst standard error of a part as a share of the output range, over the rows that have one."""
+    known = arrays["largest_error"][~np.isnan(arrays["largest_error"]).any(axis=1)]
     reason = "" if output_range > 0 else "shap.constant_output"
-    reason = "shap.no_standard_error" if np.isnan(largest) else reason
+    reason = reason if len(known) else "shap.no_standard_error"
     return Metric(
         name="largest_standard_error",
-        value=None if reason else float(largest / output_range),
+        value=None if reason else float(known.max() / output_range),
         higher_is_better=False,
         no_interval="not_estimated",
-        n=len(arrays["values"]),
+        n=len(known),
         method="shap.largest_standard_error.formula",
         reason=Message(key=reason) if reason else None,
     )
 
 
 def _notes(
-    context: AuditContext, params: Params, arrays: dict[str, npt.NDArray[np.float64]], hidden_by: str
+    context: AuditContext, params: Params, arrays: dict[str, npt.NDArray[np.float64]], error: Metric
 ) -> tuple[Note, ...]:
-    modality, players = context.data.modality, int(arrays["players"].max())
+    modality, unit = context.data.modality, context.model.facts.output
     values = {
         "rows": len(arrays["values"]),
-        "players": players,
+        "players": int(arrays["players"].max()),
         "background": params.background,
-        "budget": _budget(params, players),
+        "budget": int(arrays["budget"].max()),
         "model_rows": int(arrays["model_rows"].sum()),
         "superpixels": params.players.superpixels,
+        "n": len(arrays["values"]) - error.n,
+        "shared": int(arrays["shared"].sum()) if params.method == HIERARCHICAL else 0,
+        "words": int(arrays["players"].sum()),
     }
-    unit = context.model.facts.output
+    limits = ["shap.limit_cause", f"shap.limit_parts_{modality}", "shap.limit_sampled_rows"]
+    if error.n < len(arrays["values"]) and params.method != HIERARCHICAL:
+        limits.append("shap.limit_no_standard_error_of")
+    if values["shared"]:
+        limits.append("shap.limit_shared_words")
+    own = HIERARCHICAL if params.method == HIERARCHICAL else modality
+    hider = hidden_by(context.model, params.players)
     return (
-        Note(kind="method", text=Message(key=f"shap.method_parts_{modality}", values=values)),
-        Note(kind="assumption", text=Message(key=f"core.hidden_by_{hidden_by}", values=values)),
-        Note(kind="limit", text=Message(key="shap.limit_cause")),
-        Note(kind="limit", text=Message(key=f"shap.limit_parts_{modality}")),
-        Note(kind="limit", text=Message(key="shap.limit_sampled_rows", values=values)),
+        Note(kind="method", text=Message(key=f"shap.method_parts_{own}", values=values)),
+        Note(kind="assumption", text=Message(key=f"core.hidden_by_{hider}", values=values)),
+        *(Note(kind="limit", text=Message(key=key, values=values)) for key in limits),
         Note(kind="how_to_read", text=Message(key="shap.how_to_read", values={"unit": unit})),
     )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -14,7 +15,9 @@ from auditbench_shap.methods import METHODS, WITH_TARGET_ERROR, OwnMethod
 from auditbench_shap.walks import pair_rows
 
 if TYPE_CHECKING:
-    from auditbench.masking import FirstLayer
+    import torch
+
+    from auditbench.masking import FirstLayer, Masker, Players
 
 EXACT_ROWS, EXACT_ROWS_OF_WHOLE = 1 << 19, 1 << 15
 """Model rows up to which `auto` enumerates when no budget is given: a module whose first layer is computed once, and any
@@ -76,6 +79,61 @@ def check_request(method: str, budget: int | None, target_error: float | None) -
 def exact_rows_of(first: FirstLayer | None) -> int:
     """Model rows up to which `auto` enumerates a model without a budget, by its first layer where it is computed once."""
     return EXACT_ROWS_OF_WHOLE if first is None else EXACT_ROWS
+
+
+class Game(Protocol):
+    """Rows with what a plan depends on, such as `auditbench.masking.Setting`."""
+
+    @property
+    def rows(self) -> torch.Tensor:
+        """Shape `(rows, ...)`."""
+
+    @property
+    def players(self) -> Players:
+        """Of these rows."""
+
+    @property
+    def masker(self) -> Masker:
+        """What hides them."""
+
+
+def planner(method: str, game: Game, budget: int | None, target_error: float | None) -> partial[Plan]:
+    """`plan_for` with what is known before the model evaluates a row."""
+    replacements, against = _replacements(game)
+    return partial(
+        plan_for,
+        method,
+        len(game.players),
+        replacements,
+        budget=budget,
+        target_error=target_error,
+        against_kernel=against,
+    )
+
+
+def least_budget(method: str, game: Game, target_error: float | None) -> int:
+    """Model rows for each explained row from which on a method of this plugin has values with a standard error."""
+    (replacements, against), players = _replacements(game), len(game.players)
+    rounds = 2 if replacements == 1 or target_error is not None else 1
+    walks, regression = rounds * pair_rows(players, replacements), 2 * least_pairs(players, replacements)
+    if method == "exact":
+        return enumeration_rows(players, replacements)
+    if method == "kernel":
+        return regression
+    only_walks = method == "permutation" or against or target_error is not None
+    return walks if only_walks else min(walks, regression)
+
+
+def _replacements(game: Game) -> tuple[int, str]:
+    """How many replacements a row has, and what keeps `kernel` from explaining the rows, if anything does."""
+    players = game.players
+    tried = game.masker.replacements(game.rows[:2], players.of_rows(slice(0, 2)))
+    replacements = max(1, len(tried[0]))
+    if replacements > 1 and (len(tried) > 1 or players.per_row):
+        return replacements, "rows that do not share their replacements and players"
+    if players.per_row and bool((players.groups.flatten(1).amax(dim=1) + 1 < len(players)).any()):
+        return replacements, "rows that lack players"
+    return replacements, ""
 
 
 def plan_for(

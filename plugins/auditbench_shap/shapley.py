@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -30,7 +29,7 @@ from auditbench_shap.kernel import regress
 from auditbench_shap.library import LibraryValues, explain
 from auditbench_shap.methods import OwnMethod
 from auditbench_shap.null_players import only, rows_by_players
-from auditbench_shap.planning import Plan, check_request, exact_rows_of, plan_for
+from auditbench_shap.planning import Plan, check_request, exact_rows_of, planner
 from auditbench_shap.similar import MOST_PAIRED, similar_order
 from auditbench_shap.walks import Sums, joined, walk
 
@@ -38,7 +37,6 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from torch import nn
 
-    from auditbench.masking import Setting
     from auditbench.masking.players import Groups
 
     Numbers: TypeAlias = npt.NDArray[np.float64]
@@ -148,7 +146,7 @@ def shapley_values(
     before = prediction.rows
     setting = setting_of(prediction, rows, background, groups)
     tensor, players, masker = setting.rows, setting.players, setting.masker
-    planned = _planned(method, setting, budget, target_error)
+    planned = planner(method, setting, budget, target_error)
     planned()  # what is refused is refused before the model evaluates a row
     outputs = _checked(prediction.of_all(tensor), "the rows")
     targets = chosen_targets(target, outputs)
@@ -313,27 +311,6 @@ def _above(values: torch.Tensor, variance: torch.Tensor, limit: float, floor: to
     """Indices of the rows with a target whose relative error is above the limit, and whose error is above the floor."""
     error = variance.sum(dim=1).sqrt()
     return (error > limit * values.square().sum(dim=1).sqrt() + floor).any(dim=1).nonzero()[:, 0]
-
-
-def _planned(method: str, setting: Setting, budget: int | None, target_error: float | None) -> partial[Plan]:
-    """`plan_for` with what is known before the model evaluates a row."""
-    players = setting.players
-    tried = setting.masker.replacements(setting.rows[:2], players.of_rows(slice(0, 2)))
-    replacements = max(1, len(tried[0]))
-    against = ""
-    if replacements > 1 and (len(tried) > 1 or players.per_row):
-        against = "rows that do not share their replacements and players"
-    elif players.per_row and bool((players.groups.flatten(1).amax(dim=1) + 1 < len(players)).any()):
-        against = "rows that lack players"
-    return partial(
-        plan_for,
-        method,
-        len(players),
-        replacements,
-        budget=budget,
-        target_error=target_error,
-        against_kernel=against,
-    )
 
 
 def _pairs(model: MaskedModel, plan: Plan) -> npt.NDArray[np.int64] | None:

@@ -9,6 +9,7 @@ and once late among the others. That takes up to half of the variance (measured 
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -67,6 +68,7 @@ def walk(
     rng: np.random.Generator,
     *,
     pairs: npt.NDArray[np.int64] | None = None,
+    orders: Callable[[int, int], npt.NDArray[np.int64]] | None = None,
 ) -> Sums:
     """Walk so many pairs for each replacement.
 
@@ -81,6 +83,8 @@ def walk(
         ends: Outputs of the rows, shape `(rows, targets)`.
         pairs: For a single round, the replacements in an order in which two and two are alike: the walk of the second
             begins in the middle of that of the first.
+        orders: From a number of replacements and of rounds to the place of each player in each walk, shape
+            `(replacements, rounds, players)`; any order is drawn when absent.
 
     References: arXiv:2104.12199 (antithetic permutations); Castro, Gomez and Tejada (2009), Polynomial calculation of
     the Shapley value based on sampling.
@@ -89,14 +93,13 @@ def walk(
     total = torch.zeros((len(ends), players, targets), dtype=torch.float64, device=ends.device)
     spread = torch.zeros_like(total)
     together = max(1, evaluator.pairs_together() // max(1, rounds * (players - 1)))
+    draw = orders or functools.partial(_drawn, players=players, rng=rng)
     order = np.arange(count) if pairs is None else pairs
     if pairs is not None:
         together += together % 2
     for start in range(0, count, together):
         chosen = torch.from_numpy(order[start : start + together]).to(ends.device)
-        drawn = (
-            _drawn(len(chosen), rounds, players, rng) if pairs is None else _drawn_in_pairs(len(chosen), players, rng)
-        )
+        drawn = draw(len(chosen), rounds) if pairs is None else _drawn_in_pairs(len(chosen), players, rng)
         positions = torch.from_numpy(drawn).to(ends.device)
         rise = ends.double().unsqueeze(1) - starts[:, chosen].double()
         found = _sums(evaluator, chosen, positions, rise)

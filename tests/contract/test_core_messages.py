@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import combinations
 from pathlib import Path
 from typing import get_args
 
@@ -15,6 +16,11 @@ MADE = {f"core.not_applicable_modality_{modality}" for modality in get_args(Moda
     f"core.not_applicable_capability_{capability}" for capability in get_args(Capability)
 }
 MADE |= {f"core.hidden_by_{hider}" for hiders in HIDERS.values() for hider in hiders}
+MADE |= {
+    "_".join(("core.not_possible", *parts))
+    for count in (1, 2, 3)
+    for parts in combinations(("found", "allowed", "fix"), count)
+}
 """Keys that the code puts together from parts."""
 
 

@@ -74,8 +74,10 @@ def test_explainers_work_on_images_texts_and_series(plugin: ModuleType, modality
     check_result(plugin, result)
     drawn = {"image": result.image_overlays, "text": result.token_attributions, "series": result.series_attributions}
     targets = 2 if kind == "multiclass" else 1
-    assert {name: len(blocks) for name, blocks in drawn.items()} == {**dict.fromkeys(drawn, 0), modality: 2 * targets}
     (attribution,) = result.attributions
+    contrasts = int(targets == 2 and attribution.additive)
+    panels = 2 * (targets + contrasts)
+    assert {name: len(blocks) for name, blocks in drawn.items()} == {**dict.fromkeys(drawn, 0), modality: panels}
     assert attribution.values.shape[:2] == (6, targets)
 
 

@@ -107,7 +107,7 @@ def test_trees_of_an_xgboost_file(tmp_path: Path, capsys: pytest.CaptureFixture[
     )
     decided = own.predict_proba(test[list(NUMBERS)])[:, 1] >= 0.5
     assert metric(record, "performance", "accuracy") == pytest.approx((decided == (test.yes == "yes")).mean())
-    assert method(record) == "shap.tree"
+    assert method(record) == "shap.shap.tree"
     assert metric(record, "shap", "local_accuracy_gap") < 1e-6
 
 

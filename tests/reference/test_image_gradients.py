@@ -1,16 +1,15 @@
-"""GradCAM, guided backpropagation, SmoothGrad and relevance propagation against captum, closed forms and plain loops."""
+"""GradCAM, guided backpropagation and SmoothGrad against captum, closed forms and plain loops."""
 
 from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
 import torch
 from captum import attr
-from captum.attr._utils.lrp_rules import Alpha1_Beta0_Rule, EpsilonRule
 from torch import nn
 
 from auditbench.errors import AnalyzerNotPossible
@@ -76,7 +75,7 @@ def test_grad_cam_of_channels_last_is_that_of_channels_first(images: torch.Tenso
         def forward(self, rows: torch.Tensor) -> torch.Tensor:
             return self.rest(self.turn(self.front(rows).movedim(1, -1)).movedim(-1, 1))
 
-    found = grad_cam(Turned(network()), images, TARGETS, layer="turn", channel_axis=-1)
+    found = grad_cam(Turned(network()), images, TARGETS, layer="turn", channels="last")
     np.testing.assert_allclose(found, grad_cam(network(), images, TARGETS), atol=1e-12)
 
 
@@ -88,46 +87,6 @@ def test_guided_backpropagation_and_guided_grad_cam_are_captums(images: torch.Te
         lambda target: attr.GuidedGradCam(others, others[3]).attribute(images, target, interpolate_mode="bilinear")
     )
     np.testing.assert_allclose(guided_grad_cam(module, images, TARGETS), times, atol=1e-12)
-
-
-@pytest.mark.parametrize("bias", [False, True])
-def test_relevance_by_epsilon_is_captums(images: torch.Tensor, *, bias: bool) -> None:
-    others = copy.deepcopy(network(bias=bias))
-
-    def by_captum(target: torch.Tensor) -> torch.Tensor:
-        for layer in others:
-            if not isinstance(layer, nn.ReLU):
-                layer.rule = EpsilonRule(1e-12)
-        return attr.LRP(others).attribute(images, target)
-
-    found = relevance(network(bias=bias), images, TARGETS, rule="epsilon", epsilon=0.0)
-    np.testing.assert_allclose(found, both(by_captum), atol=1e-8)
-
-
-def test_relevance_by_the_rule_of_what_raises_is_captums_where_no_pixel_is_negative(images: torch.Tensor) -> None:
-    others, pixels = copy.deepcopy(network()), images.abs()
-
-    def by_captum(target: torch.Tensor) -> torch.Tensor:
-        for layer in others:
-            if isinstance(layer, nn.Conv2d):
-                layer.rule = Alpha1_Beta0_Rule(set_bias_to_zero=True)
-            elif not isinstance(layer, nn.ReLU):
-                layer.rule = EpsilonRule(1e-12)
-        return attr.LRP(others).attribute(pixels, target)
-
-    found = relevance(network(), pixels, TARGETS, epsilon=1e-14)
-    np.testing.assert_allclose(found, both(by_captum), atol=1e-7)
-
-
-def test_without_biases_relevance_by_epsilon_is_gradient_times_input_and_adds_up(images: torch.Tensor) -> None:
-    module = network(bias=False)
-    found = relevance(module, images, TARGETS, rule="epsilon", epsilon=0.0)
-    inputs = images.clone().requires_grad_()
-    outputs = module(inputs).gather(1, TARGETS)
-    for at in range(2):
-        (slope,) = torch.autograd.grad(outputs[:, at].sum(), inputs, retain_graph=True)
-        np.testing.assert_allclose(found[:, at], (slope * images).detach().numpy(), atol=1e-12)
-    np.testing.assert_allclose(found.sum(axis=(2, 3, 4)), outputs.detach().numpy(), atol=1e-12)
 
 
 def test_smooth_gradients_are_the_mean_over_the_same_noise(images: torch.Tensor) -> None:
@@ -144,36 +103,115 @@ def test_smooth_gradients_are_the_mean_over_the_same_noise(images: torch.Tensor)
             np.testing.assert_allclose(found[row, at], torch.stack(slopes).mean(dim=0).numpy(), atol=1e-12)
 
 
-class _Loose(nn.Module):
-    def __init__(self, activate: object) -> None:
+class Functional(nn.Module):
+    """The layers of `network()`, with functions in place of modules that have no weights."""
+
+    def __init__(self, layers: nn.Sequential, activate: Callable[[torch.Tensor], torch.Tensor]) -> None:
         super().__init__()
-        self.first, self.relu, self.last = nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.Linear(4, 5)
+        self.first, self.second, self.hidden, self.last = layers[0], layers[3], layers[7], layers[9]
         self.activate = activate
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
-        return self.last(self.activate(self.relu(self.first(rows))).flatten(2).mean(dim=2))
+        maps = nn.functional.max_pool2d(self.activate(self.first(rows)), 2)
+        maps = nn.functional.adaptive_avg_pool2d(self.activate(self.second(maps)), 2)
+        return self.last(self.activate(self.hidden(maps.flatten(1))))
 
 
-@pytest.mark.parametrize("activate", [torch.relu, nn.functional.relu, nn.functional.gelu])
-def test_a_rectifier_that_no_hook_reaches_is_refused(activate: object) -> None:
-    module = _Loose(activate).double().eval()
+@pytest.mark.parametrize("activate", [torch.relu, nn.functional.relu, nn.ReLU(inplace=True), torch.relu_])
+@pytest.mark.parametrize("method", [guided_gradients, guided_grad_cam, relevance])
+def test_functions_are_followed_as_modules_are(
+    method: Callable[..., np.ndarray], activate: Callable[[torch.Tensor], torch.Tensor], images: torch.Tensor
+) -> None:
+    found = method(Functional(network(), activate).eval(), images, TARGETS)
+    np.testing.assert_allclose(found, method(network(), images, TARGETS), atol=1e-12)
+
+
+def test_grad_cam_maps_what_a_layer_gives_before_it_is_changed_in_place(images: torch.Tensor) -> None:
+    found = grad_cam(Functional(network(), torch.relu_).eval(), images, TARGETS, layer="second")
+    np.testing.assert_allclose(found, grad_cam(network(), images, TARGETS, layer="3"), atol=1e-12)
+    assert np.abs(found).max() > 0
+
+
+@pytest.mark.parametrize("activate", [nn.functional.gelu, nn.functional.leaky_relu, nn.ELU()])
+def test_other_rectifiers_are_refused(activate: Callable[[torch.Tensor], torch.Tensor], images: torch.Tensor) -> None:
+    module = Functional(network(), activate).eval()
     with pytest.raises(AnalyzerNotPossible, match="rectifies in another way"):
-        guided_gradients(module, torch.zeros(1, 3, 4, 4, dtype=torch.float64), torch.zeros(1, 1, dtype=torch.int64))
+        guided_gradients(module, images, TARGETS)
 
 
-def test_sums_of_branches_and_layers_without_a_rule_are_refused() -> None:
-    class Residual(nn.Module):
+@pytest.mark.parametrize("method", [guided_gradients, relevance])
+def test_a_network_that_changes_tensors_behind_its_back_is_refused(method: Callable[..., np.ndarray]) -> None:
+    class Hidden(nn.Module):
+        def forward(self, rows: torch.Tensor) -> torch.Tensor:
+            made = rows + 0.0
+            torch.relu_(made)
+            return made.flatten(1)
+
+    with pytest.raises(AnalyzerNotPossible, match="does not see all") as refused:
+        method(Hidden().eval(), torch.linspace(-1, 1, 12).view(1, 3, 2, 2), torch.zeros(1, 1, dtype=torch.int64))
+    assert "behind its back" in refused.value.problems[0].found
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
+@pytest.mark.parametrize("method", [guided_gradients, relevance])
+def test_a_part_in_torchscript_is_refused(method: Callable[..., np.ndarray], images: torch.Tensor) -> None:
+    part = torch.jit.trace(network()[:6], images)
+    module = nn.Sequential(part, network()[6:]).eval()
+    with pytest.raises(AnalyzerNotPossible, match="does not see all"):
+        method(module, images, TARGETS)
+
+
+def test_the_end_of_a_name_is_enough_where_one_layer_has_it(images: torch.Tensor) -> None:
+    module = nn.Sequential()
+    module.add_module("body", network())
+    found = grad_cam(module.eval(), images, TARGETS, layer="0")
+    np.testing.assert_allclose(found, grad_cam(network(), images, TARGETS, layer="0"), atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("layer", "message", "allowed"),
+    [
+        ("bodi.3", "no layer of this name", "body.3"),
+        ("nothing", "no layer of this name", "body.0, body.3, other.0, other.3"),
+        ("3", "several layers", "body.3, other.3"),
+        ("body.7", "gives no map", "channels"),
+        ("other.0", "gives no map", "channels"),
+    ],
+)
+def test_a_layer_that_has_no_map_is_refused_with_what_there_is(
+    layer: str, message: str, allowed: str, images: torch.Tensor
+) -> None:
+    class Two(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.first, self.norm = nn.Linear(3, 3), nn.LayerNorm(3)
+            self.body, self.other = network(), network()
 
         def forward(self, rows: torch.Tensor) -> torch.Tensor:
-            return self.norm(rows + self.first(rows))
+            self.other(rows.detach())
+            return self.body(rows)
 
-    with pytest.raises(AnalyzerNotPossible) as refused:
-        relevance(Residual().eval(), torch.ones(1, 3), torch.zeros(1, 1, dtype=torch.int64))
-    assert "LayerNorm" in refused.value.problems[0].found
-    assert "add outside of a layer" in refused.value.problems[0].found
+    module = Two().eval()
+    for parameter in module.parameters():
+        parameter.requires_grad_(False)
+    with pytest.raises(AnalyzerNotPossible, match=message) as refused:
+        grad_cam(module, images, TARGETS, layer=layer)
+    (problem,) = refused.value.problems
+    assert allowed in problem.allowed
+    assert problem.where == "analyzers.captum.layer"
+
+
+def test_grad_cam_of_series_is_captums() -> None:
+    torch.manual_seed(0)
+    layers = [nn.Conv1d(2, 6, 5, padding=2), nn.ReLU(), nn.MaxPool1d(2), nn.Conv1d(6, 8, 3, padding=1), nn.ReLU()]
+    module = nn.Sequential(*layers, nn.AdaptiveAvgPool1d(1), nn.Flatten(), nn.Linear(8, 5)).double().eval()
+    series = torch.randn(4, 2, 20, dtype=torch.float64)
+
+    def by_captum(target: torch.Tensor) -> torch.Tensor:
+        found = attr.LayerGradCam(module, module[0]).attribute(series, target, relu_attributions=True)
+        return attr.LayerAttribution.interpolate(found, (20,), interpolate_mode="linear")[:, 0]
+
+    np.testing.assert_allclose(grad_cam(module, series, TARGETS, layer="0"), both(by_captum), atol=1e-12)
+    assert grad_cam(module, series, TARGETS).shape == (4, 2, 20)
 
 
 @pytest.mark.parametrize("method", [grad_cam, guided_grad_cam])

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+import warnings
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import auditbench_captum
 import auditbench_lime
 import auditbench_shap
+from auditbench.masking import Prediction
 from auditbench.masking.player_params import PlayerParams
 from auditbench.results import AnalysisResult
 from auditbench.run import Modality
@@ -20,12 +23,19 @@ from tests.plugin_results import analyzer_of
 PLAYERS = PlayerParams(superpixels="grid", regions=6, segments=4, hidden_by="background")
 
 
-def explained(plugin: Any, subject: ToySubject, **params: Any) -> tuple[AnalysisResult, Any]:
+def explained(
+    plugin: Any, subject: ToySubject, results: dict[str, AnalysisResult] | None = None, **params: Any
+) -> tuple[AnalysisResult, Any]:
     """The result, and the context that it was found in."""
     analyzer = analyzer_of(plugin)
     assert analyzer.Params is not None
     context = toy_context(
-        subject, analyzer=analyzer.name, params=analyzer.Params(**params), case_indices=(2, 0), raw_inputs=True
+        subject,
+        analyzer=analyzer.name,
+        params=analyzer.Params(**params),
+        case_indices=(2, 0),
+        raw_inputs=True,
+        results=results,
     )
     return analyzer.analyze(context, context.params), context
 
@@ -108,12 +118,165 @@ def test_a_sample_of_lime_is_one_model_row(modality: Modality) -> None:
     assert result.attributions[0].model_rows <= 6 * 1010
 
 
+@pytest.mark.parametrize("superpixels", ["slic", "felzenszwalb", "grid"])
+@pytest.mark.parametrize("hidden_by", ["background", "blur", "mean", "baseline"])
+def test_every_cut_and_every_hider_of_images_has_values_that_add_up_with_a_standard_error(
+    superpixels: Any, hidden_by: Any
+) -> None:
+    players = PlayerParams(superpixels=superpixels, regions=30, hidden_by=hidden_by)
+    result, context = explained(auditbench_shap, toy_subject("multiclass", modality="image"), rows=6, players=players)
+    found = {metric.name: metric for metric in result.metrics}
+    assert found["local_accuracy_gap"].value == pytest.approx(0.0, abs=1e-6)
+    assert found["largest_standard_error"].n == len(result.attributions[0].row_ids) == 6
+    cells = np.asarray(result.attributions[0].values, dtype=np.float64)
+    chosen = context.explained_rows(6)
+    total = cells.sum(axis=(2, 3)) + result.attributions[0].base_values
+    expected = np.sort(subject_outputs(context, chosen), axis=1)[:, ::-1][:, :2]
+    np.testing.assert_allclose(total, expected, atol=1e-5)
+
+
+def subject_outputs(context: Any, rows: Any) -> np.ndarray:
+    """Outputs of the rows, shape `(rows, outputs)`."""
+    return np.asarray(context.model.predict(rows.inputs))
+
+
+@pytest.mark.parametrize(
+    ("modality", "params", "words"),
+    [
+        ("series", {"budget": 3}, "at least"),
+        ("text", {"budget": 3}, "at least"),
+        ("image", {"method": "exact"}, "to enumerate"),
+    ],
+)
+def test_a_budget_that_does_not_reach_is_refused_and_says_what_would(
+    modality: Modality, params: dict[str, Any], words: str
+) -> None:
+    from auditbench.errors import AnalyzerNotPossible
+
+    with pytest.raises(AnalyzerNotPossible, match=words) as refused:
+        explained(auditbench_shap, toy_subject("binary", modality=modality), rows=4, **params)
+    assert refused.value.problems[0].fix
+
+
+@pytest.mark.parametrize("modality", ["image", "series", "text"])
+@pytest.mark.parametrize("params", [{"method": "kernel"}, {"method": "permutation"}, {"target_error": 0.05}])
+def test_every_estimator_has_a_budget_and_a_standard_error_by_default(
+    modality: Modality, params: dict[str, Any]
+) -> None:
+    players = PlayerParams(regions=30, segments=12, hidden_by="token" if modality == "text" else "baseline")
+    result, _ = explained(auditbench_shap, toy_subject("binary", modality=modality), rows=4, players=players, **params)
+    found = {metric.name: metric for metric in result.metrics}
+    assert found["local_accuracy_gap"].value == pytest.approx(0.0, abs=1e-6)
+    assert found["largest_standard_error"].n == 4
+
+
+def test_a_long_text_has_a_standard_error_by_default_and_none_with_a_single_round() -> None:
+    from auditbench.masking import MaskToken, token_players
+    from auditbench.masking.explained_input import ExplainedInput
+    from auditbench_shap.params import Params
+    from auditbench_shap.parts import explain_players
+
+    tokens = torch.randint(2, 90, (1, 500), generator=torch.Generator().manual_seed(0))
+    setting = ExplainedInput(rows=tokens, players=token_players(tokens), masker=MaskToken(token_id=1))
+    sizes = np.random.default_rng(0).normal(size=90)
+
+    def found(budget: int | None) -> Any:
+        prediction = Prediction(lambda seen: np.tanh(sizes[seen].mean(axis=1)))
+        rng = np.random.default_rng(0)
+        return explain_players(prediction, setting, target=None, rng=rng, params=Params(budget=budget))
+
+    usual, less = found(None), found(1000)
+    assert usual.model_rows <= 2 * 2 * 499 + 10
+    assert 0 < usual.of_outputs["largest_error"][0, 0] < 1
+    assert np.isnan(less.of_outputs["largest_error"][0, 0])
+    assert less.model_rows <= 1010
+
+
+def test_lime_says_that_images_share_samples_and_texts_do_not() -> None:
+    for modality, shared in (("image", True), ("text", False)):
+        result, _ = explained(auditbench_lime, toy_subject("binary", modality=modality), rows=4)
+        assert ("lime.limit_shared" in {note.text.key for note in result.notes}) == shared
+
+
+@pytest.mark.parametrize("kind", ["binary", "multiclass"])
+def test_owen_values_of_words_of_a_linear_model_are_its_weights(kind: Any) -> None:
+    subject = toy_subject(kind, modality="text")
+    flat, _ = explained(auditbench_shap, subject, rows=8)
+    levels, _ = explained(auditbench_shap, subject, rows=8, method="hierarchical")
+    np.testing.assert_allclose(levels.attributions[0].values, flat.attributions[0].values, atol=1e-6)
+    assert levels.attributions[0].method == "shap.hierarchical"
+    error = next(metric for metric in levels.metrics if metric.name == "largest_standard_error")
+    assert error.value == 0
+    assert error.n == 8
+
+
+def test_sentences_are_for_texts() -> None:
+    from auditbench.errors import AnalyzerNotPossible
+
+    for modality in ("tabular", "image", "series"):
+        with pytest.raises(AnalyzerNotPossible) as refused:
+            explained(auditbench_shap, toy_subject("binary", modality=modality), rows=4, method="hierarchical")
+        assert refused.value.problems[0].found == f"hierarchical, for {modality}"
+
+
+@pytest.mark.parametrize("modality", ["image", "series", "text"])
+def test_methods_that_rank_the_parts_of_each_row_alike_agree(modality: Modality) -> None:
+    subject = toy_subject("binary", modality=modality)
+    players = PLAYERS if modality != "text" else PlayerParams()
+    shap, _ = explained(auditbench_shap, subject, rows=20, background=200, players=players)
+    lime, context = explained(auditbench_lime, subject, {"shap": shap}, rows=20, background=200, players=players)
+    (agreement,) = [metric for metric in lime.metrics if metric.name == "rank_agreement"]
+    own, other = (np.asarray(part.attributions[0].values, dtype=np.float64)[2:, 0] for part in (lime, shap))
+    expected = [
+        rank_correlation(*(parts_of(row, modality, context, place) for row in pair))
+        for place, pair in enumerate(zip(own, other, strict=True), start=2)
+    ]
+    known = [value for value in expected if not math.isnan(value)]
+    assert agreement.value == pytest.approx(np.mean(known))
+    assert agreement.n == len(known) > 10
+    assert agreement.interval is not None
+    assert agreement.interval.low <= agreement.value <= agreement.interval.high
+    assert agreement.where == {"method": "shap"}
+    assert agreement.value > 0.7
+
+
+def parts_of(cells: np.ndarray, modality: Modality, context: Any, row: int) -> np.ndarray:
+    """|contribution| of each part of a row, by loops."""
+    if modality == "text":
+        return np.abs(cells[context.explained_rows(20).inputs["text"][row] != 0])
+    if modality == "series":
+        return np.array(
+            [
+                abs(channel[step : step + cells.shape[-1] // 4].sum())
+                for channel in cells
+                for step in range(0, cells.shape[-1], cells.shape[-1] // 4)
+            ]
+        )
+    from auditbench.masking import superpixels
+
+    tiles = superpixels(np.zeros((1, 1, *cells.shape)), method="grid", count=6).groups[0].numpy()
+    return np.array([abs(cells[tiles == tile].sum()) for tile in range(tiles.max() + 1)])
+
+
+def rank_correlation(first: np.ndarray, second: np.ndarray) -> float:
+    from scipy.stats import ConstantInputWarning, spearmanr
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConstantInputWarning)
+        return float(spearmanr(first.round(9), second.round(9)).statistic) if len(first) > 1 else math.nan
+
+
+def test_without_another_method_there_is_no_agreement_to_state() -> None:
+    lime, _ = explained(auditbench_lime, toy_subject("binary", modality="series"), rows=6, players=PLAYERS)
+    assert not [metric for metric in lime.metrics if metric.name == "rank_agreement"]
+
+
 @pytest.mark.parametrize(
     ("plugin", "modality", "params", "found"),
     [
         (auditbench_shap, "image", {"method": "shap.kernel"}, "shap.kernel"),
         (auditbench_lime, "series", {"method": "library"}, "library"),
-        (auditbench_captum, "series", {"method": "deep_lift"}, "deep_lift, for series"),
+        (auditbench_captum, "text", {"method": "gradient_shap"}, "gradient_shap, for text"),
         (auditbench_captum, "image", {"method": "grad_cam"}, ""),
     ],
 )

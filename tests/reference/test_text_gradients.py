@@ -92,6 +92,19 @@ def test_a_path_begins_at_mask_tokens_between_the_special_ones() -> None:
     assert min(len(subwords.leading), len(subwords.trailing)) > 0
 
 
+def test_a_text_of_one_word_again_and_again_is_followed() -> None:
+    assert Embedded(Recurrent().eval(), torch.full((1, 8), 5)).name == "embedding"
+    assert Embedded(Recurrent().eval(), torch.zeros((1, 8), dtype=torch.int64)).name == "embedding"
+
+
+def test_ids_that_half_numbers_do_not_hold_are_refused() -> None:
+    module = nn.Sequential(nn.Embedding(5000, 4), nn.Flatten(), nn.Linear(12, 1)).bfloat16().eval()
+    embedded = Embedded(module, torch.tensor([[5, 6, 7]]))
+    with pytest.raises(AnalyzerNotPossible) as refused:
+        embedded.rows(torch.tensor([[4097, 6, 7]]))
+    assert "4,097 in torch.bfloat16" in refused.value.problems[0].found
+
+
 def test_two_embeddings_of_the_tokens_are_refused(texts: torch.Tensor) -> None:
     class Both(nn.Module):
         def __init__(self) -> None:

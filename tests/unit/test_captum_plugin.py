@@ -15,6 +15,7 @@ from torch import nn
 
 import auditbench_captum
 from auditbench.data import FeatureSpec
+from auditbench.errors import AnalyzerNotPossible
 from auditbench.models import BatchSize
 from auditbench.results import AnalysisResult, Metric
 from auditbench.testing import ToySubject, missing_words, toy_context, toy_subject
@@ -26,6 +27,7 @@ from auditbench_captum.methods import METHODS
 
 (ANALYZER,) = auditbench_captum.auditbench_analyzers()
 KINDS = ("regression", "binary", "multiclass")
+OF_TABLES = [name for name, method in METHODS.items() if "tabular" in method.modalities]
 
 
 class Counted(nn.Module):
@@ -112,7 +114,7 @@ def test_a_gap_above_the_limit_is_found() -> None:
     assert missing_words(ANALYZER, result) == ()
 
 
-@pytest.mark.parametrize("method", [name for name, method in METHODS.items() if not method.additive])
+@pytest.mark.parametrize("method", [name for name in OF_TABLES if not METHODS[name].additive])
 def test_methods_without_a_sum_say_so(method: Any) -> None:
     result = explain(with_module(toy_subject(), network()), Params(rows=5, method=method))
     (gap,) = metrics_named(result, "completeness_gap")
@@ -160,7 +162,7 @@ def test_more_categories_without_effect_change_no_saliency() -> None:
     assert saliencies(3) == saliencies(40) == [3.0, 2.0]
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", OF_TABLES)
 @pytest.mark.parametrize("kind", ["binary", "multiclass"])
 def test_every_model_row_is_counted(method: Any, kind: Any) -> None:
     module = Counted(network(3 if kind == "multiclass" else 1)).eval()
@@ -195,7 +197,7 @@ def test_no_batch_is_larger_than_the_model_takes(method: Any) -> None:
     assert largest <= 32
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", OF_TABLES)
 def test_model_and_generators_are_left_as_found(method: Any) -> None:
     module = network()
     states = [parameter.clone() for parameter in module.parameters()]
@@ -255,12 +257,37 @@ def test_steps_out_of_order_and_unknown_methods_are_refused() -> None:
         Params.model_validate({"method": "lime"})
 
 
+@pytest.mark.parametrize("method", [name for name in METHODS if name not in OF_TABLES])
+def test_methods_of_images_texts_and_series_are_refused_for_tables(method: Any) -> None:
+    with pytest.raises(AnalyzerNotPossible) as refused:
+        explain(toy_subject(), Params(rows=4, method=method))
+    (problem,) = refused.value.problems
+    assert problem.found == f"{method}, for tabular"
+    assert "deep_lift" in problem.allowed
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"layer": "net.0"}, "`layer` with method"),
+        ({"layer_channels": "last", "method": "relevance"}, "`layer` with method"),
+        ({"window": 3}, '"occlusion" alone'),
+        ({"stride": 2, "method": "occlusion"}, "`stride` <= `window`"),
+        ({"window": 2, "stride": 3, "method": "occlusion"}, "`stride` <= `window`"),
+    ],
+)
+def test_settings_of_another_method_are_refused(given: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        Params.model_validate(given)
+
+
 def test_the_analyzer_says_what_it_needs() -> None:
     assert (ANALYZER.name, ANALYZER.topic, ANALYZER.after) == ("captum", "explanation", ("shap", "lime"))
 
 
 def test_every_key_in_the_source_has_words() -> None:
     folder = Path(auditbench_captum.__file__).parent
-    keys = {key for path in folder.glob("*.py") for key in re.findall(r'key="([^"]+)"', path.read_text("utf-8"))}
-    assert len(keys) > 3
-    assert keys <= set(ANALYZER.messages["en"])
+    keys = {key for path in folder.glob("*.py") for key in re.findall(r'"(captum\.\w+)"', path.read_text("utf-8"))}
+    named = {f"captum.{name}" for name in METHODS}
+    assert len(keys - named) > 10
+    assert keys - named <= set(ANALYZER.messages["en"])

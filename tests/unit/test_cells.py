@@ -39,6 +39,19 @@ def test_steps_of_a_series_have_shares_in_each_channel() -> None:
     np.testing.assert_allclose(shares.sum(axis=(2, 3)), values.sum(axis=2))
 
 
+def test_sums_of_many_regions_of_large_images_take_no_more_memory_than_the_images() -> None:
+    import tracemalloc
+
+    shares = np.ones((4, 2, 224, 224))
+    owners = np.broadcast_to(np.arange(224 * 224).reshape(224, 224) // 49, (4, 224, 224))
+    tracemalloc.start()
+    found = player_sums(shares, owners, 1024)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert (found == 49).all()
+    assert most < 4 * shares.nbytes
+
+
 @settings(max_examples=100, deadline=None)
 @given(data=st.data(), rows=st.integers(1, 4), cells=st.integers(1, 12))
 def test_shares_sum_to_the_contributions(data: st.DataObject, rows: int, cells: int) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from auditbench.cli.boundary import guarded
 from auditbench.cli.explain import explain_code
+from auditbench.contracts import MethodFacts
 from auditbench.descriptions import AnalyzerDescription, PluginDescription
 from auditbench.errors import error_classes
 from auditbench.run import PluginFacts
@@ -20,6 +21,11 @@ MESSAGES = {
         "toy.auc.help": "How well toys are ranked.",
         "toy.auc.formula": "P(a > b)",
         "toy.auc.how": "0.5 is a coin toss.",
+        "toy.facts.walks.title": "Toy walks",
+        "toy.facts.walks.formula": "mean over walks",
+        "toy.facts.walks.assumes": "Toys walk.",
+        "toy.facts.walks.needs": "Toys.",
+        "toy.facts.walks.fails": "They fall.",
     }
 }
 
@@ -33,7 +39,15 @@ def analyzer(name: str, *metrics: str) -> PluginDescription:
 
 @pytest.fixture
 def installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    plugins = (analyzer("toy", "auc", "gap"), analyzer("other", "auc"))
+    toy = analyzer("toy", "auc", "gap")
+    methods = (
+        MethodFacts(name="toy.walks", source=("arXiv:2104.12199", "a \x1b[31mpaper"), modalities=("text", "series")),
+        MethodFacts(name="toy.toy.walks", source=()),
+    )
+    plugins = (
+        dataclasses.replace(toy, analyzers=(dataclasses.replace(toy.analyzers[0], methods=methods),)),
+        analyzer("other", "auc"),
+    )
     monkeypatch.setattr("auditbench.supervisor.describe", lambda names=None: plugins)
 
 
@@ -91,6 +105,68 @@ def test_a_metric_of_some_tasks_alone_names_them(
     monkeypatch.setattr("auditbench.supervisor.describe", lambda names=None: plugins)
     assert guarded(["explain", "toy.auc"]) == 0
     assert capsys.readouterr().out.splitlines()[-1] == "  tasks: binary-classification"
+
+
+WALKS = [
+    "toy.walks  Toy walks",
+    "  formula: mean over walks",
+    "  source: arXiv:2104.12199; a ⟨U+001B⟩[31mpaper",
+    "  inputs: text, series",
+    "  assumes: Toys walk.",
+    "  needs: Toys.",
+    "  known to fail: They fall.",
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("walks", WALKS),
+        ("toy.walks", [*WALKS, "", "toy.toy.walks  toy.toy.walks"]),
+        ("toy.toy.walks", ["toy.toy.walks  toy.toy.walks"]),
+        ("toy", [*WALKS, "", "toy.toy.walks  toy.toy.walks"]),
+    ],
+)
+def test_a_method_comes_from_its_catalogue(
+    installed: None, capsys: pytest.CaptureFixture[str], name: str, shown: list[str]
+) -> None:
+    assert guarded(["explain", name]) == 0
+    assert capsys.readouterr().out.splitlines() == shown
+
+
+def test_a_method_is_json(installed: None, capsys: pytest.CaptureFixture[str]) -> None:
+    assert guarded(["explain", "walks", "--json"]) == 0
+    (found,) = json.loads(capsys.readouterr().out)
+    assert {key: value for key, value in found.items() if value} == {
+        "name": "toy.walks",
+        "title": "Toy walks",
+        "formula": "mean over walks",
+        "assumes": "Toys walk.",
+        "needs": "Toys.",
+        "fails": "They fall.",
+        "source": ["arXiv:2104.12199", "a \x1b[31mpaper"],
+        "modalities": ["text", "series"],
+    }
+
+
+def test_a_misspelt_method_names_the_nearest(installed: None, capsys: pytest.CaptureFixture[str]) -> None:
+    assert guarded(["explain", "wakls"]) == 2
+    assert "did you mean toy.walks or toy.toy.walks?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "title"),
+    [
+        ("integrated_gradients", "Integrated gradients"),
+        ("captum.guided_grad_cam", "Guided GradCAM"),
+        ("lime.masked", "LIME of parts"),
+    ],
+)
+def test_installed_methods_are_explained(capsys: pytest.CaptureFixture[str], name: str, title: str) -> None:
+    assert guarded(["explain", name]) == 0
+    out = capsys.readouterr().out
+    assert f"  {title}\n" in out
+    assert all(label in out for label in ("formula: ", "source: arXiv:", "assumes: ", "needs: ", "known to fail: "))
 
 
 def test_an_unknown_metric_names_the_nearest(installed: None, capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from auditbench.cli import health
 from auditbench.cli.boundary import guarded
-from auditbench.contracts import Needs
+from auditbench.contracts import MethodFacts, Needs
 from auditbench.descriptions import AnalyzerDescription, PluginDescription, Provision
 from auditbench.errors import Problem
 from auditbench.registry import PluginEntry
@@ -40,6 +40,7 @@ TOY = AnalyzerDescription(
     after=("performance",),
     metrics=("gap",),
     metric_tasks={"gap": ("regression",)},
+    methods=(MethodFacts(name="toy.own\x1b", source=()),),
     schema=SCHEMA,
     missing_packages=("absent_package",),
 )
@@ -115,6 +116,8 @@ def test_show(installed: None, capsys: pytest.CaptureFixture[str]) -> None:
         "    needed = … (required)  (string)",
         "  metrics, for [[gates]] and `auditbench explain`",
         "    toy.gap  (regression)",
+        "  methods, for `auditbench explain`",
+        "    toy.own⟨U+001B⟩",
         "",
         "renderer toy-page: A page",
         "",

@@ -58,7 +58,8 @@ def captum(method: Any) -> Callable[[ToySubject], Any]:
     return explain
 
 
-EXPLAINERS = {"shap": explain_shap, "lime": explain_lime, **{method: captum(method) for method in METHODS}}
+OF_TABLES = [name for name, method in METHODS.items() if "tabular" in method.modalities]
+EXPLAINERS = {"shap": explain_shap, "lime": explain_lime, **{method: captum(method) for method in OF_TABLES}}
 
 
 ENOUGH = 1 << 20
@@ -82,6 +83,20 @@ def test_every_explainer_gives_the_same_where_memory_runs_out(name: str, most: i
     if most < 32:
         assert subject.model.batch.rows <= most
         assert batch_use(subject.model.batch).warnings(name)[0].values["rows"] == subject.model.batch.rows
+
+
+@pytest.mark.parametrize("method", [name for name, method in METHODS.items() if "image" in method.modalities])
+def test_maps_of_images_are_the_same_where_memory_runs_out(method: Any) -> None:
+    torch.manual_seed(0)
+    layers = torch.nn.Sequential(
+        torch.nn.Conv2d(1, 3, 3), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(36, 1)
+    ).requires_grad_(False)
+    explain, subject = captum(method), toy_subject(modality="image")
+    free = explain(with_module(subject, layers.eval()))
+    limited = Limited(layers, 2, lambda: RuntimeError(CPU_TEXT)).eval()
+    found = explain(with_module(toy_subject(modality="image"), limited))
+    np.testing.assert_allclose(found.attributions[0].values, free.attributions[0].values, rtol=1e-4, atol=1e-5)
+    assert np.abs(found.attributions[0].values).max() > 0
 
 
 def test_an_audit_in_this_process_records_and_warns(tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ def test_linear_model_keeps_sign_and_order(kind: Any, method: Any) -> None:
 def test_weights_are_not_said_to_add_up() -> None:
     (block,) = explain(toy_subject()).attributions
     assert not block.additive
-    assert block.method == "lime.tabular"
+    assert block.method == "lime.shared"
     assert block.values.shape == (12, 1, 4)
     assert np.isfinite(block.values).all()
 

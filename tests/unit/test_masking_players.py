@@ -154,6 +154,31 @@ def test_tiles_match_a_loop_over_pixels_and_are_even(height: int, width: int, co
     assert int((sides.amax(dim=0) - sides.amin(dim=0)).max()) <= 1
 
 
+@pytest.mark.parametrize("size", [28, 224])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_regions_by_default_are_of_a_sensible_number_and_follow_edges_more_closely_than_tiles(
+    size: int, channels: int
+) -> None:
+    colours = astronaut()[: 2 * 224 : 2, : 2 * 224 : 2] if size == 224 else astronaut()[60:172:4, 180:292:4]
+    image = torch.from_numpy(colours.mean(axis=2, keepdims=True) if channels == 1 else colours).permute(2, 0, 1)[None]
+    tiles, follows = _held(image, "grid"), _held(image, "slic")
+    assert tiles[0] == 64
+    assert 20 <= follows[0] <= 80
+    assert follows[1] > tiles[1]
+    grown = _held(image, "felzenszwalb")
+    assert 5 <= grown[0] <= 4 * 64
+
+
+def _held(image: torch.Tensor, method: Any) -> tuple[int, float]:
+    """How many regions, and the share of the variance of the pixels that lies between them."""
+    groups = superpixels(image, method=method).groups.reshape(-1, *image.shape[1:])[0, 0].flatten()
+    pixels = image[0].double().flatten(1)
+    sums = torch.zeros(len(pixels), int(groups.max()) + 1, dtype=torch.float64).index_add_(1, groups, pixels)
+    means = (sums / torch.bincount(groups))[:, groups]
+    between = (means - pixels.mean(dim=1, keepdim=True)).square().sum()
+    return sums.shape[1], float(between / (pixels - pixels.mean(dim=1, keepdim=True)).square().sum())
+
+
 def test_sixty_four_tiles_of_a_square_image_are_squares() -> None:
     players = superpixels(torch.zeros(1, 1, 32, 32), method="grid", count=64)
     assert len(players) == 64
@@ -176,7 +201,8 @@ def test_felzenszwalb_cuts_as_scikit_image_does_on_the_scaled_image(photographs:
     players = superpixels(photographs, method="felzenszwalb", scale=40.0)
     for image, groups in zip(photographs, players.groups, strict=True):
         pixels = image.movedim(0, 2).double().numpy()
-        expected = felzenszwalb((pixels - pixels.min()) / (pixels.max() - pixels.min()), scale=40.0)
+        scaled, least = (pixels - pixels.min()) / (pixels.max() - pixels.min()), pixels[..., 0].size // (4 * 64)
+        expected = felzenszwalb(scaled, scale=40.0, min_size=least)
         assert np.array_equal(groups[0].numpy(), expected)
     assert len(players) > 2
 
@@ -201,7 +227,7 @@ def test_greyscale_images_with_and_without_a_channel_are_cut_alike(photographs: 
     with_one = superpixels(grey.unsqueeze(1), method=method, count=16)
     assert torch.equal(with_one.groups.squeeze(-3), without.groups)
     if method == "slic":
-        expected = slic(grey[0].numpy(), n_segments=16, start_label=0, channel_axis=None)
+        expected = slic(grey[0].numpy(), n_segments=16, compactness=0.3, start_label=0, channel_axis=None)
         assert np.array_equal(without.groups[0].numpy(), expected)
 
 
@@ -233,6 +259,8 @@ def test_players_are_numbered_without_a_gap_and_a_plain_image_lacks_the_last(
         pytest.param(torch.zeros(0, 3, 8, 8), {}, "got \\(0, 3, 8, 8\\)", id="no-image"),
         pytest.param(torch.zeros(1, 3, 8, 8), {"channel_axis": 2}, "channels first", id="axis"),
         pytest.param(torch.zeros(1, 3, 8, 8), {"count": 0}, "at least one superpixel", id="count"),
+        pytest.param(torch.zeros(1, 3, 8, 8), {"compactness": 0.0}, "compactness=0.0", id="compactness"),
+        pytest.param(torch.zeros(1, 3, 8, 8), {"scale": float("inf")}, "scale=inf", id="scale"),
         pytest.param(torch.zeros(1, 3, 8, 8), {"method": "watershed"}, "got 'watershed'", id="method"),
         pytest.param(torch.tensor([0.0, float("nan")]).view(2, 1, 1, 1), {}, "in image 1", id="nan"),
     ],

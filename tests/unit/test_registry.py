@@ -161,6 +161,19 @@ def analyzer(fields: str) -> str:
         ),
         pytest.param("metrics=('a',), shares=('b',)", "shares", "str 'b'", id="share-that-is-no-metric"),
         pytest.param("shares='gap'", "shares", "str 'gap'", id="text-for-shares"),
+        pytest.param("methods='a'", "methods", "str 'a'", id="text-for-methods"),
+        pytest.param(
+            "methods=(MethodFacts(name='rule.a', source='p'),)", "methods", "source='p'", id="text-for-sources"
+        ),
+        pytest.param(
+            "methods=(MethodFacts(name='rule.a', source=(), modalities=('table',)),)",
+            "methods",
+            "'table'",
+            id="no-input",
+        ),
+        pytest.param("methods=(MethodFacts(name='a', source=()),)", "methods", "str 'a'", id="method-of-nobody"),
+        pytest.param("methods=(MethodFacts(name='rule.', source=()),)", "methods", "str 'rule.'", id="nameless-method"),
+        pytest.param("methods=(MethodFacts(name='rule.a', source=()),) * 2", "methods", "'rule.a'", id="method-twice"),
         pytest.param("after=['shap']", "after", "list ['shap']", id="list-for-a-tuple"),
         pytest.param("needs=None", "needs", "NoneType None", id="no-needs"),
         pytest.param("needs=Needs(capabilities=('gradient',))", "needs.capabilities", "('gradient',)", id="capability"),

@@ -21,7 +21,7 @@ from auditbench.findings import Finding, Message, Severity
 from auditbench.messages import Catalogue, load_messages
 from auditbench.record import plain
 from auditbench.registry import PluginEntry, Provided, Registry
-from auditbench.results import AnalysisResult, Attribution, ImageOverlay, Matrix, Metric
+from auditbench.results import AnalysisResult, Attribution, ImageOverlay, Matrix, MethodFacts, Metric
 from auditbench.testing import toy_context, toy_subject
 from auditbench.worker.analysis import Outcome, presentable, rerun, run_analyzer
 from auditbench.worker.array_store import with_stored, write_array
@@ -29,11 +29,15 @@ from auditbench.worker.process_state import ProcessState
 from auditbench.worker.subject_opening import make_subject
 
 TITLE = Message(key="toy.title")
+WALKS = MethodFacts(name="toy.walks", source=("arXiv:2104.12199",))
+EXACT = MethodFacts(name="toy.exact", source=())
 ORIGIN = PluginEntry(name="toy", module="m", distribution="toys", version="2.5")
 
 
 def run(analyze: Callable[..., Any], *, needs: Needs | None = None, **fields: Any) -> Outcome:
-    analyzer = Analyzer(name="toy", topic="probe", summary="", analyze=analyze, needs=needs or Needs())
+    analyzer = Analyzer(
+        name="toy", topic="probe", summary="", analyze=analyze, needs=needs or Needs(), methods=(WALKS, EXACT)
+    )
     return run_analyzer(Provided(record=analyzer, origin=ORIGIN), toy_context(), Registry(), **fields)
 
 
@@ -74,6 +78,32 @@ def test_the_host_fills_in_what_it_knows() -> None:
     assert (result.status, result.required, result.parameters) == ("ok", False, {"rows": 3})
     assert [type(value) for value in (result.metrics[0].value, result.metrics[0].n)] == [float, int]
     assert outcome.details == ""
+
+
+@pytest.mark.parametrize(
+    ("result", "used"),
+    [
+        pytest.param(AnalysisResult(), (), id="none"),
+        pytest.param(AnalysisResult(attributions=(attribution(),)), (), id="unknown"),
+        pytest.param(AnalysisResult(attributions=(attribution(method="toy.exact"),)), (EXACT,), id="by-attribution"),
+        pytest.param(AnalysisResult(methods=(WALKS, WALKS)), (WALKS,), id="by-itself"),
+        pytest.param(
+            AnalysisResult(methods=(EXACT,), attributions=(attribution(method="toy.walks"),)), (WALKS, EXACT), id="both"
+        ),
+    ],
+)
+def test_the_methods_that_a_result_used_are_known(result: AnalysisResult, used: tuple[MethodFacts, ...]) -> None:
+    assert returning(result).result.methods == used
+
+
+@pytest.mark.parametrize(
+    "method", [MethodFacts(name="toy.other", source=()), dataclasses.replace(WALKS, source=("another paper",)), "walks"]
+)
+def test_a_method_that_the_analyzer_does_not_declare_is_refused(method: Any) -> None:
+    result = returning(AnalysisResult(methods=(method,))).result
+    assert (result.status, result.methods) == ("failed", ())
+    assert result.reason is not None
+    assert result.reason.key == "core.invalid_result"
 
 
 @pytest.mark.parametrize(
@@ -189,6 +219,39 @@ def test_an_analyzer_may_say_that_it_does_not_apply() -> None:
     assert outcome.result.status == "not_applicable"
     assert outcome.result.reason is not None
     assert outcome.result.reason.values["error"] == "two classes are needed"
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"found": "one class"},
+        {"allowed": "two classes"},
+        {"fix": "set `target`"},
+        {"found": "one class", "allowed": "two classes", "fix": "set `target`", "where": "data.target"},
+        {"allowed": "two classes", "fix": "set `target`", "where": "data.target"},
+    ],
+)
+@pytest.mark.parametrize("language", ["en", "zh-CN"])
+def test_the_reason_says_what_was_found_and_what_to_do(parts: dict[str, str], language: str) -> None:
+    reason = raising(AnalyzerNotPossible("two classes are needed", **parts)).result.reason
+    assert reason is not None
+    shown = Catalogue(language=language, templates=load_messages("auditbench")[language]).text(reason)
+    assert all(text in shown for name, text in parts.items() if name != "where")
+    assert ("data.target" in shown) == ({"where", "found"} <= set(parts))
+    assert "{" not in shown
+
+
+def test_what_a_model_says_of_itself_is_shown_bounded_and_as_text() -> None:
+    hostile = "<b>\N{RIGHT-TO-LEFT OVERRIDE}{error}\n" + "x" * 10_000
+    reason = raising(
+        AnalyzerNotPossible("no", found=hostile, allowed=hostile, fix=hostile, where=hostile)
+    ).result.reason
+    assert reason is not None
+    for name in ("found", "allowed", "fix"):
+        shown = str(reason.values[name])
+        assert len(shown) <= 300
+        assert shown.isprintable()
+        assert "\N{RIGHT-TO-LEFT OVERRIDE}" not in shown
 
 
 @pytest.mark.parametrize(

@@ -259,7 +259,7 @@ def test_the_analyzer_says_what_it_needs() -> None:
     assert ANALYZER.needs.modalities == ("tabular", "image", "text", "series")
     assert ANALYZER.needs.packages == ()
     offered = set(get_args(Params.model_fields["method"].annotation))
-    assert offered == set(ALL_METHODS)
+    assert offered == {*ALL_METHODS, "hierarchical"}
 
 
 def test_every_key_in_the_source_has_words() -> None:

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from auditbench.api import audit
     from auditbench.compared_runs import compare
     from auditbench.comparison.record import Comparison
-    from auditbench.contracts import Analyzer, Architecture, DatasetLoader, ModelLoader, Needs, Renderer
+    from auditbench.contracts import Analyzer, Architecture, DatasetLoader, MethodFacts, ModelLoader, Needs, Renderer
     from auditbench.hookspecs import hookimpl
     from auditbench.run import AuditRun
     from auditbench.run_file import read_run
@@ -22,6 +22,7 @@ _HOMES = {
     "AuditRun": "run",
     "Comparison": "comparison.record",
     "DatasetLoader": "contracts",
+    "MethodFacts": "contracts",
     "ModelLoader": "contracts",
     "Needs": "contracts",
     "Renderer": "contracts",
@@ -37,6 +38,7 @@ __all__ = [
     "AuditRun",
     "Comparison",
     "DatasetLoader",
+    "MethodFacts",
     "ModelLoader",
     "Needs",
     "Renderer",

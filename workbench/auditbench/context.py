@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from auditbench.errors import ModelError, ResultError
@@ -43,6 +44,7 @@ class AuditContext:
         case_indices: Positions of the chosen cases among the evaluated rows.
         raw_inputs: Whether the config asks for inputs to be shown as they are. Otherwise images, words and series are taken
             out of the blocks of a result that show them.
+        folder: Where paths in parameters start: the folder of the config, in a call of Python the working folder.
     """
 
     analyzer: str
@@ -55,6 +57,7 @@ class AuditContext:
     outputs: npt.NDArray[Any]
     case_indices: tuple[int, ...] = ()
     raw_inputs: bool = False
+    folder: Path = field(default_factory=Path)
     engine: Engine
     host: ContextHost
 

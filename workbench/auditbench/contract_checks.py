@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from auditbench.config import AnalyzerTable
 from auditbench.contracts import Analyzer, Architecture, DatasetLoader, ModelLoader, Needs, Program, Renderer
 from auditbench.messages import template_fault
+from auditbench.results import MethodFacts
 from auditbench.run import Capability, Modality, Task
 
 HOST_KEYS = frozenset(AnalyzerTable.model_fields) - {"parameters"}
@@ -40,6 +41,7 @@ def misfits(record: Any) -> Iterator[Misfit]:
     if record.Params is not None and _is_params(record.Params):
         yield from _taken_names(record.Params)
     yield from _undeclared_metrics(record)
+    yield from _misnamed_methods(record)
     if _is_catalogues(record.messages):
         yield from _broken_templates(record.messages)
 
@@ -75,6 +77,18 @@ def _undeclared_metrics(analyzer: Analyzer) -> Iterator[Misfit]:
                 yield Misfit(field=field, found=_shown(name), allowed=allowed)
 
 
+def _misnamed_methods(analyzer: Analyzer) -> Iterator[Misfit]:
+    """Methods whose name does not begin with that of the analyzer, or stands twice."""
+    if not _is_methods(analyzer.methods):
+        return
+    names = [method.name for method in analyzer.methods]
+    for name in names:
+        if name.partition(".")[0] != analyzer.name or not name.partition(".")[2]:
+            yield Misfit(field="methods", found=_shown(name), allowed=f"a name that begins with `{analyzer.name}.`")
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        yield Misfit(field="methods", found=_shown(name), allowed="each name once")
+
+
 def _taken_names(params: type[BaseModel]) -> Iterator[Misfit]:
     for name, field in params.model_fields.items():
         for taken in HOST_KEYS & {name, field.alias, field.validation_alias}:
@@ -103,6 +117,17 @@ def _is_tasks_of_names(value: Any) -> bool:
     known = set(get_args(Task))
     return isinstance(value, Mapping) and all(
         isinstance(name, str) and _is_names(tasks) and tasks and set(tasks) <= known for name, tasks in value.items()
+    )
+
+
+def _is_methods(value: Any) -> bool:
+    return isinstance(value, tuple) and all(
+        isinstance(item, MethodFacts)
+        and _is_text(item.name)
+        and _is_names(item.source)
+        and _is_names(item.modalities)
+        and set(item.modalities) <= set(get_args(Modality))
+        for item in value
     )
 
 
@@ -146,6 +171,7 @@ _FIELDS: dict[type[Any], dict[str, _Rule]] = {
         "metrics": _NAMES,
         "metric_tasks": (_is_tasks_of_names, f"tuples of {', '.join(get_args(Task))}, by name of a metric"),
         "shares": _NAMES,
+        "methods": (_is_methods, "a tuple of MethodFacts(...)"),
         "messages": (_is_catalogues, "templates by language and key"),
     },
     Renderer: {"summary": _TEXT, "render": _FUNCTION, "needs": _NEEDS},

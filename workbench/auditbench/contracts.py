@@ -13,6 +13,7 @@ from auditbench.data.loading import DatasetLoader, DatasetSource
 from auditbench.errors import Problem
 from auditbench.messages import Templates
 from auditbench.models.architecture import Architecture
+from auditbench.results.methods import MethodFacts
 from auditbench.run import AuditRun, Capability, Modality
 
 if TYPE_CHECKING:
@@ -24,11 +25,13 @@ if TYPE_CHECKING:
     from auditbench.results import AnalysisResult
 
 __all__ = [
+    "NAMES_A_FILE",
     "NAMES_A_MODEL",
     "Analyzer",
     "Architecture",
     "DatasetLoader",
     "DatasetSource",
+    "MethodFacts",
     "ModelLoader",
     "Needs",
     "Program",
@@ -39,6 +42,12 @@ __all__ = [
 
 NAMES_A_MODEL = "names_a_model"
 """Key in `json_schema_extra` of a parameter whose value is the name of a further model; empty means the only one."""
+
+NAMES_A_FILE = "names_a_file"
+"""Key in `json_schema_extra` of a parameter whose value is the path of a file, from `AuditContext.folder`; empty means none.
+
+A result is used again only while the file is the same.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +124,7 @@ class Analyzer:
         metric_tasks: Tasks of the metrics that it gives for some tasks alone, by name; a gate on one of them is refused
             for any other task. A metric that is not named here is given for every task.
         shares: Names of the metrics that lie between 0 and 1; a gate with a limit outside is refused.
+        methods: What is known of each method it can use. A result names those it used by its attributions, or itself.
         messages: Catalogue of its keys by language; see `auditbench.messages`.
     """
 
@@ -128,6 +138,7 @@ class Analyzer:
     metrics: tuple[str, ...] = ()
     metric_tasks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     shares: tuple[str, ...] = ()
+    methods: tuple[MethodFacts, ...] = ()
     messages: Mapping[str, Templates] = field(default_factory=dict)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from auditbench.contracts import Needs
 from auditbench.errors import Problem
 from auditbench.findings import Message, Scalar
+from auditbench.results import MethodFacts
 from auditbench.run import Capability, DataFacts, ModelFacts, PluginFacts, ProgramFacts
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class AnalyzerDescription:
     metrics: tuple[str, ...] = ()
     metric_tasks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     shares: tuple[str, ...] = ()
+    methods: tuple[MethodFacts, ...] = ()
     schema: Mapping[str, Any] = field(default_factory=dict)
     parameters: Mapping[str, Any] = field(default_factory=dict)
     messages: Mapping[str, Mapping[str, str | Mapping[str, str]]] = field(default_factory=dict)

@@ -263,6 +263,7 @@ class Section:
         requirements: Entries of the regulatory index.
         limits: What this does not show.
         method: Method and parameters, one list an analyzer.
+        method_facts: What is known of the methods that were used, one list a method.
     """
 
     id: str
@@ -281,6 +282,7 @@ class Section:
     limits: tuple[Text, ...] = ()
     method: tuple[FactList, ...] = ()
     method_notes: tuple[Text, ...] = ()
+    method_facts: tuple[FactList, ...] = ()
     command: str = ""
     log: Grid | None = None
     details: Grid | None = None

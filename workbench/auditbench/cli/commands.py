@@ -24,7 +24,7 @@ COMMANDS = {
     "show": "Summarise a run in the terminal.",
     "render": "Write the reports of a run again, from its record alone.",
     "scan": "List what a model file would import and call, without running it.",
-    "explain": "Explain an error code, a metric, a gate or a preset.",
+    "explain": "Explain an error code, a metric, a method, a gate or a preset.",
     "plugins": "List what is installed, or describe one plugin.",
     "schema": "Print the JSON Schema of a file format.",
     "doctor": "Check that this machine can run an audit.",

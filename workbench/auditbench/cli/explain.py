@@ -1,4 +1,4 @@
-"""`auditbench explain`: what an error code, a metric, a gate or a preset means."""
+"""`auditbench explain`: what an error code, a metric, a method, a gate or a preset means."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from auditbench.cli.options import debug_option, example, gates_option, json_opt
 
 if TYPE_CHECKING:
     from auditbench.descriptions import AnalyzerDescription
+    from auditbench.results import MethodFacts
 
 
 @click.command(
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
         "auditbench explain AB301",
         "auditbench explain fairness.demographic_parity_ratio",
         "auditbench explain auc",
+        "auditbench explain captum.integrated_gradients",
         "auditbench explain preset:fairness-four-fifths",
         "auditbench explain our-accuracy --gates gates.toml",
     )
@@ -30,10 +32,11 @@ if TYPE_CHECKING:
 @json_option
 @debug_option
 def explain(name: str, gate_files: tuple[str, ...], as_json: bool) -> None:
-    """Explain an error code, a metric, a gate or a preset.
+    """Explain an error code, a metric, a method, a gate or a preset.
 
-    NAME is a code such as AB301, `preset:NAME`, the id of a gate of a preset or of a file of gates, `analyzer.metric`,
-    or `metric` alone, which shows it for each analyzer that has one of that name.
+    NAME is a code such as AB301, `preset:NAME`, the id of a gate of a preset or of a file of gates, `analyzer.metric` or
+    `analyzer.method`, or either alone, which shows it for each analyzer that has one of that name. The name of an
+    analyzer shows all its methods.
     """
     import dataclasses
 
@@ -65,7 +68,7 @@ def explain_name(name: str, gate_files: Sequence[str] = ()) -> list[Explanation]
         return [explain_code(name.upper())]
     if name.startswith(PREFIX):
         return explain_preset(name.removeprefix(PREFIX))
-    return explain_gate(name, gate_files) or explain_metric(name, gate_files)
+    return explain_gate(name, gate_files) or explain_described(name, gate_files)
 
 
 def is_code(name: str) -> bool:
@@ -98,66 +101,87 @@ def explain_code(code: str) -> Explanation:
     return Explanation(name=code, title=title.rstrip("."), text=joined, exit_code=int(error.exit_code))
 
 
-def explain_metric(name: str, gate_files: Sequence[str] = ()) -> list[Explanation]:
-    """What a metric means, from the catalogue of the analyzer that gives it.
+def explain_described(name: str, gate_files: Sequence[str] = ()) -> list[Explanation]:
+    """What a metric or a method means, or each method of an analyzer, from the catalogue of the analyzer that has it.
 
     Args:
-        gate_files: Files whose gates are suggested, too, when no metric has this name.
+        gate_files: Files whose gates are suggested, too, when nothing has this name.
 
     Raises:
-        ConfigError: No installed analyzer has such a metric.
+        ConfigError: No installed analyzer has such a metric or method.
     """
     from auditbench import supervisor
     from auditbench.cli.gate_explanations import nearest_gates
     from auditbench.errors import ConfigError
 
     analyzers = [analyzer for plugin in supervisor.describe(None) for analyzer in plugin.analyzers]
-    known = {
-        f"{analyzer.name}.{metric}": (analyzer, f"{analyzer.name}.{metric}")
-        for analyzer in analyzers
-        for metric in analyzer.metrics
-    }
-    found = [known[full] for full in known if name in {full, full.partition(".")[2]}]
+    metrics = {f"{analyzer.name}.{metric}": analyzer for analyzer in analyzers for metric in analyzer.metrics}
+    methods = {method.name: (analyzer, method) for analyzer in analyzers for method in analyzer.methods}
+    found = [_metric(analyzer, full) for full, analyzer in metrics.items() if name in {full, _short(full)}]
+    found += [_method(*own) for full, own in methods.items() if name in {full, _short(full), own[0].name}]
     if not found:
-        near = (_nearest(name, known) + nearest_gates(name, gate_files))[:3]
+        near = (_nearest(name, [*metrics, *methods]) + nearest_gates(name, gate_files))[:3]
         raise ConfigError(
-            "no installed analyzer has such a metric, and no preset such a gate",
+            "no installed analyzer has such a metric or method, and no preset such a gate",
             found=name,
-            allowed="an error code such as AB100, a metric that `auditbench plugins show ANALYZER` lists, `preset:NAME`, "
-            "or the id of a gate",
+            allowed="an error code such as AB100, a metric or a method that `auditbench plugins show ANALYZER` lists, "
+            "`preset:NAME`, or the id of a gate",
             fix=f"did you mean {' or '.join(near)}?" if near else "see `auditbench plugins list`",
         )
-    return [_explained(analyzer, full) for analyzer, full in found]
+    return found
+
+
+def _short(full: str) -> str:
+    return full.partition(".")[2]
 
 
 def _nearest(name: str, known: Iterable[str]) -> list[str]:
-    """Up to three metrics whose full or short name is most like this one."""
+    """Up to three metrics and methods whose full or short name is most like this one."""
     names = list(known)
-    texts = {*names, *(full.partition(".")[2] for full in names)}
+    texts = {*names, *map(_short, names)}
     near = difflib.get_close_matches(name, sorted(texts), n=3, cutoff=0.5)
-    return list(dict.fromkeys(full for text in near for full in names if text in {full, full.partition(".")[2]}))[:3]
+    return list(dict.fromkeys(full for text in near for full in names if text in {full, _short(full)}))[:3]
 
 
-def _explained(analyzer: AnalyzerDescription, full: str) -> Explanation:
-    from auditbench.messages import merge_catalogues
-
-    say = merge_catalogues("en", analyzer.messages.get("en", {}))
-    title, text, formula, reading = (
-        say.say(key) if say.has(key) else "" for key in (full, f"{full}.help", f"{full}.formula", f"{full}.how")
-    )
+def _metric(analyzer: AnalyzerDescription, full: str) -> Explanation:
+    title, text, formula, reading = _said(analyzer, (full, f"{full}.help", f"{full}.formula", f"{full}.how"))
     return Explanation(
         name=full,
         title=title or full,
         text=text or analyzer.summary,
         formula=formula,
         reading=reading,
-        tasks=", ".join(analyzer.metric_tasks.get(full.partition(".")[2], ())),
+        tasks=", ".join(analyzer.metric_tasks.get(_short(full), ())),
     )
+
+
+def _method(analyzer: AnalyzerDescription, method: MethodFacts) -> Explanation:
+    from auditbench.results.methods import FACT_PARTS
+
+    title, formula, assumes, needs, fails = _said(analyzer, map(method.key, FACT_PARTS))
+    return Explanation(
+        name=method.name,
+        title=title or method.name,
+        formula=formula,
+        assumes=assumes,
+        needs=needs,
+        fails=fails,
+        source=method.source,
+        modalities=method.modalities,
+    )
+
+
+def _said(analyzer: AnalyzerDescription, keys: Iterable[str]) -> list[str]:
+    """What the analyzer's catalogue has for each key; empty where it has nothing."""
+    from auditbench.messages import merge_catalogues
+
+    say = merge_catalogues("en", analyzer.messages.get("en", {}))
+    return [say.say(key) if say.has(key) else "" for key in keys]
 
 
 def _say(explanation: Explanation) -> None:
     from auditbench.cli.terminal import say
-    from auditbench.safe_text import safe_text
+    from auditbench.safe_text import LONGEST_TEXT, safe_text
 
     say(f"{safe_text(explanation.name)}  {explanation.title}", "strong")
     parts = (
@@ -165,6 +189,11 @@ def _say(explanation: Explanation) -> None:
         ("formula: ", explanation.formula),
         ("reading: ", explanation.reading),
         ("tasks: ", explanation.tasks),
+        ("source: ", safe_text("; ".join(explanation.source), LONGEST_TEXT)),
+        ("inputs: ", ", ".join(explanation.modalities)),
+        ("assumes: ", explanation.assumes),
+        ("needs: ", explanation.needs),
+        ("known to fail: ", explanation.fails),
         ("limit: ", explanation.limit),
     )
     for label, text in parts:

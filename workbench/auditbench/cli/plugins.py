@@ -103,6 +103,10 @@ def _say_analyzer(analyzer: AnalyzerDescription) -> None:
         for metric in analyzer.metrics:
             tasks = ", ".join(analyzer.metric_tasks.get(metric, ()))
             say(f"    {safe_text(f'{analyzer.name}.{metric}')}" + (f"  ({tasks})" if tasks else ""))
+    if analyzer.methods:
+        say("  methods, for `auditbench explain`")
+        for method in analyzer.methods:
+            say(f"    {safe_text(method.name)}")
 
 
 def _needed(analyzer: AnalyzerDescription) -> list[tuple[str, str]]:

@@ -9,11 +9,12 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from auditbench.masking.additivity import additivity_gap, gap_finding, largest_gap
 from auditbench.masking.agreement import agreement_matrix, agreement_metrics, spearman
 from auditbench.masking.coalitions import Coalitions
 from auditbench.masking.explanation import Explained, earlier_attributions, explained, shared_out, table_attribution
 from auditbench.masking.frames import check_same_columns, column_names, frame_numbers
-from auditbench.masking.importance import additivity_gap, importance_metrics, metric_interval, sampled_rows
+from auditbench.masking.importance import importance_metrics, metric_interval, sampled_rows
 from auditbench.masking.maskers import BackgroundRows, Baseline, Blur, Masker, MaskToken, SegmentMean
 from auditbench.masking.occlusion import Occlusion, occlusion
 from auditbench.masking.players import NOBODY, Players, feature_players, players_of
@@ -77,9 +78,11 @@ __all__ = [
     "feature_players",
     "fill_missing",
     "frame_numbers",
+    "gap_finding",
     "generator",
     "global_seed",
     "importance_metrics",
+    "largest_gap",
     "metric_interval",
     "occlusion",
     "player_texts",

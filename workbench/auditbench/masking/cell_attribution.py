@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from auditbench.data.inputs import ImageInput
-from auditbench.masking.cells import cell_shares
+from auditbench.masking.cells import cell_shares, players_present
 from auditbench.masking.explanation import shared_out
 from auditbench.results import PREDICTED, RUNNER_UP, Attribution
 
@@ -58,7 +58,7 @@ def cell_arrays(
     base_values: npt.NDArray[Any],
     model_rows: int,
 ) -> dict[str, npt.NDArray[np.generic]]:
-    """What a chunk of rows gives to `cell_attribution`, by name.
+    """What a chunk of rows gives to `cell_attribution`, by name, and `players`, how many each row has.
 
     Args:
         outputs: Of the rows, shape `(rows, outputs)`.
@@ -73,7 +73,7 @@ def cell_arrays(
         "values": cell_shares(of_explained(values, targets), players, channels=isinstance(item, ImageInput)),
         "base_values": of_explained(base_values, targets),
         "outputs": np.take_along_axis(outputs, targets, axis=1),
-        "players": np.full(len(outputs), len(players)),
+        "players": players_present(players, len(outputs)),
         "model_rows": shared_out(model_rows, len(outputs)),
     }
 

@@ -27,7 +27,7 @@ def cell_shares(values: Numbers, players: Players, *, channels: bool) -> Numbers
     """
     import numpy as np
 
-    owners = _owners(players, len(values), channels=channels)
+    owners = cell_owners(players, len(values), channels=channels)
     flat = owners.reshape(len(owners), -1)
     sizes = np.stack([np.bincount(row + 1, minlength=len(players) + 1)[1:] for row in flat])
     each = values / np.maximum(sizes, 1)[:, np.newaxis]
@@ -36,13 +36,23 @@ def cell_shares(values: Numbers, players: Players, *, channels: bool) -> Numbers
     return np.asarray(shares.reshape(*values.shape[:2], *owners.shape[1:]))
 
 
-def _owners(players: Players, rows: int, *, channels: bool) -> npt.NDArray[np.int64]:
-    """The player of each cell, shape `(rows, *cells)`."""
+def cell_owners(players: Players, rows: int, *, channels: bool) -> npt.NDArray[np.int64]:
+    """The player of each cell or `NOBODY`, shape `(rows, *cells)`; `channels` as in `cell_shares`."""
     import numpy as np
 
     groups: npt.NDArray[np.int64] = players.groups.cpu().numpy()
     owners = groups if players.per_row else np.broadcast_to(groups, (rows, *groups.shape))
     return owners[:, 0] if channels else owners
+
+
+def players_present(players: Players, rows: int) -> npt.NDArray[np.int64]:
+    """How many players each row has, shape `(rows,)`: the last ones may be lacking."""
+    import numpy as np
+
+    if not players.per_row:
+        return np.full(rows, len(players))
+    most: npt.NDArray[np.int64] = players.groups.flatten(1).amax(dim=1).cpu().numpy()
+    return most + 1
 
 
 def player_sums(shares: Numbers, owners: torch.Tensor | npt.NDArray[np.integer], players: int) -> Numbers:
@@ -54,7 +64,9 @@ def player_sums(shares: Numbers, owners: torch.Tensor | npt.NDArray[np.integer],
     """
     import numpy as np
 
-    index = np.asarray(owners).reshape(len(shares), -1)
+    slots = np.asarray(owners).reshape(len(shares), -1) + 1  # `NOBODY` is the first
     flat = shares.reshape(*shares.shape[:2], -1)
-    member = index[:, :, np.newaxis] == np.arange(players)
-    return np.asarray(np.einsum("rtc,rcp->rtp", flat, member.astype(np.float64)))
+    sums = np.zeros((*shares.shape[:2], players + 1))
+    for row, target in np.ndindex(*shares.shape[:2]):
+        sums[row, target] = np.bincount(slots[row], weights=flat[row, target], minlength=players + 1)
+    return sums[:, :, 1:]

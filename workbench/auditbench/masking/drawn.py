@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 MOST_CASES = 6
 _COLOURS = 3
+_COMPARED = 2
+"""Explained outputs of a row: its highest one, and the next."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,18 +32,24 @@ class Drawn:
     series_attributions: tuple[SeriesAttribution, ...] = ()
 
 
-def drawn_cases(context: AuditContext, attribution: Attribution, rows: Rows) -> Drawn:
-    """The first chosen cases, each with a block for every explained output.
+def drawn_cases(context: AuditContext, attribution: Attribution, rows: Rows, *, contrast: bool | None = None) -> Drawn:
+    """The first chosen cases, each with a block for every explained output, and one for the contrast of two.
+
+    The contrast says why the highest output and not the next: where a method is linear in outputs, contributions to
+    their difference are the difference of contributions.
 
     Args:
         attribution: Contributions of cells, shape `(rows, targets, *cells)`.
         rows: The rows that it explains, the chosen cases first.
+        contrast: Whether the method is linear in outputs; where it is additive when None.
     """
     import numpy as np
 
     name, item = next(iter(context.model.inputs.items()))
     count = min(len(context.case_indices), len(rows), MOST_CASES)
     cases, values = rows.take(np.arange(count)), np.asarray(attribution.values, dtype=np.float64)[:count]
+    if values.shape[1] == _COMPARED and (attribution.additive if contrast is None else contrast):
+        values = np.concatenate([values, values[:, :1] - values[:, 1:]], axis=1)
     outputs = context.outputs[list(context.case_indices[:count])]
     titles = _titles(context, attribution, cases, outputs)
     places = [(row, target) for row in range(count) for target in range(values.shape[1])]
@@ -110,19 +118,25 @@ def _texts(
 def _titles(
     context: AuditContext, attribution: Attribution, cases: Rows, outputs: npt.NDArray[Any]
 ) -> list[list[Message]]:
-    """Which row it is, and which output: its name, and whether it is the highest one or the next."""
+    """Which row it is, and which output: its name, and whether it is the highest one, the next, or their difference."""
     from auditbench.masking.cell_attribution import explained_outputs
 
     names, chosen = context.model.target_names, explained_outputs(outputs)
     several = len(names) > 1
     keys = ("core.drawn_predicted", "core.drawn_runner_up") if several else ("core.drawn_output",)
-    return [
-        [
-            Message(key=keys[place], values={"row": row_id, "target": names[int(index)]})
-            for place, index in enumerate(chosen[row])
-        ]
-        for row, row_id in enumerate(cases.row_ids)
-    ]
+    titles = []
+    for row, row_id in enumerate(cases.row_ids):
+        targets = [names[int(index)] for index in chosen[row]]
+        titles.append(
+            [
+                Message(key=key, values={"row": row_id, "target": target})
+                for key, target in zip(keys, targets, strict=False)
+            ]
+        )
+        if len(targets) == _COMPARED:
+            values = {"row": row_id, "target": targets[0], "other": targets[1]}
+            titles[-1].append(Message(key="core.drawn_contrast", values=values))
+    return titles
 
 
 def _picture(image: npt.NDArray[Any], item: ImageInput) -> npt.NDArray[np.float64]:

@@ -18,6 +18,7 @@ from auditbench.data.inputs import (
     modality_of,
 )
 from auditbench.errors import AnalyzerNotPossible
+from auditbench.masking.cells import cell_owners
 from auditbench.masking.maskers import BackgroundRows, Baseline, Blur, Masker, MaskToken, SegmentMean
 from auditbench.masking.players import Players, players_of
 from auditbench.masking.segments import time_segments
@@ -25,6 +26,8 @@ from auditbench.masking.superpixels import superpixels
 from auditbench.masking.tokens import token_players
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     import torch
 
     from auditbench.data import Rows
@@ -96,6 +99,12 @@ def hidden_by(model: ModelUnderTest, params: PlayerParams) -> HiddenBy:
             fix="leave `hidden_by` away, or set one that is allowed",
         )
     return found
+
+
+def cell_players(model: ModelUnderTest, rows: Rows, params: PlayerParams) -> tuple[Players, npt.NDArray[np.int64]]:
+    """The players of rows of images, texts or series, and the one of each cell or `NOBODY`, shape `(rows, *cells)`."""
+    players, _ = _players(model.inputs, model.encode(rows.inputs), rows, params)
+    return players, cell_owners(players, len(rows), channels=modality_of(model.inputs) == "image")
 
 
 def aligned_players(item: ImageInput | SeriesInput, params: PlayerParams) -> Players:

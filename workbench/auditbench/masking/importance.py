@@ -1,4 +1,4 @@
-"""Global summaries of attributions, and whether the contributions of a row add up to its output."""
+"""Global summaries of attributions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from auditbench.statistics import IntervalEstimate, bootstrap_mean_intervals
 
 if TYPE_CHECKING:
     import numpy as np
-    import numpy.typing as npt
 
 IMPORTANCE = "mean_absolute_attribution"
 
@@ -57,22 +56,6 @@ def importance_metrics(
         )
         for index, where in enumerate(labels)
     )
-
-
-def additivity_gap(
-    values: npt.NDArray[np.float64],
-    base_values: npt.NDArray[np.float64],
-    outputs: npt.NDArray[np.float64],
-    output_range: npt.NDArray[np.float64],
-) -> npt.NDArray[np.float64]:
-    """|base + sum of contributions - output| as a share of the output's range, shape `(rows, targets)`.
-
-    NaN where the range of a target, shape `(targets,)`, is 0: there is nothing to compare the gap with.
-    """
-    import numpy as np
-
-    gap = np.abs(values.reshape(*values.shape[:2], -1).sum(axis=2) + base_values - outputs)
-    return np.asarray(gap / np.where(output_range > 0, output_range, np.nan))
 
 
 def metric_interval(estimate: IntervalEstimate) -> Interval | None:

@@ -19,7 +19,8 @@ class PlayerParams(BaseModel):
         description="Images: how they are cut into regions; `grid` cuts all alike, so that regions can be compared.",
     )
     regions: Annotated[int, Field(ge=2, le=4096)] = Field(
-        64, description="Images: about how many regions; `felzenszwalb` finds the number by itself."
+        64,
+        description="Images: about how many regions; `felzenszwalb` finds the number by itself, up to four times as many.",
     )
     segments: Annotated[int, Field(ge=2, le=4096)] = Field(16, description="Series: segments of time.")
     by_channel: bool = Field(True, description="Series: whether each channel has segments of its own.")

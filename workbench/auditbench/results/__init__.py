@@ -31,6 +31,7 @@ from auditbench.results.figures import (
     Table,
 )
 from auditbench.results.finite import require_finite
+from auditbench.results.methods import MethodFacts
 from auditbench.results.metrics import Interval, Metric
 
 __all__ = [
@@ -46,6 +47,7 @@ __all__ = [
     "ImageOverlay",
     "Interval",
     "Matrix",
+    "MethodFacts",
     "Metric",
     "Note",
     "PairedChange",

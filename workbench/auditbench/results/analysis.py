@@ -10,6 +10,7 @@ from auditbench.errors import ResultError
 from auditbench.findings import Finding, Message
 from auditbench.results.attributions import Attribution, ImageOverlay, SeriesAttribution, TokenAttribution
 from auditbench.results.figures import Curve, Matrix, PairedChange, Percentiles, Scatter, Table
+from auditbench.results.methods import MethodFacts
 from auditbench.results.metrics import Metric
 
 Status: TypeAlias = Literal["ok", "not_applicable", "skipped", "failed", "timed_out"]
@@ -30,6 +31,7 @@ class AnalysisResult:
     Attributes:
         status: `ok` has no reason; every other status has one.
         parameters: The analyzer's parameters with defaults written out; the host fills it in.
+        methods: Those of its analyzer that it used; the host adds the ones that its attributions name.
     """
 
     analyzer: str = ""
@@ -39,6 +41,7 @@ class AnalysisResult:
     required: bool = True
     version: str = ""
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    methods: tuple[MethodFacts, ...] = ()
     metrics: tuple[Metric, ...] = ()
     tables: tuple[Table, ...] = ()
     curves: tuple[Curve, ...] = ()

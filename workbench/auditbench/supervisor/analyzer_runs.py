@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from auditbench.config_file import LoadedConfig
-from auditbench.descriptions import BatchUse
+from auditbench.contracts import NAMES_A_FILE
+from auditbench.descriptions import AnalyzerDescription, BatchUse
 from auditbench.digests import digest_of
 from auditbench.errors import AuditbenchError, RecordError, RunFolderError, RunWriteError
 from auditbench.findings import Message
 from auditbench.listener import Listener
+from auditbench.paths import is_file_there
 from auditbench.provenance import host_facts
 from auditbench.record import plain, validate
 from auditbench.results import AnalysisResult
@@ -227,6 +231,7 @@ class AnalyzerRuns:
                 "plugin": plain(description.plugin) if description else None,
                 "code": description.code if description else "",
                 "parameters": dict(description.parameters) if description else {},
+                "files": _named_files(description, self._loaded.base) if description else {},
                 "results": self._earlier(item),
             }
         )
@@ -236,6 +241,23 @@ def _foreseen(item: PlannedAnalyzer, reason: Message) -> AnalysisResult:
     """The result of an analyzer that the plan says will not run."""
     skipped = reason.key == "core.skipped_by_command"
     return without_result(item, "skipped" if skipped else "not_applicable", reason)
+
+
+def _named_files(description: AnalyzerDescription, base: Path) -> dict[str, str]:
+    """Digest of each file that a parameter names; empty where it cannot be read, of which the analyzer itself speaks."""
+    fields = description.schema.get("properties", {})
+    named = {name: description.parameters.get(name) for name in fields if fields[name].get(NAMES_A_FILE)}
+    return {name: _digest(base / str(path)) for name, path in named.items() if path}
+
+
+def _digest(path: Path) -> str:
+    if not is_file_there(path):
+        return ""
+    try:
+        with path.open("rb") as opened:
+            return hashlib.file_digest(opened, "sha256").hexdigest()
+    except OSError:
+        return ""
 
 
 def _too_many_starts() -> Message:

@@ -23,7 +23,7 @@ from auditbench.machine_memory import GIB
 from auditbench.models.out_of_memory import bytes_needed, is_out_of_memory
 from auditbench.record import plain, validate
 from auditbench.registry import missing_packages, missing_programs
-from auditbench.results import AnalysisResult, Status
+from auditbench.results import AnalysisResult, MethodFacts, Status
 from auditbench.safe_text import safe_text
 from auditbench.worker.array_store import checked, describe_array, read_only_array, with_stored
 from auditbench.worker.determinism import named_operations
@@ -137,7 +137,9 @@ def run_analyzer(
         call = _called(analyzer, context, registry, bounds, interruptible=not own_process)
         if own_process and call.error is not None and is_out_of_memory(call.error):
             free_frames(call.error)  # the guard needs memory to look
-    store_all = functools.partial(_completed, base=base, store=store, raw_inputs=context.raw_inputs)
+    store_all = functools.partial(
+        _completed, base=base, declared=analyzer.methods, store=store, raw_inputs=context.raw_inputs
+    )
     result, details = _settled(call, base, store_all, bounds, interruptible=not own_process)
     del call
     if details:  # what the failed call held is freed before the model is looked at, which takes memory
@@ -271,7 +273,7 @@ def _settled(
 def _failed(error: BaseException, base: AnalysisResult, limit: int | None) -> tuple[AnalysisResult, str]:
     """The result that says what was raised, within what limit on memory, and its trace."""
     if isinstance(error, AnalyzerNotPossible):
-        return _without_result(base, "not_applicable", _said("core.not_possible", error)), ""
+        return _without_result(base, "not_applicable", _not_possible(error)), ""
     if isinstance(error, ResultError):
         problem = error.problems[0]
         text = "; ".join(part for part in (problem.where, problem.message, problem.found) if part)
@@ -295,7 +297,12 @@ def _subject_changes(
 
 
 def _completed(
-    returned: Any, *, base: AnalysisResult, store: Callable[[str, Any], Array] | None, raw_inputs: bool
+    returned: Any,
+    *,
+    base: AnalysisResult,
+    declared: tuple[MethodFacts, ...],
+    store: Callable[[str, Any], Array] | None,
+    raw_inputs: bool,
 ) -> AnalysisResult:
     if not isinstance(returned, AnalysisResult):
         raise ResultError("expected an AnalysisResult", found=type(returned).__name__)
@@ -303,7 +310,21 @@ def _completed(
     result = checked(dataclasses.replace(returned, **own))
     _check_form(with_stored(result, describe_array))
     _refuse_equal_findings(result.findings)
+    result = dataclasses.replace(result, methods=_used(result, declared))
     return with_stored(result if raw_inputs else without_inputs(result), store or read_only_array)
+
+
+def _used(result: AnalysisResult, declared: tuple[MethodFacts, ...]) -> tuple[MethodFacts, ...]:
+    """The methods that a result names, by itself or by its attributions, in the order of the analyzer.
+
+    Raises:
+        ResultError: It names one itself that the analyzer does not declare.
+    """
+    if unknown := set(result.methods).difference(declared):
+        names = ", ".join(sorted(method.name for method in unknown))
+        raise ResultError("expected methods that the analyzer declares", found=names)
+    named = {method.name for method in result.methods} | {block.method for block in result.attributions}
+    return tuple(method for method in declared if method.name in named)
 
 
 def _refuse_equal_findings(findings: Iterable[Finding]) -> None:
@@ -344,6 +365,15 @@ def _without_result(base: AnalysisResult, status: Status, reason: Message) -> An
 
 def _said(key: str, error: BaseException) -> Message:
     return Message(key=key, values={"type": presentable(type(error).__name__), "error": presentable(text_of(error))})
+
+
+def _not_possible(error: AnalyzerNotPossible) -> Message:
+    """What the analyzer says, with what it found and where, what it allows, and the way on, as far as it names them."""
+    said, problem = _said("core.not_possible", error), error.problems[0]
+    found = ": ".join(part for part in (problem.where, problem.found) if part) if problem.found else ""
+    parts = {"found": found, "allowed": problem.allowed, "fix": problem.fix}
+    told = {name: presentable(text) for name, text in parts.items() if text}
+    return Message(key="_".join((said.key, *told)), values={**said.values, **told})
 
 
 def _memory_ran_out(error: BaseException, limit: int | None) -> Message:

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from auditbench.config import AuditConfig, DataTable, ModelTable
 from auditbench.config_checks import RECORD_FORMAT
 from auditbench.config_problems import nearest, problems_of, unknown_keys
-from auditbench.contracts import NAMES_A_MODEL, Analyzer, Renderer, model_name_problem
+from auditbench.contracts import Analyzer, Renderer
 from auditbench.data import BUILT_IN as DATA_SETS
 from auditbench.data import TABULAR_INPUT
 from auditbench.descriptions import AnalyzerDescription, CheckedPart, PluginDescription, Provision
@@ -43,6 +43,7 @@ from auditbench.registry import (
     missing_programs,
 )
 from auditbench.run import PluginFacts
+from auditbench.worker.named_parameters import named_files, named_models
 
 _KINDS = {
     "Renderer": "renderer",
@@ -96,6 +97,7 @@ def describe_analyzer(
         metrics=record.metrics,
         metric_tasks=record.metric_tasks,
         shares=record.shares,
+        methods=record.methods,
         schema=schema,
         parameters=parameters or {},
         messages=record.messages,
@@ -147,7 +149,9 @@ def check_part(
             provided = _require_analyzer(registry, name)
             table = config.analyzers[name]
             _, plain_parameters = parameters_of(provided, table.parameters)
-            problems += _named_models(provided.record, plain_parameters, config)
+            problems += named_models(provided.record, plain_parameters, config)
+            if foundation is not None:
+                problems += named_files(provided.record, plain_parameters, foundation)
             code = code_of_plugins(registry, [provided.origin, *further])
             described.append(describe_analyzer(provided, plain_parameters, code=code))
             missing = missing_dependency(provided.record.needs, provided.origin, f"analyzers.{name}")
@@ -170,21 +174,6 @@ def check_part(
         untrusted=inspection.untrusted,
         programs=inspection.programs,
     )
-
-
-def _named_models(analyzer: Analyzer, parameters: Mapping[str, Any], config: AuditConfig) -> list[Problem]:
-    """What is wrong with the parameters that name a further model."""
-    fields = analyzer.Params.model_fields if analyzer.Params else {}
-    named = [
-        name
-        for name, field in fields.items()
-        if isinstance(field.json_schema_extra, dict) and field.json_schema_extra.get(NAMES_A_MODEL)
-    ]
-    found = [
-        model_name_problem(str(parameters[name]), config.models, where=f"analyzers.{analyzer.name}.{name}")
-        for name in named
-    ]
-    return [problem for problem in found if problem is not None]
 
 
 def _inspected(config: AuditConfig, base: Path) -> Inspection:

@@ -63,6 +63,7 @@ class Subject:
         raw_inputs: Whether the config asks for inputs to be shown as they are.
         seconds: Wall-clock seconds of `train` and `load`.
         state: Of model and data, as opened; `others_state` of each further model.
+        folder: Where paths in the config start.
     """
 
     config_seed: int
@@ -75,6 +76,7 @@ class Subject:
     state: SubjectState
     others: Mapping[str, ModelUnderTest] = field(default_factory=dict)
     others_state: Mapping[str, ModelWatch] = field(default_factory=dict)
+    folder: Path = field(default_factory=Path)
 
     def context(
         self,
@@ -97,6 +99,7 @@ class Subject:
             outputs=self.outputs,
             case_indices=self.chosen.indices,
             raw_inputs=self.raw_inputs,
+            folder=self.folder,
             engine=engine,
             host=host,
         )
@@ -177,6 +180,7 @@ def open_subject(
     return dataclasses.replace(
         subject,
         seconds=seconds,
+        folder=base,
         others=others,
         others_state={name: other_watch(one, subject.data) for name, one in others.items()},
     )

@@ -45,23 +45,34 @@ class TextClassifier(nn.Module):
 
 
 class NextTokenNetwork(nn.Module):
-    """A causal language model: logits of what follows the last token. The head sees no other position."""
+    """A causal language model: logits of what follows the last token. The head sees no other position than it is asked for."""
 
     def __init__(self, model: Any, item: TextInput) -> None:
         super().__init__()
         self.model = model
         self.own = OwnTokenIds(item, padding=model.config.pad_token_id)
-        self.last = _LastPosition(model.get_output_embeddings())
+        self.last = _SomePositions(model.get_output_embeddings())
         model.set_output_embeddings(self.last)
         self.eval()
 
     def forward(self, ids: torch.Tensor) -> torch.Tensor:
         """Logits, shape `(rows, vocabulary)`."""
+        return self._logits(ids, (lengths_of(ids) - 1).unsqueeze(1))[:, 0]
+
+    def positions(self, ids: torch.Tensor, first: int = 0) -> torch.Tensor:
+        """Logits of what follows each token from place `first` on, shape `(rows, length - first, vocabulary)`.
+
+        Those behind the end of a text mean nothing.
+        """
+        return self._logits(ids, torch.arange(first, ids.shape[1], device=ids.device).expand(len(ids), -1))
+
+    def _logits(self, ids: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
         counted = never_none(ids != PADDING)
-        self.last.places = lengths_of(ids) - 1
-        given = self.model(input_ids=self.own(ids), attention_mask=counted.to(torch.int64), use_cache=False).logits
+        self.last.places = places
+        outputs: torch.Tensor = self.model(
+            input_ids=self.own(ids), attention_mask=counted.to(torch.int64), use_cache=False
+        ).logits
         self.last.places = None
-        outputs: torch.Tensor = given[:, 0]
         return outputs
 
 
@@ -113,11 +124,11 @@ class EmbeddingHead(nn.Module):
         return outputs
 
 
-class _LastPosition(nn.Module):
-    """An output layer that gets one position of each row.
+class _SomePositions(nn.Module):
+    """An output layer that gets some positions of each row.
 
     Attributes:
-        places: Which one, shape `(rows,)`; all of them where None.
+        places: Which ones, shape `(rows, positions)`; all of them where None.
     """
 
     def __init__(self, layer: Any) -> None:
@@ -133,7 +144,7 @@ class _LastPosition(nn.Module):
 
     def forward(self, states: torch.Tensor) -> torch.Tensor:
         if self.places is not None:
-            states = states_at(states, self.places).unsqueeze(1)
+            states = states.gather(1, self.places.unsqueeze(2).expand(-1, -1, states.shape[2]))
         outputs: torch.Tensor = self.layer(states)
         return outputs
 

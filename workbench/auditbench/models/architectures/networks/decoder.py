@@ -56,9 +56,12 @@ class DecoderNetwork(CheckpointedNetwork):
         """
         return self._logits(states_at(self._states(encoded), lengths_of(encoded) - 1))
 
-    def positions(self, encoded: torch.Tensor) -> torch.Tensor:
-        """Logits of what follows each token, shape `(rows, length, outputs)`; those behind the end mean nothing."""
-        return self._logits(self._states(encoded))
+    def positions(self, encoded: torch.Tensor, first: int = 0) -> torch.Tensor:
+        """Logits of what follows each token from place `first` on, shape `(rows, length - first, outputs)`.
+
+        Those behind the end of a text mean nothing.
+        """
+        return self._logits(self._states(encoded)[:, first:])
 
     @torch.no_grad()
     def sample(
@@ -92,6 +95,10 @@ class DecoderNetwork(CheckpointedNetwork):
             texts = texts.scatter(1, (lengths + step).unsqueeze(1), drawn.unsqueeze(1))
         places = lengths.unsqueeze(1) + torch.arange(count, device=texts.device)
         return texts.gather(1, places)
+
+    def read(self, states: torch.Tensor) -> torch.Tensor:
+        """Logits of what follows, of hidden states that a layer gives; shapes `(..., width)` and `(..., outputs)`."""
+        return self._logits(self.norm(states))
 
     def _states(self, ids: torch.Tensor) -> torch.Tensor:
         length = ids.shape[1]

@@ -1,0 +1,211 @@
+"""The `captum` analyzer on images, series and texts: what is known of linear models, what it says, and what it refuses."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from auditbench.data.arrays import from_arrays
+from auditbench.data.inputs import TextInput
+from auditbench.errors import AnalyzerNotPossible
+from auditbench.masking.player_params import PlayerParams
+from auditbench.models import wrap_module
+from auditbench.models.architectures.networks.encoder import EncoderNetwork
+from auditbench.models.architectures.parameters import EncoderParams
+from auditbench.results import AnalysisResult
+from auditbench.run import Modality
+from auditbench.testing import ToySubject, missing_words, toy_context, toy_subject
+from auditbench.worker.hidden_inputs import without_inputs
+from auditbench_captum import Params, auditbench_analyzers
+from auditbench_captum.analysis import analyze
+from auditbench_captum.methods import METHODS
+
+(ANALYZER,) = auditbench_analyzers()
+WORDS = tuple(f"word{number}" for number in range(20))
+TEXT = TextInput(unit="words", vocabulary=WORDS, length=9)
+OF_PLACES = [name for name, method in METHODS.items() if "series" in method.modalities]
+OF_TEXTS = [name for name, method in METHODS.items() if "text" in method.modalities]
+
+
+class Counted(nn.Module):
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+        self.rows = 0
+
+    def forward(self, encoded: torch.Tensor) -> torch.Tensor:
+        self.rows += len(encoded)
+        return self.module(encoded)
+
+
+def with_module(subject: ToySubject, module: nn.Module) -> ToySubject:
+    return dataclasses.replace(subject, model=dataclasses.replace(subject.model, module=module.eval()))
+
+
+def convolutional(modality: str) -> nn.Module:
+    torch.manual_seed(0)
+    if modality == "image":
+        layers = [nn.Conv2d(1, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(120, 3)]
+    else:
+        layers = [nn.Conv1d(2, 4, 3, padding=1), nn.BatchNorm1d(4), nn.ReLU(), nn.Flatten(), nn.Linear(48, 3)]
+    return nn.Sequential(*layers)
+
+
+def of_texts() -> ToySubject:
+    torch.manual_seed(0)
+    network = EncoderNetwork(EncoderParams(width=8, heads=2, layers=2, feedforward=16), TEXT, 3)
+    model = wrap_module(
+        network,
+        task="multiclass-classification",
+        classes=("a", "b", "c"),
+        output="logit",
+        inputs={"text": TEXT},
+        device="cpu",
+    )
+    rng = np.random.default_rng(0)
+    ids = rng.integers(2, 22, (30, 9))
+    ids[::3, 5:] = 0
+    data = from_arrays(
+        {"text": ids},
+        rng.integers(0, 3, 30),
+        task="multiclass-classification",
+        classes=("a", "b", "c"),
+        inputs={"text": TEXT},
+    )
+    return ToySubject(model=model, data=data, weights=np.empty((0, 0)), bias=np.empty(0))
+
+
+def explain(subject: ToySubject, **params: Any) -> AnalysisResult:
+    chosen = Params.model_validate({"rows": 7, "background": 9, **params})
+    context = toy_context(subject, analyzer="captum", params=chosen, case_indices=(3, 1))
+    return analyze(context, chosen)
+
+
+@pytest.mark.parametrize("modality", ["image", "series"])
+def test_deep_lift_and_windows_of_one_cell_find_what_integrated_gradients_find_in_a_linear_model(
+    modality: Modality,
+) -> None:
+    subject = toy_subject("multiclass", modality=modality)
+    expected = explain(subject).attributions[0]
+    lifted = explain(subject, method="deep_lift")
+    hidden = explain(
+        subject,
+        method="occlusion",
+        window=1,
+        stride=1,
+        players=PlayerParams(hidden_by="baseline"),
+    )
+    np.testing.assert_allclose(lifted.attributions[0].values, expected.values, atol=1e-5)
+    np.testing.assert_allclose(hidden.attributions[0].values, expected.values, atol=1e-5)
+    assert np.abs(expected.values).max() > 0.01
+    assert next(metric for metric in lifted.metrics if metric.name == "completeness_gap").value < 1e-5
+
+
+@pytest.mark.parametrize("modality", ["image", "series"])
+def test_expected_gradients_of_parts_report_their_gap_and_their_noise(modality: Modality) -> None:
+    result = explain(toy_subject("binary", modality=modality), method="gradient_shap", n_samples=400)
+    gap = next(metric for metric in result.metrics if metric.name == "completeness_gap")
+    assert 0 < gap.value < 0.1
+    assert "captum.limit_no_standard_error" in {note.text.key for note in result.notes}
+
+
+@pytest.mark.parametrize("method", OF_PLACES)
+@pytest.mark.parametrize("modality", ["image", "series"])
+def test_every_method_has_words_and_counts_its_model_rows(method: str, modality: Modality) -> None:
+    module = Counted(convolutional(modality))
+    subject = with_module(toy_subject("multiclass", modality=modality), module)
+    params = Params.model_validate({"rows": 7, "background": 9, "method": method, "n_samples": 5})
+    context = toy_context(subject, analyzer="captum", params=params, case_indices=(3, 1))
+    module.rows = 0
+    result = analyze(context, params)
+    (attribution,) = result.attributions
+    assert attribution.model_rows == module.rows
+    assert missing_words(ANALYZER, result) == ()
+    assert np.abs(attribution.values).max() > 0
+    blocks = result.image_overlays or result.series_attributions
+    assert len(blocks) == 2 * (3 if METHODS[method].linear else 2)
+    if METHODS[method].slope:
+        assert attribution.values.min() >= 0
+
+
+@pytest.mark.parametrize("method", OF_TEXTS)
+def test_every_method_of_texts_has_words_and_counts_its_model_rows(method: str) -> None:
+    subject = of_texts()
+    module = Counted(subject.model.module)
+    subject = with_module(subject, module)
+    params = Params.model_validate({"rows": 7, "background": 9, "method": method})
+    context = toy_context(subject, analyzer="captum", params=params, case_indices=(3, 1))
+    module.rows = 0
+    result = analyze(context, params)
+    assert sum(block.model_rows for block in result.attributions) == module.rows
+    assert missing_words(ANALYZER, result) == ()
+    assert result.attributions[0].values.shape[2:] == (9,)
+
+
+def test_attention_says_that_it_is_none_and_gives_no_words_away() -> None:
+    result = explain(of_texts(), method="attention")
+    rollout, weights = result.attributions
+    assert rollout.target_names == ("attention rollout",)
+    np.testing.assert_allclose(np.asarray(rollout.values).sum(axis=2), 1.0, atol=1e-6)
+    assert weights.values.shape == (2, 4, 9, 9)
+    assert weights.target_names == ("layer 1, head 1", "layer 1, head 2", "layer 2, head 1", "layer 2, head 2")
+    assert [row[:2] for row in result.tables[0].rows] == [(1, 1), (1, 2), (2, 1), (2, 2)]
+    assert not result.metrics
+    assert {block.title.key for block in result.token_attributions} == {"captum.attention_drawn"}
+    assert "captum.attention_is_not_attribution" in {note.text.key for note in result.notes if note.kind == "limit"}
+    hidden = without_inputs(result)
+    assert not any(word in token for block in hidden.token_attributions for token in block.tokens for word in WORDS)
+
+
+def test_a_contrast_is_the_difference_of_what_is_drawn_beside_it() -> None:
+    first, second, both = explain(toy_subject("multiclass", modality="image")).image_overlays[:3]
+    np.testing.assert_allclose(both.values, np.asarray(first.values) - np.asarray(second.values), atol=1e-12)
+    assert both.title.key == "core.drawn_contrast"
+    assert (both.title.values["target"], both.title.values["other"]) == (
+        first.title.values["target"],
+        second.title.values["target"],
+    )
+
+
+def test_a_text_whose_tokens_are_all_alike_still_has_an_embedding() -> None:
+    subject = of_texts()
+    ids = np.zeros((30, 9), dtype=np.int64)
+    data = from_arrays(
+        {"text": ids},
+        np.arange(30) % 3,
+        task="multiclass-classification",
+        classes=("a", "b", "c"),
+        inputs={"text": TEXT},
+    )
+    result = explain(dataclasses.replace(subject, data=data))
+    assert np.abs(result.attributions[0].values).max() == 0
+
+
+@pytest.mark.parametrize(
+    ("modality", "params", "where"),
+    [
+        ("text", {"window": 2}, "hidden_by token, for text"),
+        ("image", {"window": 2, "players": {"hidden_by": "mean"}}, "hidden_by mean, for image"),
+    ],
+)
+def test_windows_that_cannot_be_hidden_are_refused(modality: Modality, params: dict[str, Any], where: str) -> None:
+    subject = of_texts() if modality == "text" else toy_subject("binary", modality=modality)
+    with pytest.raises(AnalyzerNotPossible) as refused:
+        explain(subject, method="occlusion", **params)
+    assert refused.value.problems[0].found == where
+
+
+def test_the_named_layer_is_mapped_and_named_in_the_report() -> None:
+    subject = with_module(toy_subject("multiclass", modality="image"), convolutional("image"))
+    result = explain(subject, method="grad_cam", layer="2")
+    assert result.notes[0].text.key == "captum.method_grad_cam_layer"
+    assert result.notes[0].text.values["layer"] == "2"
+    assert missing_words(ANALYZER, result) == ()
+    with pytest.raises(AnalyzerNotPossible) as refused:
+        explain(subject, method="grad_cam", layer="7")
+    assert refused.value.problems[0].where == "analyzers.captum.layer"
