@@ -119,7 +119,9 @@ def layer_gradients(model: ModelUnderTest, inputs: Inputs, layer: Layer, targets
         with torch.enable_grad(), held_outputs(model.module, [layer.name]) as held:
             outputs = model.module(encoded)
             chosen = outputs.gather(1, torch.from_numpy(targets[rows]).to(outputs.device).unsqueeze(1))
-            joined = chosen.sum() + 0 * held[layer.name].sum()  # outputs that do not depend on the layer have a gradient of 0
+            joined = (
+                chosen.sum() + 0 * held[layer.name].sum()
+            )  # outputs that do not depend on the layer have a gradient of 0
             (slope,) = torch.autograd.grad(joined, held[layer.name])
         return _over_places(model, encoded, slope, layer.unit_axis)[0].cpu()
 
