@@ -64,3 +64,19 @@ def test_an_example_comes_to_its_verdict_and_figures(tmp_path: Path, folder: Pat
         found = metrics[figure["metric"], tuple(sorted(figure.get("where", {}).items()))]
         assert found == pytest.approx(figure["value"], abs=figure["tolerance"]), figure["metric"]
     assert (here / "run" / "report.html").stat().st_size > 50_000
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize(
+    "config", [pytest.param(file, id=file.parent.name) for file in sorted(EXAMPLES.glob("*/*explained.toml"))]
+)
+def test_every_analyzer_of_an_explained_example_has_a_result(tmp_path: Path, config: Path) -> None:
+    shutil.copytree(EXAMPLES, tmp_path / "examples", ignore=shutil.ignore_patterns("model", ".*", "auditbench-out"))
+    here = tmp_path / "examples" / config.relative_to(EXAMPLES)
+    command = [sys.executable, "-m", "auditbench", "audit", str(here), "--out", str(tmp_path / "run")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    run = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert {result["analyzer"]: result["status"] for result in run["results"]} == dict.fromkeys(
+        tomllib.loads(config.read_text())["analyzers"], "ok"
+    )

@@ -150,7 +150,34 @@ def test_blocks_of_a_transformer_are_stages() -> None:
     assert all(each.unit_axis == len(each.shape) for each in found)
 
 
+def test_parts_of_a_sequence_that_have_parts_are_blocks_and_labels_leave_out_what_all_share() -> None:
+    body = nn.Sequential(nn.Sequential(nn.Conv2d(2, 4, 3), nn.ReLU()), nn.Sequential(nn.Flatten(), nn.Linear(144, 3)))
+    found = model_layers(subject(nn.Sequential(body), {"image": IMAGE}), pictures(2))
+    assert [(each.name, each.label, each.block) for each in found] == [
+        ("0.0.0", "0.0", False), ("0.0", "0", True), ("0.1.0", "1.0", False), ("0.1", "1", True),
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(("count", "most", "expected"), [(3, 5, [0, 1, 2]), (9, 3, [0, 4, 8]), (9, 1, [0])])
 def test_too_many_layers_are_spread(count: int, most: int, expected: list[int]) -> None:
-    layers = [Layer(name=str(place), kind="Linear", shape=(4,), unit_axis=1) for place in range(count)]
+    layers = [Layer(name=str(place), label=str(place), kind="Linear", shape=(4,), unit_axis=1) for place in range(count)]
     assert [int(each.name) for each in stages(layers, most)] == expected
+
+
+def test_what_stands_at_padding_does_not_count_even_where_it_is_no_number() -> None:
+    class Divided(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.embedding, self.divided, self.output = nn.Embedding(TEXT.tokens, 4), nn.Identity(), nn.Linear(4, 3)
+
+        def forward(self, ids: torch.Tensor) -> torch.Tensor:
+            words = (ids != 0).unsqueeze(2)
+            given = self.divided(self.embedding(ids) / words)
+            found: torch.Tensor = self.output(torch.where(words, given, 0.0).sum(dim=1))
+            return found
+
+    model, rows = subject(Divided(), {"t": TEXT}), {"t": IDS[:2]}
+    divided = next(each for each in model_layers(model, rows) if each.name == "divided")
+    table = model.module.get_submodule("embedding").get_parameter("weight")
+    found = layer_outputs(model, rows, [divided])["divided"]
+    np.testing.assert_allclose(found[0], table[IDS[0, :3]].mean(dim=0).numpy(), atol=1e-6)

@@ -13,7 +13,7 @@ from auditbench_html.view.figures import Body, Figure
 from auditbench_html.view.page import GateRow
 from auditbench_html.view.text import EMPTY, Slugs, Text, Words, humanize, joined, name_text
 
-TOPIC_ORDER = ("performance", "explanation", "fairness", "robustness", "privacy", "resources")
+TOPIC_ORDER = ("performance", "explanation", "language", "layers", "fairness", "robustness", "privacy", "resources")
 TABLE_ROWS = 50
 _SECTION_IDS = {"explanation": "explanations"}
 _TAKEN_IDS = (
@@ -97,8 +97,13 @@ class Draft:
 
     def method_title(self, result: AnalysisResult) -> Text:
         """What the method of an explainer is called; an analyzer of several methods goes by the one that it ran."""
-        methods = [block.method.rpartition(".")[2] for block in result.attributions[:1]]
+        methods = [block.method.partition(".")[2] for block in result.attributions[:1]]
         return self.say.first(f"method.{name}" for name in methods) or self.analyzer_title(result.analyzer)
+
+    def drawn_by(self, result: AnalysisResult) -> Text:
+        """The sentence that names the method behind a drawn case."""
+        facts = [f"{block.method.replace('.', '.facts.', 1)}.title" for block in result.attributions[:1]]
+        return self.say.say("drawn.method", method=self.say.first(facts) or self.method_title(result))
 
     def gated_metric(self, decision: GateDecision) -> Metric | None:
         """The metric that a gate decided on: the only one with all its labels; None where there is no such one."""

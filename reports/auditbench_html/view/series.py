@@ -37,7 +37,8 @@ def series_figure(draft: Draft, result: AnalysisResult, block: SeriesAttribution
         for channel in range(min(len(values), MOST_CHANNELS))
     )
     title = draft.title(block.title)
-    parts = [say.say("series.sub", n=values.shape[1]), EMPTY if series is not None else say.say("series.hidden")]
+    hidden = EMPTY if series is not None else say.say("series.hidden")
+    parts = [draft.drawn_by(result), say.say("series.sub", n=values.shape[1]), hidden]
     keys = (Key(mark="raises", label=say.say("tokens.raises")), Key(mark="lowers", label=say.say("tokens.lowers")))
     return draft.figure(
         "series", title, say.sentences(parts), MarkedSeries(lines=lines), result=result, keys=keys,

@@ -45,7 +45,7 @@ def draft_analyzers(
         lines.append(
             f"{table:<29} # {safe_text(item.summary)}" if reason is None else f"# {table:<27} # {words.text(reason)}"
         )
-        if reason is None and modality != "tabular" and item.topic == "explanation":
+        if reason is None and modality != "tabular" and "players" in item.schema.get("properties", {}):
             lines.append(
                 f"rows = {_DEAR_ROWS:<22} # the chosen cases, then a sample: each takes about 1,000 model rows"
             )

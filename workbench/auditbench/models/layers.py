@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os.path
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -24,13 +26,15 @@ class Layer:
 
     Attributes:
         name: In `named_modules` of the network.
+        label: The name without what all layers' names begin with.
         kind: Name of its class.
         shape: Of what it gives for one row.
         unit_axis: Axis of its units in what it gives for a batch: that of the channels of a convolution, else the last.
-        block: Whether it is one of a list of modules, as the blocks of a transformer are.
+        block: Whether it is one of several parts with parts of their own, as the blocks of a transformer are.
     """
 
     name: str
+    label: str
     kind: str
     shape: tuple[int, ...]
     unit_axis: int
@@ -45,18 +49,20 @@ class Layer:
 def model_layers(model: ModelUnderTest, inputs: Inputs) -> tuple[Layer, ...]:
     """The layers in the order in which they finish, found by one pass of some rows.
 
-    A module that hands on what its last part gave is left out; an entry of a list of modules stands for that part instead.
+    Modules without parts, and blocks: entries of a list or a sequence of modules that have parts of their own. A block stands
+    for its last part, where that gave the same tensor.
 
     Args:
         inputs: Raw rows, two or more, so that their number can be told from other sizes.
     """
     calls: list[tuple[str, Any]] = []
     named = {name: module for name, module in model.module.named_modules() if name}
-    entries = {
-        f"{name}.{place}"
+    blocks = {
+        f"{name}.{part}"
         for name, each in named.items()
-        if isinstance(each, nn.ModuleList)
-        for place in range(len(each))
+        if isinstance(each, (nn.ModuleList, nn.Sequential))
+        for part, entry in each.named_children()
+        if next(entry.children(), None) is not None
     }
 
     def watch(name: str, module: nn.Module) -> torch.utils.hooks.RemovableHandle:
@@ -70,17 +76,19 @@ def model_layers(model: ModelUnderTest, inputs: Inputs) -> tuple[Layer, ...]:
     finally:
         for handle in handles:
             handle.remove()
+    times = Counter(name for name, _ in calls)
     kept: dict[str, torch.Tensor] = {}
     for name, output in calls:
-        if [called for called, _ in calls].count(name) > 1 or not _is_of_rows(output, len(encoded)):
+        if times[name] > 1 or not _is_of_rows(output, len(encoded)):
             continue
         last = next(reversed(kept), "")
-        if last.startswith(f"{name}.") and kept[last] is output:
-            if name not in entries:
+        if last.startswith(f"{name}."):
+            if name not in blocks:
                 continue
-            del kept[last]
+            if kept[last] is output:
+                del kept[last]
         kept[name] = output
-    return _described(model, named, kept, entries)
+    return _described(model, named, kept, blocks)
 
 
 def stages(layers: Sequence[Layer], most: int) -> tuple[Layer, ...]:
@@ -97,19 +105,21 @@ def stages(layers: Sequence[Layer], most: int) -> tuple[Layer, ...]:
 
 
 def _described(
-    model: ModelUnderTest, named: dict[str, nn.Module], outputs: dict[str, torch.Tensor], entries: set[str]
+    model: ModelUnderTest, named: dict[str, nn.Module], outputs: dict[str, torch.Tensor], blocks: set[str]
 ) -> tuple[Layer, ...]:
     text = any(item.modality == "text" for item in model.inputs.values())
+    shared = len(os.path.commonprefix([name.split(".")[:-1] for name in outputs]))
     found: list[Layer] = []
     for name, output in outputs.items():
         kind = type(named[name]).__name__
         before = found[-1] if found else None
         layer = Layer(
             name=name,
+            label=".".join(name.split(".")[shared:]),
             kind=kind,
             shape=tuple(output.shape[1:]),
             unit_axis=_unit_axis(kind, output, before, text=text),
-            block=name in entries,
+            block=name in blocks,
         )
         found.append(layer)
     return tuple(found)
