@@ -14,6 +14,7 @@ from auditbench.findings import Message
 from auditbench.masking import Prediction, explained, occlusion, shared_out
 from auditbench.masking.cell_attribution import cell_arrays, cell_attribution, explained_outputs
 from auditbench.masking.explained_input import ExplainedInput, explained_input, hidden_by
+from auditbench.masking.part_agreement import part_agreement
 from auditbench.masking.part_analysis import part_result
 from auditbench.results import AnalysisResult, Metric, Note
 from auditbench_captum.cell_gradients import cell_gradients
@@ -68,7 +69,7 @@ def analyze_parts(context: AuditContext, params: Params) -> AnalysisResult:
         task,
         attribution,
         params.players,
-        metrics=(gap,),
+        metrics=(gap, *part_agreement("captum", context, task, attribution, params.players)),
         notes=_notes(context, params, arrays, len(task.background), gap),
         findings=completeness_finding(gap),
         contrast=method.linear,

@@ -219,14 +219,23 @@ def test_sentences_are_for_texts() -> None:
         assert refused.value.problems[0].found == f"hierarchical, for {modality}"
 
 
-@pytest.mark.parametrize("modality", ["image", "series", "text"])
-def test_methods_that_rank_the_parts_of_each_row_alike_agree(modality: Modality) -> None:
+@pytest.mark.parametrize(
+    ("modality", "plugin"),
+    [
+        ("image", auditbench_lime),
+        ("series", auditbench_lime),
+        ("text", auditbench_lime),
+        ("image", auditbench_captum),
+        ("series", auditbench_captum),
+    ],
+)
+def test_methods_that_rank_the_parts_of_each_row_alike_agree(modality: Modality, plugin: Any) -> None:
     subject = toy_subject("binary", modality=modality)
     players = PLAYERS if modality != "text" else PlayerParams()
     shap, _ = explained(auditbench_shap, subject, rows=20, background=200, players=players)
-    lime, context = explained(auditbench_lime, subject, {"shap": shap}, rows=20, background=200, players=players)
-    (agreement,) = [metric for metric in lime.metrics if metric.name == "rank_agreement"]
-    own, other = (np.asarray(part.attributions[0].values, dtype=np.float64)[2:, 0] for part in (lime, shap))
+    later, context = explained(plugin, subject, {"shap": shap}, rows=20, background=200, players=players)
+    (agreement,) = [metric for metric in later.metrics if metric.name == "rank_agreement"]
+    own, other = (np.asarray(part.attributions[0].values, dtype=np.float64)[2:, 0] for part in (later, shap))
     expected = [
         rank_correlation(*(parts_of(row, modality, context, place) for row in pair))
         for place, pair in enumerate(zip(own, other, strict=True), start=2)
