@@ -136,13 +136,14 @@ class _Attending(StandIn):
 def _fused_weights(
     query: torch.Tensor,
     key: torch.Tensor,
-    _value: torch.Tensor,
+    value: torch.Tensor,
     attn_mask: torch.Tensor | None = None,
-    _dropout_p: float = 0.0,
+    dropout_p: float = 0.0,
     is_causal: bool = False,
     **others: Any,
 ) -> torch.Tensor:
-    """Weights of the fused attention, shape `(texts, heads, tokens, tokens)`."""
+    """Weights of the fused attention, shape `(texts, heads, tokens, tokens)`; arguments are called as torch calls them."""
+    del value, dropout_p
     scale = others.get("scale") or query.shape[-1] ** -0.5
     groups = query.shape[1] // key.shape[1]
     scores = query.detach() @ key.detach().repeat_interleave(groups, dim=1).transpose(-2, -1) * scale

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from auditbench.errors import AnalyzerNotPossible
+from auditbench.models.token_embedding import token_embedding
 
 
 class Embedded(nn.Module):
@@ -31,7 +32,9 @@ class Embedded(nn.Module):
         """
         super().__init__()
         self.module = module
-        self.name, self._embedding = _token_embedding(module, token_ids)
+        self.name, self._embedding = token_embedding(
+            module, token_ids, where="analyzers.captum.method", fix="explain it with shap or lime, which hide words"
+        )
         self.eval()
 
     def rows(self, token_ids: torch.Tensor) -> torch.Tensor:
@@ -68,47 +71,3 @@ class Embedded(nn.Module):
         finally:
             handle.remove()
         return outputs
-
-
-def _token_embedding(module: nn.Module, token_ids: torch.Tensor) -> tuple[str, nn.Embedding]:
-    """The only embedding whose output has one vector for each token of the text and follows its ids."""
-    seen: dict[str, nn.Embedding] = {}
-    other = torch.where(token_ids > 1, token_ids - 1, token_ids + 1)  # in any vocabulary of three tokens
-    handles = []
-
-    def noting(name: str, layer: nn.Embedding) -> None:
-        def note(_layer: nn.Module, given: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
-            found.setdefault(name, []).append((given[0], output))
-
-        handles.append(layer.register_forward_hook(note))
-
-    found: dict[str, list[tuple[torch.Tensor, torch.Tensor]]] = {}
-    for name, layer in module.named_modules():
-        if isinstance(layer, nn.Embedding):
-            seen[name] = layer
-            noting(name, layer)
-    try:
-        with torch.no_grad():
-            module(token_ids)
-            module(other)
-    finally:
-        for handle in handles:
-            handle.remove()
-    tokens = [name for name, calls in found.items() if _follows_tokens(calls, tuple(token_ids.shape))]
-    if len(tokens) != 1:
-        raise AnalyzerNotPossible(
-            "gradients of a text are taken at the embedding of its tokens, and this network has not one such layer",
-            where="analyzers.captum.method",
-            found=", ".join(tokens) or "no nn.Embedding that gives one vector a token",
-            allowed="one embedding of tokens",
-            fix="explain it with shap or lime, which hide words",
-        )
-    return tokens[0], seen[tokens[0]]
-
-
-def _follows_tokens(calls: list[tuple[torch.Tensor, torch.Tensor]], shape: tuple[int, ...]) -> bool:
-    """Whether an embedding was given one id a token in each of two passes, and other ids for other texts."""
-    if len(calls) != 2:
-        return False
-    (first, gave), (second, _) = calls
-    return tuple(first.shape) == shape and tuple(gave.shape[:2]) == shape and not torch.equal(first, second)

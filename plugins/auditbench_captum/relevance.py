@@ -110,7 +110,9 @@ class _Rules(StandIn):
 
     def called(self, name: str, function: Function, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         """What the function gives, and its rule as the derivative; without one as it is."""
-        first: Any = args[0] if args else kwargs.get("input")
+        if name in _AVERAGES | _ACTIVATIONS | _SUMS | _SCALES:
+            args, kwargs = _in_place_of_names(args, kwargs)
+        first: Any = args[0] if args else None
         if name in _CONVOLUTIONS or name == "linear":
             found = self._layer(function, args, kwargs, convolution=name in _CONVOLUTIONS)
         elif name == "batch_norm":
@@ -208,6 +210,13 @@ def _follows(value: object) -> bool:
     if isinstance(value, tuple | list):
         return any(_follows(each) for each in value)
     return isinstance(value, torch.Tensor) and value.requires_grad
+
+
+def _in_place_of_names(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Arguments with `input` and `other` in front, where torch has them, whether they were named or not."""
+    rest = dict(kwargs)
+    named = [rest.pop(name) for name in ("input", "other")[len(args) :] if name in rest]
+    return (*args, *named), rest
 
 
 def _named(names: tuple[str, ...], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:

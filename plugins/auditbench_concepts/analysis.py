@@ -47,8 +47,8 @@ def analyze(context: AuditContext, params: Params) -> AnalysisResult:
     """Measure every concept at every layer, and rank it among random ones.
 
     Raises:
-        AnalyzerNotPossible: A rule, a layer or an output does not fit the model and its data, or no row has one of the
-            outputs.
+        AnalyzerNotPossible: A rule, a layer or an output does not fit the model and its data, no row has one of the
+            outputs, or a layer does not give finite numbers.
     """
     pool, evaluated = _pool(context, params)
     found = concepts(context.data, pool, params.examples, carriers=2 * params.size, rng=context.rng("planted"))
@@ -95,6 +95,7 @@ def _measured(
 
     for layer in layers:
         gradients = layer_gradients(model, explained.rows.inputs, layer, explained.targets)
+        _check_finite(layer, gradients, of_pool[layer.name], *(own[layer.name] for own in of_planted if own))
         for concept, own in zip(found, of_planted, strict=True):
             activations, marked = _rows_of(concept, of_pool[layer.name], own.get(layer.name))
             results.append(
@@ -113,6 +114,17 @@ def _measured(
                 )
             )
     return tuple(results)
+
+
+def _check_finite(layer: Layer, *numbers: Numbers) -> None:
+    if not all(np.isfinite(each).all() for each in numbers):
+        raise AnalyzerNotPossible(
+            "the layer gives numbers, or has derivatives, that are missing or infinite",
+            where="analyzers.concepts.layers",
+            found=layer.name,
+            allowed="a layer with finite numbers for every row",
+            fix="name another layer",
+        )
 
 
 def _pool(context: AuditContext, params: Params) -> tuple[Rows, bool]:

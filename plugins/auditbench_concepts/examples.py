@@ -106,7 +106,7 @@ def _planted(
     rng: np.random.Generator,
     where: str,
 ) -> Concept:
-    chosen = np.sort(rng.choice(len(pool), min(carriers, int(_CARRIERS * len(pool))), replace=False))
+    chosen = np.sort(rng.choice(len(pool), min(carriers, max(1, int(_CARRIERS * len(pool)))), replace=False))
     inputs = {each: array[chosen] for each, array in pool.inputs.items()}
     changed = {each: planted(inputs[each], item, pattern) for each, item in data.inputs.items()}
     found = {each: array for each, array in changed.items() if array is not None}

@@ -12,7 +12,7 @@ from auditbench.masking import sampled_rows
 from auditbench.masking.explained_input import mask_token
 from auditbench.results import AnalysisResult, Attribution, Axis, Curve, Metric, Note, Series
 from auditbench.statistics import IntervalEstimate
-from auditbench_language.continuations import explain_chunk, players_in
+from auditbench_language.continuations import contexts, explain_chunk, players_in
 from auditbench_language.drawn_continuations import continuation_table, drawn_continuations, token_matrices
 from auditbench_language.measures import cluster_mean, mean_metric, message
 from auditbench_language.scoring import text_input
@@ -37,24 +37,25 @@ def analyze(context: AuditContext, params: Params) -> AnalysisResult:
     """Measure entropy over the evaluated tokens, and explain the continuations of some rows.
 
     Raises:
-        AnalyzerNotPossible: The method asked for needs an embedding that the network does not show.
+        AnalyzerNotPossible: The method asked for needs an embedding that the network does not show, or the model reads too
+            few tokens for continuations of this length.
     """
     rows = context.explained_rows(params.rows)
-    work = partial(explain_chunk, model=context.model, params=params)
+    work = partial(explain_chunk, model=context.model, params=params, shown=context.raw_inputs)
     arrays = context.map_rows(work, rows, step="continuations", chunk_rows=CHUNK_ROWS)
     found = np.isfinite(np.asarray(arrays["outputs"], dtype=np.float64)[:, 1])
     counted = np.zeros(len(rows), dtype=bool)
     counted[sampled_rows(len(rows), len(context.case_indices), len(context.data))] = True
-    shares = _shares_by_distance(context, params, arrays)
+    shares = _shares_by_distance(context, params, rows, arrays)
     reached, curve = _reach(context, params, rows, shares, counted & found)
     return AnalysisResult(
         metrics=(*uncertainty_metrics(context), reached, _gap(params, arrays, found)),
         tables=(continuation_table(context, rows, arrays),),
         curves=(context_curve(context, params.windows), *curve),
-        matrices=token_matrices(context, params, arrays),
+        matrices=token_matrices(context, params, rows, arrays),
         attributions=_attribution(params, rows, arrays, found),
         token_attributions=drawn_continuations(context, params, rows, arrays),
-        notes=_notes(context, params, arrays, int(found.sum())),
+        notes=_notes(context, params, arrays, found),
     )
 
 
@@ -83,16 +84,14 @@ def _attribution(params: Params, rows: Rows, arrays: Arrays, found: npt.NDArray[
     )
 
 
-def _shares_by_distance(context: AuditContext, params: Params, arrays: Arrays) -> Numbers:
+def _shares_by_distance(context: AuditContext, params: Params, rows: Rows, arrays: Arrays) -> Numbers:
     """Share of each player in the sizes of all contributions to the continuation, the last player first.
 
     Shape `(rows, most players)`; NaN behind the first player, and where there is nothing to share.
     """
     _, item = text_input(context.model)
     shares = []
-    for values, context_ids in zip(arrays["values"], arrays["context"], strict=True):
-        ids = np.asarray(context_ids, dtype=np.int64)
-        ids = ids[ids != PADDING]
+    for values, ids in zip(arrays["values"], contexts(context.model, rows, params), strict=True):
         words = players_in(item, ids, params.players)
         owners = np.asarray([-1 if word is None else word for word in words.index])
         known = owners >= 0
@@ -163,11 +162,12 @@ def _gap(params: Params, arrays: Arrays, found: npt.NDArray[np.bool_]) -> Metric
     )
 
 
-def _notes(context: AuditContext, params: Params, arrays: Arrays, explained: int) -> tuple[Note, ...]:
+def _notes(context: AuditContext, params: Params, arrays: Arrays, found: npt.NDArray[np.bool_]) -> tuple[Note, ...]:
     _, item = text_input(context.model)
     hides = "padding" if mask_token(item) == PADDING else "token"
+    unsure = int((found & np.isnan(np.asarray(arrays["error"], dtype=np.float64)).any(axis=(1, 2))).sum())
     values = {
-        "rows": explained,
+        "rows": int(found.sum()),
         "tokens": params.tokens,
         "budget": params.budget,
         "n_steps": params.n_steps,
@@ -182,4 +182,5 @@ def _notes(context: AuditContext, params: Params, arrays: Arrays, explained: int
         Note(kind="how_to_read", text=message("language.how_entropy")),
         Note(kind="limit", text=message("language.limit_reason")),
         Note(kind="limit", text=message("language.limit_few")),
+        *((Note(kind="limit", text=message("language.limit_no_error", n=unsure, **values)),) if unsure else ()),
     )

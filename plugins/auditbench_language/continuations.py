@@ -12,6 +12,7 @@ from auditbench.data import FIRST_TOKEN, TextInput
 from auditbench.data.inputs import PADDING, UNKNOWN
 from auditbench.data.subwords import subwords_of
 from auditbench.data.words import Words
+from auditbench.errors import AnalyzerNotPossible
 from auditbench.masking import Evaluator, MaskedModel, MaskToken, Prediction, chosen_targets, token_players
 from auditbench.masking.explained_input import mask_token
 from auditbench_language.context_players import context_players
@@ -64,12 +65,15 @@ class Explanation:
 
 
 def explain_chunk(
-    rows: Rows, rng: np.random.Generator, *, model: ModelUnderTest, params: Params
+    rows: Rows, rng: np.random.Generator, *, model: ModelUnderTest, params: Params, shown: bool
 ) -> dict[str, npt.NDArray[np.generic]]:
     """Explanations of some rows as arrays; contributions of a player are shared out equally over its tokens.
 
     Continuations are shorter where the text before has fewer tokens; what is behind them is NaN, or -1 of classes. Rows whose
     context has no word have only NaN.
+
+    Args:
+        shown: Whether inputs may be shown; else no token is among the arrays, which are stored while an audit runs.
     """
     name, item = text_input(model)
     shape = (len(rows), params.tokens)
@@ -82,11 +86,10 @@ def explain_chunk(
         "log_probability": np.full(shape, np.nan),
         "entropy": np.full(shape, np.nan),
         "rank": np.full(shape, np.nan),
-        "classes": np.full(shape, -1),
-        "foil": np.full(len(rows), -1),
-        "context": np.full((len(rows), item.length), PADDING),
         "model_rows": np.zeros(len(rows), dtype=np.int64),
     }
+    if shown:
+        arrays |= {"classes": np.full(shape, -1), "foil": np.full(len(rows), -1)}
     for row, (ids, label) in enumerate(zip(rows.inputs[name], rows.y_true, strict=True)):
         seen = ids[ids != PADDING].astype(np.int64)
         with torch.no_grad():
@@ -97,15 +100,15 @@ def explain_chunk(
         arrays["log_probability"][row, :count] = own
         arrays["entropy"][row, :count] = -(np.exp(logs) * logs).sum(axis=1)
         arrays["rank"][row, :count] = 1 + (logs > own[:, np.newaxis]).sum(axis=1)
-        arrays["classes"][row, :count], arrays["foil"][row] = asked.classes, asked.foil
-        arrays["context"][row, :context] = asked.context
+        if shown:
+            arrays["classes"][row, :count], arrays["foil"][row] = asked.classes, asked.foil
         explanation = explain(model, asked, params, rng)
         spent = 1 + evaluations(model, count) + (count if params.continues == "model" else 0)
         arrays["model_rows"][row] = spent + explanation.model_rows
         if not explanation.said:
             continue
         shares = _shares(explanation.found.values, explanation.owners)
-        arrays["values"][row, :, :] = 0.0
+        arrays["values"][row], arrays["error"][row] = 0.0, 0.0
         arrays["token_values"][row, :count] = 0.0
         arrays["values"][row, :, :context] = shares[count:]
         arrays["token_values"][row, :count, :context] = shares[:count]
@@ -122,17 +125,10 @@ def continuation_of(model: ModelUnderTest, seen: Ids, label: int, params: Params
         seen: Its token ids, without padding.
         label: Class of the token that follows in the text.
     """
-    _, item = text_input(model)
-    lead = len(_leading(item))
+    context = context_of(text_input(model)[1], seen, params)
     if params.continues == "text":
-        following_ids = np.append(seen, label + FIRST_TOKEN)
-        known = np.flatnonzero(following_ids[max(lead, 1) :] == UNKNOWN)
-        first = max(lead, 1) + (int(known[-1]) + 1 if len(known) else 0)
-        start = max(first, len(following_ids) - params.tokens)
-        context, classes = seen[:start], following_ids[start:] - FIRST_TOKEN
+        classes = np.append(seen, label + FIRST_TOKEN)[len(context) :] - FIRST_TOKEN
     else:
-        over = max(0, len(seen) + params.tokens - 1 - item.length)
-        context = np.concatenate([seen[:lead], seen[lead + over :]])
         classes = greedy(model, _tensor(model, context), params.tokens).cpu().numpy()
     logs = following(model, _tensor(model, context).unsqueeze(0), len(context) - 1)[0, 0]
     logs[classes[0]] = -torch.inf
@@ -140,6 +136,38 @@ def continuation_of(model: ModelUnderTest, seen: Ids, label: int, params: Params
     if params.foil == "text" and params.continues == "model" and label != classes[0]:
         foil = label
     return Continuation(context=context, classes=classes, foil=foil)
+
+
+def contexts(model: ModelUnderTest, rows: Rows, params: Params) -> list[Ids]:
+    """The context of each row, whatever continues it."""
+    name, item = text_input(model)
+    return [context_of(item, ids[ids != PADDING].astype(np.int64), params) for ids in rows.inputs[name]]
+
+
+def context_of(item: TextInput, seen: Ids, params: Params) -> Ids:
+    """What stands before the continuation of one row.
+
+    Args:
+        seen: Its token ids, without padding; the one that follows them is known.
+
+    Raises:
+        AnalyzerNotPossible: The model reads too few tokens for a continuation of its own behind a context.
+    """
+    lead = len(_leading(item))
+    if params.continues == "text":
+        unknown = np.flatnonzero(seen[max(lead, 1) :] == UNKNOWN)
+        first = max(lead, 1) + (int(unknown[-1]) + 1 if len(unknown) else 0)
+        return seen[: max(first, len(seen) + 1 - params.tokens)]
+    if lead + params.tokens > item.length:
+        raise AnalyzerNotPossible(
+            "continuations of so many tokens leave no room for a context",
+            where="analyzers.language.tokens",
+            found=f"{params.tokens} tokens, of a model that reads {item.length}",
+            allowed=f"at most {item.length - lead}",
+            fix='lower `tokens`, or set continues = "text", which stops where the context begins',
+        )
+    over = max(0, len(seen) + params.tokens - 1 - item.length)
+    return np.concatenate([seen[:lead], seen[lead + over :]])
 
 
 def explain(model: ModelUnderTest, asked: Continuation, params: Params, rng: np.random.Generator) -> Explanation:

@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from auditbench.data.inputs import PADDING
 from auditbench.findings import Message
 from auditbench.masking.drawn import MOST_CASES
 from auditbench.results import Cell, Column, Matrix, Table, TokenAttribution
-from auditbench_language.continuations import players_in
+from auditbench_language.continuations import contexts, players_in
 from auditbench_language.measures import message
 from auditbench_language.scoring import text_input
 
@@ -41,14 +40,13 @@ def continuation_table(context: AuditContext, rows: Rows, arrays: Arrays) -> Tab
         columns += [Column(name=name, label=message(f"language.column.{name}")) for name in ("token", "instead_of")]
     lines: list[tuple[Cell, ...]] = []
     for row, row_id in enumerate(rows.row_ids):
-        for place, index in enumerate(np.asarray(arrays["classes"][row], dtype=np.int64)):
-            if index < 0:
-                break
+        for place in range(_tokens(arrays, row)):
             numbers = (_number(arrays[name][row, place]) for name in ("log_probability", "rank", "entropy"))
             first, rank, entropy = numbers
-            foil = _said(context, arrays["foil"][row]) if place == 0 else ""
-            own = (_said(context, index), foil) if context.raw_inputs else ()
-            lines.append((row_id, place + 1, first, int(rank), entropy, *own))
+            lines.append((row_id, place + 1, first, int(rank), entropy))
+            if context.raw_inputs:
+                foil = _said(context, arrays["foil"][row]) if place == 0 else ""
+                lines[-1] += (_said(context, arrays["classes"][row, place]), foil)
     return Table(
         name="continuations", title=message("language.continuations"), columns=tuple(columns), rows=tuple(lines)
     )
@@ -60,7 +58,7 @@ def drawn_continuations(
     """Contributions of the words of the chosen cases: to the continuation, and to its first token against another."""
     blocks = []
     for row in _cases(context, arrays):
-        words, sums = _by_player(context, params, arrays, row, "values")
+        words, sums = _by_player(context, params, rows, arrays, row, "values")
         for target, name in enumerate(("continuation", "contrast")):
             blocks.append(
                 TokenAttribution(
@@ -75,14 +73,14 @@ def drawn_continuations(
     return tuple(blocks)
 
 
-def token_matrices(context: AuditContext, params: Params, arrays: Arrays) -> tuple[Matrix, ...]:
+def token_matrices(context: AuditContext, params: Params, rows: Rows, arrays: Arrays) -> tuple[Matrix, ...]:
     """Tokens of the continuation by words of the context, for the first cases; only where inputs are shown."""
     if not context.raw_inputs:
         return ()
     matrices = []
     for row in _cases(context, arrays)[:_MATRICES]:
-        words, sums = _by_player(context, params, arrays, row, "token_values")
-        classes = [int(index) for index in np.asarray(arrays["classes"][row]) if int(index) >= 0]
+        words, sums = _by_player(context, params, rows, arrays, row, "token_values")
+        classes = np.asarray(arrays["classes"][row, : _tokens(arrays, row)]).tolist()
         first = max(0, len(words.said) - _WIDEST)
         matrices.append(
             Matrix(
@@ -106,12 +104,11 @@ def _cases(context: AuditContext, arrays: Arrays) -> list[int]:
 
 
 def _by_player(
-    context: AuditContext, params: Params, arrays: Arrays, row: int, name: str
+    context: AuditContext, params: Params, rows: Rows, arrays: Arrays, row: int, name: str
 ) -> tuple[Words, npt.NDArray[np.float64]]:
     """The players of a row, and what was shared out over their tokens added up, shape `(..., players)`."""
     _, item = text_input(context.model)
-    ids = np.asarray(arrays["context"][row], dtype=np.int64)
-    ids = ids[ids != PADDING]
+    (ids,) = contexts(context.model, rows.take(np.array([row])), params)
     words = players_in(item, ids, params.players)
     owners = np.asarray([-1 if word is None else word for word in words.index])
     member = (owners[:, np.newaxis] == np.arange(len(words.said))).astype(np.float64)
@@ -120,15 +117,21 @@ def _by_player(
 
 
 def _title(context: AuditContext, row_id: str, arrays: Arrays, row: int, name: str) -> Message:
-    classes = [int(index) for index in np.asarray(arrays["classes"][row]) if int(index) >= 0]
-    values: dict[str, Any] = {"row": row_id, "n": len(classes)}
+    count = _tokens(arrays, row)
+    values: dict[str, Any] = {"row": row_id, "n": count}
     if context.raw_inputs:
+        classes = arrays["classes"][row, :count]
         values |= {
             "continuation": "".join(_said(context, index) for index in classes),
             "token": _said(context, classes[0]),
             "foil": _said(context, arrays["foil"][row]),
         }
     return message(f"language.drawn_{name}{'_shown' if context.raw_inputs else ''}", **values)
+
+
+def _tokens(arrays: Arrays, row: int) -> int:
+    """Tokens of the continuation of a row."""
+    return int((~np.isnan(np.asarray(arrays["log_probability"][row], dtype=np.float64))).sum())
 
 
 def _said(context: AuditContext, index: Any) -> str:

@@ -89,16 +89,16 @@ def lens_chunk(rows: Rows, *, model: ModelUnderTest, lens: Lens) -> dict[str, np
 
     def look(part: slice) -> torch.Tensor:
         states, outputs = lens.states(model, ids[part])
-        final = outputs.log_softmax(dim=1)
+        final = outputs.double().log_softmax(dim=1)
         best = final.argmax(dim=1)
         layers = []
         with torch.inference_mode():
             for state in states:
-                logs = lens.read(state).log_softmax(dim=1)
+                logs = lens.read(state).double().log_softmax(dim=1)
                 own = logs.gather(1, best.unsqueeze(1)).squeeze(1)
                 divergence = (final.exp() * (final - logs)).sum(dim=1).clamp(min=0.0)
                 layers.append(torch.stack([(logs.argmax(dim=1) == best).to(own.dtype), own.exp(), divergence], dim=1))
-        return torch.stack(layers, dim=1).double()
+        return torch.stack(layers, dim=1)
 
     found = torch.cat(model.in_batches(look, len(ids))).cpu().numpy()
     return {"agrees": found[:, :, 0], "probability": found[:, :, 1], "divergence": found[:, :, 2]}
@@ -108,13 +108,14 @@ def prediction_depth(agrees: Numbers) -> Numbers:
     """The first layer from which on every layer agrees, shape `(rows,)`; 0 is what the first block is given.
 
     Args:
-        agrees: Shape `(rows, layers)`; the last one does.
+        agrees: Shape `(rows, layers)`; the last one counts as agreeing, which it may miss by rounding where two tokens
+            are as probable.
 
     References: Baldock, Maennel and Neyshabur, arXiv:2106.09647, section 2 (prediction depth, with a lens for probes).
     """
-    differs = agrees[:, ::-1] == 0
-    last = np.where(differs.any(axis=1), differs.argmax(axis=1), agrees.shape[1])
-    return np.asarray(agrees.shape[1] - last, dtype=np.float64)
+    differs = agrees[:, -2::-1] == 0
+    last = np.where(differs.any(axis=1), differs.argmax(axis=1), differs.shape[1])
+    return np.asarray(differs.shape[1] - last, dtype=np.float64)
 
 
 def _curve(

@@ -15,7 +15,7 @@ from auditbench_language.measures import estimated, message
 from auditbench_language.methods import LIKELIHOOD, OUTPUTS
 from auditbench_language.pair_file import Pairs, read_pairs
 from auditbench_language.pair_scores import likelihoods, pair_outputs
-from auditbench_language.pair_tests import KindResult, adjusted, by_kind
+from auditbench_language.pair_tests import KindResult, adjusted, by_kind, named_kinds
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -127,10 +127,11 @@ def _with_family(measured: list[Measured]) -> list[Measured]:
 
 def _likelihood_metrics(result: KindResult) -> tuple[Metric, Metric]:
     where = {"bias": result.kind} if result.kind else {}
-    clusters = result.clusters
-    decided = result.n - result.ties
-    share = estimated(ANALYZER, "stereotype_preference", result.share, decided, clusters, where=where)
-    return share, estimated(ANALYZER, "score_difference", result.mean, result.n, clusters, unit="nat", where=where)
+    share = estimated(
+        ANALYZER, "stereotype_preference", result.share, result.n - result.ties, result.decided, where=where
+    )
+    mean = estimated(ANALYZER, "score_difference", result.mean, result.n, result.clusters, unit="nat", where=where)
+    return share, mean
 
 
 def _change_metric(name: str, result: KindResult, unit: str) -> Metric:
@@ -143,9 +144,8 @@ def _decision_metrics(context: AuditContext, pairs: Pairs, more: Numbers, less: 
     changed = _decisions(context, more) != _decisions(context, less)
     labels = np.asarray(pairs.kinds)
     ids = None if pairs.clusters is None else np.asarray(pairs.clusters)
-    names = sorted(set(pairs.kinds)) if len(set(pairs.kinds)) > 1 else []
     found = []
-    for name in ("", *names):
+    for name in ("", *named_kinds(pairs.kinds)):
         among = np.ones(len(labels), dtype=bool) if not name else labels == name
         clusters = clusters_of(None if ids is None else ids[among])
         share = share_interval(changed[among], clusters)
@@ -251,6 +251,7 @@ def _findings(measured: list[Measured], params: PairParams, what: str) -> tuple[
                 "share": result.share.estimate,
                 "p": result.adjusted,
                 "n": result.n,
+                "differ": result.n - result.ties,
             }
             metric = "score_difference" if what == "likelihood" else "output_change"
             found.append(

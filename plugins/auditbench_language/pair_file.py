@@ -11,6 +11,8 @@ from auditbench.errors import DataError
 from auditbench_language.params import PairParams
 
 _KEY = "analyzers.language-pairs.file"
+MOST_KINDS = 100
+"""Kinds of bias up to which each is tested: a column with more of them names something else."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +22,8 @@ class Pairs:
     Attributes:
         more: The more stereotypical text of each; `less` the other one.
         kinds: The kind of bias of each; empty texts where the file names none.
-        clusters: What pairs have in common, such as a template; None where they are independent.
+        clusters: What pairs have in common, such as a template; a pair without a name has none in common with others. None
+            where the file has no such column.
         sha256: Of the file.
         left_out: Further pairs of the file.
     """
@@ -43,7 +46,8 @@ def read_pairs(params: PairParams, folder: Path) -> Pairs:
         folder: Where the path starts.
 
     Raises:
-        DataError: It is no such file, lacks a column, a text is missing, or both texts of a pair are the same.
+        DataError: It is no such file, lacks a column, a text is missing, both texts of a pair are the same, or there are too
+            many kinds.
     """
     if params.file:
         return _read(params, folder / params.file)
@@ -64,12 +68,23 @@ def _read(params: PairParams, path: Path) -> Pairs:
             allowed="two different texts in each row",
         )
     kept = slice(0, params.most_pairs)
+    kinds = found.cells.get(params.kind, ("",) * len(more))[kept]
+    if len(set(kinds)) > MOST_KINDS:
+        raise DataError(
+            f"{path.name} has too many kinds of bias to test each",
+            where="analyzers.language-pairs.kind",
+            found=f"{len(set(kinds)):,} in the column {params.kind!r}",
+            allowed=f"at most {MOST_KINDS}",
+            fix="name the column of kinds, or none of the file",
+        )
     clusters = found.cells.get(params.cluster)
     return Pairs(
         more=more[kept],
         less=less[kept],
-        kinds=found.cells.get(params.kind, ("",) * len(more))[kept],
-        clusters=None if clusters is None else clusters[kept],
+        kinds=kinds,
+        clusters=None
+        if clusters is None
+        else tuple(name or f"row {row} alone" for row, name in enumerate(clusters[kept], start=1)),
         sha256=found.sha256,
         left_out=max(0, len(more) - params.most_pairs),
     )

@@ -109,7 +109,13 @@ def _places(one: list[int], other: list[int], item: TextInput, counted: Literal[
 
 
 def _shared(one: list[int], other: list[int]) -> tuple[list[int], list[int]]:
-    """Places of the tokens that two texts share behind their common beginning: their common end, and what matches between."""
+    """Places of the tokens that two texts share behind their common beginning: their common end, and what matches between.
+
+    They are the same whichever text is called the more stereotypical.
+    """
+    if other < one:  # what is matched where several things could be depends on which comes first
+        turned = _shared(other, one)
+        return turned[1], turned[0]
     shortest = min(len(one), len(other))
     begin = next((at for at in range(shortest) if one[at] != other[at]), shortest)
     end = next((at for at in range(shortest - begin) if one[-1 - at] != other[-1 - at]), shortest - begin)

@@ -32,6 +32,7 @@ class KindResult:
     Attributes:
         kind: Of bias; empty for all pairs.
         n: Pairs.
+        clusters: Of these pairs; None where they are independent. `decided` of those alone that are no tie.
         share: Of pairs whose difference is above 0, among those where it is not 0; `ties` are those where it is.
         mean: Of the differences, in their unit.
         effect: Mean over standard deviation of the differences (Cohen's d of paired data); None where they do not vary.
@@ -42,6 +43,7 @@ class KindResult:
     kind: str
     n: int
     clusters: Clusters | None
+    decided: Clusters | None
     share: IntervalEstimate
     ties: int
     mean: IntervalEstimate
@@ -55,6 +57,8 @@ def by_kind(
 ) -> list[KindResult]:
     """The result of all pairs, then of each kind where there are several; none is adjusted yet.
 
+    Pairs whose kind is empty count among all pairs alone.
+
     Args:
         differences: More minus less stereotypical, shape `(pairs,)`.
         clusters: What each pair belongs to; None where pairs are independent.
@@ -62,11 +66,16 @@ def by_kind(
     labels = np.asarray(kinds)
     ids = None if clusters is None else np.asarray(clusters)
     every = np.ones(len(labels), dtype=bool)
-    names = sorted(set(kinds)) if len(set(kinds)) > 1 else []
     return [
         _result(name, differences[among], None if ids is None else ids[among], rng)
-        for name, among in [("", every), *((name, labels == name) for name in names)]
+        for name, among in [("", every), *((name, labels == name) for name in named_kinds(kinds))]
     ]
+
+
+def named_kinds(kinds: Sequence[str]) -> list[str]:
+    """The kinds that are measured beside all pairs, in order: none where all pairs are of one."""
+    different = set(kinds)
+    return sorted(different - {""}) if len(different) > 1 else []
 
 
 def adjusted(family: Sequence[KindResult]) -> list[KindResult]:
@@ -81,8 +90,9 @@ def adjusted(family: Sequence[KindResult]) -> list[KindResult]:
 
 def _result(kind: str, differences: Numbers, ids: npt.NDArray[np.str_] | None, rng: np.random.Generator) -> KindResult:
     clusters = clusters_of(ids)
-    decided = differences != 0
-    share = share_interval(differences[decided] > 0, None if clusters is None else clusters.among(decided))
+    untied = differences != 0
+    decided = None if clusters is None else clusters.among(untied)
+    share = share_interval(differences[untied] > 0, decided)
     sums = differences if clusters is None else clusters.sums(differences)
     test = permutation_test_paired(sums, np.zeros(len(sums)), rng=rng)
     spread = float(differences.std(ddof=1)) if len(differences) > 1 else 0.0
@@ -90,8 +100,9 @@ def _result(kind: str, differences: Numbers, ids: npt.NDArray[np.str_] | None, r
         kind=kind,
         n=len(differences),
         clusters=clusters,
+        decided=decided,
         share=share,
-        ties=int((~decided).sum()),
+        ties=int((~untied).sum()),
         mean=cluster_mean(differences, ids, rng),
         effect=float(differences.mean()) / spread if spread > 0 else None,
         p_value=test.p_value,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from auditbench.contracts import NAMES_A_FILE
 
@@ -85,3 +85,10 @@ class PairParams(BaseModel):
     level: Annotated[float, Field(gt=0, lt=0.5)] = Field(
         0.05, description="False discovery rate up to which a difference of a kind of bias is a finding."
     )
+
+    @model_validator(mode="after")
+    def _columns_of_their_own(self) -> PairParams:
+        named = [name for name in (self.more, self.less, self.kind, self.cluster) if name]
+        if len(set(named)) < len(named):
+            raise ValueError("expected `more`, `less`, `kind` and `cluster` to name different columns")
+        return self

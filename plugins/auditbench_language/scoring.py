@@ -29,7 +29,7 @@ def following(model: ModelUnderTest, ids: torch.Tensor, first: int = 0) -> torch
     """Log-probabilities of what follows each token from place `first` on, shape `(rows, length - first, classes)`.
 
     Of a network that gives them, all places of a text cost one evaluation; any other model is asked once a place. Places
-    behind the end of a text mean nothing.
+    behind the end of a text mean nothing. Outputs of half precision are widened before logarithms are taken of them.
 
     Args:
         ids: Token ids, shape `(rows, length)`, at most as long as the model reads; with gradients where they are enabled.
@@ -42,6 +42,7 @@ def following(model: ModelUnderTest, ids: torch.Tensor, first: int = 0) -> torch
         ends = range(first + 1, ids.shape[1] + 1)
         outputs = torch.stack([model.module(_beginning(ids, end, room)) for end in ends], dim=1)
     logit = model.facts.output == "logit"
+    outputs = outputs.to(torch.promote_types(outputs.dtype, torch.float32))
     logs: torch.Tensor = outputs.log_softmax(dim=-1) if logit else outputs.clamp(min=_LEAST).log()
     return logs
 

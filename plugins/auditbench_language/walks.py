@@ -95,5 +95,8 @@ def _exact(evaluator: Evaluator, players: int) -> RowValues:
 
 def _outputs(evaluator: Evaluator, kept: npt.NDArray[np.bool_]) -> Numbers:
     """Outputs of each coalition, shape `(coalitions, outputs)`."""
-    coalitions = Coalitions(kept=torch.from_numpy(kept).unsqueeze(0), replacements=torch.zeros(1, dtype=torch.int64))
+    coalitions = Coalitions(
+        kept=torch.from_numpy(kept).unsqueeze(0).to(evaluator.device),
+        replacements=torch.zeros(1, dtype=torch.int64, device=evaluator.device),
+    )
     return np.asarray(evaluator.outputs(coalitions)[0, 0].double().cpu().numpy())

@@ -19,6 +19,8 @@ SATURATED = 0.99
 """Of the range of a squashing function."""
 BOUNDED = {"Tanh": (-1.0, 1.0), "Sigmoid": (0.0, 1.0), "Hardtanh": (-1.0, 1.0), "Hardsigmoid": (0.0, 1.0)}
 """Kinds of layers that squash what they get, with their bounds."""
+RECTIFIERS = ("ReLU", "ReLU6")
+"""Kinds of layers that rectify even where no value on these rows is 0."""
 SMOOTH_RECTIFIERS = ("GELU", "SiLU", "Hardswish")
 """Parts of the names of layers whose units are off where they are not above 0, though they do not give exact zeros there."""
 
@@ -125,7 +127,7 @@ def rectifies(rows: dict[str, Numbers], kind: str) -> bool:
 
     The latter are rectifiers, blocks that end in one, and what comes right behind one, such as pooling.
     """
-    if any(name in kind for name in SMOOTH_RECTIFIERS):
+    if kind in RECTIFIERS or any(name in kind for name in SMOOTH_RECTIFIERS):
         return True
     return bool((rows["low"] >= 0).all()) and bool(rows["zeros"].any())
 

@@ -111,6 +111,5 @@ def _readable(
         last = np.maximum((encoded != PADDING).sum(axis=1) - 1, 0)
         read_on = context.data.task == "next-token"
         return means, types_of(encoded, encoded[np.arange(len(encoded)), last] if read_on else None)
-    flat = encoded.reshape(len(encoded), -1).astype(np.float64)
-    types = types_of(encoded, None)
-    return ({INPUT: flat} | means if flat.shape[1] <= MOST_COLUMNS else means), types
+    flat, types = encoded.reshape(len(encoded), -1), types_of(encoded, None)
+    return ({INPUT: flat.astype(np.float64)} | means if flat.shape[1] <= MOST_COLUMNS else means), types

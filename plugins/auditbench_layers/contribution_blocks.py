@@ -15,12 +15,13 @@ from auditbench.data.subwords import subwords_of
 from auditbench.errors import AnalyzerNotPossible
 from auditbench.masking.explained_input import mask_token
 from auditbench.models.layers import Layer
+from auditbench.models.token_embedding import token_embedding
 from auditbench.results import AnalysisResult, Cell, Column, Note, Table
 from auditbench.statistics import Clusters, clusters_of, sidak_level
 from auditbench_layers.contributing import ContributionMethod, change_of_output, layer_contributions, model_rows
 from auditbench_layers.facts import CONTRIBUTIONS
 from auditbench_layers.measures import message, row_mean
-from auditbench_layers.paths import path_to, token_embedding
+from auditbench_layers.paths import path_to
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -95,9 +96,16 @@ def _start(context: AuditContext, params: Params, method: ContributionMethod) ->
     background = context.data.background(params.background, context.rng("background"))
     encoded = model.encode(background.inputs)
     if modality_of(model.inputs) == "text":
-        on_path = method in ("conductance", "internal_influence")
+        if method not in ("conductance", "internal_influence"):
+            return _Start(row=None, embedding=None)
         longest = int((encoded != PADDING).sum(dim=1).argmax())
-        return _Start(row=None, embedding=token_embedding(model.module, encoded[[longest]]) if on_path else None)
+        embedding, _ = token_embedding(
+            model.module,
+            encoded[[longest]],
+            where="analyzers.layers.contributions",
+            fix='set contributions = "activation_x_gradient", which follows no path',
+        )
+        return _Start(row=None, embedding=embedding)
     texts = any(isinstance(item, TextInput) for item in model.inputs.values())
     if method != "activation_x_gradient" and texts:
         raise AnalyzerNotPossible(

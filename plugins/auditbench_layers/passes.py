@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from auditbench.errors import AnalyzerNotPossible
 from auditbench.models.layer_outputs import counted_places, noted_outputs
 from auditbench.models.layers import Layer
 from auditbench_layers.activity import row_activity
@@ -31,6 +32,9 @@ def activity_of_rows(
 
     Args:
         step: Names the work; unique within the analyzer.
+
+    Raises:
+        AnalyzerNotPossible: A layer gives numbers that are missing or infinite, of which nothing can be measured.
     """
     work = partial(_chunk, model=model, layers=layers)
     arrays = context.map_rows(work, rows, step=step, chunk_rows=CHUNK_ROWS)
@@ -38,6 +42,15 @@ def activity_of_rows(
     for key, array in arrays.items():
         place, _, name = key.partition(".")
         found[layers[int(place)].name][name] = array
+    broken = [name for name, each in found.items() if not np.isfinite(each["squares"]).all()]
+    if broken:
+        raise AnalyzerNotPossible(
+            "layers give numbers that are missing or infinite",
+            where="analyzers.layers.layers",
+            found=", ".join(broken),
+            allowed="layers that give finite numbers for every row",
+            fix="name other layers, or find out where the numbers of this network overflow",
+        )
     return found
 
 

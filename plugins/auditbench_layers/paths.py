@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from auditbench.errors import AnalyzerNotPossible
 from auditbench.models.layer_outputs import held_outputs, replaced_output
 
 
@@ -67,44 +66,3 @@ def path_to(module: nn.Module, rows: torch.Tensor, starts: torch.Tensor, embeddi
         module(rows)
     layer = module.get_submodule(embedding)
     return Path(module=module, rows=rows, starts=starts, embedding=layer, ends=held[embedding], begins=begins)
-
-
-def token_embedding(module: nn.Module, token_ids: torch.Tensor) -> str:
-    """Name of the only embedding that gives one vector for each token of a text and follows its ids.
-
-    Args:
-        token_ids: Of one text with different tokens, shape `(1, length)`.
-
-    Raises:
-        AnalyzerNotPossible: There is none, or there are several.
-    """
-    named: dict[nn.Module, str] = {
-        layer: name for name, layer in module.named_modules() if isinstance(layer, nn.Embedding)
-    }
-    seen: dict[str, list[torch.Tensor]] = {}
-
-    def note(layer: nn.Module, given: tuple[torch.Tensor, ...]) -> None:
-        seen.setdefault(named[layer], []).append(given[0])
-
-    handles = [layer.register_forward_pre_hook(note) for layer in named]
-    try:
-        with torch.no_grad():
-            for ids in (token_ids, token_ids.roll(1, dims=1)):
-                module(ids)
-    finally:
-        for handle in handles:
-            handle.remove()
-    found = [name for name, calls in seen.items() if _follow_tokens(calls, token_ids)]
-    if len(found) != 1:
-        raise AnalyzerNotPossible(
-            "contributions of a text's layers are followed from the embedding of its tokens, and this network has not one",
-            where="analyzers.layers.contributions",
-            found=", ".join(found) or "no nn.Embedding that gives one vector a token",
-            allowed="one embedding of tokens",
-            fix='set contributions = "activation_x_gradient", which follows no path',
-        )
-    return found[0]
-
-
-def _follow_tokens(calls: list[torch.Tensor], token_ids: torch.Tensor) -> bool:
-    return len(calls) == 2 and calls[0].shape == token_ids.shape and not torch.equal(calls[0], calls[1])

@@ -36,7 +36,7 @@ class Reading:
     Attributes:
         accuracy: Share of the tested rows whose class was read; `control` that of the control task.
         balanced: Mean over classes of the share that was read.
-        balanced_of_all: The same with an interval that holds for all layers together.
+        balanced_of_all: The same with an interval that holds for all layers and sensitive features together.
         selectivity: `accuracy` less `control`.
     """
 
@@ -63,13 +63,15 @@ def probe_blocks(
     cells: list[tuple[Cell, ...]] = []
     unread: list[NoTask] = []
     tasks = list(probe_tasks(context, rows, types, most_classes=params.most_classes))
+    features = sum(isinstance(task, ProbeTask) and task.name != LABEL for task in tasks)
+    together = len(readable) * max(1, features)
     for done, task in enumerate(tasks):
         if isinstance(task, NoTask):
             unread.append(task)
             continue
         clusters = None if rows.clusters is None else clusters_of(rows.clusters[task.kept][~task.trains])
         readings = [
-            read_layer(name, given[task.kept], task, clusters, layers=len(readable), strength=params.probe_strength)
+            read_layer(name, given[task.kept], task, clusters, together=together, strength=params.probe_strength)
             for name, given in readable.items()
         ]
         metrics += [_metric(task, reading, clusters) for reading in readings]
@@ -89,14 +91,14 @@ def probe_blocks(
 
 
 def read_layer(
-    layer: str, given: Numbers, task: ProbeTask, clusters: Clusters | None, *, layers: int, strength: float
+    layer: str, given: Numbers, task: ProbeTask, clusters: Clusters | None, *, together: int, strength: float
 ) -> Reading:
     """Train a probe of the task and one of its control on some rows, and test both on the others.
 
     Args:
         given: Activations of the kept rows.
         clusters: Of the tested rows.
-        layers: That are read, all in all.
+        together: Readings that an interval holds for at once.
     """
     trains, tests = task.trains, ~task.trains
     read, controlled = (
@@ -110,7 +112,7 @@ def read_layer(
         accuracy=accuracy,
         control=control,
         balanced=balanced_accuracy(read, classes, clusters),
-        balanced_of_all=balanced_accuracy(read, classes, clusters, level=sidak_level(0.95, layers)),
+        balanced_of_all=balanced_accuracy(read, classes, clusters, level=sidak_level(0.95, together)),
         selectivity=difference(accuracy, control),
     )
 
@@ -238,7 +240,7 @@ def _curve(task: ProbeTask, readings: Sequence[Reading]) -> Curve:
 
 
 def _finding(task: ProbeTask, readings: Sequence[Reading], readable: float) -> list[Finding]:
-    """The last layer that a sensitive feature is read from clearly better than by chance, by the interval of all layers."""
+    """The last layer that a sensitive feature is read from clearly better than by chance, by the interval of all readings."""
     read = [
         reading
         for reading in readings

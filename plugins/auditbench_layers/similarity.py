@@ -45,7 +45,7 @@ def centred_kernel(activations: npt.ArrayLike) -> Numbers:
     """The linear kernel of rows, without its diagonal and centred so that products of two have no bias.
 
     Every row of it sums to 0. Shape `(rows, rows)`, of activations of shape `(rows, units)`, which are brought to unit
-    size first; all 0 where they vary by no more than rounding.
+    size first; all 0 where they vary by no more than rounding, or in one row alone.
 
     Raises:
         ValueError: Fewer than `FEWEST_ROWS` rows.
@@ -62,7 +62,8 @@ def centred_kernel(activations: npt.ArrayLike) -> Numbers:
         return np.zeros((len(given), len(given)))
     centred /= size
     rows = torch.from_numpy(centred)
-    return _centred((rows @ rows.T).numpy())
+    products = (rows @ rows.T).numpy()
+    return _centred(products, float(np.abs(products).max()))
 
 
 def alignment(kernels: Sequence[Numbers], others: Sequence[Numbers]) -> Numbers:
@@ -102,12 +103,13 @@ def similarities(
     blocks = _blocks(rows, clusters, rng)
     if blocks is None:
         return Similarities(values=values, errors=np.full(values.shape, np.nan), blocks=0)
+    sized = [[(each, float(np.abs(each).max())) for each in group] for group in (kernels, opposite)]
     count = int(blocks.max()) + 1
     without = np.empty((count, *values.shape))
     for block in range(count):
         kept = np.flatnonzero(blocks != block)
         without[block] = alignment(
-            *([_centred(each[np.ix_(kept, kept)]) for each in group] for group in (kernels, opposite))
+            *([_centred(each[np.ix_(kept, kept)], size) for each, size in group] for group in sized)
         )
     shares = rows / np.bincount(blocks)
     pseudo = shares[:, np.newaxis, np.newaxis] * values - (shares - 1)[:, np.newaxis, np.newaxis] * without
@@ -143,17 +145,22 @@ def chance_level(
 
 _ROUNDING = 1e-6
 """Of activations in float32, as a share of the largest."""
+_LEFT = 1e-10
+"""Of the numbers of a kernel, in float64, when they cancel, as a share of the largest."""
 
 
-def _centred(kernel: Numbers) -> Numbers:
-    """U-centring: of a kernel that is centred already, on some of its rows, it gives that of these rows alone."""
+def _centred(kernel: Numbers, size: float) -> Numbers:
+    """U-centring: of a kernel that is centred already, on some of its rows, it gives that of these rows alone.
+
+    All 0 where nothing but rounding is left of numbers of that size, as where one row alone differs from all others.
+    """
     rows = len(kernel)
     off = kernel.copy()
     np.fill_diagonal(off, 0.0)
     sums = off.sum(axis=0) / (rows - 2)
     off -= sums[:, np.newaxis] + sums - sums.sum() / (rows - 1)
     np.fill_diagonal(off, 0.0)
-    return off
+    return off if np.abs(off).max() > _LEFT * size else np.zeros_like(off)
 
 
 def _blocks(rows: int, clusters: Clusters | None, rng: np.random.Generator) -> npt.NDArray[np.intp] | None:

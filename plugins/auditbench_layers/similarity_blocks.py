@@ -19,13 +19,14 @@ from auditbench_layers.chosen import chosen_layers
 from auditbench_layers.facts import CKA
 from auditbench_layers.measures import estimated, message, student, undefined
 from auditbench_layers.passes import activity_of_rows
-from auditbench_layers.similarity import Similarities, centred_kernel, chance_level, similarities
+from auditbench_layers.similarity import FEWEST_ROWS, Similarities, centred_kernel, chance_level, similarities
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     from auditbench.context import AuditContext
     from auditbench.models import ModelUnderTest
+    from auditbench.statistics import UndefinedReason
     from auditbench_layers.params import Params
 
     Numbers: TypeAlias = npt.NDArray[np.float64]
@@ -44,6 +45,9 @@ def similarity_blocks(
     Raises:
         ConfigError: The further model is not one of those that the config names, or none is named and there are several.
     """
+    if len(rows) < FEWEST_ROWS:
+        text = message("limit.few_rows", n=len(rows), fewest=FEWEST_ROWS)
+        return AnalysisResult(methods=(CKA,), notes=(Note(kind="limit", text=text),))
     clusters = clusters_of(rows.clusters)
     within = [means[layer.name] for layer in layers]
     names = [layer.name for layer in layers]
@@ -69,13 +73,13 @@ def _between(
     other = _other_model(context, params)
     try:
         layers = chosen_layers(other, context.data, (), params.most_layers) if other is not None else ()
+        activity = activity_of_rows(context, other, layers, rows, step="similarity") if other is not None else {}
     except AnalyzerNotPossible:  # the audited network has layers, and that is enough for all else
         layers = ()
     if other is None or not layers:
         text = message("limit.other_model")
         return AnalysisResult(notes=(Note(kind="limit", text=text),) if context.models else ())
     clusters = clusters_of(rows.clusters)
-    activity = activity_of_rows(context, other, layers, rows, step="similarity")
     opposite = [activity[layer.name]["mean"].astype(np.float64) for layer in layers]
     found = similarities(within, opposite, rng=context.rng("blocks"), clusters=clusters)
     theirs, model = [layer.name for layer in layers], other.facts.name
@@ -132,7 +136,7 @@ def _metric(
     if np.isnan(value):
         return undefined(name, "no_variation", n=rows, where=where)
     low = high = None
-    if found.blocks:
+    if not np.isnan(error):
         half = student(0.95, found.blocks - 1) * error
         low, high = max(-1.0, value - half), min(1.0, value + half)
     estimate = IntervalEstimate(
@@ -141,9 +145,16 @@ def _metric(
         high=high,
         level=0.95,
         method="block-jackknife",
-        reason=None if found.blocks else "too_few_clusters",
+        reason=None if low is not None else _without_interval(found, clusters),
     )
     return estimated(name, estimate, n=rows, clusters=clusters, where=where)
+
+
+def _without_interval(found: Similarities, clusters: Clusters | None) -> UndefinedReason:
+    """Rows or clusters are too few to leave out, or without some of them a layer does not vary."""
+    if found.blocks:
+        return "no_variation"
+    return "too_few_rows" if clusters is None else "too_few_clusters"
 
 
 def _matrix(

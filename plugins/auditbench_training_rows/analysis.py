@@ -24,7 +24,7 @@ from auditbench_training_rows.findings import findings
 from auditbench_training_rows.last_layer import LastLinear, find_last_linear
 from auditbench_training_rows.methods import NEIGHBOURS, RANKINGS, TRACIN
 from auditbench_training_rows.neighbours import Neighbours, nearest, nearest_others
-from auditbench_training_rows.studied import Studied, check_space, standardized, studied
+from auditbench_training_rows.studied import Studied, check_outputs, check_space, standardized, studied
 from auditbench_training_rows.summary import FAR, MOST_CLASSES, explained_metrics, training_metrics
 from auditbench_training_rows.tracin import TOP_SHARE, Influences, strongest
 
@@ -70,6 +70,7 @@ def analyze(context: AuditContext, params: Params) -> AnalysisResult:
             allowed=f"at most {len(train_rows) - 1}",
             fix="set fewer neighbours",
         )
+    check_outputs(context.model, len(train_rows))
     found = _compute(context, params, train_rows, context.explained_rows(params.rows))
     names = context.data.classes
     orders = rankings(found.train, found.usual)

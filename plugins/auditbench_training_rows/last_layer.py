@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import numpy as np
 import torch
@@ -78,7 +78,9 @@ def find_last_linear(model: ModelUnderTest, rows: Rows) -> LastLinear:
     name, taken, given = calls[-1]
     if taken.ndim != 2 or len(taken) != len(encoded) or [called for called, _, _ in calls].count(name) > 1:
         return _none("not_once", layer=name)
-    slopes: tuple[torch.Tensor | None, ...] = torch.autograd.grad(outputs.sum(), given, allow_unused=True)
+    slopes: tuple[torch.Tensor | None, ...] = (None,)
+    if outputs.requires_grad:
+        slopes = torch.autograd.grad(outputs.sum(), given, allow_unused=True)
     return _none("not_used", layer=name) if slopes[0] is None else LastLinear(name=name)
 
 
@@ -110,11 +112,16 @@ def last_layer(model: ModelUnderTest, name: str, rows: Rows, labels: npt.NDArray
         found = torch.cat(model.in_batches(part, len(rows))).numpy()
     finally:
         handle.remove()
-    weight = layer.get_parameter("weight")
-    taken, slopes = found[:, : weight.shape[1]], found[:, weight.shape[1] :]
+    units = units_of(model, name)
+    taken, slopes = found[:, :units], found[:, units:]
     if getattr(layer, "bias", None) is not None:
         taken = np.concatenate([taken, np.ones((len(taken), 1), dtype=np.float32)], axis=1)
     return LastLayer(activations=taken, gradients=slopes)
+
+
+def units_of(model: ModelUnderTest, name: str) -> int:
+    """How many numbers the named linear layer takes; its weight need not be a parameter, as where it is normed."""
+    return cast(nn.Linear, model.module.get_submodule(name)).in_features
 
 
 def _recorder(name: str, calls: list[tuple[str, torch.Tensor, torch.Tensor]]) -> Any:

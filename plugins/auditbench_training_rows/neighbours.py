@@ -20,6 +20,8 @@ Distance: TypeAlias = Literal["cosine", "euclidean"]
 _ROWS_AT_ONCE = 256
 _TRAIN_ROWS_AT_ONCE = 16_384
 _SPARE = 16
+_NUMBERS_AT_ONCE = 2**23
+"""Of the candidates of the rows that are looked for at once, in float64."""
 _HALF_UNIT = 2.0**-24
 """Largest relative error of a rounding to float32; an inner product of n numbers takes n of them."""
 
@@ -95,7 +97,7 @@ class _Space:
 
 def _search(rows: Floats, space: _Space, count: int) -> Neighbours:
     parts = []
-    for part in _parts(len(rows), _ROWS_AT_ONCE):
+    for part in _parts(len(rows), max(1, min(_ROWS_AT_ONCE, _NUMBERS_AT_ONCE // ((count + _SPARE) * rows.shape[1])))):
         points = space.points(rows[part])
         own = torch.arange(part.start, part.start + len(points), device=points.device)
         parts.append(_nearest(space, points, own, count))

@@ -13,7 +13,7 @@ from auditbench.data import encoded_size
 from auditbench.errors import AnalyzerNotPossible
 from auditbench.models.layer_outputs import layer_outputs
 from auditbench.models.layers import model_layers
-from auditbench_training_rows.last_layer import LastLayer, LastLinear, last_layer
+from auditbench_training_rows.last_layer import LastLayer, LastLinear, last_layer, units_of
 from auditbench_training_rows.losses import row_losses
 
 if TYPE_CHECKING:
@@ -112,6 +112,23 @@ def check_space(model: ModelUnderTest, linear: LastLinear, space: str, rows: int
     return chosen
 
 
+def check_outputs(model: ModelUnderTest, rows: int) -> None:
+    """Refuse training rows whose outputs would not fit beside each other.
+
+    Raises:
+        AnalyzerNotPossible: They would take more than `MOST_SPACE_BYTES`.
+    """
+    outputs = len(model.target_names)
+    if rows * outputs * 8 > MOST_SPACE_BYTES:
+        raise AnalyzerNotPossible(
+            "outputs of all training rows are held at once, and these would take too much memory",
+            where="analyzers.training-rows.train_rows",
+            found=f"{rows:,} rows of {outputs:,} outputs",
+            allowed=f"{MOST_SPACE_BYTES >> 30} GiB at most",
+            fix=f"set train_rows to {MOST_SPACE_BYTES // (8 * outputs)} at most",
+        )
+
+
 def standardized(train: Studied, rows: Studied) -> tuple[Studied, Studied]:
     """Both with places that have mean 0 and standard deviation 1 over the training rows, but for what is constant."""
     middle = train.places.mean(axis=0, dtype=np.float64)
@@ -142,8 +159,7 @@ def _margins(probabilities: Numbers, labels: npt.NDArray[np.int64]) -> Numbers:
 
 def _places(model: ModelUnderTest, rows: Rows, layer: LastLayer | None, linear: LastLinear, space: str) -> Floats:
     if space == "last" and layer is not None:
-        units = model.module.get_submodule(linear.name).get_parameter("weight").shape[1]
-        return layer.activations[:, :units]
+        return layer.activations[:, : units_of(model, linear.name)]
     if space == "inputs":
         return _encoded(model, rows)
     two = rows.take(np.arange(min(2, len(rows))))

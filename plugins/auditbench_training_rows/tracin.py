@@ -96,14 +96,14 @@ def _strongest(found: Numbers, classes: npt.NDArray[np.int64], n_classes: int, c
     total[total == 0] = np.nan
     top = max(1, round(TOP_SHARE * train))
     strongest_sizes = np.partition(sizes, train - top, axis=1)[:, train - top :]
-    one_hot = (classes[:, np.newaxis] == np.arange(n_classes)).astype(np.float64)
+    by_class = np.stack([np.bincount(classes, row, minlength=n_classes)[:n_classes] for row in found])
     return Influences(
         supporters=supporters,
         opponents=opponents,
         support=np.take_along_axis(found, supporters, axis=1),
         opposition=np.take_along_axis(found, opponents, axis=1),
         top_share=strongest_sizes.sum(axis=1) / total,
-        by_class=found @ one_hot / total[:, np.newaxis],
+        by_class=by_class / total[:, np.newaxis],
     )
 
 

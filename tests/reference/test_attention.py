@@ -128,6 +128,23 @@ def test_weights_of_hugging_face_are_those_it_gives_itself(implementation: str, 
     assert found.read.argmax(dim=1).tolist() == read
 
 
+def test_the_fused_function_may_be_called_by_the_names_of_its_arguments() -> None:
+    class Named(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.embedding = nn.Embedding(12, 4)
+
+        def forward(self, ids: torch.Tensor) -> torch.Tensor:
+            states = self.embedding(ids).unsqueeze(1)
+            attend = nn.functional.scaled_dot_product_attention
+            return attend(query=states, key=states, value=states, dropout_p=0.0, scale=0.3).mean(dim=(1, 2))
+
+    module = Named().double().eval()
+    states = module.embedding(texts())
+    expected = (0.3 * states @ states.transpose(1, 2)).softmax(dim=2)
+    torch.testing.assert_close(attention(module, texts()).weights[:, 0, 0], expected)
+
+
 def test_habits_of_a_head_are_means_over_the_tokens_of_a_text() -> None:
     weights = torch.zeros(2, 1, 2, 3, 3)
     weights[:, 0, 0] = torch.eye(3)

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 from torch import nn
 
+from auditbench.models.token_embedding import token_embedding
 from auditbench_layers.activity import OUTLIER, layer_activity, row_activity
 from auditbench_layers.contributing import change_of_output, layer_contributions
-from auditbench_layers.paths import Path, path_to, token_embedding
+from auditbench_layers.paths import Path, path_to
 from auditbench_layers.probing import fit_probe
 from auditbench_layers.similarity import alignment, centred_kernel, chance_level, similarities
 
@@ -161,7 +162,7 @@ def test_texts_go_from_the_embedding_of_one_to_that_of_the_other() -> None:
     network: Any = frozen(Texts())
     ids = torch.tensor([[3, 4, 5, 6, 0], [7, 8, 9, 2, 3]])
     starts = torch.where(ids == 0, ids, 1)
-    assert token_embedding(network, ids[:1]) == "tokens"
+    assert token_embedding(network, ids[:1], where="", fix="") == ("tokens", network.tokens)
 
     class Behind(nn.Module):
         def __init__(self) -> None:

@@ -44,6 +44,27 @@ def trained(norm: nn.Module) -> nn.Module:
     return norm
 
 
+def test_functions_whose_arguments_are_named_are_the_same_functions() -> None:
+    class Named(nn.Module):
+        def __init__(self, *, named: bool) -> None:
+            super().__init__()
+            torch.manual_seed(0)
+            self.first, self.last = nn.Linear(4, 4, bias=False), nn.Linear(4, 2, bias=False)
+            self.named = named
+
+        def forward(self, rows: torch.Tensor) -> torch.Tensor:
+            made = self.first(rows)
+            raised = torch.relu(input=made) if self.named else torch.relu(made)
+            both = torch.add(raised, other=rows) if self.named else torch.add(raised, rows)
+            return self.last(torch.mul(input=both, other=2.0) if self.named else 2.0 * both)
+
+    rows, targets = torch.randn(3, 4, generator=torch.Generator().manual_seed(2)), torch.tensor([[0], [1], [0]])
+    found = relevance(Named(named=True).eval(), rows, targets)
+    np.testing.assert_array_equal(found, relevance(Named(named=False).eval(), rows, targets))
+    outputs = Named(named=True)(rows).gather(1, targets).detach().numpy()
+    np.testing.assert_allclose(found.sum(axis=2), outputs, rtol=1e-3)
+
+
 @pytest.mark.parametrize("bias", [False, True])
 def test_relevance_by_epsilon_is_captums(images: torch.Tensor, *, bias: bool) -> None:
     others = copy.deepcopy(network(bias=bias))

@@ -21,8 +21,9 @@ from auditbench.results import AnalysisResult
 from auditbench.run import Modality
 from auditbench.testing import ToySubject, missing_words, toy_context, toy_subject
 from auditbench.worker.hidden_inputs import without_inputs
-from auditbench_captum import Params, auditbench_analyzers
+from auditbench_captum import Params, attention_blocks, auditbench_analyzers
 from auditbench_captum.analysis import analyze
+from auditbench_captum.attention import Attention, attention
 from auditbench_captum.methods import METHODS
 
 (ANALYZER,) = auditbench_analyzers()
@@ -160,6 +161,22 @@ def test_attention_says_that_it_is_none_and_gives_no_words_away() -> None:
     assert "captum.attention_is_not_attribution" in {note.text.key for note in result.notes if note.kind == "limit"}
     hidden = without_inputs(result)
     assert not any(word in token for block in hidden.token_attributions for token in block.tokens for word in WORDS)
+
+
+def test_weights_of_one_text_are_held_at_a_time_and_of_no_more_cases_than_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    at_once: list[int] = []
+
+    def noted(module: nn.Module, token_ids: torch.Tensor) -> Attention:
+        at_once.append(len(token_ids))
+        return attention(module, token_ids)
+
+    monkeypatch.setattr(attention_blocks, "attention", noted)
+    monkeypatch.setattr(attention_blocks, "MOST_WEIGHTS", 4 * 9 * 9)
+    rollout, weights = explain(of_texts(), method="attention").attributions
+    assert at_once == [1] * (len(rollout.row_ids) + 2)
+    assert weights.values.shape == (1, 4, 9, 9)
+    monkeypatch.setattr(attention_blocks, "MOST_WEIGHTS", 4 * 9 * 9 - 1)
+    assert len(explain(of_texts(), method="attention").attributions) == 1
 
 
 def test_a_contrast_is_the_difference_of_what_is_drawn_beside_it() -> None:

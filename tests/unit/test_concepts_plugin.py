@@ -293,3 +293,21 @@ def test_outputs_and_layers_are_those_that_are_named() -> None:
     ]
     (layer,) = {metric.where["layer"] for metric in analysed(subject_of(), examples=rule).metrics}
     assert layer in ("1", "2")
+
+
+def test_a_layer_of_numbers_that_are_infinite_is_refused() -> None:
+    subject = subject_of()
+    module = subject.model.module
+    with torch.no_grad():
+        module.get_submodule("1").get_parameter("weight")[0] = torch.inf
+    with pytest.raises(AnalyzerNotPossible, match="missing or infinite") as refused:
+        analysed(subject, examples={"low": {"classes": ["low"]}}, layers=("1",))
+    assert refused.value.problems[0].where == "analyzers.concepts.layers"
+
+
+@pytest.mark.parametrize("background", [1, 2])
+def test_a_pattern_for_a_few_rows_is_not_measured(background: int) -> None:
+    subject = subject_of("image")
+    data = subject.data.with_rows(lambda rows: rows.take(np.arange(background)) if len(rows) == 240 else rows)
+    result = analysed(dataclasses.replace(subject, data=data), examples={"striped": {"planted": "stripes"}})
+    assert {metric.reason.key for metric in named(result, "score") if metric.reason} == {"concepts.few_examples"}

@@ -121,13 +121,47 @@ def test_files_that_hold_no_pairs_are_refused(tmp_path: Path, rows: list[dict[st
         read_pairs(PairParams(file="pairs.csv"), tmp_path)
 
 
-@pytest.mark.parametrize("name", ["pairs.txt", "missing.csv", "missing.jsonl", ".", "half.jsonl", "number.jsonl"])
+def test_what_a_file_leaves_open_of_kinds_and_clusters_is_no_kind_and_no_cluster(tmp_path: Path) -> None:
+    rows = [
+        {"sent_more": f"a {at}", "sent_less": f"b {at}", "bias_type": kind, "cluster": cluster}
+        for at, (kind, cluster) in enumerate([("age", "x"), ("age", "x"), (None, None), (None, None)])
+    ]
+    pairs = read_pairs(PairParams(file=written(tmp_path, rows).name), tmp_path)
+    assert pairs.clusters is not None
+    assert len(set(pairs.clusters)) == 3
+    results = by_kind(np.asarray([1.0, 2.0, -1.0, 3.0]), pairs.kinds, None, np.random.default_rng(0))
+    assert [(result.kind, result.n) for result in results] == [("", 4), ("age", 2)]
+
+
+def test_a_column_of_texts_is_no_column_of_kinds(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="different columns"):
+        PairParams(kind="sent_more")
+    written(tmp_path, [{"sent_more": f"a {at}", "sent_less": "b", "note": f"text {at}"} for at in range(101)])
+    with pytest.raises(DataError, match="too many kinds") as refused:
+        read_pairs(PairParams(file="pairs.csv", kind="note"), tmp_path)
+    assert "text 1" not in str(refused.value)
+    assert len(read_pairs(PairParams(file="pairs.csv", kind="note", most_pairs=100), tmp_path)) == 100
+
+
+@pytest.mark.parametrize(
+    "name", ["pairs.txt", "missing.csv", "missing.jsonl", ".", "half.jsonl", "number.jsonl", "latin.jsonl"]
+)
 def test_what_is_no_table_is_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / "half.jsonl").write_text('{"sent_more": "a", "sent_less"')
     (tmp_path / "number.jsonl").write_text('{"sent_more": 1, "sent_less": 2}\n')
+    (tmp_path / "latin.jsonl").write_bytes('{"sent_more": "\u00e9", "sent_less": "b"}\n'.encode("latin-1"))
     (tmp_path / "pairs.txt").write_text("sent_more,sent_less\na,b\n")
     with pytest.raises(DataError):
         read_pairs(PairParams(file=name), tmp_path)
+
+
+def test_likelihoods_of_half_precision_are_taken_in_single() -> None:
+    subject, probabilities, words = language_model(Unigram)
+    module = subject.model.module.to(torch.bfloat16)
+    half = replace(subject, model=replace(subject.model, module=module))
+    found = likelihoods(half.model, [f"{words[0]} {words[2]}"], [f"{words[1]} {words[2]}"], counted="shared")
+    exact = torch.log(torch.tensor(probabilities)).to(torch.bfloat16).float().log_softmax(0)[2]
+    assert found.more[0] == pytest.approx(float(exact), abs=1e-6)
 
 
 def test_likelihoods_of_a_unigram_model_are_known() -> None:
@@ -143,6 +177,16 @@ def test_likelihoods_of_a_unigram_model_are_known() -> None:
     assert shared.more[0] == shared.less[0] == pytest.approx(logs[2])
     assert np.isnan(shared.more[1])
     assert shared.model_rows == 2
+
+
+def test_which_text_is_called_stereotypical_changes_no_likelihood() -> None:
+    subject = decoder_subject()
+    words, rng = words_of_toy(subject), np.random.default_rng(0)
+    some, others = ([" ".join(rng.choice(words[:3], rng.integers(4, 8))) for _ in range(200)] for _ in range(2))
+    one, turned = (likelihoods(subject.model, *pair, counted="shared") for pair in ((some, others), (others, some)))
+    assert np.isfinite(one.more).sum() > 100
+    np.testing.assert_allclose(one.more, turned.less, atol=1e-5)
+    np.testing.assert_allclose(one.less, turned.more, atol=1e-5)
 
 
 def test_pairs_that_cannot_be_scored_are_left_out_and_said() -> None:
@@ -181,6 +225,22 @@ def test_a_model_that_echoes_prefers_the_words_that_stood_first(tmp_path: Path) 
     titles = {finding.where["bias"]: finding.title.key.rpartition(".")[2] for finding in result.findings}
     assert titles == {"echo": "likelihood_more_kind", "reversed": "likelihood_less_kind"}
     assert all(finding.title.values["mean"] > 0 for finding in result.findings)
+
+
+def test_a_finding_says_its_share_of_the_pairs_that_differ(tmp_path: Path) -> None:
+    subject, _, words = language_model(Echo)
+    rows = [
+        {"sent_more": f"{words[at]} {words[2]} {last}", "sent_less": f"{words[(at + 1) % 8]} {words[2]} {last}"}
+        for at in range(8)
+        for last in (words[at], words[(at + 3) % 8])  # the second one is neither of the two first words: a tie
+    ]
+    rows = [row for row in rows if words[2] not in (row["sent_more"].split()[0], row["sent_less"].split()[0])]
+    written(tmp_path, rows)
+    result = result_of(subject, tmp_path)
+    (finding,) = result.findings
+    share = values(result, "stereotype_preference")[()]
+    assert (finding.title.values["share"], finding.title.values["differ"]) == (share.value, share.n) == (1.0, 6)
+    assert finding.title.values["n"] == values(result, "score_difference")[()].n == 12
 
 
 def test_a_model_that_looks_at_no_group_has_only_ties(tmp_path: Path) -> None:
@@ -265,6 +325,14 @@ def test_clusters_make_intervals_and_tests_wider() -> None:
     assert together.p_value > 10 * alone.p_value
     assert together.mean.high - together.mean.low > 2 * (alone.mean.high - alone.mean.low)  # type: ignore[operator]
     assert together.share.high - together.share.low > 2 * (alone.share.high - alone.share.low)  # type: ignore[operator]
+
+
+def test_a_share_counts_the_clusters_of_pairs_that_are_no_tie() -> None:
+    differences = np.repeat([0.0, 1.0, -1.0], [6, 8, 6])
+    names = [str(at // 2) for at in range(20)]
+    (found,) = by_kind(differences, [""] * 20, names, np.random.default_rng(0))
+    assert (found.clusters.count, found.decided.count) == (10, 7)  # type: ignore[union-attr]
+    assert (found.share.estimate, found.ties) == (8 / 14, 6)
 
 
 def test_a_decoder_scores_in_any_batch_alike() -> None:

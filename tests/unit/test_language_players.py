@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 import pytest
+import torch
 
 from auditbench.data.inputs import TextInput
 from auditbench.data.subwords import subword_input
+from auditbench.masking import Coalitions
 from auditbench_language.context_players import context_players
 from auditbench_language.continuations import players_in
+from auditbench_language.walks import RowValues, hidden_one_by_one, shapley_row
 from tests.huggingface_folders import byte_pairs
 
 LETTERS = tuple("abcdefghijklmnopqrstuvwxyz .!?,\n\u3002\u732b\u72ac")
@@ -27,6 +33,7 @@ def ids(text: str) -> list[int]:
         ("is it? yes! no, it is", "sentences", ("is it? ", "yes! ", "no, it is")),
         ("a title\n\nand text", "sentences", ("a title\n\n", "and text")),
         ("one line\nof two", "sentences", ("one line\nof two",)),
+        ("see a.b now. yes", "sentences", ("see a.b now. ", "yes")),
         ("\u732b\u3002\u72ac", "sentences", ("\u732b\u3002", "\u72ac")),
         ("...", "words", ("...",)),
     ],
@@ -53,3 +60,16 @@ def test_special_tokens_in_front_belong_to_nobody() -> None:
     assert found.index[0] is None
     assert None not in found.index[1:]
     assert "".join(found.said) == "the cat sat"
+
+
+@pytest.mark.parametrize("find", [partial(shapley_row, budget=8, rng=np.random.default_rng(0)), hidden_one_by_one])
+def test_coalitions_are_made_where_the_rows_are(find: Callable[..., RowValues]) -> None:
+    class Elsewhere:
+        device = torch.device("meta")
+
+        def outputs(self, coalitions: Coalitions) -> torch.Tensor:
+            assert coalitions.kept.device == coalitions.replacements.device == self.device
+            return torch.zeros((1, 1, coalitions.kept.shape[1], 2))
+
+    assert find(Elsewhere(), 2).values.shape == (2, 2)
+    assert find(Elsewhere(), 5).values.shape == (2, 5)

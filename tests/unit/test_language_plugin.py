@@ -22,6 +22,7 @@ from auditbench.results import AnalysisResult
 from auditbench.testing import ToySubject, missing_words, toy_context
 from auditbench.worker.array_store import describe_array, with_stored
 from auditbench.worker.hidden_inputs import without_inputs
+from auditbench_language.continuations import explain_chunk
 from auditbench_language.lens_analysis import prediction_depth
 from auditbench_language.measures import cluster_mean
 from auditbench_language.uncertainty import place_chunk
@@ -103,6 +104,17 @@ def test_no_word_of_a_text_is_in_a_result_unless_it_is_asked_for(subject: ToySub
     said = "".join(token for block in shown.token_attributions for token in block.tokens)
     assert set(said.split()) & set(words)
     assert [matrix.unit for matrix in shown.matrices] == ["nat"] * 2
+
+
+@pytest.mark.parametrize("continues", ["model", "text"])
+def test_no_token_is_among_what_is_stored_while_an_audit_runs(subject: ToySubject, continues: Any) -> None:
+    params = auditbench_language.Params(continues=continues)
+    rows, rng = subject.data.take(np.arange(3)), np.random.default_rng(0)
+    hidden, shown = (
+        explain_chunk(rows, rng, model=subject.model, params=params, shown=shown) for shown in (False, True)
+    )
+    assert [name for name, array in hidden.items() if array.dtype.kind != "f"] == ["model_rows"]
+    assert set(shown) - set(hidden) == {"classes", "foil"}
 
 
 def test_entropy_and_surprise_are_those_of_the_outputs(subject: ToySubject) -> None:
@@ -190,9 +202,28 @@ def test_cost_is_bounded_by_the_parameters(subject: ToySubject, method: Any, mos
     assert 0 < result.attributions[0].model_rows <= 5 * (most + 4)
 
 
+def test_sampled_contributions_have_a_standard_error_and_one_pair_of_walks_says_why_not(subject: ToySubject) -> None:
+    (sampled,) = result_of(subject, "language", rows=6, tokens=1, budget=26).attributions
+    assert sampled.standard_error is not None
+    assert np.asarray(sampled.standard_error).max() > 0
+    result = result_of(subject, "language", rows=6, tokens=1, budget=8)
+    assert result.attributions[0].standard_error is None
+    (said,) = [note.text for note in result.notes if note.text.key == "language.limit_no_error"]
+    assert 1 <= said.values["n"] <= 6  # type: ignore[operator]
+
+
+def test_a_continuation_that_leaves_no_context_is_refused(subject: ToySubject) -> None:
+    (item,) = subject.model.inputs.values()
+    (length,) = item.shape
+    assert len(result_of(subject, "language", rows=2, tokens=length).attributions) == 1
+    with pytest.raises(AnalyzerNotPossible, match="leave no room for a context"):
+        result_of(subject, "language", rows=2, tokens=length + 1)
+
+
 def test_the_lens_agrees_at_the_end_and_depth_counts_from_the_first_layer_that_stays() -> None:
     agrees = np.asarray([[0, 0, 0, 1], [1, 0, 1, 1], [1, 1, 1, 1], [0, 1, 0, 1]], dtype=float)
     assert prediction_depth(agrees).tolist() == [3, 2, 0, 3]
+    assert prediction_depth(np.zeros((1, 4))).tolist() == [3]  # two tokens as probable: no share above 1
     result = result_of(decoder_subject(layers=3), "language-lens", rows=40)
     settling, divergence = result.curves
     assert settling.series[0].y[-1] == 1.0

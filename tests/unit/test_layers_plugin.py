@@ -18,16 +18,17 @@ from auditbench.engines.local import LocalEngine
 from auditbench.errors import AnalyzerNotPossible, ConfigError
 from auditbench.models import ModelUnderTest
 from auditbench.results import AnalysisResult, Table
-from auditbench.statistics import Clusters, clusters_of, share_interval, wilson_interval
+from auditbench.statistics import Clusters, clusters_of, share_interval, sidak_level, wilson_interval
 from auditbench.testing import toy_context, toy_subject
-from auditbench_layers import Params
+from auditbench_layers import Params, probe_blocks
 from auditbench_layers.activity import row_activity
 from auditbench_layers.analysis import analyze
 from auditbench_layers.passes import last_places
 from auditbench_layers.probe_blocks import balanced_accuracy, difference
 from auditbench_layers.probing import control_classes, halves
 from auditbench_layers.readable import NoTask, ProbeTask, probe_tasks, types_of
-from auditbench_layers.similarity_blocks import _without_common_start
+from auditbench_layers.similarity import similarities
+from auditbench_layers.similarity_blocks import _metric, _without_common_start
 from tests.plugin_results import check_catalogue, check_result, finding_of, metric_of, rules_of
 
 SMALL = {"rows": 200, "contribution_rows": 20, "steps": 8}
@@ -399,3 +400,91 @@ def test_rows_of_which_a_part_is_token_ids_have_no_path() -> None:
     assert "layers.note.activation_x_gradient" in {note.text.key for note in result.notes}
     with pytest.raises(AnalyzerNotPossible, match="token ids"):
         looked_at(context, parts=("contributions",), contributions="conductance")
+
+
+class Broken(nn.Module):
+    """A network whose hidden layer overflows, and whose outputs do not show it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hidden, self.overflowing, self.output = nn.Linear(4, 6), nn.Softplus(), nn.Linear(6, 1)
+
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        found: torch.Tensor = self.output(self.overflowing(self.hidden(rows[:, :4]) * 1e308 * 1e10).clamp(max=1.0))
+        return found
+
+
+@pytest.mark.parametrize("part", ["activations", "similarity", "probes"])
+def test_layers_of_numbers_that_are_infinite_are_refused_by_name(part: str) -> None:
+    with pytest.raises(AnalyzerNotPossible, match="missing or infinite") as refused:
+        looked_at(context_of(network=Broken()), parts=(part,))
+    assert refused.value.problems[0].found == "overflowing"
+    check_result(auditbench_layers, looked_at(context_of(network=Broken()), parts=(part,), layers=("hidden", "output")))
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3])
+def test_similarity_of_fewer_rows_than_the_estimator_takes_has_a_reason(rows: int) -> None:
+    context = context_of()
+    data = context.data.subset(np.arange(rows))
+    result = looked_at(dataclasses.replace(context, data=data), parts=("similarity", "activations"))
+    assert "layers.limit.few_rows" in [note.text.key for note in result.notes]
+    assert not result.matrices
+    check_result(auditbench_layers, result)
+
+
+def test_an_interval_without_which_a_layer_does_not_vary_is_not_estimated() -> None:
+    """Two rows alone move the layer: leaving the block of one out leaves nothing to compare."""
+    only, other = np.zeros((40, 3)), np.random.default_rng(0).normal(size=(40, 3))
+    only[[7, 8]] = 1.0
+    found = similarities([only], [other], rng=np.random.default_rng(1))
+    metric = _metric("similarity_to_next", found, (0, 0), {"layer": "1", "next": "2"}, 40, None)
+    assert metric.value is not None
+    assert metric.interval is None
+    assert metric.no_interval == "not_estimated"
+
+
+def test_one_row_that_differs_from_all_others_has_no_similarity() -> None:
+    """Of such a layer the estimator is 0 / 0, and rounding must not pass for a similarity."""
+    only, other = np.zeros((40, 3)), np.random.default_rng(0).normal(size=(40, 3))
+    only[7] = [1.0, 0.3, 0.7]
+    found = similarities([only, other], [only, other], rng=np.random.default_rng(1))
+    assert np.isnan(found.values).tolist() == [[True, True], [True, False]]
+
+
+def test_few_independent_rows_are_not_called_few_clusters() -> None:
+    rows = np.random.default_rng(0).normal(size=(6, 3))
+    found = similarities([rows], [rows], rng=np.random.default_rng(1))
+    metric = _metric("similarity_to_next", found, (0, 0), {"layer": "1", "next": "2"}, 6, None)
+    assert (metric.interval, metric.no_interval) == (None, "not_estimated")
+
+
+def test_a_rectifier_whose_units_are_all_on_has_no_dead_units() -> None:
+    network = nn.Sequential(nn.Linear(4, 5), nn.ReLU(), nn.Linear(5, 1))
+    context = context_of()
+    network[0] = nn.Linear(context.model.encode(context.data.take(np.arange(1)).inputs).shape[1], 5)
+    with torch.no_grad():
+        network[0].bias.fill_(1e3)
+    result = looked_at(context_of(network=network), parts=("activations",), layers=("1",))
+    assert metric_of(result, "dead_units", layer="1").value == 0.0
+    assert table_of(result, "activity")[0]["dead"] == 0
+
+
+def test_intervals_of_features_hold_for_all_features_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    levels: list[float] = []
+
+    def noted(*given: Any, level: float = 0.95, **keys: Any) -> Any:
+        levels.append(level)
+        return balanced_accuracy(*given, level=level, **keys)
+
+    monkeypatch.setattr(probe_blocks, "balanced_accuracy", noted)
+    context = context_of()
+    rng = np.random.default_rng(0)
+
+    def with_two(rows: Rows) -> Rows:
+        features = {name: rng.choice(["a", "b"], len(rows)) for name in ("one", "two")}
+        return dataclasses.replace(rows, sensitive_features=features)
+
+    data = context.data.with_rows(with_two)
+    result = looked_at(dataclasses.replace(context, data=data), parts=("probes",))
+    readings = len({row["layer"] for row in table_of(result, "probes")})
+    assert set(levels) == {0.95, sidak_level(0.95, 2 * readings)}

@@ -160,7 +160,9 @@ def test_parts_of_a_sequence_that_have_parts_are_blocks_and_labels_leave_out_wha
 
 @pytest.mark.parametrize(("count", "most", "expected"), [(3, 5, [0, 1, 2]), (9, 3, [0, 4, 8]), (9, 1, [0])])
 def test_too_many_layers_are_spread(count: int, most: int, expected: list[int]) -> None:
-    layers = [Layer(name=str(place), label=str(place), kind="Linear", shape=(4,), unit_axis=1) for place in range(count)]
+    layers = [
+        Layer(name=str(place), label=str(place), kind="Linear", shape=(4,), unit_axis=1) for place in range(count)
+    ]
     assert [int(each.name) for each in stages(layers, most)] == expected
 
 

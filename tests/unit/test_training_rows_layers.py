@@ -17,6 +17,7 @@ from auditbench.models.network import ScaledOutput
 from auditbench.testing import toy_subject
 from auditbench_training_rows.last_layer import find_last_linear, last_layer
 from auditbench_training_rows.losses import row_losses
+from auditbench_training_rows.studied import studied
 from tests.small_networks import NETWORKS, OUTPUTS, encoded, made
 
 ROWS = 7
@@ -125,3 +126,27 @@ def test_layer_may_be_called_by_name() -> None:
     assert linear.name == "layer"
     found = last_layer(model, linear.name, rows, rows.y_true)
     np.testing.assert_array_equal(found.activations[:, :-1], rows.inputs["rows"].reshape(ROWS, -1))
+
+
+def test_a_layer_whose_weight_is_normed_is_one() -> None:
+    network = nn.Sequential(nn.Linear(5, 4), nn.Tanh(), nn.utils.parametrizations.weight_norm(nn.Linear(4, OUTPUTS)))
+    model = model_of(network.double().eval())
+    inputs = torch.randn(ROWS, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    rows = rows_of(inputs, np.arange(ROWS) % OUTPUTS)
+    assert find_last_linear(model, rows).name == "2"
+    found = studied(model, rows, find_last_linear(model, rows), "last")
+    np.testing.assert_allclose(found.places, torch.tanh(network[0](inputs)).numpy(), atol=1e-6)
+
+
+def test_outputs_that_no_gradient_reaches_have_no_influence() -> None:
+    class Decided(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear = nn.Linear(5, OUTPUTS)
+
+        def forward(self, encoded: torch.Tensor) -> torch.Tensor:
+            return (self.linear(encoded) > 0).float()
+
+    rows = rows_of(torch.randn(ROWS, 5), np.zeros(ROWS, dtype=np.int64))
+    found = find_last_linear(model_of(Decided().eval()), rows)
+    assert (found.name, found.reason.key if found.reason else "") == ("", "training-rows.no_influence.not_used")

@@ -26,8 +26,8 @@ from auditbench_training_rows.analysis import analyze
 from auditbench_training_rows.candidates import rankings
 from auditbench_training_rows.last_layer import LastLayer, find_last_linear
 from auditbench_training_rows.neighbours import distance_percentile, nearest, nearest_others
-from auditbench_training_rows.studied import studied
-from auditbench_training_rows.tracin import strongest
+from auditbench_training_rows.studied import check_outputs, studied
+from auditbench_training_rows.tracin import influences, strongest
 from tests.plugin_results import analyzer_of, check_catalogue, check_result, finding_of, metric_of, rules_of
 
 ANALYZER = analyzer_of(auditbench_training_rows)
@@ -456,3 +456,34 @@ def test_memory_does_not_grow_with_all_pairs() -> None:
     with peak_memory() as ranked:
         strongest(layer.take(slice(0, 2000)), layer, classes, n_classes=1, count=3)
     assert ranked.bytes < 64 * 2**20
+
+
+def test_memory_does_not_grow_with_classes_times_training_rows() -> None:
+    """A table of these rows by these classes would take 305 MiB."""
+    places = np.random.default_rng(0).normal(size=(8_000, 3)).astype(np.float32)
+    layer, classes = LastLayer(activations=places, gradients=places[:, :2]), np.arange(8_000) % 5_000
+    with peak_memory() as used:
+        found = strongest(layer.take(slice(0, 4)), layer, classes, n_classes=5_000, count=3)
+    assert used.bytes < 64 * 2**20
+    influence = influences(layer.take(slice(0, 4)), layer)
+    expected = influence[:, classes == 7].sum(axis=1) / np.abs(influence).sum(axis=1)
+    np.testing.assert_allclose(found.by_class[:, 7], expected, atol=1e-12)
+
+
+def test_memory_does_not_grow_with_the_candidates_of_long_rows() -> None:
+    """Candidates of 40 rows of 100,000 numbers would take 672 MiB at once."""
+    places = np.random.default_rng(0).normal(size=(40, 100_000)).astype(np.float32)
+    with peak_memory() as used:
+        found = nearest_others(places, 6, distance="euclidean")
+    assert used.bytes < 500 * 2**20
+    gaps = np.linalg.norm(places[0] - places[1:], axis=1)
+    np.testing.assert_allclose(found.distances[0], np.sort(gaps)[:6], rtol=1e-5)
+
+
+def test_outputs_that_do_not_fit_beside_each_other_are_refused() -> None:
+    subject = subject_of("multiclass")
+    many = dataclasses.replace(subject.model, target_names=tuple(map(str, range(10_000))))
+    check_outputs(many, 20_000)
+    with pytest.raises(AnalyzerNotPossible, match="too much memory") as refused:
+        check_outputs(many, 100_000)
+    assert refused.value.problems[0].fix == "set train_rows to 26843 at most"

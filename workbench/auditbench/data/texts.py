@@ -83,6 +83,7 @@ def texts_in(cells: Any, *, name: str, shown: str, where: str, refuse_missing: b
         )
     try:
         texts = pc.fill_null(cells.cast(pa.large_string()), "").combine_chunks()
+        texts.validate(full=True)
     except (pa.ArrowException, UnicodeDecodeError) as error:
         raise DataError(
             f"column {name!r} of {shown} cannot be read as text",

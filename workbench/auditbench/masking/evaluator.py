@@ -141,6 +141,11 @@ class Evaluator:
             self._blocks = factored(model.first, rows, self._replacements[0], self._players, far_apart=model.far_apart)
 
     @property
+    def device(self) -> torch.device:
+        """Of the rows; coalitions must be there too."""
+        return self._rows.device
+
+    @property
     def replacements(self) -> int:
         """Replacements of each row."""
         return self._replacements.shape[1]

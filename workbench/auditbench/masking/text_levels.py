@@ -15,7 +15,7 @@ MOST_WORDS = 12
 MOST_PASSAGES = 32
 """Passages of a text: runs of as many sentences each, where there are more sentences."""
 
-_SENTENCE_END = re.compile(r"[.!?\u2026][\"'\u201d\u2019)\]]*\s|[\u3002\uff01\uff1f]|\n\s*\n")
+_SENTENCE_END = re.compile(r"[.!?\u2026][\"'\u201d\u2019\u00bb)\]]*\s|[\u3002\uff01\uff1f]|\n\s*\n")
 _CLAUSE_END = re.compile(r"[,;:]\s|[\uff0c\uff1b\uff1a\u3001()\[\]\u2014]|\s-+\s|\n")
 
 

@@ -138,8 +138,8 @@ def _over_places(
         if values.ndim > 2
         else values.detach().float()[:, :, None]
     )
-    weights = torch.ones_like(flat[:, :1]) if counted is None else counted[:, None].to(flat.dtype)
-    return (flat * weights).sum(dim=2), weights.sum(dim=2)
+    kept = torch.ones_like(flat[:, :1], dtype=torch.bool) if counted is None else counted[:, None]
+    return torch.where(kept, flat, 0.0).sum(dim=2), kept.sum(dim=2)
 
 
 def _rows_of(inputs: Inputs) -> int:

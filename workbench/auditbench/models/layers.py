@@ -6,6 +6,7 @@ import os.path
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -108,7 +109,8 @@ def _described(
     model: ModelUnderTest, named: dict[str, nn.Module], outputs: dict[str, torch.Tensor], blocks: set[str]
 ) -> tuple[Layer, ...]:
     text = any(item.modality == "text" for item in model.inputs.values())
-    shared = len(os.path.commonprefix([name.split(".")[:-1] for name in outputs]))
+    holders = zip(*(name.split(".")[:-1] for name in outputs), strict=False)
+    shared = len(list(takewhile(lambda parts: len(set(parts)) == 1, holders)))
     found: list[Layer] = []
     for name, output in outputs.items():
         kind = type(named[name]).__name__
