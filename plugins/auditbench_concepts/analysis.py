@@ -9,7 +9,7 @@ import numpy as np
 
 from auditbench.errors import AnalyzerNotPossible
 from auditbench.models.layer_outputs import layer_gradients, layer_outputs
-from auditbench.models.layers import Layer, model_layers
+from auditbench.models.layers import Layer, by_name, model_layers
 from auditbench_concepts.examples import Concept, concepts
 from auditbench_concepts.measuring import Measured, measured
 from auditbench_concepts.significance import Procedure
@@ -105,7 +105,7 @@ def _measured(
                     gradients,
                     explained.numbers,
                     concept=concept.name,
-                    layer=layer.name,
+                    layer=layer.label,
                     outputs=len(explained.outputs),
                     most=Procedure(runs=params.runs, size=params.size, penalty=params.penalty),
                     random=random,
@@ -121,7 +121,7 @@ def _check_finite(layer: Layer, *numbers: Numbers) -> None:
         raise AnalyzerNotPossible(
             "the layer gives numbers, or has derivatives, that are missing or infinite",
             where="analyzers.concepts.layers",
-            found=layer.name,
+            found=layer.label,
             allowed="a layer with finite numbers for every row",
             fix="name another layer",
         )
@@ -173,7 +173,7 @@ def _explained(context: AuditContext, params: Params) -> Explained:
 def _layers(context: AuditContext, pool: Rows, params: Params) -> tuple[Layer, ...]:
     """The layers that the config names, or what the last layer with weights is given."""
     every = model_layers(context.model, pool.take(np.arange(min(2, len(pool)))).inputs)
-    named = {layer.name: layer for layer in every}
+    named = by_name(every)
     if not params.layers and (hidden := _last_hidden(context.model.module, every)):
         return (hidden,)
     unknown = [name for name in params.layers if name not in named]
@@ -182,9 +182,9 @@ def _layers(context: AuditContext, pool: Rows, params: Params) -> tuple[Layer, .
             "the network has no layer of this name that gives numbers for each row",
             where="analyzers.concepts.layers",
             found=", ".join(unknown) or "no layer before the outputs",
-            allowed=", ".join(list(named)[:20]) or "a network with layers",
+            allowed=", ".join(layer.label for layer in every[:20]) or "a network with layers",
         )
-    return tuple(named[name] for name in params.layers)
+    return tuple(dict.fromkeys(named[name] for name in params.layers))
 
 
 def _last_hidden(module: nn.Module, layers: tuple[Layer, ...]) -> Layer | None:

@@ -55,7 +55,7 @@ def activation_blocks(
 
 
 def _metrics(layer: Layer, found: LayerActivity, rows: int, clusters: Clusters | None) -> list[Metric]:
-    where = {"layer": layer.name}
+    where = {"layer": layer.label}
     metrics = []
     if found.active is not None:
         metrics.append(exact("dead_units", len(found.dead) / layer.units, n=rows, where=where))
@@ -102,7 +102,7 @@ def _row(place: int, layer: Layer, found: LayerActivity) -> tuple[Cell, ...]:
     rectifies = found.active is not None
     return (
         place,
-        layer.name,
+        layer.label,
         layer.kind,
         " × ".join(map(str, layer.shape)),
         found.mean,
@@ -126,10 +126,10 @@ def _finding(layer: Layer, found: LayerActivity, rows: int, dead_share: float) -
     return Finding(
         rule=f"{ANALYZER}.dead_units",
         severity="low",
-        title=message("finding.dead_units", layer=layer.name, dead=len(found.dead), units=layer.units, rows=rows),
+        title=message("finding.dead_units", layer=layer.label, dead=len(found.dead), units=layer.units, rows=rows),
         action=message("finding.dead_units.action"),
         metrics=(f"{ANALYZER}.dead_units",),
-        where={"layer": layer.name},
+        where={"layer": layer.label},
     )
 
 

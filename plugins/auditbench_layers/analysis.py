@@ -77,7 +77,7 @@ def _measured(
     rows: Rows,
     found: dict[str, dict[str, npt.NDArray[Any]]],
 ) -> list[AnalysisResult]:
-    means = {layer.name: found[layer.name]["mean"].astype(np.float64) for layer in layers}
+    means = {layer.label: found[layer.name]["mean"].astype(np.float64) for layer in layers}
     parts = []
     if "activations" in params.parts:
         activity = {layer.name: layer_activity(found[layer.name], layer.kind) for layer in layers}

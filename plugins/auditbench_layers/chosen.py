@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from auditbench.errors import AnalyzerNotPossible
-from auditbench.models.layers import Layer, model_layers, stages
+from auditbench.models.layers import Layer, by_name, model_layers, stages
 
 if TYPE_CHECKING:
     from auditbench.data import EvaluationData
@@ -31,16 +31,16 @@ def chosen_layers(model: ModelUnderTest, data: EvaluationData, names: tuple[str,
             found=model.facts.architecture or model.facts.format,
             allowed="a network of modules",
         )
-    named = {layer.name: layer for layer in found}
+    named = by_name(found)
     for name in names:
         if name not in named:
             raise AnalyzerNotPossible(
                 "the network has no layer of this name that runs once and gives a tensor",
                 where="analyzers.layers.layers",
                 found=name,
-                allowed=", ".join(list(named)[:20]),
+                allowed=", ".join(layer.label for layer in found[:20]),
                 fix="take a name from the table of layers",
             )
     if names:
-        return tuple(named[name] for name in dict.fromkeys(names))
+        return tuple(dict.fromkeys(named[name] for name in names))
     return stages(tuple(layer for layer in found if not layer.kind.startswith(PASSING_ON)) or found, most)

@@ -168,7 +168,7 @@ def _layers_table(layers: Sequence[Layer], arrays: dict[str, Numbers], gaps: Seq
             Column(name="gap", label=message("column.gap"), kind="percent"),
         ),
         rows=tuple(
-            (layer.name, layer.units, _units_for_half(arrays[str(place)]), gaps[place])
+            (layer.label, layer.units, _units_for_half(arrays[str(place)]), gaps[place])
             for place, layer in enumerate(layers)
         ),
     )
@@ -217,7 +217,7 @@ def _top_units(layer: Layer, contributions: Numbers, clusters: Clusters | None, 
             break
         estimate = row_mean(sizes[:, unit], clusters, level=level)
         signed, share = float(contributions[:, unit].mean()), float(means[unit] / means.sum())
-        found.append((layer.name, str(unit), estimate.estimate, estimate.low, estimate.high, signed, share))
+        found.append((layer.label, str(unit), estimate.estimate, estimate.low, estimate.high, signed, share))
     return found
 
 

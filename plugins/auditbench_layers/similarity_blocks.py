@@ -49,8 +49,8 @@ def similarity_blocks(
         text = message("limit.few_rows", n=len(rows), fewest=FEWEST_ROWS)
         return AnalysisResult(methods=(CKA,), notes=(Note(kind="limit", text=text),))
     clusters = clusters_of(rows.clusters)
-    within = [means[layer.name] for layer in layers]
-    names = [layer.name for layer in layers]
+    within = [means[layer.label] for layer in layers]
+    names = [layer.label for layer in layers]
     found = similarities(within, within, rng=context.rng("blocks"), clusters=clusters)
     metrics = [
         _metric("similarity_to_next", found, (at, at + 1), {"layer": one, "next": another}, len(rows), clusters)
@@ -82,7 +82,7 @@ def _between(
     clusters = clusters_of(rows.clusters)
     opposite = [activity[layer.name]["mean"].astype(np.float64) for layer in layers]
     found = similarities(within, opposite, rng=context.rng("blocks"), clusters=clusters)
-    theirs, model = [layer.name for layer in layers], other.facts.name
+    theirs, model = [layer.label for layer in layers], other.facts.name
     return AnalysisResult(
         metrics=tuple(
             _metric(

@@ -12,7 +12,7 @@ import torch
 from auditbench.data import encoded_size
 from auditbench.errors import AnalyzerNotPossible
 from auditbench.models.layer_outputs import layer_outputs
-from auditbench.models.layers import model_layers
+from auditbench.models.layers import by_name, model_layers
 from auditbench_training_rows.last_layer import LastLayer, LastLinear, last_layer, units_of
 from auditbench_training_rows.losses import row_losses
 
@@ -163,12 +163,15 @@ def _places(model: ModelUnderTest, rows: Rows, layer: LastLayer | None, linear: 
     if space == "inputs":
         return _encoded(model, rows)
     two = rows.take(np.arange(min(2, len(rows))))
-    named = {each.name: each for each in model_layers(model, two.inputs)}
+    layers = model_layers(model, two.inputs)
+    named = by_name(layers)
     if space not in named:
         raise _no_space(
-            ", ".join(["last", "inputs", *list(named)[:20]]), found=space, fix="take a layer that runs once"
+            ", ".join(["last", "inputs", *(layer.label for layer in layers[:20])]),
+            found=space,
+            fix="take a layer that runs once",
         )
-    return layer_outputs(model, rows.inputs, [named[space]])[space]
+    return layer_outputs(model, rows.inputs, [named[space]])[named[space].name]
 
 
 def _encoded(model: ModelUnderTest, rows: Rows) -> Floats:

@@ -14,7 +14,7 @@ from torch import nn
 from auditbench.data import ImageInput, ModelInput
 from auditbench.models import ModelUnderTest, wrap_module
 from auditbench.models.layer_outputs import layer_gradients, layer_outputs
-from auditbench.models.layers import Layer, model_layers, stages
+from auditbench.models.layers import Layer, by_name, model_layers, stages
 from tests.small_networks import TEXT, made
 
 IMAGE = ImageInput(channels=2, height=8, width=8, mean=(0.0, 0.0), scale=(1.0, 1.0), largest=1.0)
@@ -156,6 +156,9 @@ def test_parts_of_a_sequence_that_have_parts_are_blocks_and_labels_leave_out_wha
     assert [(each.name, each.label, each.block) for each in found] == [
         ("0.0.0", "0.0", False), ("0.0", "0", True), ("0.1.0", "1.0", False), ("0.1", "1", True),
     ]  # fmt: skip
+    named = by_name(found)
+    assert named["1"] is named["0.1"] is found[3]
+    assert named["0.0"].name == "0.0.0"
 
 
 @pytest.mark.parametrize(("count", "most", "expected"), [(3, 5, [0, 1, 2]), (9, 3, [0, 4, 8]), (9, 1, [0])])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os.path
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -90,6 +89,11 @@ def model_layers(model: ModelUnderTest, inputs: Inputs) -> tuple[Layer, ...]:
                 del kept[last]
         kept[name] = output
     return _described(model, named, kept, blocks)
+
+
+def by_name(layers: Sequence[Layer]) -> dict[str, Layer]:
+    """The layers by their whole names, and by label, which counts where it is the name of another."""
+    return {layer.name: layer for layer in layers} | {layer.label: layer for layer in layers}
 
 
 def stages(layers: Sequence[Layer], most: int) -> tuple[Layer, ...]:
