@@ -41,7 +41,8 @@ def test_what_is_written_is_a_language_model_that_can_be_audited(
         assert (document["model"]["task"], document["train"]["architecture"]) == ("next-token", "decoder")
         assert document["data"]["target"] == "text"
         assert [one["modality"] for one in document["data"]["inputs"].values()] == ["text"]
-        assert set(document["analyzers"]) == {"performance", "resources"}
+        of_language = {"language", "language-lens", "language-pairs", "layers"}
+        assert set(document["analyzers"]) == {"performance", "resources", *of_language}
         assert guarded(["check", str(config)]) == 0, capsys.readouterr().err
         settings = ["--set", "train.epochs=1", "--set", "analyzers.performance.replicates=40"]
         capsys.readouterr()
