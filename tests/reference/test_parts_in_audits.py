@@ -275,6 +275,16 @@ def rank_correlation(first: np.ndarray, second: np.ndarray) -> float:
         return float(spearmanr(first.round(9), second.round(9)).statistic) if len(first) > 1 else math.nan
 
 
+def test_methods_that_explained_other_sampled_rows_have_no_agreement() -> None:
+    subject = toy_subject("binary", modality="series")
+    shap, _ = explained(auditbench_shap, subject, rows=2, players=PLAYERS)  # the cases alone, which do not count
+    lime, _ = explained(auditbench_lime, subject, {"shap": shap}, rows=8, players=PLAYERS)
+    (agreement,) = [metric for metric in lime.metrics if metric.name == "rank_agreement"]
+    assert agreement.value is None
+    assert agreement.reason is not None
+    assert agreement.reason.key == "lime.no_ranking_parts"
+
+
 def test_without_another_method_there_is_no_agreement_to_state() -> None:
     lime, _ = explained(auditbench_lime, toy_subject("binary", modality="series"), rows=6, players=PLAYERS)
     assert not [metric for metric in lime.metrics if metric.name == "rank_agreement"]
