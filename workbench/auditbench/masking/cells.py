@@ -6,6 +6,7 @@ contributions. A pixel is one cell, whatever its channels are.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from auditbench.masking.players import Players
@@ -64,8 +65,9 @@ def player_sums(shares: Numbers, owners: torch.Tensor | npt.NDArray[np.integer],
     """
     import numpy as np
 
-    slots = np.asarray(owners).reshape(len(shares), -1) + 1  # `NOBODY` is the first
-    flat = shares.reshape(*shares.shape[:2], -1)
+    cells = math.prod(shares.shape[2:])
+    slots = np.asarray(owners).reshape(len(shares), cells) + 1  # `NOBODY` is the first
+    flat = shares.reshape(*shares.shape[:2], cells)
     sums = np.zeros((*shares.shape[:2], players + 1))
     for row, target in np.ndindex(*shares.shape[:2]):
         sums[row, target] = np.bincount(slots[row], weights=flat[row, target], minlength=players + 1)

@@ -52,9 +52,6 @@ def part_agreement(
     for name, other in others.items():
         place = {row_id: row for row, row_id in enumerate(other.row_ids)}
         both = [row for row, row_id in enumerate(rows.row_ids) if row_id in place]
-        if not both:
-            metrics.append(_metric(analyzer, name, np.empty(0), context))
-            continue
         sizes = [
             np.abs(player_sums(np.asarray(part.values, dtype=np.float64)[chosen, :1], owners[both], len(players)))[:, 0]
             for part, chosen in (
