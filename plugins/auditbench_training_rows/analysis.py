@@ -19,7 +19,7 @@ from auditbench_training_rows.behind import (
     influence_table,
     neighbour_table,
 )
-from auditbench_training_rows.candidates import agreement_table, candidate_table, heads, rankings
+from auditbench_training_rows.candidates import agreement_table, candidate_table, contradicted, heads, rankings
 from auditbench_training_rows.findings import findings
 from auditbench_training_rows.last_layer import LastLinear, find_last_linear
 from auditbench_training_rows.methods import NEIGHBOURS, RANKINGS, TRACIN
@@ -74,18 +74,20 @@ def analyze(context: AuditContext, params: Params) -> AnalysisResult:
     found = _compute(context, params, train_rows, context.explained_rows(params.rows))
     names = context.data.classes
     orders = rankings(found.train, found.usual)
-    first = heads(orders, found.train, found.usual, params.candidates)
+    doubtful = contradicted(found.train, found.usual)
+    first = heads(orders, doubtful, params.candidates)
+    chosen = int(doubtful.sum()) > params.candidates  # otherwise every ranking has the same rows at its head
     metrics = _metrics(context, found, names)
     return AnalysisResult(
         metrics=metrics,
         tables=(
-            *_candidate_tables(found, orders, first, names),
+            *_candidate_tables(found, orders, first, names, chosen=chosen),
             *_case_tables(context, found, names),
         ),
         matrices=_matrices(found, names),
         methods=(NEIGHBOURS, RANKINGS) if found.influences is None else (TRACIN, NEIGHBOURS, RANKINGS),
         notes=_notes(context, params, found, any(first.values())),
-        findings=findings(metrics, first),
+        findings=findings(metrics, first if chosen else {}),
     )
 
 
@@ -152,11 +154,12 @@ def _metrics(context: AuditContext, found: _Found, names: tuple[str, ...]) -> tu
 
 
 def _candidate_tables(
-    found: _Found, orders: dict[str, Any], first: dict[str, list[int]], names: tuple[str, ...]
+    found: _Found, orders: dict[str, Any], first: dict[str, list[int]], names: tuple[str, ...], *, chosen: bool
 ) -> tuple[Table, ...]:
     if not any(first.values()):
         return ()
-    return candidate_table(found.train, orders, first, found.usual, names), agreement_table(first)
+    table = candidate_table(found.train, orders, first, found.usual, names)
+    return (table, agreement_table(first)) if chosen else (table,)
 
 
 def _case_tables(context: AuditContext, found: _Found, names: tuple[str, ...]) -> tuple[Table, ...]:

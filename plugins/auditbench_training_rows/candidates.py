@@ -52,16 +52,16 @@ def rankings(train: Studied, neighbours: Neighbours) -> dict[str, Order]:
     return found
 
 
-def heads(orders: dict[str, Order], train: Studied, neighbours: Neighbours, count: int) -> dict[str, list[int]]:
-    """The first `count` rows of each ranking whose label something contradicts: the model, or most of the neighbours.
+def contradicted(train: Studied, neighbours: Neighbours) -> npt.NDArray[np.bool_]:
+    """Rows whose label the model or most of the neighbours contradict, shape `(rows,)`; in a regression every row."""
+    if train.margins is None:
+        return np.ones(len(train), dtype=np.bool_)
+    few_alike = same_label_share(train.y_true, neighbours, train.y_true) < DISAGREEING
+    return np.asarray((train.decisions != train.y_true) | few_alike)
 
-    In a regression every row counts.
-    """
-    doubtful = np.ones(len(train), dtype=np.bool_)
-    if train.margins is not None:
-        doubtful = (train.decisions != train.y_true) | (
-            same_label_share(train.y_true, neighbours, train.y_true) < DISAGREEING
-        )
+
+def heads(orders: dict[str, Order], doubtful: npt.NDArray[np.bool_], count: int) -> dict[str, list[int]]:
+    """The first `count` doubtful rows of each ranking."""
     return {name: order[doubtful[order]][:count].tolist() for name, order in orders.items()}
 
 

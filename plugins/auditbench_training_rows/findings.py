@@ -12,9 +12,13 @@ if TYPE_CHECKING:
 
 
 def findings(metrics: tuple[Metric, ...], first: dict[str, list[int]]) -> tuple[Finding, ...]:
-    """Rows at the head of every ranking, and an interval of `far_share` that lies above its usual value."""
+    """Rows at the head of every ranking, and an interval of `far_share` that lies above its usual value.
+
+    Args:
+        first: Heads of the rankings, empty where they have the same rows by construction.
+    """
     found = []
-    shared = set.intersection(*(set(head) for head in first.values()))
+    shared = set.intersection(*(set(head) for head in first.values())) if first else set()
     if shared:
         values = {"n": len(shared), "rankings": len(first), "first": max(map(len, first.values()))}
         found.append(

@@ -182,6 +182,17 @@ def test_candidates_are_the_first_rows_of_the_rankings_with_a_doubtful_label(kin
         assert column(table, f"rank_{name}") == ranks
 
 
+@pytest.mark.parametrize(("candidates", "compared"), [(3, True), (1000, False)])
+def test_rankings_are_compared_where_they_choose_among_more_rows_than_are_listed(
+    candidates: int, compared: bool
+) -> None:
+    result = result_of(subject_of("binary"), QUICK.model_copy(update={"candidates": candidates}))
+    assert "candidates" in [table.name for table in result.tables]
+    assert ("ranking_agreement" in [table.name for table in result.tables]) == compared
+    if not compared:
+        assert "labels_to_review" not in str(result.findings)
+
+
 def test_rows_that_nothing_contradicts_are_no_candidates() -> None:
     """Labels that follow from a network whose answers agree with their neighbours."""
     subject = subject_of("binary", module=(known := nn.Sequential(nn.Linear(WIDTH, 1)).eval().requires_grad_(False)))
