@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from auditbench.errors import AnalyzerNotPossible
+from auditbench.errors import AnalyzerNotPossible, ConfigError
 from auditbench_captum.guided import guided_gradients
 
 if TYPE_CHECKING:
@@ -47,7 +47,8 @@ def grad_cam(
         Shape `(rows, targets, *places)`.
 
     Raises:
-        AnalyzerNotPossible: There is no convolution, the layer does not exist, gives no map, or the output does not
+        ConfigError: The layer does not exist.
+        AnalyzerNotPossible: There is no convolution, the layer gives no map, or the output does not
             depend on it.
 
     References: arXiv:1610.02391, equations 1 and 2.
@@ -114,7 +115,7 @@ def layer_name(module: nn.Module, asked: str) -> str:
     """Full name of the layer that a config names, by all of its name or by an end of it that no other layer has.
 
     Raises:
-        AnalyzerNotPossible: There is no such layer, or several.
+        ConfigError: There is no such layer, or several.
     """
     names = [name for name, _ in module.named_modules() if name]
     found = [asked] if asked in names else [name for name in names if name.endswith(f".{asked}")]
@@ -123,7 +124,7 @@ def layer_name(module: nn.Module, asked: str) -> str:
     close = difflib.get_close_matches(asked, names, n=3)
     others = [name for name in _convolutions(module) or names if name not in close]
     likely = found or [*close, *others[len(close) - MOST_NAMED :]]
-    raise AnalyzerNotPossible(
+    raise ConfigError(
         "several layers have this name" if found else "the network has no layer of this name",
         where="analyzers.captum.layer",
         found=asked,

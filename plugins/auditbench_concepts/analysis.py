@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from auditbench.errors import AnalyzerNotPossible
+from auditbench.errors import AnalyzerNotPossible, ConfigError
 from auditbench.models.layer_outputs import layer_gradients, layer_outputs
 from auditbench.models.layers import Layer, by_name, model_layers
 from auditbench_concepts.examples import Concept, concepts
@@ -47,7 +47,8 @@ def analyze(context: AuditContext, params: Params) -> AnalysisResult:
     """Measure every concept at every layer, and rank it among random ones.
 
     Raises:
-        AnalyzerNotPossible: A rule, a layer or an output does not fit the model and its data, no row has one of the
+        ConfigError: A rule, `layers` or `outputs` names what is not there.
+        AnalyzerNotPossible: A rule does not fit the model and its data, no row has one of the
             outputs, or a layer does not give finite numbers.
     """
     pool, evaluated = _pool(context, params)
@@ -141,7 +142,7 @@ def _explained(context: AuditContext, params: Params) -> Explained:
     data, names = context.data, context.model.target_names
     unknown = [name for name in params.outputs if name not in names]
     if unknown:
-        raise AnalyzerNotPossible(
+        raise ConfigError(
             "the model has no output of this name",
             where="analyzers.concepts.outputs",
             found=", ".join(unknown),
@@ -176,13 +177,20 @@ def _layers(context: AuditContext, pool: Rows, params: Params) -> tuple[Layer, .
     named = by_name(every)
     if not params.layers and (hidden := _last_hidden(context.model.module, every)):
         return (hidden,)
-    unknown = [name for name in params.layers if name not in named]
-    if unknown or not params.layers:
+    if not params.layers:
         raise AnalyzerNotPossible(
+            "the network has no layer before its outputs that gives numbers for each row",
+            where="model",
+            found=context.model.facts.architecture or context.model.facts.format,
+            allowed="a network with layers",
+        )
+    unknown = [name for name in params.layers if name not in named]
+    if unknown:
+        raise ConfigError(
             "the network has no layer of this name that gives numbers for each row",
             where="analyzers.concepts.layers",
-            found=", ".join(unknown) or "no layer before the outputs",
-            allowed=", ".join(layer.label for layer in every[:20]) or "a network with layers",
+            found=", ".join(unknown),
+            allowed=", ".join(layer.label for layer in every[:20]),
         )
     return tuple(dict.fromkeys(named[name] for name in params.layers))
 

@@ -11,7 +11,7 @@ import numpy as np
 from auditbench.data import TableInput, TextInput
 from auditbench.data.texts import tokens_of
 from auditbench.data.words import words_of
-from auditbench.errors import AnalyzerNotPossible
+from auditbench.errors import AnalyzerNotPossible, ConfigError
 from auditbench_concepts.params import Rule
 from auditbench_concepts.planted import planted
 
@@ -58,6 +58,7 @@ def concepts(
 
     Raises:
         AnalyzerNotPossible: Without rules there is no sensitive feature, or a rule does not fit the data.
+        ConfigError: A rule names what the data do not have.
     """
     if rules:
         return tuple(_concept(name, rule, data, pool, carriers, rng) for name, rule in rules.items())
@@ -171,7 +172,7 @@ def _of_feature(rule: Rule, feature: FeatureSpec, cells: npt.NDArray[np.float64]
 def _known(named: tuple[str, ...], allowed: Any, where: str) -> None:
     unknown = [name for name in named if name not in allowed]
     if unknown:
-        raise AnalyzerNotPossible(
+        raise ConfigError(
             "the data have nothing of this name",
             where=where,
             found=", ".join(unknown),

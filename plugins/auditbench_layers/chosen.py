@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from auditbench.errors import AnalyzerNotPossible
+from auditbench.errors import AnalyzerNotPossible, ConfigError
 from auditbench.models.layers import Layer, by_name, model_layers, stages
 
 if TYPE_CHECKING:
@@ -21,7 +21,8 @@ def chosen_layers(model: ModelUnderTest, data: EvaluationData, names: tuple[str,
     """The layers of these names, or else at most so many that show the network from first to last.
 
     Raises:
-        AnalyzerNotPossible: The network has no layer that can be looked at, or none of a name.
+        AnalyzerNotPossible: The network has no layer that can be looked at.
+        ConfigError: It has none of a name.
     """
     found = model_layers(model, data.take(np.arange(min(2, len(data)))).inputs)
     if not found:
@@ -34,7 +35,7 @@ def chosen_layers(model: ModelUnderTest, data: EvaluationData, names: tuple[str,
     named = by_name(found)
     for name in names:
         if name not in named:
-            raise AnalyzerNotPossible(
+            raise ConfigError(
                 "the network has no layer of this name that runs once and gives a tensor",
                 where="analyzers.layers.layers",
                 found=name,

@@ -12,7 +12,7 @@ import torch
 from captum import attr
 from torch import nn
 
-from auditbench.errors import AnalyzerNotPossible
+from auditbench.errors import AnalyzerNotPossible, AuditbenchError, ConfigError
 from auditbench.models import BatchSize
 from auditbench_captum.class_activation import grad_cam, guided_grad_cam
 from auditbench_captum.guided import guided_gradients
@@ -169,17 +169,17 @@ def test_the_end_of_a_name_is_enough_where_one_layer_has_it(images: torch.Tensor
 
 
 @pytest.mark.parametrize(
-    ("layer", "message", "allowed"),
+    ("layer", "raised", "message", "allowed"),
     [
-        ("bodi.3", "no layer of this name", "body.3"),
-        ("nothing", "no layer of this name", "body.0, body.3, other.0, other.3"),
-        ("3", "several layers", "body.3, other.3"),
-        ("body.7", "gives no map", "channels"),
-        ("other.0", "gives no map", "channels"),
+        ("bodi.3", ConfigError, "no layer of this name", "body.3"),
+        ("nothing", ConfigError, "no layer of this name", "body.0, body.3, other.0, other.3"),
+        ("3", ConfigError, "several layers", "body.3, other.3"),
+        ("body.7", AnalyzerNotPossible, "gives no map", "channels"),
+        ("other.0", AnalyzerNotPossible, "gives no map", "channels"),
     ],
 )
 def test_a_layer_that_has_no_map_is_refused_with_what_there_is(
-    layer: str, message: str, allowed: str, images: torch.Tensor
+    layer: str, raised: type[AuditbenchError], message: str, allowed: str, images: torch.Tensor
 ) -> None:
     class Two(nn.Module):
         def __init__(self) -> None:
@@ -193,7 +193,7 @@ def test_a_layer_that_has_no_map_is_refused_with_what_there_is(
     module = Two().eval()
     for parameter in module.parameters():
         parameter.requires_grad_(False)
-    with pytest.raises(AnalyzerNotPossible, match=message) as refused:
+    with pytest.raises(raised, match=message) as refused:
         grad_cam(module, images, TARGETS, layer=layer)
     (problem,) = refused.value.problems
     assert allowed in problem.allowed

@@ -12,7 +12,7 @@ from torch import nn
 
 from auditbench.data.arrays import from_arrays
 from auditbench.data.inputs import TextInput
-from auditbench.errors import AnalyzerNotPossible
+from auditbench.errors import AnalyzerNotPossible, ConfigError
 from auditbench.masking.player_params import PlayerParams
 from auditbench.models import wrap_module
 from auditbench.models.architectures.networks.encoder import EncoderNetwork
@@ -223,6 +223,6 @@ def test_the_named_layer_is_mapped_and_named_in_the_report() -> None:
     assert result.notes[0].text.key == "captum.method_grad_cam_layer"
     assert result.notes[0].text.values["layer"] == "2"
     assert missing_words(ANALYZER, result) == ()
-    with pytest.raises(AnalyzerNotPossible) as refused:
+    with pytest.raises(ConfigError) as refused:
         explain(subject, method="grad_cam", layer="7")
     assert refused.value.problems[0].where == "analyzers.captum.layer"

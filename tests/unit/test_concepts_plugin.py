@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from torch import nn
 
 from auditbench.data import ImageInput, Rows, SeriesInput
-from auditbench.errors import AnalyzerNotPossible
+from auditbench.errors import AnalyzerNotPossible, AuditbenchError, ConfigError
 from auditbench.results import AnalysisResult, Metric
 from auditbench.testing import ToySubject, messages_in, missing_words, toy_context, toy_subject
 from auditbench_concepts import Params, auditbench_analyzers
@@ -170,24 +170,25 @@ def test_groups_that_are_too_small_are_no_concepts_of_their_own() -> None:
 
 
 @pytest.mark.parametrize(
-    ("keys", "where"),
+    ("keys", "where", "raised"),
     [
-        ({"examples": {"it": {"classes": ["middling"]}}}, "examples.it.classes"),
-        ({"examples": {"it": {"column": "height", "at_least": 1.0}}}, "examples.it.column"),
-        ({"examples": {"it": {"column": "age", "values": ["old"]}}}, "examples.it.column"),
-        ({"examples": {"it": {"column": "work", "below": 1.0}}}, "examples.it.column"),
-        ({"examples": {"it": {"column": "region", "below": 1.0}}}, "examples.it.column"),
-        ({"examples": {"it": {"column": "work", "values": ["ship"]}}}, "examples.it.values"),
-        ({"examples": {"it": {"column": "region", "values": ["West"]}}}, "examples.it.values"),
-        ({"examples": {"it": {"words": ["good"]}}}, "examples.it.words"),
-        ({"examples": {"it": {"planted": "stripes"}}}, "examples.it.planted"),
-        ({"layers": ["9"]}, "layers"),
-        ({"outputs": ["yes"]}, "outputs"),
+        ({"examples": {"it": {"classes": ["middling"]}}}, "examples.it.classes", ConfigError),
+        ({"examples": {"it": {"column": "height", "at_least": 1.0}}}, "examples.it.column", ConfigError),
+        ({"examples": {"it": {"column": "age", "values": ["old"]}}}, "examples.it.column", AnalyzerNotPossible),
+        ({"examples": {"it": {"column": "work", "below": 1.0}}}, "examples.it.column", AnalyzerNotPossible),
+        ({"examples": {"it": {"column": "region", "below": 1.0}}}, "examples.it.column", AnalyzerNotPossible),
+        ({"examples": {"it": {"column": "work", "values": ["ship"]}}}, "examples.it.values", ConfigError),
+        ({"examples": {"it": {"column": "region", "values": ["West"]}}}, "examples.it.values", ConfigError),
+        ({"examples": {"it": {"words": ["good"]}}}, "examples.it.words", AnalyzerNotPossible),
+        ({"examples": {"it": {"planted": "stripes"}}}, "examples.it.planted", AnalyzerNotPossible),
+        ({"layers": ["9"]}, "layers", ConfigError),
+        ({"outputs": ["yes"]}, "outputs", ConfigError),
     ],
 )
-def test_what_does_not_fit_the_data_or_the_model_is_said(keys: Any, where: str) -> None:
-    with pytest.raises(AnalyzerNotPossible) as caught:
+def test_what_does_not_fit_the_data_or_the_model_is_said(keys: Any, where: str, raised: type[Exception]) -> None:
+    with pytest.raises(raised) as caught:
         analysed(subject_of(), **keys)
+    assert isinstance(caught.value, AuditbenchError)
     assert caught.value.problems[0].where == f"analyzers.concepts.{where}"
 
 

@@ -244,7 +244,7 @@ def test_a_text_network_without_an_embedding_has_no_path() -> None:
 
 
 def test_an_unknown_layer_is_refused() -> None:
-    with pytest.raises(AnalyzerNotPossible):
+    with pytest.raises(ConfigError):
         looked_at(context_of(), layers=("nowhere",))
 
 
