@@ -24,6 +24,7 @@ SECTIONS = (
     "parts",
     "fairness",
     "overhead",
+    "large",
     "intervals",
     "operations",
     "scaling",
@@ -31,7 +32,7 @@ SECTIONS = (
     "demo",
     "page",
 )
-FULL_ONLY = ("baseline", "parts", "memory", "demo", "page")
+FULL_ONLY = ("baseline", "parts", "large", "memory", "demo", "page")
 """Parts that are left out of a quick run unless they are named."""
 RESULTS = Path(__file__).parent / "results"
 

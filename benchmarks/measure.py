@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -111,20 +112,34 @@ class BareModel:
 
     Attributes:
         rows: How many rows one call evaluates.
-        batch: The best of `BATCHES`, or all rows where that is fewer.
+        batch: The best of those sizes that are no more than the rows.
     """
 
     def __init__(
-        self, model: nn.Module, rows: npt.NDArray[np.float32], *, device: str = "cpu", gradients: bool = False
+        self,
+        model: nn.Module,
+        rows: npt.NDArray[Any],
+        *,
+        device: str = "cpu",
+        gradients: bool = False,
+        count: int | None = None,
+        batches: Sequence[int] = BATCHES,
     ) -> None:
+        """Look for the best batch.
+
+        Args:
+            rows: Some that the model takes; they are repeated as often as needed.
+            count: How many rows one call evaluates; from their size when absent.
+            batches: Sizes to try.
+        """
         import numpy as np
         import torch
 
         self._model, self._gradients, self._device = model, gradients, device
-        self.rows = min(_MOST_BARE_ROWS, max(_LEAST_BARE_ROWS, _BARE_ENTRIES // rows[0].size))
-        size = min(self.rows, max(BATCHES))
+        self.rows = count or min(_MOST_BARE_ROWS, max(_LEAST_BARE_ROWS, _BARE_ENTRIES // rows[0].size))
+        size = min(self.rows, max(batches))
         self._given = torch.from_numpy(rows[np.arange(size) % len(rows)]).to(device)
-        self.batch = min((batch for batch in BATCHES if batch <= size), key=self._seconds)
+        self.batch = min((batch for batch in batches if batch <= size), key=self._seconds)
 
     def __call__(self, turn: int = 0) -> Answer:
         """Evaluate `rows` rows."""
@@ -132,11 +147,16 @@ class BareModel:
         return Answer(model_rows=self.rows)
 
     def _seconds(self, batch: int) -> float:
-        evaluated = min(self.rows, max(BATCHES))
-        self._run(batch, batch)
-        started = now(self._device)
-        self._run(batch, evaluated)
-        return now(self._device) - started
+        """Of all rows at once in memory; infinite where a GPU does not hold the batch."""
+        import torch
+
+        try:
+            self._run(batch, batch)
+            started = now(self._device)
+            self._run(batch, len(self._given))
+            return now(self._device) - started
+        except torch.OutOfMemoryError:
+            return math.inf
 
     def _run(self, batch: int, rows: int) -> None:
         import torch

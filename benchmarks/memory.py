@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,19 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from benchmarks.workloads import Table
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Peak:
+    """The most bytes that a call held at once.
+
+    Attributes:
+        bytes: Beside what was held before it.
+        device_bytes: All that torch held of the GPU, weights and rows included; None on a CPU.
+    """
+
+    bytes: int
+    device_bytes: int | None = None
 
 
 def shap_walks(workload: Table, rows: int, *, rounds: int = 1, background: int = 100, opaque: bool = False) -> float:
@@ -79,6 +92,25 @@ def net_bytes(explain: Callable[[], Any]) -> float:
         found = explain()
     arrays = [getattr(found, each.name) for each in fields(found)]
     return float(measured.bytes - sum(array.nbytes for array in arrays if isinstance(array, np.ndarray)))
+
+
+def peak(call: Callable[[], object], device: str) -> Peak:
+    """Of a call on `cpu` or `cuda`; run it, or what it imports, once before."""
+    if device == "cpu":
+        from auditbench.testing import peak_memory
+
+        with peak_memory() as measured:
+            call()
+        return Peak(bytes=measured.bytes)
+    import torch
+
+    torch.cuda.synchronize()
+    torch.cuda.reset_peak_memory_stats()
+    before = torch.cuda.memory_allocated()
+    call()
+    torch.cuda.synchronize()
+    whole = torch.cuda.max_memory_allocated()
+    return Peak(bytes=whole - before, device_bytes=whole)
 
 
 def _tiled(rows: npt.NDArray[np.float32], count: int) -> npt.NDArray[np.float32]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +16,8 @@ from auditbench.testing import ToySubject
 
 if TYPE_CHECKING:
     import numpy.typing as npt
+
+    from auditbench.run import Task
 
 WORDS = tuple(f"word{number}" for number in range(40))
 """The label of a text follows from the first three, `SIGNAL`; the next three mean nothing."""
@@ -91,28 +93,38 @@ PROBLEMS = {"image": images, "text": texts, "series": series}
 
 
 def trained_subject(
-    modality: str, *, rows: int = 400, training: int = 1000, epochs: int = 12
+    modality: str, *, rows: int = 400, training: int = 1000, epochs: int = 12, both: bool = False
 ) -> tuple[ToySubject, Problem]:
     """A trained model with its evaluated rows, which are also the background; `shown` and `idle` are sensitive features.
 
-    Nine labels of ten follow from the concept.
+    Nine labels of ten follow from the concept; with `both` of them a network of four outputs tells which of the two a row shows.
     """
     rng = np.random.default_rng(0)
     problem = PROBLEMS[modality](training + rows, rng)
+    task: Task = "multiclass-classification" if both else "binary-classification"
+    classes = ("neither", "shown", "idle", "both") if both else ("no", "yes")
+    if both:
+        problem = replace(problem, labels=problem.labels + 2 * problem.idle, network=_with_outputs(problem.network, 4))
     model = wrap_module(
-        problem.network, task="binary-classification", classes=("no", "yes"), output="logit",
-        inputs={problem.name: problem.item}, device="cpu",
-    )  # fmt: skip
+        problem.network, task=task, classes=classes, output="logit", inputs={problem.name: problem.item}, device="cpu"
+    )
     _train(model, problem, slice(rows, None), epochs)
     data = from_arrays(
         {problem.name: problem.rows[:rows]},
         problem.labels[:rows],
-        task="binary-classification",
-        classes=("no", "yes"),
+        task=task,
+        classes=classes,
         sensitive_features={"shown": problem.shows[:rows].astype(str), "idle": problem.idle[:rows].astype(str)},
         inputs={problem.name: problem.item},
     )
     return ToySubject(model=model, data=data, weights=np.empty((0, 0)), bias=np.empty(0)), problem
+
+
+def _with_outputs(network: nn.Module, count: int) -> nn.Module:
+    """The network with so many outputs in place of its one."""
+    name, last = [(name, each) for name, each in network.named_children() if isinstance(each, nn.Linear)][-1]
+    setattr(network, name, nn.Linear(last.in_features, count))
+    return network
 
 
 class _Texts(nn.Module):
@@ -135,7 +147,7 @@ def _noisy(shows: npt.NDArray[np.bool_], rng: np.random.Generator) -> npt.NDArra
 def _train(model: Any, problem: Problem, part: slice, epochs: int) -> None:
     torch.manual_seed(0)
     rows = model.encode({problem.name: problem.rows[part]})
-    labels = torch.from_numpy(problem.labels[part]).float()
+    labels = torch.from_numpy(problem.labels[part])
     for parameter in model.module.parameters():
         torch.nn.init.normal_(parameter, std=0.1) if parameter.ndim == 1 else torch.nn.init.xavier_uniform_(parameter)
         parameter.requires_grad_()
@@ -144,7 +156,11 @@ def _train(model: Any, problem: Problem, part: slice, epochs: int) -> None:
     for _ in range(epochs):
         for chosen in torch.randperm(len(labels)).split(50):
             optimizer.zero_grad()
-            logits = model.module(rows[chosen])[:, 0]
-            nn.functional.binary_cross_entropy_with_logits(logits, labels[chosen]).backward()
+            logits = model.module(rows[chosen])
+            if logits.shape[1] == 1:
+                loss = nn.functional.binary_cross_entropy_with_logits(logits[:, 0], labels[chosen].float())
+            else:
+                loss = nn.functional.cross_entropy(logits, labels[chosen])
+            loss.backward()
             optimizer.step()
     model.module.eval().requires_grad_(requires_grad=False)

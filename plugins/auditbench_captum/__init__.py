@@ -12,6 +12,8 @@ from auditbench_captum.params import Params
 
 if TYPE_CHECKING:
     from auditbench.context import AuditContext
+    from auditbench.data import EvaluationData
+    from auditbench.models import ModelUnderTest
     from auditbench.results import AnalysisResult
     from auditbench_captum.path import PathAttribution, integrated_gradients
 
@@ -27,6 +29,7 @@ def auditbench_analyzers() -> Iterator[Analyzer]:
         summary="Integrated gradients, and other gradient attributions by the captum library",
         analyze=_analyze,
         Params=Params,
+        check=_check,
         needs=Needs(
             capabilities=("black_box", "gradients"),
             tasks=("binary-classification", "multiclass-classification", "regression"),
@@ -53,3 +56,9 @@ def _analyze(context: AuditContext, params: Params) -> AnalysisResult:
     from auditbench_captum.analysis import analyze
 
     return analyze(context, params)
+
+
+def _check(model: ModelUnderTest, data: EvaluationData, params: Params) -> None:
+    from auditbench_captum.analysis import check
+
+    check(model, data, params)

@@ -11,6 +11,7 @@ from auditbench.errors import AnalyzerNotPossible
 from auditbench.findings import Message
 from auditbench.masking import (
     Prediction,
+    agreement_findings,
     agreement_matrix,
     agreement_metrics,
     earlier_attributions,
@@ -21,6 +22,7 @@ from auditbench.masking import (
 )
 from auditbench.results import AnalysisResult, Attribution, Metric, Note
 from auditbench_captum.attention_blocks import analyze_attention
+from auditbench_captum.class_activation import mapped_layer
 from auditbench_captum.columns import ColumnAttributions, by_feature, mean_row
 from auditbench_captum.completeness import completeness, completeness_finding, completeness_notes
 from auditbench_captum.methods import METHODS
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
     import torch
 
     from auditbench.context import AuditContext
-    from auditbench.data import Rows
+    from auditbench.data import EvaluationData, Rows
     from auditbench.models import ModelUnderTest
     from auditbench_captum.params import Params
 
@@ -45,7 +47,6 @@ def analyze(context: AuditContext, params: Params) -> AnalysisResult:
     Raises:
         AnalyzerNotPossible: The method asked for is not one for this model.
     """
-    _refuse_other_inputs(context.data.modality, params)
     _refuse_without_hooks(context.model, params)
     if params.method == "attention":
         return analyze_attention(context, params)
@@ -76,21 +77,20 @@ def analyze(context: AuditContext, params: Params) -> AnalysisResult:
         matrices=(matrix,) if matrix else (),
         attributions=(attribution,),
         notes=_notes(attribution, params, len(task.background), arrays["steps"], gap),
-        findings=completeness_finding(gap),
+        findings=(*completeness_finding(gap), *agreement_findings("captum", agreement)),
     )
 
 
-def _refuse_other_inputs(modality: str, params: Params) -> None:
-    if modality in METHODS[params.method].modalities:
-        return
-    allowed = [name for name, method in METHODS.items() if modality in method.modalities]
-    raise AnalyzerNotPossible(
-        "this method does not explain what the model takes",
-        where="analyzers.captum.method",
-        found=f"{params.method}, for {modality}",
-        allowed=", ".join(allowed),
-        fix='set method = "integrated_gradients"',
-    )
+def check(model: ModelUnderTest, _data: EvaluationData, params: Params) -> None:
+    """Refuse what the parameters ask for and this model does not have.
+
+    Raises:
+        ConfigError: There is no layer of the name.
+        AnalyzerNotPossible: The method hooks layers, or maps a convolution, and the model has none.
+    """
+    _refuse_without_hooks(model, params)
+    if params.method in ("grad_cam", "guided_grad_cam"):
+        mapped_layer(model.module, params.layer)
 
 
 def _refuse_without_hooks(model: ModelUnderTest, params: Params) -> None:

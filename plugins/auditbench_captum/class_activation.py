@@ -53,7 +53,7 @@ def grad_cam(
 
     References: arXiv:1610.02391, equations 1 and 2.
     """
-    name = layer_name(module, layer) if layer else last_convolution(module)
+    name = mapped_layer(module, layer)
     held: list[Any] = []
 
     def keep(_module: nn.Module, _args: object, output: Any) -> Any:
@@ -91,6 +91,11 @@ def guided_grad_cam(
     """
     maps = grad_cam(module, rows, targets, layer=layer, channels=channels)
     return maps[:, :, np.newaxis] * guided_gradients(module, rows, targets)
+
+
+def mapped_layer(module: nn.Module, asked: str) -> str:
+    """Full name of the layer that is asked for, or of the last convolution; see `layer_name` and `last_convolution`."""
+    return layer_name(module, asked) if asked else last_convolution(module)
 
 
 def last_convolution(module: nn.Module) -> str:

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from auditbench.contracts import NAMES_A_METHOD
 from auditbench.masking.player_params import PlayerParams
 from auditbench_captum.methods import MethodName
 
@@ -19,7 +20,9 @@ class Params(BaseModel):
     background: Annotated[int, Field(ge=1)] = Field(
         1000, description="Background rows whose encoded mean is the baseline."
     )
-    method: MethodName = Field("integrated_gradients", description="Method of captum.")
+    method: MethodName = Field(
+        "integrated_gradients", description="Method of captum.", json_schema_extra={NAMES_A_METHOD: True}
+    )
     n_steps: Annotated[int, Field(ge=2)] = Field(
         64, description="`integrated_gradients`: Gauss-Legendre nodes on the path from the baseline to a row."
     )

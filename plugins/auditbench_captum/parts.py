@@ -11,7 +11,7 @@ import torch
 from auditbench.data.inputs import ImageInput, SeriesInput
 from auditbench.errors import AnalyzerNotPossible
 from auditbench.findings import Message
-from auditbench.masking import Prediction, explained, occlusion, shared_out
+from auditbench.masking import Prediction, agreement_findings, explained, occlusion, shared_out
 from auditbench.masking.cell_attribution import cell_arrays, cell_attribution, explained_outputs
 from auditbench.masking.explained_input import ExplainedInput, explained_input, hidden_by
 from auditbench.masking.part_agreement import part_agreement
@@ -63,15 +63,16 @@ def analyze_parts(context: AuditContext, params: Params) -> AnalysisResult:
     )
     output_range = np.full(arrays["values"].shape[1], np.ptp(context.outputs))
     gap = completeness(arrays, output_range, additive=method.additive)
+    agreement = part_agreement("captum", context, task, attribution, params.players)
     return part_result(
         "captum",
         context,
         task,
         attribution,
         params.players,
-        metrics=(gap, *part_agreement("captum", context, task, attribution, params.players)),
+        metrics=(gap, *agreement),
         notes=_notes(context, params, arrays, len(task.background), gap),
-        findings=completeness_finding(gap),
+        findings=(*completeness_finding(gap), *agreement_findings("captum", agreement)),
         contrast=method.linear,
     )
 

@@ -12,6 +12,8 @@ from auditbench_concepts.params import TCAV, Params
 
 if TYPE_CHECKING:
     from auditbench.context import AuditContext
+    from auditbench.data import EvaluationData
+    from auditbench.models import ModelUnderTest
     from auditbench.results import AnalysisResult
 
 
@@ -19,6 +21,12 @@ def _analyze(context: AuditContext, params: Params) -> AnalysisResult:
     from auditbench_concepts.analysis import analyze  # torch enters here
 
     return analyze(context, params)
+
+
+def _check(model: ModelUnderTest, data: EvaluationData, params: Params) -> None:
+    from auditbench_concepts.analysis import check
+
+    check(model, data, params)
 
 
 @hookimpl
@@ -30,6 +38,7 @@ def auditbench_analyzers() -> Iterator[Analyzer]:
         summary="Concepts that move the outputs, tested against random ones (TCAV)",
         analyze=_analyze,
         Params=Params,
+        check=_check,
         needs=Needs(
             capabilities=("layers",),
             tasks=("binary-classification", "multiclass-classification", "regression"),

@@ -9,18 +9,19 @@ import numpy as np
 
 from auditbench.errors import AnalyzerNotPossible, ConfigError
 from auditbench.models.layer_outputs import layer_gradients, layer_outputs
-from auditbench.models.layers import Layer, by_name, model_layers
+from auditbench.models.layers import Layer, model_layers, named_layers
 from auditbench_concepts.examples import Concept, concepts
 from auditbench_concepts.measuring import Measured, measured
-from auditbench_concepts.significance import Procedure
-from auditbench_concepts.summary import Cost, summary
+from auditbench_concepts.significance import Procedure, random_by_default
+from auditbench_concepts.summary import Inputs, summary
 
 if TYPE_CHECKING:
     import numpy.typing as npt
     from torch import nn
 
     from auditbench.context import AuditContext
-    from auditbench.data import Rows
+    from auditbench.data import EvaluationData, Rows
+    from auditbench.models import ModelUnderTest
     from auditbench.results import AnalysisResult
     from auditbench_concepts.params import Params
 
@@ -51,17 +52,21 @@ def analyze(context: AuditContext, params: Params) -> AnalysisResult:
         AnalyzerNotPossible: A rule does not fit the model and its data, no row has one of the
             outputs, or a layer does not give finite numbers.
     """
-    pool, evaluated = _pool(context, params)
+    pool, evaluated = _pool(context.data, params, context.rng("pool"))
     found = concepts(context.data, pool, params.examples, carriers=2 * params.size, rng=context.rng("planted"))
     explained = _explained(context, params)
-    layers = _layers(context, pool, params)
-    results = _measured(context, params, pool, found, explained, layers)
+    layers = _layers(context.model, pool, params)
+    random = params.random_concepts or random_by_default(len(found) * len(layers) * len(explained.outputs))
+    results = _measured(context, params, pool, found, explained, layers, random)
     planted_rows = sum(int(each.marked.sum()) for each in found if each.planted is not None)
-    cost = Cost(
+    inputs = Inputs(
+        rules={each.name: each.rule for each in found},
+        random=random,
         pool=len(pool),
+        sample="evaluated" if evaluated else "training",
         explained=len(explained.rows),
         model_rows=len(pool) + planted_rows + len(layers) * len(explained.rows),
-        classifiers=sum(bool(each.size) for each in results) * (1 + params.random_concepts) * params.runs,
+        classifiers=sum(bool(each.size) for each in results) * (1 + random) * params.runs,
     )
     dependent = context.data.clusters is not None or pool.clusters is not None
     sensitive = frozenset(each.name for each in found if each.sensitive)
@@ -70,11 +75,19 @@ def analyze(context: AuditContext, params: Params) -> AnalysisResult:
         params,
         results,
         explained.outputs,
-        cost,
+        inputs,
         sensitive=sensitive,
         dependent=dependent,
-        same_rows=evaluated,
     )
+
+
+def check(model: ModelUnderTest, data: EvaluationData, params: Params) -> None:
+    """Refuse what the parameters name and the model or the data do not have; see `analyze`."""
+    rng = np.random.default_rng(0)
+    pool, _ = _pool(data, params, rng)
+    concepts(data, pool, params.examples, carriers=1, rng=rng)
+    _outputs(model, params)
+    _layers(model, pool, params)
 
 
 def _measured(
@@ -84,9 +97,10 @@ def _measured(
     found: tuple[Concept, ...],
     explained: Explained,
     layers: tuple[Layer, ...],
+    random: int,
 ) -> tuple[Measured, ...]:
     """Every concept at every layer, layer by layer."""
-    model, random = context.model, params.random_concepts
+    model = context.model
     of_pool = layer_outputs(model, pool.inputs, layers)
     of_planted = [{} if each.planted is None else layer_outputs(model, each.planted, layers) for each in found]
     results: list[Measured] = []
@@ -128,27 +142,18 @@ def _check_finite(layer: Layer, *numbers: Numbers) -> None:
         )
 
 
-def _pool(context: AuditContext, params: Params) -> tuple[Rows, bool]:
+def _pool(data: EvaluationData, params: Params, rng: np.random.Generator) -> tuple[Rows, bool]:
     """Rows that examples are found among, and whether they are evaluated rows, as where no others have labels."""
-    data = context.data
-    pool = data.background(params.pool, context.rng("pool"))
+    pool = data.background(params.pool, rng)
     if np.isfinite(pool.y_true).all():
         return pool, data.background_source == "test"
-    return data.sample(params.pool, context.rng("pool")), True
+    return data.sample(params.pool, rng), True
 
 
 def _explained(context: AuditContext, params: Params) -> Explained:
     """A sample of the rows of the outputs: those whose label an output is, or all rows of a regression."""
     data, names = context.data, context.model.target_names
-    unknown = [name for name in params.outputs if name not in names]
-    if unknown:
-        raise ConfigError(
-            "the model has no output of this name",
-            where="analyzers.concepts.outputs",
-            found=", ".join(unknown),
-            allowed=", ".join(names[:20]),
-        )
-    wanted = tuple(name for name in names if not params.outputs or name in params.outputs)
+    wanted = _outputs(context.model, params)
     if data.task == "regression":
         targets = np.zeros(len(data), dtype=np.int64)
     else:
@@ -171,28 +176,34 @@ def _explained(context: AuditContext, params: Params) -> Explained:
     )
 
 
-def _layers(context: AuditContext, pool: Rows, params: Params) -> tuple[Layer, ...]:
-    """The layers that the config names, or what the last layer with weights is given."""
-    every = model_layers(context.model, pool.take(np.arange(min(2, len(pool)))).inputs)
-    named = by_name(every)
-    if not params.layers and (hidden := _last_hidden(context.model.module, every)):
-        return (hidden,)
-    if not params.layers:
-        raise AnalyzerNotPossible(
-            "the network has no layer before its outputs that gives numbers for each row",
-            where="model",
-            found=context.model.facts.architecture or context.model.facts.format,
-            allowed="a network with layers",
-        )
-    unknown = [name for name in params.layers if name not in named]
+def _outputs(model: ModelUnderTest, params: Params) -> tuple[str, ...]:
+    """The outputs that the config names, in the order of the model; all of them where it names none."""
+    names = model.target_names
+    unknown = [name for name in params.outputs if name not in names]
     if unknown:
         raise ConfigError(
-            "the network has no layer of this name that gives numbers for each row",
-            where="analyzers.concepts.layers",
+            "the model has no output of this name",
+            where="analyzers.concepts.outputs",
             found=", ".join(unknown),
-            allowed=", ".join(layer.label for layer in every[:20]),
+            allowed=", ".join(names[:20]),
+            fix="name one of these outputs, or leave `outputs` away for all of them",
         )
-    return tuple(dict.fromkeys(named[name] for name in params.layers))
+    return tuple(name for name in names if not params.outputs or name in params.outputs)
+
+
+def _layers(model: ModelUnderTest, pool: Rows, params: Params) -> tuple[Layer, ...]:
+    """The layers that the config names, or what the last layer with weights is given."""
+    every = model_layers(model, pool.take(np.arange(min(2, len(pool)))).inputs)
+    if params.layers:
+        return named_layers(every, params.layers, where="analyzers.concepts.layers")
+    if hidden := _last_hidden(model.module, every):
+        return (hidden,)
+    raise AnalyzerNotPossible(
+        "the network has no layer before its outputs that gives numbers for each row",
+        where="model",
+        found=model.facts.architecture or model.facts.format,
+        allowed="a network with layers",
+    )
 
 
 def _last_hidden(module: nn.Module, layers: tuple[Layer, ...]) -> Layer | None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 import numpy as np
 
@@ -12,7 +12,9 @@ from auditbench.data import TableInput, TextInput
 from auditbench.data.texts import tokens_of
 from auditbench.data.words import words_of
 from auditbench.errors import AnalyzerNotPossible, ConfigError
-from auditbench_concepts.params import Rule
+from auditbench.findings import Message, Scalar
+from auditbench_concepts.fitting import TAKES, column_rule, fitting_rules, group_rule, nearest, quoted, rule_to_type
+from auditbench_concepts.params import PATTERNS, Rule
 from auditbench_concepts.planted import planted
 
 if TYPE_CHECKING:
@@ -34,12 +36,14 @@ class Concept:
 
     Attributes:
         marked: Shape `(pool rows,)`: which rows are examples; of a planted one, into which it was planted.
+        rule: Which rows are examples, in words.
         planted: Raw inputs of the planted copies, in the order of these rows; None where rows are examples as they are.
         sensitive: Whether it is a group of a sensitive feature.
     """
 
     name: str
     marked: Flags
+    rule: Message
     sensitive: bool = False
     planted: Mapping[str, npt.NDArray[Any]] | None = None
 
@@ -67,12 +71,18 @@ def concepts(
         raise AnalyzerNotPossible(
             "no concept is described, and no sensitive feature has a group that is large enough to be one",
             where="analyzers.concepts.examples",
-            found="nothing",
-            allowed="a table for each concept, with `classes`, `column`, `words` or `planted`",
-            fix='add one, such as [analyzers.concepts.examples.striped] with planted = "stripes"',
+            found=f"no table of examples; sensitive features: {', '.join(pool.sensitive_features) or 'none'}",
+            allowed=f"{fitting_rules(data)}; groups of {FEWEST} rows",
+            fix=rule_to_type(data),
         )
     return tuple(
-        Concept(name=f"{feature}: {group}", marked=values == group, sensitive=True) for feature, group, values in groups
+        Concept(
+            name=f"{feature}: {group}",
+            marked=values == group,
+            rule=_said("values", column=feature, values=group),
+            sensitive=True,
+        )
+        for feature, group, values in groups
     )
 
 
@@ -87,26 +97,42 @@ def _concept(
 ) -> Concept:
     where = f"analyzers.concepts.examples.{name}"
     if rule.planted is not None:
-        return _planted(name, rule.planted, data, pool, carriers, rng, where)
+        return _planted(name, rule, data, pool, carriers, rng)
     if rule.classes:
-        _known(rule.classes, data.classes, f"{where}.classes")
+        if not data.classes:
+            _refuse(
+                name,
+                data,
+                f"{where}.classes",
+                "the labels are numbers, not classes",
+                f"classes = [{quoted(rule.classes)}]",
+            )
+        _known(rule.classes, data.classes, where, "classes")
         wanted = [index for index, label in enumerate(data.classes) if label in rule.classes]
-        return Concept(name=name, marked=np.isin(pool.y_true, wanted))
+        said = _said("classes", classes=", ".join(rule.classes))
+        return Concept(name=name, marked=np.isin(pool.y_true, wanted), rule=said)
     if rule.words:
-        return Concept(name=name, marked=_with_words(rule.words, data, pool, f"{where}.words"))
-    marked = _in_column(rule, data, pool, where)
-    return Concept(name=name, marked=marked, sensitive=rule.column in pool.sensitive_features)
+        said = _said("words", words=", ".join(rule.words))
+        return Concept(name=name, marked=_with_words(name, rule.words, data, pool), rule=said)
+    marked = _in_column(name, rule, data, pool)
+    return Concept(name=name, marked=marked, rule=_column_said(rule), sensitive=rule.column in pool.sensitive_features)
+
+
+def _column_said(rule: Rule) -> Message:
+    if rule.values:
+        return _said("values", column=rule.column, values=", ".join(rule.values))
+    bounds = {key: value for key, value in (("at_least", rule.at_least), ("below", rule.below)) if value is not None}
+    return _said("_".join(bounds), column=rule.column, **bounds)
+
+
+def _said(key: str, **values: Scalar) -> Message:
+    return Message(key=f"concepts.rule.{key}", values=values)
 
 
 def _planted(
-    name: str,
-    pattern: Any,
-    data: EvaluationData,
-    pool: Rows,
-    carriers: int,
-    rng: np.random.Generator,
-    where: str,
+    name: str, rule: Rule, data: EvaluationData, pool: Rows, carriers: int, rng: np.random.Generator
 ) -> Concept:
+    pattern: Any = rule.planted
     chosen = np.sort(rng.choice(len(pool), min(carriers, max(1, int(_CARRIERS * len(pool)))), replace=False))
     inputs = {each: array[chosen] for each, array in pool.inputs.items()}
     changed = {each: planted(inputs[each], item, pattern) for each, item in data.inputs.items()}
@@ -114,71 +140,120 @@ def _planted(
     if not found:
         raise AnalyzerNotPossible(
             "this pattern cannot be planted into what the model takes",
-            where=f"{where}.planted",
-            found=f"{pattern}, for {data.modality}",
-            allowed="stripes, patch and brighter for images; wave and rise for series",
-            fix="describe the concept with `classes`, `column` or `words`",
+            where=f"analyzers.concepts.examples.{name}.planted",
+            found=f"{quoted([pattern])}, and the model takes {TAKES[data.modality]}",
+            allowed=f"{PATTERNS}. Here {fitting_rules(data)}",
+            fix=rule_to_type(data, name),
         )
     marked = np.zeros(len(pool), dtype=np.bool_)
     marked[chosen] = True
-    return Concept(name=name, marked=marked, planted={**inputs, **found})
+    return Concept(name=name, marked=marked, rule=_said("planted", pattern=pattern), planted={**inputs, **found})
 
 
-def _with_words(words: tuple[str, ...], data: EvaluationData, pool: Rows, where: str) -> Flags:
+def _with_words(name: str, words: tuple[str, ...], data: EvaluationData, pool: Rows) -> Flags:
     """Rows of which the model sees one of the words."""
-    texts = {name: item for name, item in data.inputs.items() if isinstance(item, TextInput)}
+    where = f"analyzers.concepts.examples.{name}.words"
+    texts = {each: item for each, item in data.inputs.items() if isinstance(item, TextInput)}
     if not texts:
-        raise AnalyzerNotPossible("the model takes no text", where=where, found=data.modality, allowed="text")
-    wanted = {word.lower() for word in words}
+        found = f"words = [{quoted(words)}], and the model takes {TAKES[data.modality]}"
+        _refuse(name, data, where, "the model takes no text", found)
+    cut = [tokens_of(word, "words") for word in words]
+    if any(len(tokens) != 1 for tokens in cut):
+        single = quoted(dict.fromkeys(token for tokens in cut for token in tokens)) or '"good"'
+        raise ConfigError(
+            "expected words one by one, of letters and digits",
+            where=where,
+            found=quoted(word for word, tokens in zip(words, cut, strict=True) if len(tokens) != 1),
+            allowed="words; a row is an example where it has one of them",
+            fix=f"write words = [{single}]",
+        )
+    wanted = {token for tokens in cut for token in tokens}
     marked = np.zeros(len(pool), dtype=np.bool_)
-    for name, item in texts.items():
-        said = pool.texts.get(name)
-        seen = words_of(item, pool.inputs[name], None if said is None else list(said))
-        marked |= np.asarray([not wanted.isdisjoint(tokens_of("".join(each.said), "words")) for each in seen])
+    for each, item in texts.items():
+        said = pool.texts.get(each)
+        seen = words_of(item, pool.inputs[each], None if said is None else list(said))
+        marked |= np.asarray([not wanted.isdisjoint(tokens_of("".join(word.said), "words")) for word in seen])
     return marked
 
 
-def _in_column(rule: Rule, data: EvaluationData, pool: Rows, where: str) -> Flags:
+def _in_column(name: str, rule: Rule, data: EvaluationData, pool: Rows) -> Flags:
     """Rows whose cell of the column is one of the values, or within the bounds."""
+    where = f"analyzers.concepts.examples.{name}"
     features = {
-        feature.name: (feature, pool.inputs[name][:, place])
-        for name, item in data.inputs.items()
+        feature.name: (feature, pool.inputs[each][:, place])
+        for each, item in data.inputs.items()
         if isinstance(item, TableInput)
         for place, feature in enumerate(item.features)
     }
     groups = pool.sensitive_features.get(rule.column)
     if groups is not None and rule.values:
-        _known(rule.values, np.unique(groups).tolist(), f"{where}.values")
+        _known(rule.values, np.union1d(groups, data.sensitive_features[rule.column]).tolist(), where, "values")
         return np.isin(groups, rule.values)
-    _known((rule.column,), [*features, *pool.sensitive_features], f"{where}.column")
-    if rule.column not in features:
-        raise _misfit(rule.column, f"{where}.column", "groups, for which `values` are needed")
+    columns = dict.fromkeys([*features, *pool.sensitive_features])
+    if not columns:
+        found = quoted([rule.column])
+        _refuse(name, data, f"{where}.column", "the data have neither columns nor sensitive features", found)
+    if rule.column not in columns:
+        raise _no_column(
+            rule, {each: feature for each, (feature, _) in features.items()}, pool.sensitive_features, where
+        )
+    if groups is not None and rule.column not in features:
+        raise _misfit(rule.column, where, "groups", "values", group_rule(rule.column, groups))
     return _of_feature(rule, *features[rule.column], where)
 
 
+def _no_column(
+    rule: Rule, features: Mapping[str, FeatureSpec], groups: Mapping[str, npt.NDArray[np.str_]], where: str
+) -> ConfigError:
+    close = nearest(rule.column, [*features, *groups])
+    fits = bool(rule.values) == (close not in features or features[close].kind != "number")
+    whole = column_rule(features[close]) if close in features else group_rule(close, groups[close])
+    return ConfigError(
+        "the data have no column of this name",
+        where=f"{where}.column",
+        found=quoted([rule.column]),
+        allowed=quoted([*features, *groups]),
+        fix=f"write {f'column = {quoted([close])}' if fits else whole}",
+    )
+
+
 def _of_feature(rule: Rule, feature: FeatureSpec, cells: npt.NDArray[np.float64], where: str) -> Flags:
-    number = feature.kind == "number"
-    if number == bool(rule.values):
-        needed = "numbers, for which `at_least` or `below` is needed" if number else "categories: name `values`"
-        raise _misfit(rule.column, f"{where}.column", needed)
-    if not number:
-        _known(rule.values, feature.categories, f"{where}.values")
-        return np.isin(cells, [feature.categories.index(value) for value in rule.values])
-    low = -np.inf if rule.at_least is None else rule.at_least
-    high = np.inf if rule.below is None else rule.below
-    return np.asarray((cells >= low) & (cells < high))
+    if feature.kind == "number":
+        if rule.values:
+            raise _misfit(rule.column, where, "numbers", "at_least, below", column_rule(feature))
+        low = -np.inf if rule.at_least is None else rule.at_least
+        high = np.inf if rule.below is None else rule.below
+        return np.asarray((cells >= low) & (cells < high))
+    if not rule.values:
+        raise _misfit(rule.column, where, "categories", "values", column_rule(feature))
+    _known(rule.values, feature.categories, where, "values")
+    return np.isin(cells, [feature.categories.index(value) for value in rule.values])
 
 
-def _known(named: tuple[str, ...], allowed: Any, where: str) -> None:
+def _known(named: tuple[str, ...], allowed: Sequence[str], where: str, key: str) -> None:
     unknown = [name for name in named if name not in allowed]
     if unknown:
         raise ConfigError(
             "the data have nothing of this name",
-            where=where,
-            found=", ".join(unknown),
-            allowed=", ".join(list(allowed)[:20]) or "nothing",
+            where=f"{where}.{key}",
+            found=quoted(unknown),
+            allowed=quoted(allowed),
+            fix=f"write {key} = [{quoted([nearest(unknown[0], allowed)])}]",
         )
 
 
-def _misfit(column: str, where: str, needed: str) -> AnalyzerNotPossible:
-    return AnalyzerNotPossible(f"the column holds {needed}", where=where, found=column)
+def _misfit(column: str, where: str, holds: str, keys: str, typed: str) -> AnalyzerNotPossible:
+    return AnalyzerNotPossible(
+        f"the column holds {holds}, which other keys choose from",
+        where=f"{where}.column",
+        found=f"{quoted([column])}, of {holds}",
+        allowed=f"column = {quoted([column])} with {keys}",
+        fix=f"write {typed}",
+    )
+
+
+def _refuse(name: str, data: EvaluationData, where: str, message: str, found: str) -> NoReturn:
+    """Raise that a kind of rule does not fit these data, and which do."""
+    raise AnalyzerNotPossible(
+        message, where=where, found=found, allowed=fitting_rules(data), fix=rule_to_type(data, name)
+    )

@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Literal, LiteralString, TypeAlias, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from auditbench.contracts import MethodFacts
 
 TCAV = MethodFacts(name="concepts.tcav", source=("arXiv:1711.11279, eq. 1–2",))
-Pattern: TypeAlias = Literal["stripes", "patch", "brighter", "wave", "rise"]
+ImagePattern: TypeAlias = Literal["stripes", "patch", "brighter"]
+SeriesPattern: TypeAlias = Literal["wave", "rise"]
+Pattern: TypeAlias = Literal[ImagePattern, SeriesPattern]
 Texts: TypeAlias = Annotated[tuple[str, ...], Field(strict=False)]
+PATTERNS = "; ".join(
+    f"for {inputs}: {', '.join(get_args(patterns))}"
+    for inputs, patterns in (("images", ImagePattern), ("series", SeriesPattern))
+)
+"""What can be planted, in words."""
+_RULES = (
+    'classes = ["NAME"]; column = "NAME" with values = ["NAME"], at_least = 0.5 or below = 0.5; words = ["NAME"], for texts; '
+    f"planted, {PATTERNS}"
+)
 
 
 class Rule(BaseModel):
@@ -36,14 +48,30 @@ class Rule(BaseModel):
 
     @model_validator(mode="after")
     def _one_rule(self) -> Rule:
-        if sum(map(bool, (self.classes, self.column, self.words, self.planted))) != 1:
-            raise ValueError("expected exactly one of `classes`, `column`, `words` and `planted`")
-        bounds = self.at_least is not None or self.below is not None
+        given = [name for name in ("classes", "column", "words", "planted") if getattr(self, name)]
+        bounds = [name for name in ("at_least", "below") if getattr(self, name) is not None]
+        if len(given) != 1:
+            fix = "give each rule a table of its own" if given else "add one of these keys"
+            raise _misfit("expected exactly one of `classes`, `column`, `words` and `planted`", _RULES, fix)
         if not self.column and (self.values or bounds):
-            raise ValueError("expected `values`, `at_least` and `below` with `column` alone")
-        if self.column and bool(self.values) == bounds:
-            raise ValueError("expected either `values`, or `at_least`, `below` or both, with `column`")
+            fix = f'write column = "NAME" in place of `{given[0]}`, or take these keys away'
+            raise _misfit("expected `values`, `at_least` and `below` with `column` alone", _RULES, fix)
+        if self.column and bool(self.values) == bool(bounds):
+            raise _misfit(
+                "expected either `values`, or `at_least`, `below` or both, with `column`",
+                'values = ["NAME"] for categories and groups; at_least = 0.5, below = 0.5 or both for numbers',
+                f"take {' and '.join(f'`{name}`' for name in bounds)} or `values` away"
+                if bounds
+                else "add one of these keys",
+            )
+        if self.at_least is not None and self.below is not None and self.at_least >= self.below:
+            raise _misfit("expected `at_least` < `below`: no row is between them", "a lower `at_least`", "swap them")
         return self
+
+
+def _misfit(message: LiteralString, allowed: str, fix: str) -> PydanticCustomError:
+    """What is wrong with a rule, as the host says it."""
+    return PydanticCustomError("value_error", message, {"allowed": allowed, "fix": fix})
 
 
 class Params(BaseModel):
@@ -55,6 +83,7 @@ class Params(BaseModel):
         default_factory=dict,
         description="Concepts by name, and which training rows are examples of each; when empty, the groups of the sensitive "
         "features.",
+        examples=[{"stripes": {"planted": "stripes"}}],
     )
     layers: Texts = Field((), description="Layers of the network by name; when empty, the last one before the outputs.")
     outputs: Texts = Field((), description="Outputs that are tested, by name; all when empty.")
@@ -68,8 +97,10 @@ class Params(BaseModel):
     runs: Annotated[int, Field(ge=20, le=500)] = Field(
         20, description="Classifiers of each concept; each draws examples and other rows anew."
     )
-    random_concepts: Annotated[int, Field(ge=50, le=100_000)] = Field(
-        400, description="Random concepts that each concept is ranked among."
+    random_concepts: Annotated[int, Field(ge=50, le=100_000)] | None = Field(
+        None,
+        description="Random concepts that each concept is ranked among; when left out as many as let one output alone be "
+        "significant, 20 for each concept, layer and output, but at least 400 and at most 2,000.",
     )
     penalty: Annotated[float, Field(gt=0)] = Field(
         1.0, description="Of the ridge, as a multiple of the mean squared length of a row's activations, centred."

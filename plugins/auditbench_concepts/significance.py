@@ -8,6 +8,7 @@ is one of them, and its rank among them is uniform: a permutation test, exact wh
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
@@ -24,9 +25,21 @@ if TYPE_CHECKING:
 
 
 ALPHA = 0.05
-"""Share of false findings that is accepted."""
+"""Chance of any false finding that is accepted."""
+FEWEST_RANDOM, MOST_RANDOM = 400, 2000
+"""Random concepts of an audit that does not say how many."""
 TOLD_EVERY = 25
 """Random concepts between two words on progress."""
+
+
+def random_needed(tests: int) -> int:
+    """Random concepts with which one test alone can be significant among so many, after Holm's adjustment."""
+    return math.ceil(tests / ALPHA)
+
+
+def random_by_default(tests: int) -> int:
+    """Random concepts for at most so many tests."""
+    return min(max(random_needed(tests), FEWEST_RANDOM), MOST_RANDOM)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,24 +10,39 @@ import numpy as np
 
 from auditbench.findings import Finding, Message, Scalar
 from auditbench.results import AnalysisResult, Metric, Note
-from auditbench.statistics import benjamini_hochberg
+from auditbench.statistics import holm
 from auditbench_concepts.examples import FEWEST
 from auditbench_concepts.measuring import FEWEST_ROWS, Answer, Measured
 from auditbench_concepts.params import TCAV
-from auditbench_concepts.significance import ALPHA
+from auditbench_concepts.significance import ALPHA, random_needed
 from auditbench_concepts.tables import Tested, effects_matrices, tests_table, vectors_table
 
 if TYPE_CHECKING:
     from auditbench.context import AuditContext
-    from auditbench.results import Interval
+    from auditbench.results import Interval, Sample
     from auditbench_concepts.params import Params
+
+_NAMED = 8
+"""Concepts that the line on inputs names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cost:
-    """What the analysis took: rows of the pool, explained rows, rows that the model evaluated, classifiers made."""
+class Inputs:
+    """What the analysis was made from, and what it took.
 
+    Attributes:
+        rules: Which rows are examples of each concept, by its name.
+        random: Random concepts that each concept is ranked among.
+        pool: Rows that examples are found among; `sample` says which.
+        explained: Rows whose derivatives were taken.
+        model_rows: Rows that the model evaluated.
+        classifiers: That were made.
+    """
+
+    rules: Mapping[str, Message]
+    random: int
     pool: int
+    sample: Sample
     explained: int
     model_rows: int
     classifiers: int
@@ -38,11 +53,10 @@ def summary(
     params: Params,
     results: tuple[Measured, ...],
     outputs: tuple[str, ...],
-    cost: Cost,
+    inputs: Inputs,
     *,
     sensitive: frozenset[str],
     dependent: bool,
-    same_rows: bool,
 ) -> AnalysisResult:
     """The result of the analyzer.
 
@@ -51,20 +65,24 @@ def summary(
         outputs: Names of the tested outputs.
         sensitive: Concepts that are groups of a sensitive feature.
         dependent: Whether rows depend on each other, so that there are neither intervals nor tests.
-        same_rows: Whether vectors and derivatives come from the same rows.
     """
     tests = _tests(results, outputs, dependent=dependent)
+    undecided = _undecided(tests, inputs.random)
     unit = context.model.facts.output
     metrics = [metric for test in tests for metric in _of_output(test, unit, dependent=dependent)]
-    metrics += [metric for each in results for metric in _of_vectors(each, dependent=dependent)]
-    tables = (tests_table(tests, unit, layers=len({each.layer for each in results})), vectors_table(results))
+    metrics += [metric for each in results for metric in _of_vectors(each, inputs.sample, dependent=dependent)]
+    layers = len({each.layer for each in results})
+    tables = (
+        tests_table(tests, unit, layers=layers, undecided=undecided is not None, n=inputs.explained),
+        vectors_table(results, inputs.rules, n=inputs.pool, sample=inputs.sample),
+    )
     return AnalysisResult(
         methods=(TCAV,),
         metrics=tuple(metrics),
         tables=tuple(table for table in tables if table.rows),
-        matrices=effects_matrices(tests, outputs, unit),
-        notes=tuple(_notes(context, params, results, tests, cost, dependent=dependent, same_rows=same_rows)),
-        findings=tuple(_findings(results, tests, sensitive, unit)),
+        matrices=effects_matrices(tests, outputs, unit, n=inputs.explained),
+        notes=tuple(_notes(context, params, results, tests, inputs, undecided, dependent=dependent)),
+        findings=(*(() if undecided is None else (undecided,)), *_findings(results, tests, sensitive, unit)),
     )
 
 
@@ -72,6 +90,11 @@ def _tests(results: tuple[Measured, ...], outputs: tuple[str, ...], *, dependent
     """Every concept, layer and output, with p-values that are adjusted over all of them.
 
     Those whose vectors do not tell examples apart count in the adjustment too, as their number was found out on the way.
+    Outputs of one model go against each other, so the adjustment has to hold however tests depend on each other; and a
+    finding is about a concept, so the chance of any false rejection is what counts: a share of false ones among many true
+    ones of another concept would be no comfort.
+
+    References: Holm (1979), Scandinavian Journal of Statistics 6:65.
     """
     pairs = [
         (each, output, answer)
@@ -79,7 +102,7 @@ def _tests(results: tuple[Measured, ...], outputs: tuple[str, ...], *, dependent
         for output, answer in zip(outputs, each.answers or (Answer(rows=0),) * len(outputs), strict=True)
     ]
     p_values = [np.nan if answer.p_value is None or dependent else answer.p_value for _, _, answer in pairs]
-    adjusted = benjamini_hochberg(p_values)
+    adjusted = holm(p_values)
     return tuple(
         Tested(
             measured=each,
@@ -127,7 +150,7 @@ def _of_output(test: Tested, unit: str, *, dependent: bool) -> Iterator[Metric]:
         )
 
 
-def _of_vectors(each: Measured, *, dependent: bool) -> Iterator[Metric]:
+def _of_vectors(each: Measured, sample: Sample, *, dependent: bool) -> Iterator[Metric]:
     labels = {"concept": each.concept, "layer": each.layer}
     values: dict[str, Scalar] = {"examples": each.examples, "others": each.others, "fewest": FEWEST}
     reason = None if each.size else Message(key="concepts.few_examples", values=values)
@@ -140,6 +163,7 @@ def _of_vectors(each: Measured, *, dependent: bool) -> Iterator[Metric]:
             interval=interval,
             no_interval="" if interval is not None else _without_interval(dependent),
             n=each.held_out if name == "accuracy" else 2 * each.size,
+            sample=sample,
             where=labels,
             method=f"concepts.{name}.formula",
             reason=reason,
@@ -148,6 +172,29 @@ def _of_vectors(each: Measured, *, dependent: bool) -> Iterator[Metric]:
 
 def _without_interval(dependent: bool) -> str:
     return "dependent_rows" if dependent else "not_estimated"
+
+
+def _undecided(tests: tuple[Tested, ...], random: int) -> Finding | None:
+    """That no test could have been significant; None where one could, or where there is nothing to decide."""
+    tested = sum(test.p_value is not None for test in tests)
+    smallest = 1 / (1 + random)
+    if smallest * tested <= ALPHA or not any(test.reason is None for test in tests):
+        return None
+    values: dict[str, Scalar] = {
+        "random": random,
+        "tested": tested,
+        "smallest": smallest,
+        "alone": min(1.0, smallest * tested),
+        "alpha": ALPHA,
+        "needed": random_needed(tested),
+    }
+    return Finding(
+        rule="concepts.undecided",
+        severity="low",
+        title=Message(key="concepts.undecided", values=values),
+        action=Message(key="concepts.undecided.action", values=values),
+        metrics=("concepts.score", "concepts.effect"),
+    )
 
 
 def _findings(
@@ -186,24 +233,23 @@ def _notes(
     params: Params,
     results: tuple[Measured, ...],
     tests: tuple[Tested, ...],
-    cost: Cost,
+    inputs: Inputs,
+    undecided: Finding | None,
     *,
     dependent: bool,
-    same_rows: bool,
 ) -> Iterator[Note]:
-    tested = sum(test.p_value is not None for test in tests)
-    smallest = 1 / (1 + params.random_concepts)
+    names = list(inputs.rules)
     values: dict[str, Scalar] = {
         "runs": params.runs,
         "size": max((each.size for each in results), default=0),
-        "random": params.random_concepts,
-        "pool": cost.pool,
-        "explained": cost.explained,
-        "model_rows": cost.model_rows,
-        "classifiers": cost.classifiers,
-        "tested": tested,
-        "smallest": smallest,
-        "alone": min(1.0, smallest * tested),
+        "random": inputs.random,
+        "concepts": ", ".join(names[:_NAMED]) + (" …" if len(names) > _NAMED else ""),
+        "layers": ", ".join(dict.fromkeys(each.layer for each in results)),
+        "pool": inputs.pool,
+        "explained": inputs.explained,
+        "model_rows": inputs.model_rows,
+        "classifiers": inputs.classifiers,
+        "tested": sum(test.p_value is not None for test in tests),
         "alpha": ALPHA,
         "unit": context.model.facts.output,
     }
@@ -211,6 +257,7 @@ def _notes(
     def note(kind: str, key: str) -> Note:
         return Note(kind=kind, text=Message(key=f"concepts.{key}", values=values))  # type: ignore[arg-type]
 
+    yield note("method", f"inputs_{inputs.sample}")
     yield note("method", "method")
     yield note("assumption", "pooled")
     if dependent:
@@ -218,12 +265,12 @@ def _notes(
     else:
         yield note("method", "test")
         yield note("assumption", "intervals")
-        if smallest * tested > ALPHA:
-            yield note("limit", "resolution")
+        if undecided is not None:
+            yield Note(kind="limit", text=Message(key="concepts.too_few_random", values=undecided.title.values))
     yield note("how_to_read", "how_to_read")
     yield note("limit", "entangled")
     yield note("limit", "first_order")
     if context.model.facts.output == "probability":
         yield note("limit", "saturated")
-    if same_rows:
+    if inputs.sample == "evaluated":
         yield note("limit", "same_rows")

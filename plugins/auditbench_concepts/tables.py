@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from auditbench.results import Column, Matrix, Table
 from auditbench_concepts.significance import ALPHA
 
 if TYPE_CHECKING:
+    from auditbench.results import Sample
     from auditbench.results.figures import Cell
     from auditbench_concepts.measuring import Answer, Measured
 
@@ -37,8 +39,13 @@ class Tested:
         return self.reason is None and self.adjusted is not None and self.adjusted <= ALPHA
 
 
-def tests_table(tests: tuple[Tested, ...], unit: str, *, layers: int) -> Table:
-    """A row for each test that has a score; its layer where there are several."""
+def tests_table(tests: tuple[Tested, ...], unit: str, *, layers: int, undecided: bool, n: int) -> Table:
+    """A row for each test that has a score; its layer where there are several.
+
+    Args:
+        undecided: Whether random concepts are too few for any test to be significant.
+        n: Rows whose derivatives were taken.
+    """
     columns = [
         _column("concept", "text"),
         *([_column("layer", "text")] if layers > 1 else []),
@@ -49,24 +56,31 @@ def tests_table(tests: tuple[Tested, ...], unit: str, *, layers: int) -> Table:
         _column("random_high", "number"),
         _column("p_value", "number"),
         _column("adjusted", "number"),
+        _column("verdict", "text"),
     ]
     return Table(
         name="tests",
         title=Message(key="concepts.tests"),
         columns=tuple(columns),
-        rows=tuple(_test_row(test, layers=layers) for test in tests if test.reason is None),
+        rows=tuple(_test_row(test, layers=layers, undecided=undecided) for test in tests if test.reason is None),
+        n=n,
     )
 
 
-def vectors_table(results: tuple[Measured, ...]) -> Table:
-    """A row for each concept and layer."""
-    names = ("concept", "layer")
+def vectors_table(results: tuple[Measured, ...], rules: Mapping[str, Message], *, n: int, sample: Sample) -> Table:
+    """A row for each concept and layer, whose examples are among `n` rows.
+
+    Args:
+        rules: Which rows are examples of each concept, by its name.
+    """
+    names = ("concept", "layer", "rule")
     counts = ("examples", "others", "size")
     numbers = ("accuracy", "accuracy_at_random", "agreement")
     rows = tuple(
         (
             each.concept,
             each.layer,
+            rules[each.concept],
             each.examples,
             each.others,
             each.size,
@@ -85,16 +99,18 @@ def vectors_table(results: tuple[Measured, ...]) -> Table:
             *(_column(name, "number") for name in numbers),
         ),
         rows=rows,
+        n=n,
+        sample=sample,
     )
 
 
-def effects_matrices(tests: tuple[Tested, ...], outputs: tuple[str, ...], unit: str) -> tuple[Matrix, ...]:
+def effects_matrices(tests: tuple[Tested, ...], outputs: tuple[str, ...], unit: str, *, n: int) -> tuple[Matrix, ...]:
     """Effects of concepts by output, one matrix a layer; none where there is one output alone."""
     layers = dict.fromkeys(test.measured.layer for test in tests) if len(outputs) > 1 else {}
-    return tuple(_matrix(layer, tests, outputs, unit) for layer in layers)
+    return tuple(_matrix(layer, tests, outputs, unit, n) for layer in layers)
 
 
-def _matrix(layer: str, tests: tuple[Tested, ...], outputs: tuple[str, ...], unit: str) -> Matrix:
+def _matrix(layer: str, tests: tuple[Tested, ...], outputs: tuple[str, ...], unit: str, n: int) -> Matrix:
     cells = {
         (test.measured.concept, test.output): test.answer.effect if test.reason is None else None
         for test in tests
@@ -110,11 +126,17 @@ def _matrix(layer: str, tests: tuple[Tested, ...], outputs: tuple[str, ...], uni
         columns=outputs,
         values=tuple(tuple(cells[concept, output] for output in outputs) for concept in concepts),
         unit=unit,
+        n=n,
     )
 
 
-def _test_row(test: Tested, *, layers: int) -> tuple[Cell, ...]:
+def _test_row(test: Tested, *, layers: int, undecided: bool) -> tuple[Cell, ...]:
     answer = test.answer
+    verdict = None
+    if test.adjusted is not None:
+        verdict = Message(
+            key=f"concepts.verdict.{'undecided' if undecided else 'significant' if test.significant else 'not_found'}"
+        )
     low, high = answer.at_random or (None, None)
     return (
         test.measured.concept,
@@ -126,6 +148,7 @@ def _test_row(test: Tested, *, layers: int) -> tuple[Cell, ...]:
         high,
         test.p_value,
         test.adjusted,
+        verdict,
     )
 
 

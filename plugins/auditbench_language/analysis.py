@@ -123,7 +123,7 @@ def _reach(
             mean = cluster_mean(some[there, place], None if ids is None else ids[there], rng)
             points.append((float(place + 1), mean, int(there.sum())))
     series = Series(
-        label="shares",
+        label=message("language.axis.share_of_contributions"),
         x=tuple(x for x, _, _ in points),
         y=tuple(mean.estimate for _, mean, _ in points),
         low=tuple(mean.low for _, mean, _ in points),

@@ -16,7 +16,7 @@ from auditbench.errors import AnalyzerNotPossible
 from auditbench.masking import Evaluator, MaskedModel, MaskToken, Prediction, chosen_targets, token_players
 from auditbench.masking.explained_input import mask_token
 from auditbench_language.context_players import context_players
-from auditbench_language.path import input_embedding, integrated_row
+from auditbench_language.path import embedding_of_path, integrated_row
 from auditbench_language.scoring import ContinuationScores, evaluations, following, greedy, text_input
 from auditbench_language.walks import RowValues, hidden_one_by_one, shapley_row
 
@@ -186,7 +186,7 @@ def explain(model: ModelUnderTest, asked: Continuation, params: Params, rng: np.
     each = evaluations(model, len(asked.classes))
     if params.method == "integrated_gradients":
         found = _integrated(model, scores, ids, owners, params)
-        return Explanation(found=found, said=words.said, owners=owners, model_rows=each * (params.n_steps + 3))
+        return Explanation(found=found, said=words.said, owners=owners, model_rows=each * (params.n_steps + 3) + 2)
     prediction = Prediction(scores, batch=model.batch)
     behind: list[int | None] = [None] * (len(whole) - len(owners))
     players = token_players(ids, words=[[*words.index, *behind]])
@@ -209,7 +209,7 @@ def _integrated(
     _, item = text_input(model)
     hidden = ids.clone()
     hidden[0, : len(owners)][_tensor(model, owners) >= 0] = mask_token(item)
-    embedding = input_embedding(model.module)
+    embedding = embedding_of_path(model, ids)
     found = integrated_row(scores, ids, hidden, embedding, steps=params.n_steps, batch=model.batch)
     member = (owners[:, np.newaxis] == np.arange(owners.max() + 1)).astype(np.float64)
     values = found.values[:, : len(owners)] @ member

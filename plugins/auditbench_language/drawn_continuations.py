@@ -48,7 +48,11 @@ def continuation_table(context: AuditContext, rows: Rows, arrays: Arrays) -> Tab
                 foil = _said(context, arrays["foil"][row]) if place == 0 else ""
                 lines[-1] += (_said(context, arrays["classes"][row, place]), foil)
     return Table(
-        name="continuations", title=message("language.continuations"), columns=tuple(columns), rows=tuple(lines)
+        name="continuations",
+        title=message("language.continuations"),
+        columns=tuple(columns),
+        rows=tuple(lines),
+        n=len(rows),
     )
 
 
@@ -92,6 +96,7 @@ def token_matrices(context: AuditContext, params: Params, rows: Rows, arrays: Ar
                 columns=tuple(f"{at + 1} {words.said[at].strip()}" for at in range(first, len(words.said))),
                 values=tuple(tuple(sums[place, first:].tolist()) for place in range(len(classes))),
                 unit="nat",
+                n=1,
             )
         )
     return tuple(matrices)

@@ -129,7 +129,7 @@ def _curve(
 ) -> Curve:
     series = [
         Series(
-            label=label,
+            label=message(f"{ANALYZER}.series.{label}"),
             x=tuple(float(layer) for layer in range(len(layers))),
             y=tuple(each[place].estimate for each in layers),
             low=tuple(each[place].low for each in layers),

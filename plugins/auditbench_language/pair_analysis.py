@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -65,8 +66,8 @@ def _of_language_model(context: AuditContext, params: PairParams, pairs: Pairs) 
     metrics = [metric for result in measured[0][1] for metric in _likelihood_metrics(result)]
     counts = {name: reasons.get(name, 0) for name in ("too_long", "unknown_token", "nothing_shared")}
     return AnalysisResult(
-        metrics=tuple(metrics),
-        tables=(_table(measured, "nat"), _largest(context, pairs, kept, differences, "nat")),
+        metrics=_of_pairs(metrics),
+        tables=(_table(measured, "nat", len(kept)), _largest(context, pairs, kept, differences, "nat")),
         notes=(
             Note(kind="method", text=message(f"{ANALYZER}.method_{params.counted}", rows=found.model_rows)),
             *_notes(pairs, params, len(kept)),
@@ -101,8 +102,8 @@ def _of_outputs(context: AuditContext, params: PairParams, pairs: Pairs) -> Anal
         metrics += _decision_metrics(context, pairs, more, less)
     steepest = differences[every, np.abs(differences).argmax(axis=1)]
     return AnalysisResult(
-        metrics=tuple(metrics),
-        tables=(_table(measured, unit), _largest(context, pairs, every, steepest, unit)),
+        metrics=_of_pairs(metrics),
+        tables=(_table(measured, unit, len(pairs)), _largest(context, pairs, every, steepest, unit)),
         notes=(
             Note(kind="method", text=message(f"{ANALYZER}.method_outputs", rows=2 * len(pairs))),
             *_notes(pairs, params, len(pairs)),
@@ -112,6 +113,11 @@ def _of_outputs(context: AuditContext, params: PairParams, pairs: Pairs) -> Anal
         findings=_findings(measured, params, "output"),
         methods=(OUTPUTS,),
     )
+
+
+def _of_pairs(metrics: list[Metric]) -> tuple[Metric, ...]:
+    """Measures whose rows are pairs, which are no rows of the data."""
+    return tuple(replace(metric, sample="own") for metric in metrics)
 
 
 def _with_family(measured: list[Measured]) -> list[Measured]:
@@ -162,7 +168,7 @@ def _decisions(context: AuditContext, outputs: Numbers) -> npt.NDArray[np.int64]
     return np.asarray(outputs.argmax(axis=1))
 
 
-def _table(measured: list[Measured], unit: str) -> Table:
+def _table(measured: list[Measured], unit: str, n: int) -> Table:
     """Each test of the family, and that of all pairs."""
     outputs = any(name for name, _ in measured)
     columns = [Column(name="kind", label=message(f"{ANALYZER}.column.kind"))]
@@ -179,7 +185,8 @@ def _table(measured: list[Measured], unit: str) -> Table:
         Column(name="adjusted", label=message(f"{ANALYZER}.column.adjusted"), kind="number"),
     ]
     rows = [_cells(name, result, outputs) for name, results in measured for result in results]
-    return Table(name="tests", title=message(f"{ANALYZER}.tests"), columns=tuple(columns), rows=tuple(rows))
+    title = message(f"{ANALYZER}.tests")
+    return Table(name="tests", title=title, columns=tuple(columns), rows=tuple(rows), n=n, sample="own")
 
 
 def _cells(name: str, result: KindResult, outputs: bool) -> tuple[Cell, ...]:
@@ -214,7 +221,8 @@ def _largest(context: AuditContext, pairs: Pairs, kept: npt.NDArray[np.intp], di
         pair = int(kept[place])
         texts = (pairs.more[pair], pairs.less[pair]) if context.raw_inputs else ()
         rows.append((pair + 1, pairs.kinds[pair], float(differences[place]), *texts))
-    return Table(name="largest", title=message(f"{ANALYZER}.largest"), columns=tuple(columns), rows=tuple(rows))
+    title = message(f"{ANALYZER}.largest")
+    return Table(name="largest", title=title, columns=tuple(columns), rows=tuple(rows), n=len(kept), sample="own")
 
 
 def _notes(pairs: Pairs, params: PairParams, scored: int) -> tuple[Note, ...]:

@@ -13,34 +13,39 @@ from torch import nn
 from auditbench.data.inputs import PADDING
 from auditbench.errors import AnalyzerNotPossible
 from auditbench.models import in_batches
+from auditbench.models.token_embedding import token_embedding
 from auditbench_language.walks import RowValues
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from auditbench.models import ModelUnderTest
     from auditbench.models.batching import BatchSize
 
     Numbers: TypeAlias = npt.NDArray[np.float64]
 
 
-def input_embedding(network: nn.Module) -> nn.Embedding:
-    """The layer that turns token ids into vectors, of our own networks and of those of transformers.
+def embedding_of_path(model: ModelUnderTest, ids: torch.Tensor) -> nn.Embedding:
+    """The embedding of tokens, of a network that says at once what follows every token of a text.
+
+    The network evaluates two texts of one token.
+
+    Args:
+        ids: Of a text, shape `(1, length)`.
 
     Raises:
-        AnalyzerNotPossible: The network is none of these.
+        AnalyzerNotPossible: The network answers for the last token alone, or has not one such embedding.
     """
-    own = getattr(network, "embedding", None)
-    ask = getattr(getattr(network, "model", None), "get_input_embeddings", None)
-    found = own if own is not None or ask is None else ask()
-    if not isinstance(found, nn.Embedding):
+    where, fix = "analyzers.language.method", 'set method = "shapley" or "occlusion", which ask for outputs alone'
+    if not hasattr(model.module, "positions"):
         raise AnalyzerNotPossible(
-            "gradients of a text are taken at the embedding of its tokens, and this network does not show one",
-            where="analyzers.language.method",
-            found=type(network).__name__,
+            "gradients of a continuation are taken in one pass, and this network says what follows the last token alone",
+            where=where,
+            found=type(model.module).__name__,
             allowed="a decoder of this product, or a language model of transformers",
-            fix='set method = "shapley" or "occlusion", which ask for outputs alone',
+            fix=fix,
         )
-    return found
+    return token_embedding(model.module, ids[:, :1], where=where, fix=fix)[1]
 
 
 def integrated_row(

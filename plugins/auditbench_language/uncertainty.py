@@ -99,7 +99,7 @@ def _series(name: str, values: Numbers, places: npt.NDArray[np.int64], rows: Row
         if there.any():
             points.append((float(place + 1), cluster_mean(column[there], ids, rng), int(there.sum())))
     return Series(
-        label=name,
+        label=message(f"language.series.{name}"),
         x=tuple(x for x, _, _ in points),
         y=tuple(mean.estimate for _, mean, _ in points),
         low=tuple(mean.low for _, mean, _ in points),

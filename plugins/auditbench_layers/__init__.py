@@ -12,6 +12,8 @@ from auditbench_layers.params import Params
 
 if TYPE_CHECKING:
     from auditbench.context import AuditContext
+    from auditbench.data import EvaluationData
+    from auditbench.models import ModelUnderTest
     from auditbench.results import AnalysisResult
 
 __all__ = ["METRICS", "Params", "auditbench_analyzers"]
@@ -37,6 +39,7 @@ def auditbench_analyzers() -> Iterator[Analyzer]:
         summary="Activity, contributions and similarity of layers, and what can be read from them",
         analyze=_analyze,
         Params=Params,
+        check=_check,
         needs=Needs(capabilities=("hooks",)),
         metrics=METRICS,
         shares=SHARES,
@@ -49,3 +52,9 @@ def _analyze(context: AuditContext, params: Params) -> AnalysisResult:
     from auditbench_layers.analysis import analyze  # torch enters here
 
     return analyze(context, params)
+
+
+def _check(model: ModelUnderTest, data: EvaluationData, params: Params) -> None:
+    from auditbench_layers.chosen import check
+
+    check(model, data, params)

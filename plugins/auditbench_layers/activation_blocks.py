@@ -95,6 +95,7 @@ def _table(layers: Sequence[Layer], found: Mapping[str, LayerActivity], rows: in
             Column(name="which", label=message("column.which")),
         ),
         rows=tuple(_row(place, layer, found[layer.name]) for place, layer in enumerate(layers, start=1)),
+        n=rows,
     )
 
 
@@ -126,7 +127,7 @@ def _finding(layer: Layer, found: LayerActivity, rows: int, dead_share: float) -
     return Finding(
         rule=f"{ANALYZER}.dead_units",
         severity="low",
-        title=message("finding.dead_units", layer=layer.label, dead=len(found.dead), units=layer.units, rows=rows),
+        title=message("finding.dead_units", layer=layer.label, n=len(found.dead), units=layer.units, rows=rows),
         action=message("finding.dead_units.action"),
         metrics=(f"{ANALYZER}.dead_units",),
         where={"layer": layer.label},

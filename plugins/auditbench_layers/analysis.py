@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from auditbench.data.inputs import PADDING, modality_of
 from auditbench.models.layers import Layer
 from auditbench.models.threads import computing_threads
 from auditbench.results import AnalysisResult
@@ -18,7 +17,7 @@ from auditbench_layers.chosen import chosen_layers
 from auditbench_layers.contribution_blocks import contribution_blocks
 from auditbench_layers.passes import activity_of_rows
 from auditbench_layers.probe_blocks import probe_blocks
-from auditbench_layers.readable import INPUT, types_of
+from auditbench_layers.readable import INPUT, input_and_types
 from auditbench_layers.similarity_blocks import similarity_blocks
 
 if TYPE_CHECKING:
@@ -97,19 +96,8 @@ def _measured(
         few = {name: mean[some] for name, mean in means.items()}
         parts.append(similarity_blocks(context, layers, few, rows.take(some), params))
     if "probes" in params.parts:
-        readable, types = _readable(context, means, rows)
+        reads_on = context.data.task == "next-token"
+        given, types = input_and_types(context.model, rows, reads_on=reads_on, most_columns=MOST_COLUMNS)
+        readable = means if given is None else {INPUT: given.astype(np.float64)} | means
         parts.append(probe_blocks(context, readable, rows, types, params))
     return parts
-
-
-def _readable(
-    context: AuditContext, means: dict[str, Numbers], rows: Rows
-) -> tuple[dict[str, Numbers], npt.NDArray[np.int64]]:
-    """What probes read, the encoded input first where it is one of numbers, and the types of the rows."""
-    encoded = context.model.encode(rows.inputs).cpu().numpy()
-    if modality_of(context.model.inputs) == "text":
-        last = np.maximum((encoded != PADDING).sum(axis=1) - 1, 0)
-        read_on = context.data.task == "next-token"
-        return means, types_of(encoded, encoded[np.arange(len(encoded)), last] if read_on else None)
-    flat, types = encoded.reshape(len(encoded), -1), types_of(encoded, None)
-    return ({INPUT: flat.astype(np.float64)} | means if flat.shape[1] <= MOST_COLUMNS else means), types

@@ -6,15 +6,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from auditbench.errors import AnalyzerNotPossible, ConfigError
-from auditbench.models.layers import Layer, by_name, model_layers, stages
+from auditbench.errors import AnalyzerNotPossible
+from auditbench.models.layers import Layer, model_layers, named_layers, stages
 
 if TYPE_CHECKING:
     from auditbench.data import EvaluationData
     from auditbench.models import ModelUnderTest
+    from auditbench_layers.params import Params
 
 PASSING_ON = ("Dropout", "Flatten", "Identity")
 """Kinds of layers that give what they are given, in another shape at most."""
+
+
+def check(model: ModelUnderTest, data: EvaluationData, params: Params) -> None:
+    """Refuse layers that the network does not have; see `chosen_layers`."""
+    chosen_layers(model, data, params.layers, params.most_layers)
 
 
 def chosen_layers(model: ModelUnderTest, data: EvaluationData, names: tuple[str, ...], most: int) -> tuple[Layer, ...]:
@@ -32,16 +38,6 @@ def chosen_layers(model: ModelUnderTest, data: EvaluationData, names: tuple[str,
             found=model.facts.architecture or model.facts.format,
             allowed="a network of modules",
         )
-    named = by_name(found)
-    for name in names:
-        if name not in named:
-            raise ConfigError(
-                "the network has no layer of this name that runs once and gives a tensor",
-                where="analyzers.layers.layers",
-                found=name,
-                allowed=", ".join(layer.label for layer in found[:20]),
-                fix="take a name from the table of layers",
-            )
     if names:
-        return tuple(dict.fromkeys(named[name] for name in names))
+        return named_layers(found, names, where="analyzers.layers.layers")
     return stages(tuple(layer for layer in found if not layer.kind.startswith(PASSING_ON)) or found, most)

@@ -21,6 +21,7 @@ from auditbench.statistics import Clusters, clusters_of, sidak_level
 from auditbench_layers.contributing import ContributionMethod, change_of_output, layer_contributions, model_rows
 from auditbench_layers.facts import CONTRIBUTIONS
 from auditbench_layers.measures import message, row_mean
+from auditbench_layers.passes import encoded_parts
 from auditbench_layers.paths import path_to
 
 if TYPE_CHECKING:
@@ -94,14 +95,14 @@ def without_words(token_ids: torch.Tensor, item: TextInput) -> torch.Tensor:
 def _start(context: AuditContext, params: Params, method: ContributionMethod) -> _Start:
     model = context.model
     background = context.data.background(params.background, context.rng("background"))
-    encoded = model.encode(background.inputs)
     if modality_of(model.inputs) == "text":
         if method not in ("conductance", "internal_influence"):
             return _Start(row=None, embedding=None)
-        longest = int((encoded != PADDING).sum(dim=1).argmax())
+        parts = (part[[int((part != PADDING).sum(dim=1).argmax())]] for part in encoded_parts(model, background))
+        longest = max(parts, key=lambda text: int((text != PADDING).sum()))
         embedding, _ = token_embedding(
             model.module,
-            encoded[[longest]],
+            longest,
             where="analyzers.layers.contributions",
             fix='set contributions = "activation_x_gradient", which follows no path',
         )
@@ -115,7 +116,14 @@ def _start(context: AuditContext, params: Params, method: ContributionMethod) ->
             allowed="activation_x_gradient",
             fix='set contributions = "activation_x_gradient"',
         )
-    return _Start(row=encoded.mean(dim=0, keepdim=True), embedding=None)
+    return _Start(row=_mean_row(model, background), embedding=None)
+
+
+def _mean_row(model: ModelUnderTest, rows: Rows) -> torch.Tensor:
+    """The mean of the encoded rows, as one of them."""
+    sums = [(part.double().sum(dim=0, keepdim=True), part.dtype) for part in encoded_parts(model, rows)]
+    mean = torch.stack([each for each, _ in sums]).sum(dim=0) / len(rows)
+    return mean.to(sums[0][1])
 
 
 def _chunk(
@@ -171,6 +179,7 @@ def _layers_table(layers: Sequence[Layer], arrays: dict[str, Numbers], gaps: Seq
             (layer.label, layer.units, _units_for_half(arrays[str(place)]), gaps[place])
             for place, layer in enumerate(layers)
         ),
+        n=len(arrays["change"]),
     )
 
 
@@ -204,6 +213,7 @@ def _units_table(
         rows=tuple(
             row for place, layer in enumerate(layers) for row in _top_units(layer, arrays[str(place)], clusters, top)
         ),
+        n=len(arrays["change"]),
     )
 
 

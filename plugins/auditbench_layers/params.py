@@ -50,7 +50,8 @@ class Params(BaseModel):
         0.2, description="A share of units that are never active above this is a finding."
     )
     similarity_rows: Annotated[int, Field(ge=20, le=5000)] = Field(
-        500, description="Rows of `similarity`, drawn among those of `rows`; time and memory go by their square."
+        500,
+        description="Rows of `similarity`, drawn among those of `rows`; time goes by their square, and memory for wide layers.",
     )
     with_model: str = Field(
         "",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from auditbench.models import ModelUnderTest
 
 CHUNK_ROWS = 64
+ENCODED_AT_ONCE = 256
+"""Rows, where what is encoded of them is not kept."""
 
 
 def activity_of_rows(
@@ -52,6 +54,13 @@ def activity_of_rows(
             fix="name other layers, or find out where the numbers of this network overflow",
         )
     return found
+
+
+def encoded_parts(model: ModelUnderTest, rows: Rows) -> Iterator[torch.Tensor]:
+    """The encoded rows, some at a time."""
+    for start in range(0, len(rows), ENCODED_AT_ONCE):
+        some = slice(start, start + ENCODED_AT_ONCE)
+        yield model.encode({name: array[some] for name, array in rows.inputs.items()})
 
 
 def last_places(counted: torch.Tensor) -> torch.Tensor:

@@ -61,6 +61,7 @@ def probe_blocks(
     curves: list[Curve] = []
     findings: list[Finding] = []
     cells: list[tuple[Cell, ...]] = []
+    tested: list[int] = []
     unread: list[NoTask] = []
     tasks = list(probe_tasks(context, rows, types, most_classes=params.most_classes))
     features = sum(isinstance(task, ProbeTask) and task.name != LABEL for task in tasks)
@@ -76,6 +77,7 @@ def probe_blocks(
         ]
         metrics += [_metric(task, reading, clusters) for reading in readings]
         cells += [_row(task, reading) for reading in readings]
+        tested.append(int((~task.trains).sum()))
         curves.append(_curve(task, readings))
         if task.name != LABEL:
             findings += _finding(task, readings, params.readable)
@@ -83,7 +85,7 @@ def probe_blocks(
     return AnalysisResult(
         methods=(PROBES,),
         metrics=tuple(metrics),
-        tables=(_table(cells),) if cells else (),
+        tables=(_table(cells, max(tested)),) if cells else (),
         curves=tuple(curves),
         notes=_notes(context, tasks, unread),
         findings=tuple(findings),
@@ -196,7 +198,7 @@ def _row(task: ProbeTask, reading: Reading) -> tuple[Cell, ...]:
     )
 
 
-def _table(rows: Sequence[tuple[Cell, ...]]) -> Table:
+def _table(rows: Sequence[tuple[Cell, ...]], n: int) -> Table:
     shares = ("balanced", "chance", "accuracy", "accuracy_low", "accuracy_high", "majority", "control", "selectivity")
     bounds = ("selectivity_low", "selectivity_high")
     return Table(
@@ -209,6 +211,7 @@ def _table(rows: Sequence[tuple[Cell, ...]]) -> Table:
             *(Column(name=name, label=message(f"column.{name}"), kind="percent") for name in (*shares, *bounds)),
         ),
         rows=tuple(rows),
+        n=n,
     )
 
 
@@ -217,13 +220,14 @@ def _curve(task: ProbeTask, readings: Sequence[Reading]) -> Curve:
     first = 0 if readings[0].layer == INPUT else 1
     x = tuple(float(first + place) for place in range(len(readings)))
 
-    def series(label: str, estimates: Sequence[IntervalEstimate]) -> Series:
+    def series(name: str, estimates: Sequence[IntervalEstimate]) -> Series:
         return Series(
-            label=label,
+            label=message(f"series.{name}"),
             x=x,
             y=tuple(each.estimate for each in estimates),
             low=tuple(each.low for each in estimates),
             high=tuple(each.high for each in estimates),
+            n=(int((~task.trains).sum()),) * len(estimates),
         )
 
     title = message("curve.label") if task.name == LABEL else message("curve.feature", feature=task.name)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
+from auditbench.data.inputs import PADDING, modality_of
+from auditbench_layers.passes import encoded_parts
 from auditbench_layers.probing import control_classes, halves
 
 if TYPE_CHECKING:
@@ -15,6 +18,7 @@ if TYPE_CHECKING:
 
     from auditbench.context import AuditContext
     from auditbench.data import Rows
+    from auditbench.models import ModelUnderTest
 
     Codes: TypeAlias = npt.NDArray[np.int64]
 
@@ -69,12 +73,34 @@ def probe_tasks(context: AuditContext, rows: Rows, types: Codes, *, most_classes
         yield _task(name, np.asarray(of_row), groups, types, most_classes, context.rng(f"probe/{name}"))
 
 
-def types_of(encoded: npt.NDArray[np.float32], last_tokens: Codes | None) -> Codes:
-    """The type of each row, from 0: its last token where texts are read on, else its whole input."""
-    if last_tokens is not None:
-        return np.asarray(np.unique(last_tokens, return_inverse=True)[1].reshape(-1))
-    flat = np.ascontiguousarray(encoded.reshape(len(encoded), -1))
-    return np.asarray(np.unique(flat, axis=0, return_inverse=True)[1].reshape(-1))
+def input_and_types(
+    model: ModelUnderTest, rows: Rows, *, reads_on: bool, most_columns: int
+) -> tuple[npt.NDArray[np.float32] | None, Codes]:
+    """The encoded input that a probe reads, and the type of each row, from 0: its last token where texts are read on, else
+    its whole input.
+
+    Returns:
+        Shapes `(rows, columns)` and `(rows,)`; no input where it is one of texts, or has more than `most_columns`.
+    """
+    texts = modality_of(model.inputs) == "text"
+    kept: list[npt.NDArray[np.float32]] = []
+    told: list[npt.NDArray[np.generic]] = []
+    for part in encoded_parts(model, rows):
+        encoded = part.cpu().numpy()
+        flat = np.ascontiguousarray(encoded.reshape(len(encoded), -1))
+        if texts and reads_on:
+            last = np.maximum((flat != PADDING).sum(axis=1) - 1, 0)
+            told.append(flat[np.arange(len(flat)), last][:, np.newaxis])
+        else:
+            told.append(np.stack([np.frombuffer(_digest(row), dtype=np.uint64) for row in flat + flat.dtype.type(0)]))
+        if not texts and flat.shape[1] <= most_columns:
+            kept.append(flat)
+    types = np.unique(np.concatenate(told), axis=0, return_inverse=True)[1].reshape(-1)
+    return (np.concatenate(kept) if kept else None), np.asarray(types, dtype=np.int64)
+
+
+def _digest(row: npt.NDArray[np.generic]) -> bytes:
+    return hashlib.blake2b(row.tobytes(), digest_size=16).digest()
 
 
 def _task(

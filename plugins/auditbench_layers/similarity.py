@@ -6,7 +6,7 @@ on the number of rows, so that layers with more units than rows are not alike by
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -14,16 +14,26 @@ import numpy as np
 import torch
 
 from auditbench.statistics import Clusters
+from auditbench_layers.kernels import (
+    FEWEST_ROWS,
+    LayerKernel,
+    are_sure,
+    by_units,
+    centred_part,
+    kernel_parts,
+    products_and_norms,
+    products_by_units,
+)
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     Numbers: TypeAlias = npt.NDArray[np.float64]
 
-FEWEST_ROWS = 4
-"""Below which the estimator does not exist."""
 BLOCKS = 20
 """Of rows, that the jackknife leaves out one at a time."""
+_ROWS_AT_ONCE = 128
+"""Of kernels that are permuted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -41,45 +51,28 @@ class Similarities:
     blocks: int
 
 
-def centred_kernel(activations: npt.ArrayLike) -> Numbers:
-    """The linear kernel of rows, without its diagonal and centred so that products of two have no bias.
+def alignments(
+    activations: Sequence[npt.ArrayLike], others: Sequence[npt.ArrayLike], subsets: Sequence[npt.NDArray[np.bool_]]
+) -> Iterator[Numbers]:
+    """Centred kernel alignment of each layer with each other one, on each subset of the same rows.
 
-    Every row of it sums to 0. Shape `(rows, rows)`, of activations of shape `(rows, units)`, which are brought to unit
-    size first; all 0 where they vary by no more than rounding, or in one row alone.
+    Each is of shape `(activations, others)`, at most 1; NaN where a layer does not vary.
+
+    Args:
+        activations: Shape `(rows, units)` each, float64.
+        subsets: Shape `(rows,)` each, with `FEWEST_ROWS` rows.
 
     Raises:
         ValueError: Fewer than `FEWEST_ROWS` rows.
 
-    References: arXiv:1310.2059 (U-centring); it gives the estimator of Song et al. (2012),
-        J. Machine Learning Research 13:1393, as in arXiv:2010.15327, equation 3.
-    """
-    given = np.asarray(activations, dtype=np.float64)
-    if given.ndim != 2 or len(given) < FEWEST_ROWS:
-        raise ValueError(f"expected activations of shape (rows, units) with {FEWEST_ROWS} rows, got {given.shape}")
-    centred = given - given.mean(axis=0)
-    size = float(np.sqrt(np.mean(centred**2))) if centred.size else 0.0
-    if size <= _ROUNDING * float(np.abs(given).max(initial=0.0)):
-        return np.zeros((len(given), len(given)))
-    centred /= size
-    rows = torch.from_numpy(centred)
-    products = (rows @ rows.T).numpy()
-    return _centred(products, float(np.abs(products).max()))
-
-
-def alignment(kernels: Sequence[Numbers], others: Sequence[Numbers]) -> Numbers:
-    """Centred kernel alignment of each kernel with each other one, both of `centred_kernel`, on the same rows.
-
-    Returns:
-        Shape `(kernels, others)`, at most 1; NaN where a kernel is 0.
-
     References: arXiv:1905.00414, equation 4.
     """
-    one, another = (np.stack([kernel.ravel() for kernel in each]) for each in (kernels, others))
-    norms = [np.sqrt(np.einsum("ij,ij->i", each, each)) for each in (one, another)]
-    scale = norms[0][:, np.newaxis] * norms[1]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        products = (torch.from_numpy(one) @ torch.from_numpy(another).T).numpy()
-        return np.asarray(np.clip(np.where(scale > 0, products / scale, np.nan), -1.0, 1.0))
+    kernels = [LayerKernel.of(each) for each in activations]
+    opposite = kernels if others is activations else [LayerKernel.of(each) for each in others]
+    for products, norms, other_norms in products_and_norms(kernels, opposite, subsets):
+        scale = np.outer(norms, other_norms)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            yield np.clip(np.where(scale > 0, products / scale, np.nan), -1.0, 1.0)
 
 
 def similarities(
@@ -98,28 +91,20 @@ def similarities(
     References: Busing, Meijer and van der Leeden (1999), Statistics and Computing 9:3 (blocks of uneven sizes).
     """
     rows = len(activations[0])
-    kernels, opposite = ([centred_kernel(each) for each in group] for group in (activations, others))
-    values = alignment(kernels, opposite)
     blocks = _blocks(rows, clusters, rng)
+    left = [] if blocks is None else [blocks != block for block in range(int(blocks.max()) + 1)]
+    values, *without = alignments(activations, others, [np.ones(rows, dtype=np.bool_), *left])
     if blocks is None:
         return Similarities(values=values, errors=np.full(values.shape, np.nan), blocks=0)
-    sized = [[(each, float(np.abs(each).max())) for each in group] for group in (kernels, opposite)]
-    count = int(blocks.max()) + 1
-    without = np.empty((count, *values.shape))
-    for block in range(count):
-        kept = np.flatnonzero(blocks != block)
-        without[block] = alignment(
-            *([_centred(each[np.ix_(kept, kept)], size) for each, size in group] for group in sized)
-        )
     shares = rows / np.bincount(blocks)
-    pseudo = shares[:, np.newaxis, np.newaxis] * values - (shares - 1)[:, np.newaxis, np.newaxis] * without
+    pseudo = shares[:, np.newaxis, np.newaxis] * values - (shares - 1)[:, np.newaxis, np.newaxis] * np.stack(without)
     estimate = (pseudo / shares[:, np.newaxis, np.newaxis]).sum(axis=0)
     variance = ((pseudo - estimate) ** 2 / (shares - 1)[:, np.newaxis, np.newaxis]).mean(axis=0)
-    return Similarities(values=values, errors=np.sqrt(variance), blocks=count)
+    return Similarities(values=values, errors=np.sqrt(variance), blocks=len(left))
 
 
 def chance_level(
-    kernels: Sequence[Numbers], *, rng: np.random.Generator, permutations: int = 100, level: float = 0.95
+    activations: Sequence[npt.ArrayLike], *, rng: np.random.Generator, permutations: int = 100, level: float = 0.95
 ) -> float | None:
     """The alignment that the most alike pair of different layers exceeds with probability 1 - `level` by chance alone.
 
@@ -127,40 +112,46 @@ def chance_level(
     alignment over all pairs is taken each time. Rows must be independent.
 
     Args:
-        kernels: Of `centred_kernel`, two at least; None where fewer of them vary.
+        activations: Shape `(rows, units)` each, float64, of two layers at least; None where fewer of them vary.
     """
-    varying = [kernel / np.linalg.norm(kernel) for kernel in kernels if kernel.any()]
+    every = [LayerKernel.of(each) for each in activations]
+    kept = np.ones(len(every[0].lengths), dtype=np.bool_)
+    ((_, norms, _),) = products_and_norms(every, every[:1], [kept])
+    varying, norms = [kernel for kernel, norm in zip(every, norms, strict=True) if norm > 0], norms[norms > 0]
     if len(varying) < 2:
         return None
-    stacked = torch.from_numpy(np.stack(varying)).float()
-    different = ~torch.eye(len(stacked), dtype=torch.bool)
-    largest = []
-    for _ in range(permutations):
-        order = torch.from_numpy(rng.permutation(stacked.shape[1]))
-        permuted = stacked.index_select(1, order).index_select(2, order)
-        found = stacked.flatten(1) @ permuted.flatten(1).T
-        largest.append(float(found[different].max()))
+    orders = [rng.permutation(len(varying[0].lengths)) for _ in range(permutations)]
+    alike = _permuted_by_units if by_units(varying) and are_sure(varying, norms**2) else _permuted_by_rows
+    different = ~np.eye(len(varying), dtype=bool)
+    largest = [products[different].max() for products in alike(varying, norms, orders)]
     return float(np.quantile(largest, level, method="higher"))
 
 
-_ROUNDING = 1e-6
-"""Of activations in float32, as a share of the largest."""
-_LEFT = 1e-10
-"""Of the numbers of a kernel, in float64, when they cancel, as a share of the largest."""
+def _permuted_by_units(
+    kernels: Sequence[LayerKernel], norms: Numbers, orders: Sequence[npt.NDArray[np.intp]]
+) -> Iterator[Numbers]:
+    """Alignment of all pairs of layers, the rows of one in another order, for each order; shape `(layers, layers)`."""
+    for order in orders:
+        yield products_by_units(kernels, [kernel.permuted(order) for kernel in kernels]) / np.outer(norms, norms)
 
 
-def _centred(kernel: Numbers, size: float) -> Numbers:
-    """U-centring: of a kernel that is centred already, on some of its rows, it gives that of these rows alone.
-
-    All 0 where nothing but rounding is left of numbers of that size, as where one row alone differs from all others.
-    """
-    rows = len(kernel)
-    off = kernel.copy()
-    np.fill_diagonal(off, 0.0)
-    sums = off.sum(axis=0) / (rows - 2)
-    off -= sums[:, np.newaxis] + sums - sums.sum() / (rows - 1)
-    np.fill_diagonal(off, 0.0)
-    return off if np.abs(off).max() > _LEFT * size else np.zeros_like(off)
+def _permuted_by_rows(
+    kernels: Sequence[LayerKernel], norms: Numbers, orders: Sequence[npt.NDArray[np.intp]]
+) -> Iterator[Numbers]:
+    """As `_permuted_by_units`; kernels are kept, in float32, and permuted some rows at a time."""
+    rows, count = len(kernels[0].lengths), len(kernels)
+    every = np.ones(rows, dtype=np.bool_)
+    offsets = np.stack([kernel.offsets(every) for kernel in kernels])
+    kept = torch.empty((count, rows, rows), dtype=torch.float32)
+    for some, found in kernel_parts(kernels, at_once=2 * count):
+        kept[:, some] = torch.from_numpy(centred_part(found, offsets, every, some) / norms[:, np.newaxis, np.newaxis])
+    for order in map(torch.from_numpy, orders):
+        products = torch.zeros((count, count), dtype=torch.float64)
+        for start in range(0, rows, _ROWS_AT_ONCE):
+            some = slice(start, start + _ROWS_AT_ONCE)
+            permuted = kept.index_select(1, order[some]).index_select(2, order)
+            products += (kept[:, some].flatten(1) @ permuted.flatten(1).T).double()
+        yield products.numpy()
 
 
 def _blocks(rows: int, clusters: Clusters | None, rng: np.random.Generator) -> npt.NDArray[np.intp] | None:

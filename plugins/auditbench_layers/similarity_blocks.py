@@ -17,9 +17,10 @@ from auditbench.results import AnalysisResult, Matrix, Metric, Note
 from auditbench.statistics import Clusters, IntervalEstimate, clusters_of
 from auditbench_layers.chosen import chosen_layers
 from auditbench_layers.facts import CKA
+from auditbench_layers.kernels import FEWEST_ROWS
 from auditbench_layers.measures import estimated, message, student, undefined
 from auditbench_layers.passes import activity_of_rows
-from auditbench_layers.similarity import FEWEST_ROWS, Similarities, centred_kernel, chance_level, similarities
+from auditbench_layers.similarity import Similarities, chance_level, similarities
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -61,7 +62,7 @@ def similarity_blocks(
     return AnalysisResult(
         methods=(CKA,),
         metrics=(*metrics, *between.metrics),
-        matrices=(_matrix("similarity", found, names, names, message("column.layer")), *between.matrices),
+        matrices=(_matrix("similarity", found, names, names, message("column.layer"), len(rows)), *between.matrices),
         notes=(*notes, *between.notes),
     )
 
@@ -96,7 +97,9 @@ def _between(
             for at, name in enumerate(names)
             if name in theirs
         ),
-        matrices=(_matrix("similarity_to_model", found, names, theirs, message("column.layer_of", model=model)),),
+        matrices=(
+            _matrix("similarity_to_model", found, names, theirs, message("column.layer_of", model=model), len(rows)),
+        ),
         notes=(Note(kind="method", text=message("note.model", model=model, n=len(theirs))),),
     )
 
@@ -158,7 +161,7 @@ def _without_interval(found: Similarities, clusters: Clusters | None) -> Undefin
 
 
 def _matrix(
-    name: str, found: Similarities, rows: Sequence[str], columns: Sequence[str], columns_are: Message
+    name: str, found: Similarities, rows: Sequence[str], columns: Sequence[str], columns_are: Message, n: int
 ) -> Matrix:
     return Matrix(
         name=name,
@@ -169,6 +172,7 @@ def _matrix(
         rows=_without_common_start(rows),
         columns=_without_common_start(columns),
         values=tuple(tuple(None if np.isnan(value) else float(value) for value in row) for row in found.values),
+        n=n,
     )
 
 
@@ -188,8 +192,7 @@ def _notes(
 ) -> list[Note]:
     notes = [Note(kind="method", text=message("note.similarity", n=rows))]
     if clusters is None:
-        kernels = [centred_kernel(each) for each in within]
-        chance = chance_level(kernels, rng=context.rng("chance"), permutations=PERMUTATIONS)
+        chance = chance_level(within, rng=context.rng("chance"), permutations=PERMUTATIONS)
         if chance is not None:
             notes.append(
                 Note(

@@ -11,6 +11,7 @@ import numpy as np
 from auditbench.data import TABULAR_INPUT
 from auditbench.findings import Message
 from auditbench.masking import (
+    agreement_findings,
     agreement_metrics,
     earlier_attributions,
     explained,
@@ -65,7 +66,7 @@ def analyze(context: AuditContext, params: Params) -> AnalysisResult:
             unseen=int(arrays["unseen"].any(axis=1).sum()),
             few_samples=int(few.sum()),
         ),
-        findings=fidelity_findings(fidelity, params.low_fidelity, action),
+        findings=(*fidelity_findings(fidelity, params.low_fidelity, action), *agreement_findings("lime", agreement)),
     )
 
 

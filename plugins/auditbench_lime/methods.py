@@ -1,14 +1,15 @@
-"""What is known of the methods: those of tables by the parameter that asks for them, and `masked` for parts of other inputs."""
+"""What is known of the methods: by the parameter that asks for them, and `masked` for what comes of parts of images, texts and series."""
 
 from __future__ import annotations
 
 from auditbench.contracts import MethodFacts
 
+_PARTS = ("image", "text", "series")
 _MODALITIES: dict[str, tuple[str, ...]] = {
-    "shared": ("tabular",),
-    "independent": ("tabular",),
+    "shared": ("tabular", *_PARTS),
+    "independent": ("tabular", *_PARTS),
     "library": ("tabular",),
-    "masked": ("image", "text", "series"),
+    "masked": _PARTS,
 }
 
 FACTS = tuple(

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from auditbench.contracts import NAMES_A_METHOD
 from auditbench.masking.player_params import PlayerParams
 
 
@@ -22,6 +23,7 @@ class Params(BaseModel):
         "shared",
         description="Perturbed rows: the same for all rows that are explained together, each row's own, or each row's own"
         " by the lime library.",
+        json_schema_extra={NAMES_A_METHOD: True},
     )
     num_samples: Annotated[int, Field(ge=10)] | None = Field(
         None,

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from auditbench.data.inputs import modality_of
-from auditbench.errors import AnalyzerNotPossible
 from auditbench.findings import Message
-from auditbench.masking import explained
+from auditbench.masking import agreement_findings, explained
 from auditbench.masking.cell_attribution import cell_attribution
 from auditbench.masking.explained_input import hidden_by
 from auditbench.masking.part_agreement import part_agreement
@@ -37,31 +36,27 @@ def analyze_parts(context: AuditContext, params: Params) -> AnalysisResult:
     """Explain the rows that all explainers of this audit explain, draw the cases, and summarise.
 
     Raises:
-        AnalyzerNotPossible: The method asked for is one for tables, or parts of the input cannot be hidden in this way.
+        AnalyzerNotPossible: Parts of the input cannot be hidden in this way.
     """
-    if params.method == "library":
-        raise AnalyzerNotPossible(
-            "the lime library explains tables here, and this model takes none",
-            where="analyzers.lime.method",
-            found=params.method,
-            allowed="shared, independent",
-            fix='set method = "independent", whose samples are drawn as those of the library',
-        )
     players = _one_replacement(context.model, params)
     task = explained(context, rows=params.rows, background=params.background)
     removal: Removal = "count" if context.data.modality == "text" else "half"
     arrays = explain_parts(context, task, players, partial(explain_players, params=params, removal=removal))
     attribution = cell_attribution(context, task, arrays, method="lime.masked", additive=False)
     fidelity = local_fidelity(context, arrays["fidelity"][task.counted, :1], attribution.target_names[:1])
+    agreement = part_agreement("lime", context, task, attribution, players)
     return part_result(
         "lime",
         context,
         task,
         attribution,
         players,
-        metrics=(*fidelity, *part_agreement("lime", context, task, attribution, players)),
+        metrics=(*fidelity, *agreement),
         notes=_notes(context, params, arrays, hidden_by(context.model, players)),
-        findings=fidelity_findings(fidelity, params.low_fidelity, "lime.low_fidelity.action_parts"),
+        findings=(
+            *fidelity_findings(fidelity, params.low_fidelity, "lime.low_fidelity.action_parts"),
+            *agreement_findings("lime", agreement),
+        ),
     )
 
 

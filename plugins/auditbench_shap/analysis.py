@@ -26,7 +26,7 @@ from auditbench.models.raw_rows import RawTableEncoder
 from auditbench.results import AnalysisResult, Attribution, Metric, Note
 from auditbench.statistics import bootstrap_interval
 from auditbench_shap.accuracy import accuracy_finding, local_accuracy
-from auditbench_shap.parts import HIERARCHICAL, analyze_parts, not_of_texts
+from auditbench_shap.parts import analyze_parts
 from auditbench_shap.planning import exact_rows_of, plan_for
 from auditbench_shap.shapley import ShapleyValues, shapley_values
 from auditbench_shap.trees import METHOD as TREE
@@ -58,8 +58,6 @@ def analyze(context: AuditContext, params: Params) -> AnalysisResult:
     """
     if context.data.modality != "tabular":
         return analyze_parts(context, params)
-    if params.method == HIERARCHICAL:
-        raise not_of_texts(context.data.modality)
     unit = _unit(context.model, params.method)
     task = explained(context, rows=params.rows, background=params.background)
     plan = _planned(params, context.model, task.background)

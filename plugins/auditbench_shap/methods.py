@@ -52,7 +52,12 @@ _SOURCES: dict[str, tuple[str, ...]] = {
 }
 """Of parts of images, texts and series an attribution is `interventional`: each row is estimated as its parts allow."""
 
-_MODALITIES: dict[str, tuple[str, ...]] = {"interventional": ("image", "text", "series"), "hierarchical": ("text",)}
+_PARTS = ("image", "text", "series")
+_MODALITIES: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(get_args(OwnMethod), ("tabular", *_PARTS)),
+    "interventional": _PARTS,
+    "hierarchical": ("text",),
+}
 
 FACTS = tuple(
     MethodFacts(name=f"shap.{name}", source=source, modalities=_MODALITIES.get(name, ("tabular",)))

@@ -6,6 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from auditbench.contracts import NAMES_A_METHOD
 from auditbench.masking.player_params import PlayerParams
 from auditbench_shap.methods import WITH_TARGET_ERROR, AnalyzerMethod
 
@@ -24,6 +25,7 @@ class Params(BaseModel):
         description="Estimator; `auto` enumerates all coalitions where the budget allows it, else walks permutations, and "
         "regresses where the budget is below one round of walks. `shap.kernel` and the like are the explainers of the shap "
         "library; `shap.tree` walks the trees of an estimator of scikit-learn, XGBoost or LightGBM; `hierarchical` explains texts by their sentences, clauses and words.",
+        json_schema_extra={NAMES_A_METHOD: True},
     )
     budget: Annotated[int, Field(ge=2)] | None = Field(
         None,

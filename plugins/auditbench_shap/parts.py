@@ -39,19 +39,8 @@ def analyze_parts(context: AuditContext, params: Params) -> AnalysisResult:
     """Explain the rows that all explainers of this audit explain, draw the cases, and summarise.
 
     Raises:
-        AnalyzerNotPossible: The method asked for is one for tables, the budget is too small for it, or parts of the
-            input cannot be hidden in this way.
+        AnalyzerNotPossible: The budget is too small for the method, or parts of the input cannot be hidden in this way.
     """
-    if params.method.startswith("shap."):
-        raise AnalyzerNotPossible(
-            f"{params.method} explains the features of a table, and this model takes none",
-            where="analyzers.shap.method",
-            found=params.method,
-            allowed="auto, exact, permutation, kernel, and hierarchical for texts",
-            fix='set method = "auto"',
-        )
-    if params.method == HIERARCHICAL and context.data.modality != "text":
-        raise not_of_texts(context.data.modality)
     task = explained(context, rows=params.rows, background=params.background)
     by = partial(explain_levels if params.method == HIERARCHICAL else explain_players, params=params)
     arrays = explain_parts(context, task, params.players, by)
@@ -145,17 +134,6 @@ def explain_levels(
             "budget": np.full(len(present), budget),
             "shared": np.array(present) - own.sum(axis=1),
         },
-    )
-
-
-def not_of_texts(modality: str) -> AnalyzerNotPossible:
-    """What is said of `hierarchical` where there are no sentences."""
-    return AnalyzerNotPossible(
-        "the method hierarchical explains the sentences, clauses and words of texts, and this model takes none",
-        where="analyzers.shap.method",
-        found=f"{HIERARCHICAL}, for {modality}",
-        allowed="texts",
-        fix='set method = "auto"',
     )
 
 

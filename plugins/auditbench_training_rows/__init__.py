@@ -12,6 +12,8 @@ from auditbench_training_rows.params import Params
 
 if TYPE_CHECKING:
     from auditbench.context import AuditContext
+    from auditbench.data import EvaluationData
+    from auditbench.models import ModelUnderTest
     from auditbench.results import AnalysisResult
 
 __all__ = ["Params"]
@@ -34,6 +36,7 @@ def auditbench_analyzers() -> Iterator[Analyzer]:
         summary="Training rows behind an answer: TracIn, nearest neighbours, and labels worth a look",
         analyze=_analyze,
         Params=Params,
+        check=_check,
         needs=Needs(capabilities=("black_box",), tasks=(*_CLASSIFIERS, "regression")),
         metrics=(*_METRIC_TASKS, "far_share", "influence_concentration"),
         metric_tasks=_METRIC_TASKS,
@@ -53,3 +56,9 @@ def _analyze(context: AuditContext, params: Params) -> AnalysisResult:
     from auditbench_training_rows.analysis import analyze
 
     return analyze(context, params)
+
+
+def _check(model: ModelUnderTest, data: EvaluationData, params: Params) -> None:
+    from auditbench_training_rows.analysis import check
+
+    check(model, data, params)

@@ -23,14 +23,15 @@ from auditbench_training_rows.candidates import agreement_table, candidate_table
 from auditbench_training_rows.findings import findings
 from auditbench_training_rows.last_layer import LastLinear, find_last_linear
 from auditbench_training_rows.methods import NEIGHBOURS, RANKINGS, TRACIN
-from auditbench_training_rows.neighbours import Neighbours, nearest, nearest_others
-from auditbench_training_rows.studied import Studied, check_outputs, check_space, standardized, studied
+from auditbench_training_rows.neighbours import NOT_THERE, Neighbours, nearest, nearest_others, of_own_cluster
+from auditbench_training_rows.studied import Studied, check_outputs, check_space, own_positions, standardized, studied
 from auditbench_training_rows.summary import FAR, MOST_CLASSES, explained_metrics, training_metrics
 from auditbench_training_rows.tracin import TOP_SHARE, Influences, strongest
 
 if TYPE_CHECKING:
     from auditbench.context import AuditContext
-    from auditbench.data import Rows
+    from auditbench.data import EvaluationData, Rows
+    from auditbench.models import ModelUnderTest
     from auditbench_training_rows.params import Params
 
 _STEPS = 4
@@ -49,6 +50,7 @@ class _Found:
     space: str
     train: Studied
     rows: Studied
+    themselves: int
     usual: Neighbours
     near: Neighbours
     influences: Influences | None
@@ -58,9 +60,10 @@ def analyze(context: AuditContext, params: Params) -> AnalysisResult:
     """Explain rows by training rows, and rank the training rows by how conspicuous their labels are.
 
     Raises:
+        ConfigError: The model has no layer of the name in `space`.
         AnalyzerNotPossible: There are no labelled training rows, or no space to find neighbours in.
     """
-    _refuse(context)
+    _refuse(context.model, context.data)
     train_rows = context.data.background(params.train_rows, context.rng("training rows"))
     if len(train_rows) <= params.neighbours:
         raise AnalyzerNotPossible(
@@ -91,8 +94,15 @@ def analyze(context: AuditContext, params: Params) -> AnalysisResult:
     )
 
 
-def _refuse(context: AuditContext) -> None:
-    if context.data.background_source != "train":
+def check(model: ModelUnderTest, data: EvaluationData, params: Params) -> None:
+    """Refuse a space that the model does not have; see `analyze`."""
+    _refuse(model, data)
+    rows = data.background(params.train_rows, np.random.default_rng(0))
+    check_space(model, find_last_linear(model, rows), params.space, rows)
+
+
+def _refuse(model: ModelUnderTest, data: EvaluationData) -> None:
+    if data.background_source != "train":
         raise AnalyzerNotPossible(
             "there are no training rows to look at",
             where="data.train",
@@ -100,11 +110,11 @@ def _refuse(context: AuditContext) -> None:
             allowed="the labelled rows that the model was trained on",
             fix="name them in data.train, or in data.split the column that tells them apart",
         )
-    if context.model.facts.is_stored:
+    if model.facts.is_stored:
         raise AnalyzerNotPossible(
             "the model is not there to evaluate training rows",
             where="model.format",
-            found=context.model.facts.format,
+            found=model.facts.format,
             allowed="a model that can be evaluated",
             fix="name the model itself in model.path",
         )
@@ -113,7 +123,7 @@ def _refuse(context: AuditContext) -> None:
 def _compute(context: AuditContext, params: Params, train_rows: Rows, explained: Rows) -> _Found:
     model = context.model
     linear = find_last_linear(model, explained)
-    space = check_space(model, linear, params.space, len(train_rows))
+    space = check_space(model, linear, params.space, train_rows)
     train = studied(model, train_rows, linear, space)
     context.progress(1, _STEPS, step="steps")
     rows = studied(model, explained, linear, space, predicted=_of_predictions(context, params))
@@ -121,7 +131,10 @@ def _compute(context: AuditContext, params: Params, train_rows: Rows, explained:
         train, rows = standardized(train, rows)
     context.progress(2, _STEPS, step="steps")
     usual = nearest_others(train.places, params.neighbours, distance=params.distance, device=context.device)
-    near = nearest(rows.places, train.places, params.neighbours, distance=params.distance, device=context.device)
+    own = own_positions(explained, train_rows)
+    near = nearest(
+        rows.places, train.places, params.neighbours, own=own, distance=params.distance, device=context.device
+    )
     context.progress(3, _STEPS, step="steps")
     influences = None
     if train.layer is not None and rows.layer is not None:
@@ -130,7 +143,16 @@ def _compute(context: AuditContext, params: Params, train_rows: Rows, explained:
             rows.layer, train.layer, classes, n_classes=len(context.data.classes), count=min(SHOWN, len(train))
         )
     context.progress(4, _STEPS, step="steps")
-    return _Found(linear=linear, space=space, train=train, rows=rows, usual=usual, near=near, influences=influences)
+    return _Found(
+        linear=linear,
+        space=space,
+        train=train,
+        rows=rows,
+        themselves=int((own != NOT_THERE).sum()),
+        usual=usual,
+        near=near,
+        influences=influences,
+    )
 
 
 def _of_predictions(context: AuditContext, params: Params) -> bool:
@@ -159,7 +181,7 @@ def _candidate_tables(
     if not any(first.values()):
         return ()
     table = candidate_table(found.train, orders, first, found.usual, names)
-    return (table, agreement_table(first)) if chosen else (table,)
+    return (table, agreement_table(first, len(found.train))) if chosen else (table,)
 
 
 def _case_tables(context: AuditContext, found: _Found, names: tuple[str, ...]) -> tuple[Table, ...]:
@@ -216,6 +238,11 @@ def _notes(context: AuditContext, params: Params, found: _Found, candidates: boo
         note("limit", "limit.candidates") if candidates else note("how_to_read", "note.no_candidates"),
         note("how_to_read", "how_to_read"),
     ]
+    together = of_own_cluster(found.train.clusters, found.train.clusters, found.usual)
+    if together is not None and together.any():
+        notes.append(note("limit", "limit.own_cluster", share=float(together.mean())))
+    if found.themselves:
+        notes.append(note("limit", "limit.themselves", n=found.themselves))
     training = facts.training
     if training is None:
         notes.append(note("limit", "limit.named_rows"))

@@ -8,8 +8,8 @@ import numpy as np
 
 from auditbench.findings import Message
 from auditbench.results import Cell, Column, Matrix, Table
-from auditbench_training_rows.candidates import label_of, same_label_share
-from auditbench_training_rows.neighbours import distance_percentile
+from auditbench_training_rows.candidates import label_of, own_cluster_cell, own_cluster_column, same_label_share
+from auditbench_training_rows.neighbours import distance_percentile, of_own_cluster
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -31,6 +31,7 @@ def case_table(
 ) -> Table:
     """The first `cases` rows: each one's prediction and label, what its neighbours say, and how far it lies from them."""
     percentiles = distance_percentile(near.distances[:, -1], usual.distances[:, -1])
+    together = of_own_cluster(rows.clusters, train.clusters, near)
     nearby = (
         same_label_share(rows.decisions.astype(np.int64), near, train.y_true)
         if names
@@ -51,6 +52,7 @@ def case_table(
             ),
             Column(name="nearest_distance", label=_message("column.nearest_distance"), kind="number"),
             Column(name="percentile", label=_message("column.percentile"), kind="percent"),
+            *own_cluster_column(together),
         ),
         rows=tuple(
             (
@@ -60,9 +62,12 @@ def case_table(
                 float(nearby[at]),
                 float(near.distances[at, 0]),
                 float(percentiles[at]),
+                *own_cluster_cell(together, at),
             )
             for at in range(cases)
         ),
+        n=len(train),
+        sample="training",
     )
 
 
@@ -84,6 +89,8 @@ def neighbour_table(rows: Studied, train: Studied, near: Neighbours, names: tupl
         title=_message("table.neighbours"),
         columns=(*_columns(names), Column(name="distance", label=_message("column.distance"), kind="number")),
         rows=tuple(lines),
+        n=len(train),
+        sample="training",
     )
 
 
@@ -113,6 +120,8 @@ def influence_table(rows: Studied, train: Studied, found: Influences, names: tup
             Column(name="direction", label=_message("column.direction")),
         ),
         rows=tuple(lines),
+        n=len(train),
+        sample="training",
     )
 
 
@@ -134,6 +143,7 @@ def class_matrix(answers: npt.NDArray[np.int64], by_class: Numbers, names: tuple
         rows=names,
         columns=names,
         values=tuple(values),
+        n=int(known.sum()),
     )
 
 

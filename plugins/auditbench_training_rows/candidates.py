@@ -9,6 +9,7 @@ import numpy as np
 
 from auditbench.findings import Message
 from auditbench.results import Cell, Column, Table
+from auditbench_training_rows.neighbours import of_own_cluster
 from auditbench_training_rows.tracin import self_influence
 
 if TYPE_CHECKING:
@@ -83,6 +84,7 @@ def candidate_table(
         else train.y_true[neighbours.positions].mean(axis=1)
     )
     own = None if train.layer is None else self_influence(train.layer)
+    together = of_own_cluster(train.clusters, train.clusters, neighbours)
     rows: list[tuple[Cell, ...]] = [
         (
             train.row_ids[row],
@@ -93,6 +95,7 @@ def candidate_table(
             None if own is None else float(own[row]),
             named_by[row],
             *(int(ranks[name][row]) + 1 for name in orders),
+            *own_cluster_cell(together, row),
         )
         for row in chosen
     ]
@@ -113,13 +116,26 @@ def candidate_table(
             Column(name="self_influence", label=_message("column.self_influence"), kind="number"),
             Column(name="named_by", label=_message("column.named_by"), kind="count"),
             *(Column(name=f"rank_{name}", label=_message(f"column.rank.{name}"), kind="count") for name in orders),
+            *own_cluster_column(together),
         ),
         rows=tuple(rows),
+        n=len(train),
+        sample="training",
     )
 
 
-def agreement_table(first: dict[str, list[int]]) -> Table:
-    """Share of the rows at the head of one ranking that are at the head of another; there are as many in each."""
+def own_cluster_column(together: npt.NDArray[np.bool_] | None) -> tuple[Column, ...]:
+    """The column that says how many neighbours are of a row's own cluster, where clusters are known."""
+    return () if together is None else (Column(name="own_cluster", label=_message("column.own_cluster"), kind="count"),)
+
+
+def own_cluster_cell(together: npt.NDArray[np.bool_] | None, row: int) -> tuple[Cell, ...]:
+    """The cell of a row in this column."""
+    return () if together is None else (int(together[row].sum()),)
+
+
+def agreement_table(first: dict[str, list[int]], n: int) -> Table:
+    """Share of the rows at the head of one ranking of `n` rows that are at the head of another; there are as many in each."""
     count = len(next(iter(first.values())))
     rows: list[tuple[Cell, ...]] = [
         (_message(f"ranking.{one}"), *(len({*first[one]} & {*first[other]}) / count for other in first))
@@ -133,6 +149,8 @@ def agreement_table(first: dict[str, list[int]]) -> Table:
             *(Column(name=name, label=_message(f"ranking.{name}"), kind="percent") for name in first),
         ),
         rows=tuple(rows),
+        n=n,
+        sample="training",
     )
 
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 Distance: TypeAlias = Literal["cosine", "euclidean"]
 
+NOT_THERE = -1
+"""Position of a row that is no training row."""
 _ROWS_AT_ONCE = 256
 _TRAIN_ROWS_AT_ONCE = 16_384
 _SPARE = 16
@@ -39,20 +41,44 @@ class Neighbours:
     distances: Numbers
 
 
-def nearest(rows: Floats, train: Floats, count: int, *, distance: Distance, device: str = "cpu") -> Neighbours:
-    """The `count` nearest training rows of each row, of all pairs, as float64 tells them apart.
+def nearest(
+    rows: Floats,
+    train: Floats,
+    count: int,
+    *,
+    own: Positions | None = None,
+    distance: Distance,
+    device: str = "cpu",
+) -> Neighbours:
+    """The `count` nearest training rows of each row but for itself, of all pairs, as float64 tells them apart.
 
     Of rows at one distance any may be taken.
 
     Args:
-        rows: Shape `(rows, units)`; `train` `(training rows, units)`, at least `count` of them.
+        rows: Shape `(rows, units)`; `train` `(training rows, units)`, at least `count` of them beside the row itself.
+        own: Position of each row among the training rows, shape `(rows,)`, `NOT_THERE` where it is none of them; None where
+            all are others.
     """
-    return _search(rows, _Space.of(train, distance, device, others=False), count)
+    places = np.full(len(rows), NOT_THERE) if own is None else own
+    return _search(rows, places, _Space.of(train, distance, device), count)
 
 
 def nearest_others(train: Floats, count: int, *, distance: Distance, device: str = "cpu") -> Neighbours:
     """The `count` nearest training rows of each training row but for itself, see `nearest`."""
-    return _search(train, _Space.of(train, distance, device, others=True), count)
+    return nearest(train, train, count, own=np.arange(len(train)), distance=distance, device=device)
+
+
+def of_own_cluster(
+    clusters: Positions | None, train_clusters: Positions | None, near: Neighbours
+) -> npt.NDArray[np.bool_] | None:
+    """Which neighbours are of the cluster of the row, shape `(rows, count)`; None where clusters are not known.
+
+    Args:
+        clusters: Of the rows, shape `(rows,)`, below 0 where it is missing; `train_clusters` of the training rows.
+    """
+    if clusters is None or train_clusters is None:
+        return None
+    return np.asarray((train_clusters[near.positions] == clusters[:, np.newaxis]) & (clusters >= 0)[:, np.newaxis])
 
 
 def distance_percentile(distances: Numbers, usual: Numbers) -> Numbers:
@@ -66,7 +92,6 @@ class _Space:
 
     Attributes:
         middle: Taken off every row, which keeps the digits of Euclidean distances; 0 for the cosine.
-        others: Whether the rows that are looked for are the training rows, which are no neighbours of themselves.
         quick: The points in float32, shape `(training rows, units)`.
         longest: Length of the longest point.
     """
@@ -74,12 +99,11 @@ class _Space:
     train: Floats
     distance: Distance
     middle: torch.Tensor
-    others: bool
     quick: torch.Tensor
     longest: float
 
     @classmethod
-    def of(cls, train: Floats, distance: Distance, device: str, *, others: bool) -> _Space:
+    def of(cls, train: Floats, distance: Distance, device: str) -> _Space:
         centre = train.mean(axis=0, dtype=np.float64) if distance == "euclidean" else np.zeros(train.shape[1])
         middle = torch.from_numpy(centre).to(device)
         quick = torch.empty(train.shape, dtype=torch.float32, device=device)
@@ -88,19 +112,18 @@ class _Space:
             points = _points(train[part], distance, middle)
             quick[part] = points.float()
             longest = max(longest, float(torch.linalg.vector_norm(points, dim=1).max()))
-        return cls(train=train, distance=distance, middle=middle, others=others, quick=quick, longest=longest)
+        return cls(train=train, distance=distance, middle=middle, quick=quick, longest=longest)
 
     def points(self, rows: Floats) -> torch.Tensor:
         """Rows as points, in float64."""
         return _points(rows, self.distance, self.middle)
 
 
-def _search(rows: Floats, space: _Space, count: int) -> Neighbours:
+def _search(rows: Floats, own: Positions, space: _Space, count: int) -> Neighbours:
     parts = []
     for part in _parts(len(rows), max(1, min(_ROWS_AT_ONCE, _NUMBERS_AT_ONCE // ((count + _SPARE) * rows.shape[1])))):
         points = space.points(rows[part])
-        own = torch.arange(part.start, part.start + len(points), device=points.device)
-        parts.append(_nearest(space, points, own, count))
+        parts.append(_nearest(space, points, torch.from_numpy(own[part]).to(points.device), count))
     return Neighbours(
         positions=np.concatenate([positions for positions, _ in parts]),
         distances=np.concatenate([distances for _, distances in parts]),
@@ -109,17 +132,15 @@ def _search(rows: Floats, space: _Space, count: int) -> Neighbours:
 
 def _nearest(space: _Space, points: torch.Tensor, own: torch.Tensor, count: int) -> tuple[Positions, Numbers]:
     """Candidates in float32, a few more than are asked for; in float64 for rows where its error could have lost one."""
-    all_rows = len(space.train) - space.others
-    wanted = min(count + _SPARE, all_rows)
+    others = len(space.train) - (own >= 0).long()
+    wanted = min(count + _SPARE, int(others.min()))
     found, worst = _candidates(space, points, own, wanted, torch.float32)
     positions, distances = _closest(space, points, found, count)
-    if wanted == all_rows:
-        return positions, distances
     last = torch.from_numpy(distances[:, -1]).to(points.device)
     lengths = torch.linalg.vector_norm(points, dim=1)
     nearness = 1 - last if space.distance == "cosine" else (lengths**2 - last**2) / 2
     error = (points.shape[1] + 4) * _HALF_UNIT * (lengths * space.longest + space.longest**2)
-    unsure = nearness <= worst + error
+    unsure = (others > wanted) & (nearness <= worst + error)
     if unsure.any():
         found, _ = _candidates(space, points[unsure], own[unsure], count, torch.float64)
         rows = unsure.cpu().numpy()
@@ -142,9 +163,8 @@ def _candidates(
         nearness = asked @ block.T
         if space.distance == "euclidean":
             nearness -= block.square().sum(dim=1) / 2
-        if space.others:
-            inside = (own >= part.start) & (own < part.start + len(block))
-            nearness[inside, own[inside] - part.start] = -torch.inf
+        inside = (own >= part.start) & (own < part.start + len(block))
+        nearness[inside, own[inside] - part.start] = -torch.inf
         top = nearness.topk(min(count, len(block)), dim=1)
         best = torch.cat([best, top.values], dim=1)
         found = torch.cat([found, top.indices + part.start], dim=1)

@@ -12,9 +12,10 @@ import torch
 from auditbench.data import encoded_size
 from auditbench.errors import AnalyzerNotPossible
 from auditbench.models.layer_outputs import layer_outputs
-from auditbench.models.layers import by_name, model_layers
+from auditbench.models.layers import Layer, model_layers, named_layers
 from auditbench_training_rows.last_layer import LastLayer, LastLinear, last_layer, units_of
 from auditbench_training_rows.losses import row_losses
+from auditbench_training_rows.neighbours import NOT_THERE
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     Floats: TypeAlias = npt.NDArray[np.float32]
     Numbers: TypeAlias = npt.NDArray[np.float64]
 
+_SPACE = "analyzers.training-rows.space"
 MOST_SPACE_BYTES = 2 * 2**30
 """Of the places of all training rows."""
 
@@ -86,27 +88,55 @@ def studied(model: ModelUnderTest, rows: Rows, linear: LastLinear, space: str, *
     )
 
 
-def check_space(model: ModelUnderTest, linear: LastLinear, space: str, rows: int) -> str:
+def own_positions(rows: Rows, train: Rows) -> npt.NDArray[np.int64]:
+    """Where each row stands among the training rows, shape `(rows,)`: one of its id with the very same input.
+
+    An id alone does not tell: rows of two files are numbered from 1 each.
+    """
+    places: dict[str, list[int]] = {}
+    for place, name in enumerate(train.row_ids):
+        places.setdefault(name, []).append(place)
+
+    def same(row: int, place: int) -> bool:
+        return all(
+            np.array_equal(array[row], train.inputs[name][place], equal_nan=array.dtype.kind == "f")
+            for name, array in rows.inputs.items()
+        )
+
+    found = (
+        next((place for place in places.get(name, ()) if same(row, place)), NOT_THERE)
+        for row, name in enumerate(rows.row_ids)
+    )
+    return np.fromiter(found, dtype=np.int64, count=len(rows))
+
+
+def check_space(model: ModelUnderTest, linear: LastLinear, space: str, rows: Rows) -> str:
     """The space that is asked for, `auto` resolved.
 
+    Args:
+        rows: All training rows that are looked at.
+
     Raises:
+        ConfigError: The model has no layer of this name.
         AnalyzerNotPossible: The model has no such space, or its numbers of all rows would take too much memory.
     """
     chosen = ("last" if linear.name else "inputs") if space == "auto" else space
     if chosen == "last" and not linear.name:
         raise _no_space("a network whose last linear layer can be used", found="none", fix='set space = "inputs"')
-    if chosen not in ("last", "inputs") and "layers" not in model.facts.capabilities:
-        raise _no_space("a model with layers", found=chosen, fix='set space = "inputs"')
+    if chosen not in ("last", "inputs"):
+        if "layers" not in model.facts.capabilities:
+            raise _no_space("a model with layers", found=chosen, fix='set space = "inputs"')
+        _layer(model, rows, chosen)
     if chosen == "inputs":
         without_order = [name for name, item in model.inputs.items() if item.modality == "text"]
         if without_order:
             raise _no_space(
                 "numbers, which token ids are not", found=f"texts: {', '.join(without_order)}", fix="name a layer"
             )
-        if rows * encoded_size(model.inputs) * 4 > MOST_SPACE_BYTES:
+        if len(rows) * encoded_size(model.inputs) * 4 > MOST_SPACE_BYTES:
             raise _no_space(
                 f"{MOST_SPACE_BYTES >> 30} GiB at most",
-                found=f"{rows:,} rows of {encoded_size(model.inputs):,} numbers",
+                found=f"{len(rows):,} rows of {encoded_size(model.inputs):,} numbers",
                 fix="set fewer train_rows, or name a layer",
             )
     return chosen
@@ -143,7 +173,7 @@ def standardized(train: Studied, rows: Studied) -> tuple[Studied, Studied]:
 def _no_space(allowed: str, *, found: str, fix: str) -> AnalyzerNotPossible:
     return AnalyzerNotPossible(
         "neighbours cannot be found there",
-        where="analyzers.training-rows.space",
+        where=_SPACE,
         found=found,
         allowed=allowed,
         fix=fix,
@@ -162,16 +192,14 @@ def _places(model: ModelUnderTest, rows: Rows, layer: LastLayer | None, linear: 
         return layer.activations[:, : units_of(model, linear.name)]
     if space == "inputs":
         return _encoded(model, rows)
-    two = rows.take(np.arange(min(2, len(rows))))
-    layers = model_layers(model, two.inputs)
-    named = by_name(layers)
-    if space not in named:
-        raise _no_space(
-            ", ".join(["last", "inputs", *(layer.label for layer in layers[:20])]),
-            found=space,
-            fix="take a layer that runs once",
-        )
-    return layer_outputs(model, rows.inputs, [named[space]])[named[space].name]
+    named = _layer(model, rows, space)
+    return layer_outputs(model, rows.inputs, [named])[named.name]
+
+
+def _layer(model: ModelUnderTest, rows: Rows, name: str) -> Layer:
+    """The layer of a name; `rows` may be any."""
+    layers = model_layers(model, rows.take(np.arange(min(2, len(rows)))).inputs)
+    return named_layers(layers, [name], where=_SPACE, besides=("auto", "last", "inputs"))[0]
 
 
 def _encoded(model: ModelUnderTest, rows: Rows) -> Floats:
@@ -186,7 +214,7 @@ def _finite(places: Floats) -> Floats:
         return places
     raise AnalyzerNotPossible(
         "rows have no place to find neighbours by",
-        where="analyzers.training-rows.space",
+        where=_SPACE,
         found="numbers that are missing or infinite",
         allowed="finite numbers",
         fix="name a layer of the model, or fill what is missing",

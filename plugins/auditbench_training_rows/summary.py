@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -30,6 +31,10 @@ MOST_CLASSES = 20
 
 def training_metrics(train: Studied, near: Neighbours, names: tuple[str, ...]) -> Iterator[Metric]:
     """How the labels of training rows agree with those of their neighbours, each row left out of its own."""
+    return (replace(metric, sample="training") for metric in _of_labels(train, near, names))
+
+
+def _of_labels(train: Studied, near: Neighbours, names: tuple[str, ...]) -> Iterator[Metric]:
     if not names:
         errors = np.abs(train.y_true - train.y_true[near.positions].mean(axis=1))
         yield _mean("neighbour_error", errors, train.clusters, unit="value", higher_is_better=False)

@@ -91,7 +91,7 @@ def _curve(told: Outline, result: AnalysisResult, block: Curve) -> Sheet:
 
 def _point(told: Outline, series: Series, index: int) -> tuple[Value, ...]:
     return (
-        safe_text(series.label),
+        one_line(told.say.tell(series.label)) if isinstance(series.label, Message) else safe_text(series.label),
         series.x[index],
         series.y[index],
         series.low[index] if series.low else None,

@@ -17,7 +17,8 @@ MADE = {f"core.not_applicable_modality_{modality}" for modality in get_args(Moda
 }
 MADE |= {f"core.hidden_by_{hider}" for hiders in HIDERS.values() for hider in hiders}
 MADE |= {
-    "_".join(("core.not_possible", *parts))
+    "_".join((key, *parts))
+    for key in ("core.not_possible", "core.settings_refused")
     for count in (1, 2, 3)
     for parts in combinations(("found", "allowed", "fix"), count)
 }

@@ -289,3 +289,25 @@ def test_explainers_read_each_other_from_any_current_directory(
     assert len(compared) == 3  # lime with shap, captum with both
     in_memory = audit(model, (frame, y_true), **options)
     assert [result.metrics for result in stored.results] == [result.metrics for result in in_memory.results]
+
+
+@pytest.mark.parametrize(
+    ("table_of", "where"),
+    [
+        ({"captum": {"method": "grad_cam"}}, "analyzers.captum.method"),
+        ({"layers": {"layers": ["conv9"]}}, "analyzers.layers.layers"),
+    ],
+)
+def test_parameters_that_do_not_fit_a_live_model_are_refused(table: tuple[Any, Any], table_of: Any, where: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        audit(module(), table, analyzers=table_of)
+    assert [problem.where for problem in caught.value.problems] == [where]
+
+
+def test_methods_are_looked_up_by_what_a_live_model_takes() -> None:
+    images = np.random.default_rng(0).random((24, 1, 8, 8), dtype=np.float32)
+    labels = (images.mean(axis=(1, 2, 3)) > 0.5).astype(int)
+    network = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Flatten(), nn.Linear(72, 1)).eval()
+    table = {"captum": {"method": "grad_cam", "rows": 4}}
+    run = auditbench.audit(network, images, labels, analyzers=table, task="binary-classification", output="logit")
+    assert [(result.analyzer, result.status) for result in run.results] == [("captum", "ok")]

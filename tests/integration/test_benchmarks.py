@@ -11,20 +11,24 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 import benchmarks.__main__ as command
 from benchmarks import cache, ours
-from benchmarks.clock import Timing
+from benchmarks.clock import Timing, Turns
 from benchmarks.equal_error import Point, at_error
 from benchmarks.errors import Accuracy, Seeds, accuracy
 from benchmarks.gold import Gold, relative_error, table_gold
+from benchmarks.large_networks import BehindEmbedding, bert, resnet
+from benchmarks.large_scenes import WORDS, large_texts
 from benchmarks.lines import Line, rows_line, speed_line, times_line
-from benchmarks.measure import Measurement, measured
+from benchmarks.measure import BARE, BareModel, Measurement, measured
+from benchmarks.memory import peak
 from benchmarks.methods import Answer, Method
 from benchmarks.peers import lime as lime_peer
 from benchmarks.peers import shap
 from benchmarks.section import Scale, Section
-from benchmarks.sections import gradients, lime, shapley, superpixels
+from benchmarks.sections import gradients, large, lime, shapley, superpixels
 from benchmarks.tables import write_tables
 from benchmarks.workloads import Table
 
@@ -240,6 +244,96 @@ def test_reported_model_rows_are_those_that_the_module_sees() -> None:
 def test_tiny_scale_does_hardly_any_work() -> None:
     scale = Scale(full=False, tiny=True)
     assert (scale.repeats, scale.rows(200, 100), scale.tables, scale.seeds) == (1, 2, ("syn12",), Seeds())
+
+
+def test_large_networks_are_those_that_were_published() -> None:
+    with torch.device("meta"):
+        network = resnet(device="meta")
+        with FlopCounterMode(display=False) as counted:
+            maps = network[:-3](torch.empty(1, 3, 224, 224))
+            logits = network[-3:](maps)
+        texts = bert(device="meta")
+    assert sum(part.numel() for part in network.parameters()) == 25_557_032
+    assert (maps.shape, logits.shape) == ((1, 2048, 7, 7), (1, 1000))
+    assert counted.get_total_flops() / 2 == pytest.approx(4.09e9, rel=1e-3)
+    assert sum(part.numel() for part in texts.parameters()) == 109_482_240 + 2 * 768 + 2
+    assert texts.bert.config.num_hidden_layers == 12
+    assert not network.training
+    assert not texts.training
+
+
+def test_behind_the_embedding_is_the_same_network_and_all_texts_have_as_many_words() -> None:
+    scene = large_texts(3, "cpu", tiny=True)
+    assert isinstance(scene.sloped, BehindEmbedding)
+    torch.testing.assert_close(scene.sloped(torch.from_numpy(scene.points)), scene.network(scene.rows))
+    assert [len(set(text) - {-1}) for text in scene.players.groups.tolist()] == [WORDS] * 3
+    assert not torch.equal(scene.players.groups[0], scene.players.groups[1])
+    assert (scene.starts == scene.rows).sum(dim=1).tolist() == [2, 2, 2]
+
+
+def test_large_networks_at_a_tiny_size() -> None:
+    found = large.run(Scale(full=False, tiny=True))
+    images, texts = found.measurements["resnet-50"], found.measurements["bert-base"]
+    assert [len(part) for part in (images, texts)] == [2, 2]
+    # Beside walks of two rounds: the row, what stands in for it, and a few looks at the model.
+    for walked, players in ((images[0], 49), (texts[0], WORDS)):
+        assert 4 * (players - 1) + 1 <= walked.point.model_rows <= 4 * (players - 1) + 6
+    for integrated in (images[1], texts[1]):
+        assert large.STEPS + 1 <= integrated.point.model_rows <= large.STEPS + 6
+    overheads = [line for line in found.lines if line.floor is not None]
+    memory = [line for line in found.lines if line.floor is None]
+    assert [line.measured for line in overheads] == [each.overhead for each in (*images, *texts)]
+    assert {line.floor for line in overheads} == {1.1}
+    assert [line.verdict for line in memory] == ["stated"] * 4
+    assert all(line.measured is not None and line.measured > 0.5 for line in memory)
+    assert all(line.detail.count("MiB") == 3 for line in memory)
+
+
+def test_overhead_counts_rows_with_gradients_as_such() -> None:
+    turns = {
+        BARE: Turns(timing=Timing(seconds=(8.0,)), results=(Answer(model_rows=8),)),
+        large.WITH_GRADIENTS: Turns(timing=Timing(seconds=(24.0,)), results=(Answer(model_rows=8),)),
+        "paths": Turns(timing=Timing(seconds=(200.0,)), results=(Answer(model_rows=60),)),
+    }
+    explained = large.Explanation(name="paths", library="library", explain=lambda seed: Answer(), steep=50)
+    found = large._measurement(explained, turns, 2)
+    assert found.overhead == pytest.approx(200 / (10 * 1 + 50 * 3))
+    assert (found.point.model_rows, found.point.timing.seconds, found.explained) == (30, (100.0,), 2)
+    below = large._line("network", replace(found, overhead=None), "alone")
+    assert (below.measured, below.reason) == (None, "spread of the bare model")
+
+
+def test_without_transformers_there_are_no_texts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(large, "find_spec", lambda name: None)
+    monkeypatch.setattr(large, "_measured", lambda name, scene, amount: ((), []))
+    (line,) = large.run(Scale(full=False, tiny=True)).lines
+    assert (line.verdict, line.reason) == ("not measured", "transformers is not installed")
+
+
+def test_the_bare_model_takes_no_batch_that_memory_does_not_hold() -> None:
+    class Narrow(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.rows = 0
+
+        def forward(self, rows: torch.Tensor) -> torch.Tensor:
+            if len(rows) > 4:
+                raise torch.OutOfMemoryError
+            self.rows += len(rows)
+            return rows.sum(dim=1, keepdim=True)
+
+    network = Narrow()
+    bare = BareModel(network, np.ones((3, 2), dtype=np.float32), count=9, batches=(4, 8, 16))
+    assert (bare.batch, bare.rows) == (4, 9)
+    network.rows = 0
+    assert bare().model_rows == network.rows == 9
+
+
+def test_the_peak_of_a_call_is_what_it_held_beside_what_was_there() -> None:
+    there = torch.ones(1 << 18)
+    found = peak(lambda: (there + 1) * 2, "cpu")
+    assert 2 * there.nbytes <= found.bytes < 2.1 * there.nbytes
+    assert found.device_bytes is None
 
 
 def measurement(name: str, error: float | None, seconds: float) -> Measurement:

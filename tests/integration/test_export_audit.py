@@ -313,7 +313,7 @@ def test_without_a_model_the_way_on_is_told(copied: Path, auditbench: Callable[.
     shutil.rmtree(copied / "model")
     ended = auditbench("export", copied / "audit.toml", "--to", "pt2")
     assert ended.code == 2
-    assert "auditbench train CONFIG" in ended.err
+    assert f"auditbench train {copied / 'audit.toml'}" in ended.err
 
 
 def test_without_the_extra_it_is_named_before_anything_is_done(

@@ -19,11 +19,11 @@ import auditbench_language.continuations as continuations
 from auditbench.data import FIRST_TOKEN
 from auditbench.data.words import Words
 from auditbench.models import ModelUnderTest
+from auditbench.models.token_embedding import token_embedding
 from auditbench_language.continuations import Continuation, explain
 from auditbench_language.lens import lens_of
 from auditbench_language.pair_scores import likelihoods, token_ids
 from auditbench_language.params import Params
-from auditbench_language.path import input_embedding
 from auditbench_language.scoring import ContinuationScores, following, greedy, text_input
 from tests.huggingface_folders import gpt2, llama
 from tests.language_models import decoder_subject, long_gpt2, opened
@@ -156,7 +156,7 @@ def test_integrated_gradients_are_those_of_captum_at_the_embedding(model: ModelU
     ids = torch.tensor(whole)[None]
     start = torch.where(torch.arange(len(whole)) < len(asked.context), HIDDEN + FIRST_TOKEN, ids)
     scores = ContinuationScores(model, torch.tensor(asked.classes), asked.foil, context=len(asked.context))
-    layer = LayerIntegratedGradients(scores, input_embedding(model.module))
+    layer = LayerIntegratedGradients(scores, token_embedding(model.module, ids, where="", fix="")[1])
     for target in range(len(found.values)):
         expected = layer.attribute(ids, baselines=start, target=target, n_steps=64, method="gausslegendre")
         tokens = expected.detach().sum(dim=2)[0, : len(asked.context)].numpy()

@@ -16,9 +16,10 @@ from torch import nn
 from auditbench.models.token_embedding import token_embedding
 from auditbench_layers.activity import OUTLIER, layer_activity, row_activity
 from auditbench_layers.contributing import change_of_output, layer_contributions
+from auditbench_layers.kernels import LayerKernel, are_sure, by_units, products_by_units
 from auditbench_layers.paths import Path, path_to
 from auditbench_layers.probing import fit_probe
-from auditbench_layers.similarity import alignment, centred_kernel, chance_level, similarities
+from auditbench_layers.similarity import alignments, chance_level, similarities
 
 Numbers = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -197,13 +198,18 @@ def naive_hsic(one: Numbers, another: Numbers) -> float:
     return float(first + second - 2 * third)
 
 
+def alignment(one: np.ndarray, another: np.ndarray) -> float:
+    (found,) = alignments([one], [another], [np.ones(len(one), dtype=bool)])
+    return float(found[0, 0])
+
+
 @pytest.mark.parametrize(("rows", "units", "others"), [(7, 3, 4), (6, 20, 2), (8, 5, 50)])
 def test_alignment_is_that_of_all_tuples_of_different_rows(rows: int, units: int, others: int) -> None:
     rng = np.random.default_rng(rows)
     one, another = rng.normal(size=(rows, units)), rng.normal(size=(rows, others)) + 3
     kernels = one @ one.T, another @ another.T
     scale = np.sqrt(naive_hsic(kernels[0], kernels[0]) * naive_hsic(kernels[1], kernels[1]))
-    found = alignment([centred_kernel(one)], [centred_kernel(another)])[0, 0]
+    found = alignment(one, another)
     assert found == pytest.approx(naive_hsic(*kernels) / scale, abs=1e-12)
 
 
@@ -222,18 +228,13 @@ def test_alignment_knows_no_rotation_scale_or_shift(
     one, another = rng.normal(size=(rows, units)), rng.normal(size=(rows, 4))
     rotation = np.linalg.qr(rng.normal(size=(units, units)))[0]
     moved = scale * (one @ rotation + shift)
-    kernel, turned, other = centred_kernel(one), centred_kernel(moved), centred_kernel(another)
-    np.testing.assert_allclose(alignment([kernel], [turned]), 1.0, atol=1e-6)
-    np.testing.assert_allclose(alignment([kernel], [other]), alignment([turned], [other]), atol=1e-6)
-    np.testing.assert_allclose(kernel.sum(axis=0), 0, atol=1e-8 * rows * np.abs(kernel).max())
+    assert alignment(one, moved) == pytest.approx(1.0, abs=1e-6)
+    assert alignment(one, another) == pytest.approx(alignment(moved, another), abs=1e-6)
 
 
 def test_layers_of_more_units_than_rows_are_not_alike_by_that_alone() -> None:
     rng = np.random.default_rng(3)
-    found = [
-        alignment([centred_kernel(rng.normal(size=(20, 500)))], [centred_kernel(rng.normal(size=(20, 500)))])[0, 0]
-        for _ in range(200)
-    ]
+    found = [alignment(rng.normal(size=(20, 500)), rng.normal(size=(20, 500))) for _ in range(200)]
     assert abs(np.mean(found)) < 3 * np.std(found) / np.sqrt(len(found))
     given, other = (rng.normal(size=(20, 500)) for _ in range(2))
     plain = [each - each.mean(axis=0) for each in (given, other)]
@@ -243,17 +244,73 @@ def test_layers_of_more_units_than_rows_are_not_alike_by_that_alone() -> None:
     assert biased > 0.9
 
 
+def whole_kernel(activations: np.ndarray) -> np.ndarray:
+    """The U-centred kernel of all rows, written out (arXiv:1310.2059, definition 2)."""
+    kernel = activations @ activations.T
+    np.fill_diagonal(kernel, 0.0)
+    rows, sums = len(kernel), kernel.sum(axis=0) / (len(kernel) - 2)
+    kernel = kernel - sums - sums[:, np.newaxis] + kernel.sum() / ((rows - 1) * (rows - 2))
+    np.fill_diagonal(kernel, 0.0)
+    return kernel
+
+
+def whole_alignment(one: np.ndarray, another: np.ndarray) -> float:
+    kernels = whole_kernel(one), whole_kernel(another)
+    return float((kernels[0] * kernels[1]).sum() / np.prod([np.linalg.norm(kernel) for kernel in kernels]))
+
+
+@pytest.mark.parametrize(
+    ("rows", "units", "outlier", "narrow"),
+    [
+        pytest.param(150, (4, 30), 1.0, True, id="over-units"),
+        pytest.param(150, (90, 400), 1.0, False, id="over-rows"),
+        pytest.param(150, (4, 400), 1.0, False, id="one-wide"),
+        pytest.param(150, (4, 30), 2e4, True, id="over-units-until-they-cancel"),
+    ],
+)
+def test_sums_over_units_and_over_rows_are_those_of_whole_kernels(
+    rows: int, units: tuple[int, int], outlier: float, narrow: bool
+) -> None:
+    """The jackknife and the permutations too; an outlier of 20,000 times the size leaves few digits to sums over units."""
+    rng = np.random.default_rng(rows)
+    one, another = (rng.normal(size=(rows, count)) + 2 for count in units)
+    another[:, :3] += one[:, :3]
+    one[5] *= outlier
+    layers = [one, another, np.maximum(one @ rng.normal(size=(units[0], 8)), 0)]
+    kernel = LayerKernel.of(one)
+    assert by_units([kernel, LayerKernel.of(another)]) == narrow
+    assert are_sure([kernel], products_by_units([kernel], [kernel])[0]) == (outlier == 1.0)
+    found = similarities(layers, layers, rng=np.random.default_rng(9))
+    blocks = np.random.default_rng(9).permutation(rows) % 20
+    for place, (first, second) in {(0, 1): (one, another), (1, 2): (another, layers[2])}.items():
+        whole = whole_alignment(first, second)
+        without = [whole_alignment(first[blocks != b], second[blocks != b]) for b in range(20)]
+        shares = rows / np.bincount(blocks)
+        pseudo = shares * whole - (shares - 1) * without
+        variance = ((pseudo - (pseudo / shares).sum()) ** 2 / (shares - 1)).mean()
+        assert found.values[place] == pytest.approx(whole, abs=1e-7)
+        assert found.errors[place] == pytest.approx(np.sqrt(variance), abs=1e-6)
+    level = chance_level(layers, rng=np.random.default_rng(3), permutations=40)
+    kernels = [whole_kernel(each) / np.linalg.norm(whole_kernel(each)) for each in layers]
+    orders = np.random.default_rng(3)
+    largest = []
+    for _ in range(40):
+        order = orders.permutation(rows)
+        permuted = [kernel[np.ix_(order, order)] for kernel in kernels]
+        products = [(one * other).sum() for i, one in enumerate(kernels) for j, other in enumerate(permuted) if i != j]
+        largest.append(max(products))
+    assert level == pytest.approx(np.quantile(largest, 0.95, method="higher"), abs=1e-6)
+
+
 def test_leaving_blocks_out_is_the_jackknife_of_activations() -> None:
-    """The kernel of some rows is cut out of that of all; pseudo-values by definition."""
+    """Pseudo-values by definition."""
     rng = np.random.default_rng(4)
     one, another = rng.normal(size=(40, 6)), rng.normal(size=(40, 3))
     another[:, 0] += one[:, 0]
     found = similarities([one], [another], rng=np.random.default_rng(9))
     blocks = np.random.default_rng(9).permutation(40) % 20
-    whole = alignment([centred_kernel(one)], [centred_kernel(another)])[0, 0]
-    without = [
-        alignment([centred_kernel(one[blocks != b])], [centred_kernel(another[blocks != b])])[0, 0] for b in range(20)
-    ]
+    whole = alignment(one, another)
+    without = [alignment(one[blocks != b], another[blocks != b]) for b in range(20)]
     pseudo = 20 * whole - 19 * np.asarray(without)
     assert found.values[0, 0] == pytest.approx(whole)
     assert found.errors[0, 0] == pytest.approx(pseudo.std(ddof=1) / np.sqrt(20))
@@ -261,13 +318,14 @@ def test_leaving_blocks_out_is_the_jackknife_of_activations() -> None:
 
 def test_chance_is_the_largest_alignment_of_permuted_rows() -> None:
     rng = np.random.default_rng(5)
-    kernels = [centred_kernel(rng.normal(size=(30, 4))) for _ in range(4)]
-    level = chance_level(kernels, rng=np.random.default_rng(1), permutations=300)
+    layers = [rng.normal(size=(30, 4)) for _ in range(4)]
+    level = chance_level(layers, rng=np.random.default_rng(1), permutations=300)
     assert level is not None
     above = []
     for _ in range(300):
-        drawn = [centred_kernel(rng.normal(size=(30, 4))) for _ in range(4)]
-        above.append(alignment(drawn, drawn)[~np.eye(4, dtype=bool)].max() > level)
+        drawn = [rng.normal(size=(30, 4)) for _ in range(4)]
+        (found,) = alignments(drawn, drawn, [np.ones(30, dtype=bool)])
+        above.append(found[~np.eye(4, dtype=bool)].max() > level)
     assert 0.01 < np.mean(above) < 0.12
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import warnings
 from typing import Any
@@ -247,6 +248,24 @@ def test_methods_that_rank_the_parts_of_each_row_alike_agree(modality: Modality,
     assert agreement.interval.low <= agreement.value <= agreement.interval.high
     assert agreement.where == {"method": "shap"}
     assert agreement.value > 0.7
+    assert agreement.interval.low > 0.5
+    assert not [finding for finding in later.findings if finding.rule.endswith(".low_agreement")]
+
+
+@pytest.mark.parametrize("plugin", [auditbench_lime, auditbench_captum])
+def test_a_method_that_ranks_the_parts_of_each_row_otherwise_is_a_finding(plugin: Any) -> None:
+    subject = toy_subject("binary", modality="series")
+    shap, _ = explained(auditbench_shap, subject, rows=20, background=200, players=PLAYERS)
+    own = shap.attributions[0]
+    moved = dataclasses.replace(own, values=np.roll(np.asarray(own.values), own.values.shape[-1] // 4, axis=-1))
+    other = dataclasses.replace(shap, attributions=(moved,))
+    later, _ = explained(plugin, subject, {"shap": other}, rows=20, background=200, players=PLAYERS)
+    (agreement,) = [metric for metric in later.metrics if metric.name == "rank_agreement"]
+    assert agreement.interval is not None
+    assert agreement.interval.high < 0.5
+    (finding,) = [finding for finding in later.findings if finding.rule.endswith(".low_agreement")]
+    assert finding.title.values["value"] == agreement.value
+    assert finding.where == {"method": "shap"}
 
 
 def parts_of(cells: np.ndarray, modality: Modality, context: Any, row: int) -> np.ndarray:

@@ -27,7 +27,7 @@ from auditbench.training.losses import RowLoss, cross_entropy
 from auditbench_training_rows.candidates import rankings
 from auditbench_training_rows.last_layer import LastLayer, find_last_linear, last_layer
 from auditbench_training_rows.losses import row_losses
-from auditbench_training_rows.neighbours import nearest, nearest_others
+from auditbench_training_rows.neighbours import NOT_THERE, nearest, nearest_others
 from auditbench_training_rows.studied import studied
 from auditbench_training_rows.tracin import influences, self_influence, strongest
 
@@ -264,6 +264,10 @@ def test_neighbours_are_those_of_scikit_learn(
     found = nearest_others(train, 6, distance=distance)
     np.testing.assert_array_equal(found.positions, positions)
     np.testing.assert_allclose(found.distances, distances, rtol=1e-6, atol=1e-9)
+    own = np.where(np.arange(len(train)) % 2, np.arange(len(train)), NOT_THERE)  # every second one is itself
+    found = nearest(train, train, 6, own=own, distance=distance)
+    np.testing.assert_array_equal(found.positions[1::2], positions[1::2])
+    assert (found.positions[::2] == np.arange(0, len(train), 2)[:, None]).any(axis=1).all()
 
 
 @pytest.mark.parametrize("distance", ["cosine", "euclidean"])

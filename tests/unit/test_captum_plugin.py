@@ -15,7 +15,6 @@ from torch import nn
 
 import auditbench_captum
 from auditbench.data import FeatureSpec
-from auditbench.errors import AnalyzerNotPossible
 from auditbench.models import BatchSize
 from auditbench.results import AnalysisResult, Metric
 from auditbench.testing import ToySubject, missing_words, toy_context, toy_subject
@@ -255,15 +254,6 @@ def test_steps_out_of_order_and_unknown_methods_are_refused() -> None:
         Params(n_steps=64, max_steps=32)
     with pytest.raises(ValidationError, match="integrated_gradients"):
         Params.model_validate({"method": "lime"})
-
-
-@pytest.mark.parametrize("method", [name for name in METHODS if name not in OF_TABLES])
-def test_methods_of_images_texts_and_series_are_refused_for_tables(method: Any) -> None:
-    with pytest.raises(AnalyzerNotPossible) as refused:
-        explain(toy_subject(), Params(rows=4, method=method))
-    (problem,) = refused.value.problems
-    assert problem.found == f"{method}, for tabular"
-    assert "deep_lift" in problem.allowed
 
 
 @pytest.mark.parametrize(

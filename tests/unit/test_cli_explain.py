@@ -155,6 +155,22 @@ def test_a_misspelt_method_names_the_nearest(installed: None, capsys: pytest.Cap
 
 
 @pytest.mark.parametrize(
+    ("name", "first"),
+    [("lmie", "lime"), ("performnce", "performance"), ("lim", "lime"), ("trainingrows", "training-rows")],
+)
+def test_a_misspelt_analyzer_names_the_nearest(capsys: pytest.CaptureFixture[str], name: str, first: str) -> None:
+    assert guarded(["explain", name]) == 2
+    (fix,) = [line for line in capsys.readouterr().err.splitlines() if "fix: " in line]
+    assert fix.removeprefix("  fix: did you mean ").rstrip("?").split(" or ")[0] == first
+    assert guarded(["explain", first]) == 0
+
+
+def test_an_analyzer_without_methods_shows_its_metrics(installed: None, capsys: pytest.CaptureFixture[str]) -> None:
+    assert guarded(["explain", "other", "--json"]) == 0
+    assert [item["name"] for item in json.loads(capsys.readouterr().out)] == ["other.auc"]
+
+
+@pytest.mark.parametrize(
     ("name", "title"),
     [
         ("integrated_gradients", "Integrated gradients"),

@@ -230,7 +230,7 @@ BAD = {
     "id-twice": (gates("toy.score", "min = 0") * 2, "the same id as", "own `id`"),
     "waivers-alone": (WAIVER.format("2999-01-01"), "no gate has this id", "there are no gates"),
     "no-such-day": (gates("toy.score", "min = 0") + WAIVER.format("2999-02-30"), "there is no such day", "2999-02-30"),
-    "limits-crossed": (gates("toy.score", "min = 2\nmax = 1"), "gates[0]: expected `min` <= `max`", "a table"),
+    "limits-crossed": (gates("toy.score", "min = 2\nmax = 1"), "gates[0]: expected `min` <= `max`", "min = 2, max = 1 }"),
     "unknown-key": (gates("toy.score", "minn = 1\nmax = 2"), "gates[0].minn: unknown key", "did you mean `min`?"),
     "empty": ("", "the file holds no gates", "preset"),
     "a-configuration": ("[audit]\nname = 'a'\n[model]\n", "this is the configuration of an audit", "`[audit] gates`"),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -43,6 +45,33 @@ def test_show_debug_prints_why_a_report_was_not_written(tmp_path: Path, capsys: 
     assert "at all" not in capsys.readouterr().out
     guarded(["show", str(tmp_path), "--debug"])
     assert "ValueError: no ink at all" in capsys.readouterr().out
+
+
+def test_reasons_of_several_sentences_are_broken_on_a_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Screen(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    sentences = " ".join(f"There is no layer {number}." for number in range(20))
+    run = a_run()
+    reason = Message(key="toy.reason", values={"who": sentences})
+    failed = [
+        dataclasses.replace(result, reason=reason) if result.status == "failed" else result for result in run.results
+    ]
+    gates = [dataclasses.replace(gate, reason=reason) if gate.reason else gate for gate in run.gates]
+    finish(tmp_path, a_run(results=tuple(failed), gates=tuple(gates), warnings=(reason,)))
+    assert guarded(["show", str(tmp_path)]) == 0
+    whole = capsys.readouterr().out
+    assert sum(sentences in line for line in whole.splitlines()) == 3
+    monkeypatch.setattr(sys, "stdout", screen := Screen())
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert guarded(["show", str(tmp_path)]) == 0
+    lines = screen.getvalue().splitlines()
+    assert [line for line in lines if len(line) > 80 and not line.startswith(("record", "report"))] == []
+    assert " ".join(screen.getvalue().split()) == " ".join(whole.split())
 
 
 def test_show_refuses_what_is_no_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,7 +16,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from auditbench.cli import terminal
-from auditbench.cli.terminal import cells, complain, complain_lines, padded, safe_line, say, say_json
+from auditbench.cli.terminal import cells, complain, complain_lines, padded, safe_line, say, say_json, say_prose
 
 
 @pytest.mark.parametrize(
@@ -69,6 +69,13 @@ def test_text_with_lines_of_its_own_is_complained_line_by_line(capsys: pytest.Ca
     assert capsys.readouterr().err == "Traceback\n⟨U+003A⟩:error::x\n\n"
 
 
+class Screen(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
 def test_tones_need_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     say("good news", "good")
     complain("bad news", "bad")
@@ -79,10 +86,6 @@ def test_tones_need_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     ("name", "value", "coloured"), [("TERM", "xterm", True), ("NO_COLOR", "1", False), ("TERM", "dumb", False)]
 )
 def test_tones_on_a_terminal(monkeypatch: pytest.MonkeyPatch, name: str, value: str, coloured: bool) -> None:
-    class Screen(io.StringIO):
-        def isatty(self) -> bool:
-            return True
-
     screen = Screen()
     monkeypatch.setattr(sys, "stdout", screen)
     monkeypatch.delenv("NO_COLOR", raising=False)
@@ -91,6 +94,45 @@ def test_tones_on_a_terminal(monkeypatch: pytest.MonkeyPatch, name: str, value: 
     say("\x1b[2Jnews", "good")
     assert ("\x1b[32m" in screen.getvalue()) == coloured
     assert "⟨U+001B⟩[2Jnews" in screen.getvalue()
+
+
+def prose(text: str, columns: int, stream: io.StringIO) -> list[str]:
+    """The lines of a sentence on a stream, where the terminal is so wide."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "stdout", stream)
+        patch.setenv("COLUMNS", str(columns))
+        say_prose(text)
+    return stream.getvalue().removesuffix("\n").split("\n")
+
+
+SENTENCES = (
+    "  lime  failed (required): No layer is called conv9; found: conv9; allowed: conv1, conv2; what to do: name one"
+)
+
+
+def test_sentences_are_broken_between_words_on_a_terminal_alone() -> None:
+    assert prose(SENTENCES, 50, io.StringIO()) == [SENTENCES]
+    assert prose(SENTENCES, 50, Screen()) == [
+        "  lime  failed (required): No layer is called",
+        "    conv9; found: conv9; allowed: conv1, conv2;",
+        "    what to do: name one",
+    ]
+    assert prose(SENTENCES, 500, Screen()) == prose(SENTENCES, 120, Screen())
+    assert prose("性别 " * 4, 10, Screen()) == ["性别 性别", "  性别", "  性别 "]
+    assert prose("x" * 40, 20, Screen()) == ["x" * 40]
+
+
+def bare(text: str) -> str:
+    """Without spaces, and with the sign again that stands first in a command of a line."""
+    return text.replace(" ", "").replace("⟨U+003A⟩", ":")
+
+
+@given(st.text() | st.text(alphabet=":#[a \t\r\x1b"), st.integers(1, 40))
+def test_no_line_of_broken_sentences_acts_and_none_is_lost(text: str, columns: int) -> None:
+    lines = prose(text, columns, Screen())
+    for line in lines:
+        assert safe_line(line) == line
+    assert bare("".join(lines)) == bare(safe_line(text))
 
 
 @given(st.recursive(st.text() | st.none(), lambda item: st.lists(item) | st.dictionaries(st.text(), item)))

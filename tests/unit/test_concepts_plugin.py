@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+import tomllib
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -11,13 +12,14 @@ import torch
 from pydantic import ValidationError
 from torch import nn
 
+from auditbench.config_problems import problems_of
 from auditbench.data import ImageInput, Rows, SeriesInput
-from auditbench.errors import AnalyzerNotPossible, AuditbenchError, ConfigError
+from auditbench.errors import AnalyzerNotPossible, AuditbenchError, ConfigError, Problem
 from auditbench.results import AnalysisResult, Metric
 from auditbench.testing import ToySubject, messages_in, missing_words, toy_context, toy_subject
 from auditbench_concepts import Params, auditbench_analyzers
 from auditbench_concepts.examples import Concept, concepts
-from auditbench_concepts.params import Rule
+from auditbench_concepts.params import ImagePattern, Pattern, Rule, SeriesPattern
 from auditbench_concepts.planted import planted
 
 (ANALYZER,) = auditbench_analyzers()
@@ -169,27 +171,76 @@ def test_groups_that_are_too_small_are_no_concepts_of_their_own() -> None:
     assert [each.name for each in found] == ["group: large", "group: small"]
 
 
-@pytest.mark.parametrize(
-    ("keys", "where", "raised"),
-    [
-        ({"examples": {"it": {"classes": ["middling"]}}}, "examples.it.classes", ConfigError),
-        ({"examples": {"it": {"column": "height", "at_least": 1.0}}}, "examples.it.column", ConfigError),
-        ({"examples": {"it": {"column": "age", "values": ["old"]}}}, "examples.it.column", AnalyzerNotPossible),
-        ({"examples": {"it": {"column": "work", "below": 1.0}}}, "examples.it.column", AnalyzerNotPossible),
-        ({"examples": {"it": {"column": "region", "below": 1.0}}}, "examples.it.column", AnalyzerNotPossible),
-        ({"examples": {"it": {"column": "work", "values": ["ship"]}}}, "examples.it.values", ConfigError),
-        ({"examples": {"it": {"column": "region", "values": ["West"]}}}, "examples.it.values", ConfigError),
-        ({"examples": {"it": {"words": ["good"]}}}, "examples.it.words", AnalyzerNotPossible),
-        ({"examples": {"it": {"planted": "stripes"}}}, "examples.it.planted", AnalyzerNotPossible),
-        ({"layers": ["9"]}, "layers", ConfigError),
-        ({"outputs": ["yes"]}, "outputs", ConfigError),
-    ],
-)
-def test_what_does_not_fit_the_data_or_the_model_is_said(keys: Any, where: str, raised: type[Exception]) -> None:
+def refused(subject: ToySubject, raised: type[AuditbenchError], **keys: Any) -> Problem:
+    """What the analyzer says of parameters that do not fit."""
     with pytest.raises(raised) as caught:
-        analysed(subject_of(), **keys)
-    assert isinstance(caught.value, AuditbenchError)
-    assert caught.value.problems[0].where == f"analyzers.concepts.{where}"
+        analysed(subject, **keys)
+    (problem,) = caught.value.problems
+    return problem
+
+
+@pytest.mark.parametrize(
+    ("modality", "kind", "rule", "key", "raised", "found", "allowed"),
+    [
+        ("tabular", "multiclass", {"classes": ["hgih"]}, "classes", ConfigError, '"hgih"', '"low", "middle", "high"'),
+        ("tabular", "regression", {"classes": ["high"]}, "classes", AnalyzerNotPossible, 'classes = ["high"]', "column"),
+        ("tabular", "multiclass", {"column": "agee", "at_least": 42.0}, "column", ConfigError, '"agee"', '"age", "hours"'),
+        ("tabular", "multiclass", {"column": "age", "values": ["old"]}, "column", AnalyzerNotPossible, "of numbers", "at_least"),
+        ("tabular", "multiclass", {"column": "work", "below": 1.0}, "column", AnalyzerNotPossible, "of categories", "values"),
+        ("tabular", "multiclass", {"column": "region", "below": 1.0}, "column", AnalyzerNotPossible, "of groups", "values"),
+        ("tabular", "multiclass", {"column": "work", "values": ["hom"]}, "values", ConfigError, '"hom"', '"home"'),
+        ("tabular", "multiclass", {"column": "region", "values": ["West"]}, "values", ConfigError, '"West"', '"North", "South"'),
+        ("tabular", "multiclass", {"words": ["good"]}, "words", AnalyzerNotPossible, "takes a table", "column"),
+        ("tabular", "regression", {"planted": "stripes"}, "planted", AnalyzerNotPossible, "takes a table", "column"),
+        ("image", "regression", {"planted": "wave"}, "planted", AnalyzerNotPossible, "takes images", "brighter"),
+        ("image", "multiclass", {"words": ["good"]}, "words", AnalyzerNotPossible, "takes images", 'planted = "stripes"'),
+        ("series", "multiclass", {"planted": "patch"}, "planted", AnalyzerNotPossible, "takes series", "rise"),
+        ("series", "binary", {"column": "age", "below": 1.0}, "column", ConfigError, '"age"', '"region"'),
+        ("text", "binary", {"planted": "wave"}, "planted", AnalyzerNotPossible, "takes texts", "words"),
+        ("text", "binary", {"words": ["good film", "!"]}, "words", ConfigError, '"good film", "!"', "words"),
+    ],
+)  # fmt: skip
+def test_a_rule_that_does_not_fit_is_answered_with_one_that_can_be_typed(
+    modality: str, kind: str, rule: Any, key: str, raised: type[AuditbenchError], found: str, allowed: str
+) -> None:
+    subject = (
+        toy_subject("binary", modality="text", background=100) if modality == "text" else subject_of(modality, kind)
+    )
+    pool = subject.data.background(1000, np.random.default_rng(0))
+
+    def examples(rule: Any) -> Concept:
+        rules = {"it": Rule.model_validate(rule)}
+        (concept,) = concepts(subject.data, pool, rules, carriers=20, rng=np.random.default_rng(0))
+        return concept
+
+    with pytest.raises(raised) as caught:
+        examples(rule)
+    (problem,) = caught.value.problems
+    assert problem.where == f"analyzers.concepts.examples.it.{key}"
+    assert found in problem.found
+    assert allowed in problem.allowed
+    typed = tomllib.loads(f"rule = {{ {problem.fix.partition('write ')[2]} }}")["rule"]
+    way_on = examples(typed.get("it", typed if len(typed) > 1 else {**rule, **typed}))
+    assert 0 < way_on.marked.sum() < len(pool)
+
+
+def test_layers_and_outputs_that_are_not_there_are_said() -> None:
+    rule = {"it": {"classes": ["low"]}}
+    for key in ("layers", "outputs"):
+        problem = refused(subject_of(), ConfigError, examples=rule, **{key: ["lo"]})
+        assert problem.where == f"analyzers.concepts.{key}"
+        assert problem.found
+        assert problem.allowed
+
+
+def test_patterns_that_are_named_are_those_that_can_be_planted() -> None:
+    image = ImageInput(channels=1, height=16, width=8, mean=(0.5,), scale=(0.2,))
+    series = SeriesInput(channels=("a",), steps=16, mean=(0.0,), scale=(1.0,))
+    rows = {image: np.zeros((1, 1, 16, 8), dtype=np.uint8), series: np.zeros((1, 1, 16))}
+    assert get_args(Pattern) == (*get_args(ImagePattern), *get_args(SeriesPattern))
+    for item, patterns in ((image, ImagePattern), (series, SeriesPattern)):
+        possible = [name for name in get_args(Pattern) if planted(rows[item], item, name) is not None]
+        assert possible == list(get_args(patterns))
 
 
 def test_nothing_to_test_is_said() -> None:
@@ -202,20 +253,35 @@ def test_nothing_to_test_is_said() -> None:
 
 
 @pytest.mark.parametrize(
-    "rule",
+    ("rule", "found"),
     [
-        {},
-        {"classes": ["a"], "words": ["b"]},
-        {"column": "age"},
-        {"column": "age", "values": ["a"], "below": 3.0},
-        {"words": ["a"], "below": 3.0},
-        {"planted": "spots"},
-        {"file": "stripes.npz"},
+        ({}, "an empty table"),
+        ({"classes": ["a"], "words": ["b"]}, '{ classes = ["a"], words = ["b"] }'),
+        ({"column": "age"}, '{ column = "age" }'),
+        ({"column": "age", "values": ["a"], "below": 3.0}, '{ column = "age", values = ["a"], below = 3.0 }'),
+        ({"column": "age", "at_least": 5.0, "below": 5.0}, '{ column = "age", at_least = 5.0, below = 5.0 }'),
+        ({"words": ["a"], "below": 3.0}, '{ words = ["a"], below = 3.0 }'),
+        ({"planted": "spots"}, '"spots"'),
+        ({"file": "stripes.npz"}, '"stripes.npz"'),
     ],
 )
-def test_a_rule_says_one_thing(rule: Any) -> None:
-    with pytest.raises(ValidationError):
+def test_a_rule_says_one_thing(rule: Any, found: str) -> None:
+    with pytest.raises(ValidationError) as caught:
         Params.model_validate({"examples": {"it": rule}})
+    (problem, *_) = problems_of(caught.value, Params, "analyzers.concepts")
+    assert problem.where.startswith("analyzers.concepts.examples.it")
+    assert problem.found == found
+    assert problem.allowed
+    assert problem.fix or "spots" in found
+
+
+def test_what_rests_on_the_pool_counts_it_and_says_that_training_saw_it() -> None:
+    result = analysed(subject_of(), rows=100, examples={"old": {"column": "age", "at_least": 42.0}})
+    samples = {metric.name: metric.sample for metric in result.metrics}
+    assert samples == {"score": "evaluated", "effect": "evaluated", "accuracy": "training", "agreement": "training"}
+    rests_on = {table.name: (table.n, table.sample) for table in result.tables}
+    assert rests_on == {"tests": (100, "evaluated"), "vectors": (240, "training")}
+    assert [matrix.n for matrix in result.matrices] == [100]
 
 
 def test_too_few_examples_and_rows_are_reasons() -> None:
@@ -257,8 +323,8 @@ def test_unlabelled_background_gives_way_to_evaluated_rows() -> None:
     )
     result = analysed(dataclasses.replace(subject, data=data), examples={"low": {"classes": ["low"]}})
     (vectors,) = (table for table in result.tables if table.name == "vectors")
-    assert vectors.rows[0][2] == int((subject.data.y_true == 0).sum())
-    assert "concepts.same_rows" in [message.key for message in messages_in(result)]
+    assert vectors.rows[0][3] == int((subject.data.y_true == 0).sum())
+    assert {"concepts.same_rows", "concepts.inputs_evaluated"} <= {message.key for message in messages_in(result)}
 
 
 def test_the_cost_is_what_was_evaluated() -> None:
@@ -270,6 +336,48 @@ def test_the_cost_is_what_was_evaluated() -> None:
     assert method.values["model_rows"] == 240 + 60 + 2 * 300
     assert abs(counted - method.values["model_rows"]) <= 2
     assert method.values["classifiers"] == 4 * 51 * 20
+
+
+def test_what_a_result_was_made_from_is_said() -> None:
+    rules = {
+        "old": {"column": "age", "at_least": 42.0},
+        "b": {"classes": ["low"]},
+        "c": {"column": "region", "values": ["South"]},
+    }
+    result = analysed(subject_of(), examples=rules, layers=["1", "2"], rows=100)
+    (inputs,) = (message for message in messages_in(result) if message.key == "concepts.inputs_training")
+    assert inputs.values["concepts"] == "old, b, c"
+    assert inputs.values["layers"] == "1, 2"
+    assert [inputs.values[name] for name in ("pool", "explained", "random")] == [240, 100, 50]
+    (vectors,) = (table for table in result.tables if table.name == "vectors")
+    said = {row[0]: row[2] for row in vectors.rows}
+    assert {name: (message.key, message.values) for name, message in said.items()} == {
+        "old": ("concepts.rule.at_least", {"column": "age", "at_least": 42.0}),
+        "b": ("concepts.rule.classes", {"classes": "low"}),
+        "c": ("concepts.rule.values", {"column": "region", "values": "South"}),
+    }
+
+
+@pytest.mark.parametrize("random", [59, 60])
+def test_too_few_random_concepts_decide_nothing(random: int) -> None:
+    """Of three outputs the smallest adjusted p-value is 3 / (1 + random concepts)."""
+    result = analysed(subject_of(), examples={"low": {"classes": ["low"]}}, random_concepts=random - 1)
+    (tests,) = (table for table in result.tables if table.name == "tests")
+    keys = [row[-1].key for row in tests.rows]
+    assert [row[-2] >= 3 / random for row in tests.rows] == [True] * 3
+    undecided = random < 60
+    assert all((key == "concepts.verdict.undecided") == undecided for key in keys)
+    assert ("concepts.undecided" in {finding.rule for finding in result.findings}) == undecided
+    assert ("concepts.too_few_random" in {message.key for message in messages_in(result)}) == undecided
+
+
+def test_by_default_one_output_alone_can_be_significant() -> None:
+    rules = {f"{bound:.0f}": {"column": "age", "at_least": float(bound)} for bound in range(36, 50, 2)}
+    for count, random in ((1, 400), (7, 420)):
+        result = analysed(subject_of(), examples=dict(list(rules.items())[:count]), random_concepts=None, runs=20)
+        (inputs,) = (message for message in messages_in(result) if message.key == "concepts.inputs_training")
+        assert inputs.values["random"] == random
+        assert count * 3 / (1 + random) <= 0.05
 
 
 def test_results_follow_the_seed_and_the_model_is_left_as_it_was() -> None:

@@ -8,6 +8,7 @@ import struct
 import typing
 import zlib
 from importlib import resources
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,16 @@ def figure(tree: Element, title: str) -> Element:
     return next(f for f in tree.every("figure") if any(head.text == title for head in f.every("h3")))
 
 
+def drawn(tree: Element, title: str) -> Element:
+    """The figures of the methods on one output of a row."""
+    return next(
+        figures
+        for case in tree.every("details", lambda e: "drawn" in e.classes)
+        for head, figures in pairwise(case.every("", lambda e: e.name == "h5" or "cols" in e.classes))
+        if head.text == title
+    )
+
+
 def decoded(file: bytes) -> npt.NDArray[np.uint8]:
     """Pixels of a PNG file of 8 bits a colour, read chunk by chunk; filters 0 and 2 alone."""
     assert file[:8] == b"\x89PNG\r\n\x1a\n"
@@ -76,7 +87,7 @@ def test_every_body_of_a_figure_has_one_drawing() -> None:
 
 def test_every_figure_has_a_title_and_a_drawing(tree: Element) -> None:
     for item in tree.every("figure"):
-        assert item.every("h3")[0].text
+        assert item.one("figcaption").every("", lambda e: e.name in ("h3", "h6"))[0].text
         assert item.every("", lambda e: e.name in ("table", "svg", "img", "mark"))
 
 
@@ -113,7 +124,7 @@ def test_colours_of_contributions_do_not_depend_on_a_theme() -> None:
 
 
 def test_image_attribution_shows_input_map_and_both(tree: Element) -> None:
-    pictures = figure(tree, "Pixels that matter").every("img")
+    pictures = drawn(tree, "Pixels that matter").every("img")
     assert len(pictures) == 3
     for picture in pictures:
         head, _, content = picture.attributes["src"].partition(",")
@@ -128,8 +139,8 @@ def test_image_attribution_shows_input_map_and_both(tree: Element) -> None:
 
 def test_images_and_texts_stay_unshown_unless_the_audit_file_asks() -> None:
     tree = parse(render_report(every_block_run(raw_inputs=False)))
-    assert len(figure(tree, "Pixels that matter").every("img")) == 1
-    marked = figure(tree, "A text with a line end")
+    assert len(drawn(tree, "Pixels that matter").every("img")) == 1
+    marked = drawn(tree, "A text with a line end")
     assert "Fine" not in marked.text
     assert "•••" in marked.text
     assert "images and texts" not in tree.one("footer").text
@@ -151,7 +162,7 @@ def test_image_of_another_shape_than_its_values_is_a_table() -> None:
 
 
 def test_marked_text_keeps_its_white_space_and_shows_what_is_hidden(tree: Element) -> None:
-    text = figure(tree, "A text with a line end").one("p", **{"class": "tokens"})
+    text = drawn(tree, "A text with a line end").one("p", **{"class": "tokens"})
     raw = "".join(_texts(text))
     assert raw == "Fine day\nba⟨U+202E⟩d end"
     assert [mark.attributes["class"] for mark in text.every("mark")] == ["u2", "d3", "u1"]

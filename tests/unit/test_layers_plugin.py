@@ -20,13 +20,14 @@ from auditbench.models import ModelUnderTest
 from auditbench.results import AnalysisResult, Table
 from auditbench.statistics import Clusters, clusters_of, share_interval, sidak_level, wilson_interval
 from auditbench.testing import toy_context, toy_subject
-from auditbench_layers import Params, probe_blocks
+from auditbench_layers import Params, passes, probe_blocks
 from auditbench_layers.activity import row_activity
 from auditbench_layers.analysis import analyze
+from auditbench_layers.contribution_blocks import _start
 from auditbench_layers.passes import last_places
 from auditbench_layers.probe_blocks import balanced_accuracy, difference
 from auditbench_layers.probing import control_classes, halves
-from auditbench_layers.readable import NoTask, ProbeTask, probe_tasks, types_of
+from auditbench_layers.readable import NoTask, ProbeTask, input_and_types, probe_tasks
 from auditbench_layers.similarity import similarities
 from auditbench_layers.similarity_blocks import _metric, _without_common_start
 from tests.plugin_results import check_catalogue, check_result, finding_of, metric_of, rules_of
@@ -100,6 +101,17 @@ def test_every_modality_gets_every_part(modality: str) -> None:
     assert all(torch.equal(tensor, before[name]) for name, tensor in module.state_dict().items())
     assert all(parameter.grad is None and not parameter.requires_grad for parameter in module.parameters())
     assert torch.equal(torch.random.get_rng_state(), generator)
+
+
+def test_every_block_counts_the_rows_that_it_rests_on() -> None:
+    result = looked_at(context_of(), rows=200, similarity_rows=90, contribution_rows=30)
+    tested = [row["tested"] for row in table_of(result, "probes")]
+    rests_on = {table.name: table.n for table in result.tables}
+    assert rests_on == {"activity": 200, "probes": max(tested), "contributing_layers": 30, "units": 30}
+    assert [matrix.n for matrix in result.matrices] == [90]
+    lines = {n for curve in result.curves for series in curve.series for n in series.n}
+    assert lines == set(tested)
+    assert max(lines) < 200
 
 
 def test_the_catalogue_is_complete() -> None:
@@ -281,10 +293,46 @@ def test_control_classes_are_those_of_the_type_and_as_frequent() -> None:
     assert abs(np.corrcoef(control, classes)[0, 1]) < 0.05
 
 
-def test_types_are_inputs_or_last_tokens() -> None:
-    encoded = np.array([[1.0, 2.0], [1.0, 3.0], [1.0, 2.0]], dtype=np.float32)
-    assert types_of(encoded, None).tolist() == [0, 1, 0]
-    assert types_of(encoded, np.array([7, 7, 2])).tolist() == [1, 1, 0]
+@pytest.mark.parametrize(
+    ("modality", "reads_on"), [("tabular", False), ("text", False), ("text", True), ("image", False)]
+)
+@pytest.mark.parametrize("at_once", [7, 1000])
+def test_types_are_inputs_or_last_tokens(
+    modality: str, reads_on: bool, at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows are of one type where they are equal, whatever batch they came in."""
+    monkeypatch.setattr(passes, "ENCODED_AT_ONCE", at_once)
+    subject = toy_subject(modality=modality, rows=120)  # type: ignore[arg-type]
+    rows = subject.data.take(np.r_[0:60, 30:90])
+    encoded = subject.model.encode(rows.inputs).numpy().reshape(120, -1)
+    most = encoded.shape[1]
+    given, types = input_and_types(subject.model, rows, reads_on=reads_on, most_columns=most)
+    told = [row[row != 0][-1:] for row in encoded] if reads_on else list(encoded)
+    assert sorted(set(types.tolist())) == list(range(types.max() + 1))
+    for one, first in zip(told, types, strict=True):
+        for another, second in zip(told, types, strict=True):
+            assert np.array_equal(one, another) == (first == second)
+    if modality == "text":
+        assert given is None
+    else:
+        np.testing.assert_array_equal(given, encoded)
+        assert input_and_types(subject.model, rows, reads_on=False, most_columns=most - 1)[0] is None
+
+
+@pytest.mark.parametrize("modality", ["tabular", "text", "image"])
+def test_paths_begin_alike_however_the_background_is_batched(modality: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    starts = []
+    for at_once in (7, 1000):
+        monkeypatch.setattr(passes, "ENCODED_AT_ONCE", at_once)
+        starts.append(_start(context_of(modality), Params(), "conductance"))
+    batched, whole = starts
+    assert batched.embedding == whole.embedding == ("embedding" if modality == "text" else None)
+    if modality != "text":
+        assert batched.row.dtype == whole.row.dtype
+        np.testing.assert_allclose(batched.row, whole.row, atol=1e-7)
+        context = context_of(modality)
+        background = context.data.background(1000, context.rng("background"))
+        np.testing.assert_allclose(whole.row[0], context.model.encode(background.inputs).mean(dim=0), atol=1e-6)
 
 
 def tasks_for(labels: list[int], clusters: Any = None, most: int = 20) -> list[ProbeTask | NoTask]:

@@ -250,6 +250,23 @@ def test_agreement_is_with_every_method_before() -> None:
     (metric,) = metrics_named(result, "rank_agreement")
     assert (metric.value, metric.where, metric.n) == (1.0, {"method": "shap"}, 12)
     assert metrics_named(first, "rank_agreement") == []
+    assert not [finding for finding in result.findings if finding.rule == "lime.low_agreement"]
+    assert missing_words(ANALYZER, result) == ()
+
+
+def test_a_method_that_ranks_features_the_other_way_round_is_a_finding() -> None:
+    first = explain(toy_subject(), seed=3)
+    own = first.attributions[0]
+    order = np.argsort(np.abs(np.asarray(own.values)).mean(axis=(0, 1)))
+    turned = np.empty_like(np.asarray(own.values))
+    turned[:, :, order] = np.asarray(own.values)[:, :, order[::-1]]
+    other = dataclasses.replace(first, attributions=(dataclasses.replace(own, values=turned),))
+    result = explain(toy_subject(), seed=3, results={"shap": other})
+    (finding,) = [finding for finding in result.findings if finding.rule == "lime.low_agreement"]
+    (metric,) = metrics_named(result, "rank_agreement")
+    assert metric.interval is not None
+    assert metric.interval.high < 0.5
+    assert finding.where == metric.where
     assert missing_words(ANALYZER, result) == ()
 
 

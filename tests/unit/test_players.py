@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
 
+from auditbench.findings import Message
 from auditbench.masking import (
     additivity_gap,
+    agreement_findings,
     agreement_matrix,
     agreement_metrics,
     explained,
@@ -26,7 +28,9 @@ from auditbench.masking import (
     table_attribution,
     value_ranks,
 )
-from auditbench.results import Attribution
+from auditbench.masking.agreement import LOW_AGREEMENT
+from auditbench.messages import load_messages
+from auditbench.results import Attribution, Interval, Metric
 from auditbench.testing import TOY_FEATURES, toy_context, toy_subject
 
 FEW_VALUES = arrays(np.float64, (2, 6), elements=st.sampled_from([0.0, 0.5, 1.0, 2.0, 3.0]))
@@ -149,6 +153,53 @@ def test_methods_with_other_players_are_not_compared() -> None:
     own, other = attribution([[[1.0, 2, 3]]]), attribution([[[1.0, 2, 3]]], players=("p", "q", "s"))
     assert agreement_metrics("toy", own, {"other": other}, slice(0, 1), np.random.default_rng(0)) == ()
     assert agreement_matrix("toy", own, {"other": other}, slice(0, 1)) is None
+
+
+def agreement(value: float | None, high: float | None, method: str = "shap") -> Metric:
+    interval = None if high is None or value is None else Interval(low=value - 0.1, high=high, method="bootstrap")
+    return Metric(
+        name="rank_agreement", value=value, interval=interval, n=9, where={"method": method},
+        no_interval="not_estimated" if value is not None and interval is None else "",
+        reason=Message(key="toy.no_ranking") if value is None else None,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("metrics", "named"),
+    [
+        pytest.param([agreement(0.3, 0.499)], ["shap"], id="all-of-it-below"),
+        pytest.param([agreement(0.3, LOW_AGREEMENT)], [], id="up-to-the-level"),
+        pytest.param([agreement(0.3, 0.6)], [], id="crosses-the-level"),
+        pytest.param([agreement(0.9, 0.95)], [], id="agrees"),
+        pytest.param([agreement(-0.2, None)], [], id="no-interval"),
+        pytest.param([agreement(None, None)], [], id="undefined"),
+        pytest.param([agreement(0.3, 0.4), agreement(0.1, 0.45, "lime")], ["lime"], id="the-least-of-two"),
+        pytest.param([agreement(0.1, 0.6), agreement(0.3, 0.4, "lime")], ["lime"], id="the-only-one-that-is-sure"),
+        pytest.param([], [], id="nothing-to-compare"),
+    ],
+)
+def test_low_agreement_is_a_finding_where_all_of_the_interval_is_low(metrics: list[Metric], named: list[str]) -> None:
+    found = agreement_findings("toy", metrics)
+    assert [finding.where["method"] for finding in found] == named
+    for finding in found:
+        assert (finding.rule, finding.severity, finding.metrics) == (
+            "toy.low_agreement",
+            "low",
+            ("toy.rank_agreement",),
+        )
+        assert finding.title.values["method"] == "toy"
+        assert finding.title.values["other_method"] == named[0]
+        assert finding.action is not None
+        for templates in load_messages("auditbench").values():
+            assert finding.title.key in templates
+            assert finding.action.key in templates
+
+
+@pytest.mark.parametrize("plugin", ["lime", "captum"])
+def test_the_level_of_low_agreement_stands_in_the_method(plugin: str) -> None:
+    for templates in load_messages(f"auditbench_{plugin}").values():
+        for ending in ("", "_parts"):
+            assert f" {LOW_AGREEMENT}" in str(templates[f"{plugin}.rank_agreement.formula{ending}"])
 
 
 @given(model_rows=st.integers(0, 10**6), rows=st.integers(1, 70))

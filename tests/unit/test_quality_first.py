@@ -185,14 +185,29 @@ def test_quality_of_each_task(metrics: list[tuple[str, float | None]], names: li
 
 
 def test_numbers_are_those_of_quality_then_the_first_of_other_analyzers() -> None:
-    sizes = [dataclasses.replace(performance(measure("n", 3.0)), analyzer=name, topic="resources") for name in "abcd"]
+    size = measure("n", 3.0, higher_is_better=False)
+    sizes = [dataclasses.replace(performance(size), analyzer=name, topic="resources") for name in "abcd"]
     shap = AnalysisResult(analyzer="shap", topic="explanation", metrics=(measure("gap", 0.1),))
     by_class = measure("accuracy", 0.1, where={"class": "x"})
     told = performance(by_class, measure("precision", 0.2), measure("accuracy", 0.3))
     found = headline_metrics([shap, *sizes, told])
     assert [name for name, _ in found] == ["performance.accuracy", "a.n", "b.n"]
     assert len(found) == MOST
-    assert [name for name, _ in headline_metrics([shap, performance(measure("mape", 0.2))])] == ["performance.mape"]
+    assert [
+        name for name, _ in headline_metrics([shap, performance(measure("mape", 0.2, higher_is_better=False))])
+    ] == ["performance.mape"]
+
+
+def test_what_is_neither_good_nor_bad_gives_its_place_to_further_numbers_of_quality() -> None:
+    inside = dataclasses.replace(performance(measure("unit_kurtosis", 3.0)), analyzer="layers", topic="layers")
+    rest = [measure("recall", 0.2), measure("expected_calibration_error", 0.1), measure("auc", 0.9)]
+    told = performance(measure("accuracy", 0.3), *rest)
+    names = ["performance.accuracy", "performance.auc", "performance.expected_calibration_error"]
+    assert [name for name, _ in headline_metrics([inside, told])] == names
+    latency = dataclasses.replace(performance(measure("latency", 3.0, higher_is_better=False)), analyzer="resources")
+    assert [name for name, _ in headline_metrics([inside, told, latency])] == [names[0], "resources.latency", names[1]]
+    alone = performance(measure("accuracy", None), measure("auc", 0.9))
+    assert [name for name, _ in headline_metrics([inside, alone])] == ["performance.auc"]
 
 
 def test_the_page_keeps_quality_where_gates_are_on_other_things() -> None:
@@ -241,7 +256,9 @@ def test_show_prints_numbers_and_the_gravest_findings(tmp_path: Path, capsys: py
     )
     metrics = (measure("accuracy", 0.853, 0.848, 0.859), measure("auc", 0.9))
     resources = AnalysisResult(
-        analyzer="resources", topic="resources", metrics=(measure("latency", 2.0, 1.0, 3.0, unit="ms"),)
+        analyzer="resources",
+        topic="resources",
+        metrics=(measure("latency", 2.0, 1.0, 3.0, unit="ms", higher_is_better=False),),
     )
     messages = {"en": {"performance.accuracy": "Accuracy", "f": "Finding {n}\x1b[31m"}}
     run = a_run(

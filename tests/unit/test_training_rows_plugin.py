@@ -13,7 +13,8 @@ from torch import nn
 
 import auditbench_training_rows
 from auditbench.context import AuditContext
-from auditbench.errors import AnalyzerNotPossible
+from auditbench.data import Rows
+from auditbench.errors import AnalyzerNotPossible, ConfigError
 from auditbench.findings import Message
 from auditbench.gate_checks import metrics_for
 from auditbench.registry import PluginEntry, Provided
@@ -25,8 +26,14 @@ from auditbench_training_rows import Params
 from auditbench_training_rows.analysis import analyze
 from auditbench_training_rows.candidates import rankings
 from auditbench_training_rows.last_layer import LastLayer, find_last_linear
-from auditbench_training_rows.neighbours import distance_percentile, nearest, nearest_others
-from auditbench_training_rows.studied import check_outputs, studied
+from auditbench_training_rows.neighbours import (
+    Neighbours,
+    distance_percentile,
+    nearest,
+    nearest_others,
+    of_own_cluster,
+)
+from auditbench_training_rows.studied import check_outputs, standardized, studied
 from auditbench_training_rows.tracin import influences, strongest
 from tests.plugin_results import analyzer_of, check_catalogue, check_result, finding_of, metric_of, rules_of
 
@@ -86,6 +93,18 @@ def test_result_says_all_in_both_languages(kind: str) -> None:
     check_result(auditbench_training_rows, result)
     assert missing_words(ANALYZER, result, "zh-CN") == ()
     assert [method.name for method in result.methods] == [facts.name for facts in ANALYZER.methods]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_numbers_on_training_rows_say_so_and_count_them(kind: str) -> None:
+    result = result_of(subject_of(kind), case_indices=(3, 5))
+    assert {table.name for table in result.tables} >= {"candidates", "cases", "neighbours", "influences"}
+    assert {(table.sample, table.n) for table in result.tables} == {("training", TRAIN)}
+    of_labels = {"neighbour_error", "neighbour_agreement", "label_disagreement"}
+    assert all((metric.sample == "training") == (metric.name in of_labels) for metric in result.metrics)
+    for matrix in result.matrices:
+        assert matrix.n == matrix.title.values["n"]
+        assert matrix.n <= EVALUATED < TRAIN
 
 
 def test_catalogue_has_help_and_formulas() -> None:
@@ -323,6 +342,68 @@ def test_rows_that_depend_on_each_other_have_wider_intervals_or_none() -> None:
     assert metric_of(alone, "neighbour_agreement").interval is not None
 
 
+def test_neighbours_of_the_own_cluster_are_counted() -> None:
+    """Four rows each belong together and lie in one place, so that three of five neighbours are of the own cluster."""
+    subject = subject_of("binary")
+
+    def together(rows: Rows) -> Rows:
+        inputs = {name: array[np.arange(len(rows)) // 4 * 4] for name, array in rows.inputs.items()}
+        return dataclasses.replace(rows, inputs=inputs, clusters=np.arange(len(rows)) // 4)
+
+    grouped = dataclasses.replace(subject, data=subject.data.with_rows(together))
+    params = QUICK.model_copy(update={"space": "inputs"})
+    result = result_of(grouped, params, case_indices=(3, 5))
+    train = grouped.data.background(TRAIN, np.random.default_rng(0))
+    model = grouped.model
+    linear = find_last_linear(model, train)
+    found = studied(model, train, linear, "inputs")
+    usual = nearest_others(standardized(found, found)[0].places, 5, distance="cosine")
+    expected = (train.clusters[usual.positions] == train.clusters[:, None]).mean()  # type: ignore[index]
+    assert expected >= 0.6
+    assert all(count >= 3 for count in column(table_of(result, "candidates"), "own_cluster"))
+    assert len(column(table_of(result, "cases"), "own_cluster")) == 2
+    (note,) = [note.text for note in result.notes if note.text.key == "training-rows.limit.own_cluster"]
+    assert note.values["share"] == pytest.approx(expected)
+    check_result(auditbench_training_rows, result)
+    alone = result_of(subject)
+    assert "own_cluster" not in {each.name for table in alone.tables for each in table.columns}
+
+
+def test_clusters_that_are_missing_are_nobodys() -> None:
+    near = Neighbours(positions=np.asarray([[0, 1, 2], [0, 1, 2]]), distances=np.zeros((2, 3)))
+    found = of_own_cluster(np.asarray([7, -1]), np.asarray([7, -1, 8]), near)
+    assert found is not None
+    assert found.tolist() == [[True, False, False], [False, False, False]]
+    assert of_own_cluster(None, np.asarray([7]), near) is of_own_cluster(np.asarray([7]), None, near) is None
+
+
+@pytest.mark.parametrize("renumbered", [False, True])
+def test_an_explained_row_that_is_a_training_row_is_none_of_its_own_neighbours(renumbered: bool) -> None:
+    """Of the same id and the same input: an id alone is often the number of a row in its file."""
+    subject = subject_of("binary")
+    train = subject.data.background(TRAIN, np.random.default_rng(0))
+    some = train.take(np.arange(EVALUATED))
+    if renumbered:
+        some = dataclasses.replace(some, row_ids=train.row_ids[1 : EVALUATED + 1])
+    subject = dataclasses.replace(subject, data=dataclasses.replace(subject.data, _evaluated=some))
+    result = result_of(subject, QUICK.model_copy(update={"rows": EVALUATED}), case_indices=(3, 5))
+    table = table_of(result, "neighbours")
+    same = [case == row for case, row in zip(column(table, "case"), column(table, "row"), strict=True)]
+    distances = column(table, "distance")
+    themselves = [note.text.values["n"] for note in result.notes if note.text.key == "training-rows.limit.themselves"]
+    if renumbered:
+        assert min(distances) == pytest.approx(0.0, abs=1e-9)
+        assert themselves == []
+    else:
+        assert not any(same)
+        assert themselves == [EVALUATED]
+        usual = nearest_others(
+            studied(subject.model, train, find_last_linear(subject.model, train), "last").places, 5, distance="cosine"
+        )
+        assert distances[:4] == pytest.approx(usual.distances[3][:4].tolist())
+    check_result(auditbench_training_rows, result)
+
+
 class Twice(nn.Module):
     """Calls one linear layer twice."""
 
@@ -432,6 +513,15 @@ def test_what_is_not_possible_says_where_and_what_to_do(change: Any, where: str)
     assert problem.found
     assert problem.allowed
     assert problem.fix
+
+
+def test_a_space_that_is_no_layer_is_refused_with_the_names_that_could_stand_there() -> None:
+    with pytest.raises(ConfigError) as caught:
+        result_of(subject_of(), QUICK.model_copy(update={"space": "inputz"}))
+    (problem,) = caught.value.problems
+    assert (problem.where, problem.found) == ("analyzers.training-rows.space", "inputz")
+    assert problem.allowed.startswith("inputs, auto, last")
+    assert problem.fix == "did you mean `inputs`?"
 
 
 def test_as_many_neighbours_as_training_rows_are_refused() -> None:

@@ -121,6 +121,14 @@ def shown(value: Any) -> str:
     return shortened(text, _SHOWN)
 
 
+def _table(value: Any) -> str:
+    """A value, of a table the keys that stand there."""
+    if not isinstance(value, Mapping):
+        return shown(value)
+    keys = ", ".join(f"{name} = {shown(one)}" for name, one in value.items())
+    return shortened(f"{{ {keys} }}" if keys else "an empty table", _SHOWN)
+
+
 def _problem(item: ErrorDetails, model: type[BaseModel], prefix: str) -> Problem:
     path = [part for part in item["loc"] if part != "parameters" or prefix]
     where = key_path(path, prefix)
@@ -137,8 +145,14 @@ def _problem(item: ErrorDetails, model: type[BaseModel], prefix: str) -> Problem
             fix=f"add `{path[-1]} = {words[0] if words else '…'}`" + (", or another of these" if words[1:] else ""),
         )
     if kind == "value_error":
-        text = str(item.get("ctx", {}).get("error", item["msg"]))
-        return Problem(message=text, where=where or "audit.toml", found=shown(item["input"]))
+        told = item.get("ctx", {})
+        return Problem(
+            message=str(told.get("error", item["msg"])),
+            where=where or "audit.toml",
+            found=_table(item["input"]) if where else shown(item["input"]),
+            allowed=str(told.get("allowed", "")),
+            fix=str(told.get("fix", "")),
+        )
     allowed = _allowed(field) or _TYPES.get(kind, "")
     message = f"expected {_TYPES[kind]}" if kind in _TYPES else "this value is not allowed"
     if kind == "too_short":

@@ -139,6 +139,10 @@ def _is_params(value: Any) -> bool:
     return value is None or (isinstance(value, type) and issubclass(value, BaseModel))
 
 
+def _is_check(value: Any) -> bool:
+    return value is None or callable(value)
+
+
 def _is_needs(value: Any) -> bool:
     return isinstance(value, Needs)
 
@@ -166,6 +170,7 @@ _FIELDS: dict[type[Any], dict[str, _Rule]] = {
         "summary": _TEXT,
         "analyze": _FUNCTION,
         "Params": _PARAMS,
+        "check": (_is_check, "a function, or None"),
         "needs": _NEEDS,
         "after": _NAMES,
         "metrics": _NAMES,

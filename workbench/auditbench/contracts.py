@@ -20,12 +20,14 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from auditbench.context import AuditContext
+    from auditbench.data import EvaluationData
     from auditbench.models import ModelUnderTest
     from auditbench.models.formats import ModelRequest
     from auditbench.results import AnalysisResult
 
 __all__ = [
     "NAMES_A_FILE",
+    "NAMES_A_METHOD",
     "NAMES_A_MODEL",
     "Analyzer",
     "Architecture",
@@ -47,6 +49,12 @@ NAMES_A_FILE = "names_a_file"
 """Key in `json_schema_extra` of a parameter whose value is the path of a file, from `AuditContext.folder`; empty means none.
 
 A result is used again only while the file is the same.
+"""
+
+NAMES_A_METHOD = "names_a_method"
+"""Key in `json_schema_extra` of a parameter whose value is the own name of one of the analyzer's `methods`, or another choice.
+
+A method that does not explain what the model takes is refused before anything is opened.
 """
 
 
@@ -118,6 +126,9 @@ class Analyzer:
         summary: One line for `plugins list`.
         analyze: Called in a worker with the context and validated parameters.
         Params: pydantic model of the parameters; None when there are none.
+        check: Called with model, data and validated parameters once these are open, before an analyzer runs and by
+            `auditbench check`. It raises ConfigError for parameters that do not fit, which refuses the audit, and
+            AnalyzerNotPossible where the analyzer will not apply; it evaluates a few rows at most.
         after: Names of analyzers whose results it reads, when they take part.
         metrics: Names of the metrics it can give, without its own name; a gate on another name is refused. Empty:
             unknown.
@@ -133,6 +144,7 @@ class Analyzer:
     summary: str
     analyze: Callable[[AuditContext, Any], AnalysisResult]
     Params: type[BaseModel] | None = None
+    check: Callable[[ModelUnderTest, EvaluationData, Any], None] | None = None
     needs: Needs = field(default_factory=Needs)
     after: tuple[str, ...] = ()
     metrics: tuple[str, ...] = ()

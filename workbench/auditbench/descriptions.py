@@ -22,6 +22,7 @@ class AnalyzerDescription:
 
     Attributes:
         schema: JSON Schema of its parameters; empty when it has none.
+        checks: Whether it looks at model and data before it runs.
         parameters: As the config gives them, with defaults written out; empty when they were not checked or not valid.
         messages: Templates by language and key.
         code: sha256 over all code of plugins that its result comes from, and the versions of what they ask for; empty
@@ -40,6 +41,7 @@ class AnalyzerDescription:
     metric_tasks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     shares: tuple[str, ...] = ()
     methods: tuple[MethodFacts, ...] = ()
+    checks: bool = False
     schema: Mapping[str, Any] = field(default_factory=dict)
     parameters: Mapping[str, Any] = field(default_factory=dict)
     messages: Mapping[str, Mapping[str, str | Mapping[str, str]]] = field(default_factory=dict)
@@ -129,6 +131,7 @@ class TriedSubject:
         capabilities: Of the model; None where it was not opened, since there is none yet or its code would run.
         limits: What a reader must know of how the model was opened.
         further_limits: The same of each further model, by name.
+        not_possible: Why analyzers will not apply that looked at model and data, by name.
         example: The feature with the largest number in the rows to evaluate; None where no feature is a number.
     """
 
@@ -136,6 +139,7 @@ class TriedSubject:
     capabilities: tuple[Capability, ...] | None = None
     limits: tuple[Message, ...] = ()
     further_limits: Mapping[str, tuple[Message, ...]] = field(default_factory=dict)
+    not_possible: Mapping[str, Message] = field(default_factory=dict)
     example: NumberRange | None = None
 
 

@@ -166,7 +166,8 @@ class ModelError(AuditbenchError):
 class StaleModelError(ModelError):
     """A model made by other `[train]` settings or other data stands where the new one would be written.
 
-    It is not overwritten by an audit. `auditbench train CONFIG` replaces it; another `model.path` keeps both.
+    It is not overwritten by an audit. `auditbench train CONFIG`, with the same `--set` as the audit, replaces it; another
+    `model.path` keeps both.
     """
 
     code = "AB301"

@@ -74,6 +74,7 @@ class LiveAudit:
         """Take copies of a module and of the data, and evaluate the model once on every row, where there is one."""
         from auditbench.data import from_arrays
         from auditbench.models.live import identified, table_of_black_box, wrap_any
+        from auditbench.worker.subject_checks import refuse_parameters
         from auditbench.worker.subject_opening import make_subject, resolve_device
 
         config, started = self._config, time.monotonic()
@@ -110,6 +111,8 @@ class LiveAudit:
 
         self._open_again, self._stale = open_again, False
         self.subject = open_again()
+        names = [item.name for item in self._plan.analyzers]
+        refuse_parameters(config, self._registry, names, model=self.subject.model, data=self.subject.data)
         self._seconds["load"] = time.monotonic() - started
 
     def analyze(self, folder: RunFolder | None) -> None:

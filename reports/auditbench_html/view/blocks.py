@@ -153,13 +153,13 @@ def table_figure(draft: Draft, result: AnalysisResult, block: Table) -> Figure:
     return draft.figure(
         "table",
         grid.caption,
-        EMPTY,
+        draft.say.say("table.sub_training") if block.sample == "training" else EMPTY,
         grid,
         result=result,
         how=how,
         wide=len(grid.columns) > 4 and len(grid.rows) <= FOLDED,
         folded=len(grid.rows) > FOLDED,
-        note=result_caption(draft, result),
+        note=result_caption(draft, result, block.n, block.sample),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from auditbench.results import AnalysisResult, Metric
+from auditbench.results import AnalysisResult, Metric, Sample
 from auditbench_html.view.draft import Draft
 from auditbench_html.view.text import EMPTY, Text, joined, words
 
@@ -52,10 +52,12 @@ def metrics_caption(draft: Draft, metrics: Iterable[Metric]) -> Text:
     return joined(caption(draft, map(rows_behind, shown), drawn=resampled(shown)), counted)
 
 
-def result_caption(draft: Draft, result: AnalysisResult) -> Text:
-    """For a block that does not count its own rows: those of the whole result, where it rests on several."""
-    n = max((metric.n for metric in result.metrics if metric.repeatable), default=0)
-    return caption(draft, [n] if n > 1 else [], drawn=resampled(result.metrics))
+def result_caption(draft: Draft, result: AnalysisResult, n: int | None = None, sample: Sample = "evaluated") -> Text:
+    """The rows of a block; where it does not count its own, those of the result in this sample, where these are several."""
+    if n is None:
+        most = max((metric.n for metric in result.metrics if metric.repeatable and metric.sample == sample), default=0)
+        n = most if most > 1 else 0
+    return caption(draft, [n], drawn=resampled(result.metrics))
 
 
 def resampled(metrics: Iterable[Metric]) -> bool:

@@ -44,6 +44,33 @@ def cases_section(draft: Draft) -> Section | None:
     )
 
 
+def case_title(draft: Draft, number: int, case: Case) -> Text:
+    """Which case it is, and by which rule it was chosen."""
+    return draft.say.say("cases.title", n=number, rule=_rule(draft, case))
+
+
+def verdict_chip(draft: Draft, case: Case) -> Chip | None:
+    """Whether the prediction is right; None where there is no class to be right about."""
+    if draft.run.model.task == "regression" or not case.predicted or not case.observed:
+        return None
+    right = case.predicted == case.observed
+    return Chip(tone="pass" if right else "fail", label=draft.say.say("cases.right" if right else "cases.wrong"))
+
+
+def class_words(draft: Draft, case: Case) -> Text:
+    """What was predicted and observed; empty where the record does not say both."""
+    if not case.predicted or not case.observed:
+        return EMPTY
+    names = {"predicted": _class(draft, case.predicted), "observed": _class(draft, case.observed)}
+    return draft.say.say("cases.predicted", **names)
+
+
+def _class(draft: Draft, name: str) -> Text:
+    """The name of a class; what stands for rare tokens of a language model in words."""
+    key = _STAND_INS.get(name) if draft.run.model.task == "next-token" and not draft.raw_inputs else None
+    return draft.say.say(key) if key else name_text(name)
+
+
 def _limit(draft: Draft) -> str:
     """Which sentence says how inputs are shown."""
     if draft.raw_inputs:
@@ -52,13 +79,12 @@ def _limit(draft: Draft) -> str:
 
 
 def _case(draft: Draft, index: int, case: Case) -> CaseView:
-    say = draft.say
     found = waterfall(draft, case)
     return CaseView(
         id=f"case-{index}",
-        title=say.say("cases.title", n=index, rule=_rule(draft, case)),
+        title=case_title(draft, index, case),
         chip=Chip(tone="none", label=_rule(draft, case)),
-        verdict=_verdict(draft, case),
+        verdict=verdict_chip(draft, case),
         facts=_facts(draft, case),
         waterfall=found[0] if found else None,
         inputs=found[1] if found else _inputs(draft, case),
@@ -83,13 +109,6 @@ def _labels(draft: Draft, case: Case) -> Text:
     return joined(following, say.labels(rest), mark=say.mark("comma"))
 
 
-def _verdict(draft: Draft, case: Case) -> Chip | None:
-    if draft.run.model.task == "regression" or not case.predicted or not case.observed:
-        return None
-    right = case.predicted == case.observed
-    return Chip(tone="pass" if right else "fail", label=draft.say.say("cases.right" if right else "cases.wrong"))
-
-
 def _facts(draft: Draft, case: Case) -> Text:
     say, model = draft.say, draft.run.model
     facts = {"predicted": _class(draft, case.predicted), "observed": _class(draft, case.observed)}
@@ -103,12 +122,6 @@ def _facts(draft: Draft, case: Case) -> Text:
             text = say.say("cases.scored", **facts, score=score, threshold=threshold)
     row = say.say("cases.row", row=case.row_id) if draft.raw_inputs else EMPTY
     return joined(text, _runners_up(draft, case), row)
-
-
-def _class(draft: Draft, name: str) -> Text:
-    """The name of a class; what stands for rare tokens of a language model in words."""
-    key = _STAND_INS.get(name) if draft.run.model.task == "next-token" and not draft.raw_inputs else None
-    return draft.say.say(key) if key else name_text(name)
 
 
 def _runners_up(draft: Draft, case: Case) -> Text:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from auditbench.findings import Message
 from auditbench.results import AnalysisResult, Curve, Series
 from auditbench_html.view.block_findings import curve_finding
 from auditbench_html.view.blocks import axis_label
@@ -11,7 +12,7 @@ from auditbench_html.view.figures import Cell, Chart, Figure, Grid, Heading, Key
 from auditbench_html.view.gated import curve_limits
 from auditbench_html.view.numbers import DASH, count, percentage, share, short
 from auditbench_html.view.scales import scale_for, unit_scale
-from auditbench_html.view.text import EMPTY, Text, humanize, name_text, words
+from auditbench_html.view.text import EMPTY, Text, humanize, words
 
 MOST_LINES = 4
 MOST_POINTS = 120
@@ -59,8 +60,8 @@ def curve_figure(
         subtitle = say.sentences((first, cut))
     how = draft.how(result, curve.name, curve.kind) if result else say.first((f"how.{curve.kind}",)) or EMPTY
     if not note:
-        n = sum(curve.series[0].n) if curve.series else 0
-        note = caption(draft, [n]) if n else result_caption(draft, result) if result else EMPTY
+        sizes = [n for series in curve.series for n in series.n] if not points else [sum(curve.series[0].n)]
+        note = caption(draft, sizes) or (result_caption(draft, result) if result else EMPTY)
     return draft.figure(
         "chart",
         finding or title,
@@ -108,7 +109,9 @@ def _line(draft: Draft, series: Series, *, points: bool) -> Line:
     return Line(label=_label(draft, series.label), points=places, band=band, n=n)
 
 
-def _label(draft: Draft, label: str) -> Text:
+def _label(draft: Draft, label: str | Message) -> Text:
+    if isinstance(label, Message):
+        return draft.say.tell(label)
     return draft.say.first((f"series.{label}",)) or humanize(label) if label else EMPTY
 
 
@@ -161,7 +164,7 @@ def _reliability_table(draft: Draft, result: AnalysisResult | None, curve: Curve
             high = series.high[index] if series.high else None
             predicted, observed = share(say, x), share(say, y, low=low, high=high)
             size = count(say, series.n[index]) if series.n else None
-            row = [Cell(text=name_text(series.label))] if several else []
+            row = [Cell(text=_label(draft, series.label))] if several else []
             row += [
                 Cell(text=predicted.text, value=x),
                 Cell(text=size.text if size else DASH, value=size.value if size else None),

@@ -101,9 +101,9 @@ class Draft:
         return self.say.first(f"method.{name}" for name in methods) or self.analyzer_title(result.analyzer)
 
     def drawn_by(self, result: AnalysisResult) -> Text:
-        """The sentence that names the method behind a drawn case."""
+        """The method behind a drawn case."""
         facts = [f"{block.method.replace('.', '.facts.', 1)}.title" for block in result.attributions[:1]]
-        return self.say.say("drawn.method", method=self.say.first(facts) or self.method_title(result))
+        return self.say.first(facts) or self.method_title(result)
 
     def gated_metric(self, decision: GateDecision) -> Metric | None:
         """The metric that a gate decided on: the only one with all its labels; None where there is no such one."""

@@ -79,7 +79,9 @@ def _rows(draft: Draft, result: AnalysisResult, block: Matrix) -> Text:
     if block.kind == "confusion":
         return caption(draft, [round(sum(value or 0.0 for row in block.values for value in row))])
     compared = [metric for metric in result.metrics if metric.name == "rank_agreement"]
-    return metrics_caption(draft, compared) if block.kind == "agreement" and compared else result_caption(draft, result)
+    if block.kind == "agreement" and compared:
+        return metrics_caption(draft, compared)
+    return result_caption(draft, result, block.n)
 
 
 def _label(draft: Draft, block: Matrix, name: str) -> Text:

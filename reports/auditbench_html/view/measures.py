@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from auditbench.results import AnalysisResult, Metric
+from auditbench.results import AnalysisResult, Metric, Sample
 from auditbench_html.view.captions import metrics_caption, rows_behind
 from auditbench_html.view.draft import TABLE_ROWS, Draft
 from auditbench_html.view.figures import Cell, Figure, Grid, Heading, IntervalRow, IntervalRows, Key
@@ -77,7 +77,12 @@ def _drawable(metric: Metric) -> bool:
 
 
 def _by_scale(metrics: list[Metric]) -> list[list[Metric]]:
-    """Shares and ratios on one scale, apart by metric name where a name has many labels."""
+    """Shares and ratios on one scale, apart by what their rows are, and by metric name where a name has many labels."""
+    samples = dict.fromkeys(metric.sample for metric in metrics)
+    return [part for sample in samples for part in _of_sample([m for m in metrics if m.sample == sample])]
+
+
+def _of_sample(metrics: list[Metric]) -> list[list[Metric]]:
     shares = [metric for metric in metrics if _drawable(metric)]
     names: dict[str, list[Metric]] = {}
     for metric in shares:
@@ -125,7 +130,7 @@ def _rows(draft: Draft, result: AnalysisResult, metrics: list[Metric], told: set
         "measures.higher" if directions == {True} else "measures.lower" if directions == {False} else "measures.scale"
     )
     level = next((metric.interval.level for metric in metrics if metric.interval is not None), None)
-    sub = say.say("measures.sub_interval", level=percentage(level)) if level else say.say("measures.sub")
+    sub = _subtitle(draft, metrics[0].sample, level)
     if total > len(metrics):
         cut = say.say("measures.cut", shown=len(metrics), total=total)
         sub = say.say("series.sentences", first=sub + words(say.mark("stop")), second=cut)
@@ -144,6 +149,13 @@ def _rows(draft: Draft, result: AnalysisResult, metrics: list[Metric], told: set
         wide=len(metrics) > 5 or any(_is_long(metric) for metric in metrics),
         aside=_is_aside(metrics) and not any(row.tone for row in rows),
     )
+
+
+def _subtitle(draft: Draft, sample: Sample, level: float | None) -> Text:
+    """What is drawn, and on which rows."""
+    if level is None:
+        return draft.say.say(f"measures.sub_{sample}")
+    return draft.say.say(f"measures.sub_interval_{sample}", level=percentage(level))
 
 
 def _is_long(metric: Metric) -> bool:
@@ -263,7 +275,7 @@ def _table(draft: Draft, result: AnalysisResult, metrics: list[Metric]) -> Figur
         rows=tuple(rows),
         more=draft.more(len(ordered), len(metrics)),
     )
-    return draft.figure("table", grid.caption, say.say("measures.sub"), grid, result=result, how=EMPTY,
+    return draft.figure("table", grid.caption, _subtitle(draft, metrics[0].sample, None), grid, result=result, how=EMPTY,
         note=metrics_caption(draft, ordered),
     )  # fmt: skip
 

@@ -35,7 +35,7 @@ def overlay_figure(draft: Draft, result: AnalysisResult, block: ImageOverlay) ->
     size, beyond = {"height": values.shape[0], "width": values.shape[-1]}, int(np.sum(np.abs(values) > reach))
     sub = say.say("overlay.sub" if reach else "overlay.sub_bare", **size, reach=words(short(reach)), n=beyond)
     smallest = max((picture.factor for picture in pictures), default=1)
-    parts = [draft.drawn_by(result), sub, say.say("overlay.smaller", n=smallest) if smallest > 1 else EMPTY]
+    parts = [sub, say.say("overlay.smaller", n=smallest) if smallest > 1 else EMPTY]
     parts.append(EMPTY if draft.raw_inputs and image is not None else say.say("overlay.hidden"))
     keys = (Key(mark="raises", label=say.say("tokens.raises")), Key(mark="lowers", label=say.say("tokens.lowers")))
     body = Overlay(pictures=pictures) if pictures else grid

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from auditbench_html.view.figures import Chip, Figure, Grid, Tone, Waterfall
+from auditbench_html.view.figures import Chip, Figure, Grid, Key, Tone, Waterfall
 from auditbench_html.view.marked import CaseInput
 from auditbench_html.view.numbers import Estimate
 from auditbench_html.view.text import EMPTY, Text
@@ -225,6 +225,35 @@ class CaseView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DrawnOutput:
+    """What contributes to one output of a row, or to a difference of two: a figure a method."""
+
+    title: Text
+    figures: tuple[Figure, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DrawnCase:
+    """One row that contributions are drawn on; `link` leads to the case that it is."""
+
+    id: str
+    title: Text
+    verdict: Chip | None
+    link: Link | None
+    outputs: tuple[DrawnOutput, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drawn:
+    """The rows of a section that contributions are drawn on, with what holds for all of their figures."""
+
+    subtitle: Text
+    keys: tuple[Key, ...]
+    how: Text
+    cases: tuple[DrawnCase, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Requirement:
     """One entry of the regulatory index: what is asked, where the evidence stands, and how far it covers that.
 
@@ -258,6 +287,7 @@ class Section:
     Attributes:
         group: Group of the contents list it stands in: `result`, `analyses` or `record`.
         gates: The gates it holds the evidence for.
+        overview: Figures over many rows that come before the rows that are `drawn`.
         figures: Rows of one wide or one to two narrow figures.
         more_figures: Rows of those that are closed at first; `not_drawn` says which are not there at all.
         requirements: Entries of the regulatory index.
@@ -275,6 +305,8 @@ class Section:
     gates: tuple[GateRow, ...] = ()
     states: tuple[StateBox, ...] = ()
     lists: tuple[FactList, ...] = ()
+    overview: tuple[tuple[Figure, ...], ...] = ()
+    drawn: Drawn | None = None
     figures: tuple[tuple[Figure, ...], ...] = ()
     more_figures: tuple[tuple[Figure, ...], ...] = ()
     not_drawn: Text = EMPTY

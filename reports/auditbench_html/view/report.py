@@ -116,10 +116,23 @@ def _placed(figure: Figure, number: int, told: dict[str, int]) -> Figure:
 
 
 def _numbered(section: Section, counter: Iterator[int], told: dict[str, int]) -> Section:
-    def placed(rows: tuple[tuple[Figure, ...], ...]) -> tuple[tuple[Figure, ...], ...]:
-        return tuple(tuple(_placed(figure, next(counter), told) for figure in row) for row in rows)
+    """A section whose figures have their numbers, in the order of the page."""
 
-    return dataclasses.replace(section, figures=placed(section.figures), more_figures=placed(section.more_figures))
+    def numbered(figures: tuple[Figure, ...]) -> tuple[Figure, ...]:
+        return tuple(_placed(figure, next(counter), told) for figure in figures)
+
+    def placed(rows: tuple[tuple[Figure, ...], ...]) -> tuple[tuple[Figure, ...], ...]:
+        return tuple(map(numbered, rows))
+
+    overview, drawn = placed(section.overview), section.drawn
+    if drawn is not None:
+        cases = []
+        for case in drawn.cases:
+            outputs = (dataclasses.replace(output, figures=numbered(output.figures)) for output in case.outputs)
+            cases.append(dataclasses.replace(case, outputs=tuple(outputs)))
+        drawn = dataclasses.replace(drawn, cases=tuple(cases))
+    figures, more = placed(section.figures), placed(section.more_figures)
+    return dataclasses.replace(section, overview=overview, drawn=drawn, figures=figures, more_figures=more)
 
 
 def _analyses(draft: Draft) -> list[Section]:

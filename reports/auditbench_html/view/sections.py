@@ -10,6 +10,7 @@ from auditbench.results import AnalysisResult, Table
 from auditbench_html.view.blocks import changes_figure, percentiles_figure, scatter_figure, table_figure
 from auditbench_html.view.curves import curve_figure
 from auditbench_html.view.draft import Draft, topics_in_order
+from auditbench_html.view.drawn import drawn_rows
 from auditbench_html.view.figures import Figure
 from auditbench_html.view.gates import WORST_FIRST, worst_chip
 from auditbench_html.view.groups import group_figures, repeats_groups
@@ -18,13 +19,10 @@ from auditbench_html.view.matrices import matrix_figure
 from auditbench_html.view.measures import measure_figures, value_list
 from auditbench_html.view.methods import method_entries
 from auditbench_html.view.numbers import short
-from auditbench_html.view.overlays import overlay_figure
 from auditbench_html.view.page import Fact, FactList, GateRow, Link, Section, StateBox
 from auditbench_html.view.record import duration
-from auditbench_html.view.series import series_figure
 from auditbench_html.view.swarm import swarm_figure
 from auditbench_html.view.text import EMPTY, Text, joined, name_text, words
-from auditbench_html.view.tokens import tokens_figure
 from auditbench_html.view.uncompared import uncompared_groups, undefined_measures
 from auditbench_html.view.verdict import gate_sentence
 
@@ -52,7 +50,9 @@ def _section(draft: Draft, topic: str, results: list[AnalysisResult]) -> Section
     swarm = swarm_figure(draft) if topic == "explanation" else None
     if swarm is not None:
         figures.insert(1, swarm)
-    figures += agreements
+    overview = figures + agreements
+    drawn = drawn_rows(draft, topic, finished)
+    figures = [] if drawn else overview
     lists, states = [], [_state(draft, result) for result in results if result.status != "ok"]
     for result in finished:
         figures += result_figures(draft, result)
@@ -75,6 +75,8 @@ def _section(draft: Draft, topic: str, results: list[AnalysisResult]) -> Section
         chip=worst_chip(draft, gates),
         gates=gates,
         states=tuple(states),
+        overview=arranged(overview) if drawn else (),
+        drawn=drawn,
         figures=arranged(figures),
         more_figures=arranged(aside[:MOST_CLOSED]),
         not_drawn=say.say("figure.not_drawn", n=rest) if rest > 0 else EMPTY,
@@ -87,16 +89,13 @@ def _section(draft: Draft, topic: str, results: list[AnalysisResult]) -> Section
 
 
 def result_figures(draft: Draft, result: AnalysisResult) -> list[Figure]:
-    """Every block of one result that draws itself, figures before tables."""
+    """Every block of one result that draws itself over many rows, figures before tables."""
     figures = group_figures(draft, result) + measure_figures(draft, result)
     figures += [curve_figure(draft, result, block) for block in result.curves]
     figures += [matrix_figure(draft, result, block) for block in result.matrices if block.kind != "agreement"]
     figures += [percentiles_figure(draft, result, block) for block in result.percentiles]
     figures += [scatter_figure(draft, result, block) for block in result.scatters]
     figures += [changes_figure(draft, result, block) for block in result.paired_changes]
-    figures += [overlay_figure(draft, result, block) for block in result.image_overlays]
-    figures += [tokens_figure(draft, result, block) for block in result.token_attributions]
-    figures += [series_figure(draft, result, block) for block in result.series_attributions]
     figures += [table_figure(draft, result, block) for block in _tables(result)]
     return figures
 
@@ -165,7 +164,7 @@ def _explanation_lead(draft: Draft) -> list[Text]:
         return [text]
     common, methods = agreement
     key = "lead.agree_all" if common == TOP else "lead.agree_none" if common == 0 else "lead.agree_some"
-    return [text, say.say(key, common=common, n=methods)]
+    return [text, say.say(key, n=common if key == "lead.agree_some" else methods, methods=methods)]
 
 
 def _meta(draft: Draft, gates: tuple[GateRow, ...], finished: list[AnalysisResult]) -> Text:

@@ -38,7 +38,7 @@ def series_figure(draft: Draft, result: AnalysisResult, block: SeriesAttribution
     )
     title = draft.title(block.title)
     hidden = EMPTY if series is not None else say.say("series.hidden")
-    parts = [draft.drawn_by(result), say.say("series.sub", n=values.shape[1]), hidden]
+    parts = [say.say("series.sub", n=values.shape[1]), hidden]
     keys = (Key(mark="raises", label=say.say("tokens.raises")), Key(mark="lowers", label=say.say("tokens.lowers")))
     return draft.figure(
         "series", title, say.sentences(parts), MarkedSeries(lines=lines), result=result, keys=keys,

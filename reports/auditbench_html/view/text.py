@@ -81,7 +81,7 @@ class Words:
     def tell(self, message: Message) -> Text:
         """The sentence for a message of an analyzer or of the host; one without a template shows key and values.
 
-        A value called `unit` that the catalogue knows is said in its words.
+        A value called `unit`, `method` or `other_method` that the catalogue knows is said in its words.
         """
         if self.has(message.key):
             return self.say(
@@ -152,9 +152,12 @@ class Words:
         return joined(*parts, mark=self.mark("comma"))
 
     def _label(self, key: str, value: str) -> Text:
-        method = self.first((f"{value}.name", f"analyzer.{value}", f"method.{value}")) if key == "method" else None
+        method = self._method(value) if key == "method" else None
         name = self._computed(key) or self.first((f"where.{key}",)) or humanize(key)
         return self.say("label.entry", name=name, value=method or self.band(value) or value)
+
+    def _method(self, name: str) -> Text | None:
+        return self.first((f"{name}.name", f"analyzer.{name}", f"method.{name}"))
 
     def _computed(self, name: str) -> Text | None:
         if name not in self.computed:
@@ -172,7 +175,10 @@ class Words:
         return self.feature(value) if name == "feature" else self.group(value) if name == "group" else value
 
     def _resolved(self, name: str, value: Scalar) -> Scalar | Text:
-        return self.unit(value) if name == "unit" and isinstance(value, str) else value
+        if not isinstance(value, str):
+            return value
+        method = self._method(value) if name in ("method", "other_method") else None
+        return self.unit(value) if name == "unit" else method or value
 
 
 def words(text: str) -> Text:

@@ -30,7 +30,7 @@ def tokens_figure(draft: Draft, result: AnalysisResult, block: TokenAttribution)
     title, hidden = draft.title(block.title), EMPTY if draft.raw_inputs else say.say("tokens.hidden")
     keys = (Key(mark="raises", label=say.say("tokens.raises")), Key(mark="lowers", label=say.say("tokens.lowers")))
     return draft.figure(
-        "tokens", title, say.sentences((draft.drawn_by(result), say.say("tokens.sub"), hidden)), MarkedText(tokens=tokens), result=result,
+        "tokens", title, say.sentences((say.say("tokens.sub"), hidden)), MarkedText(tokens=tokens), result=result,
         keys=keys, data=_table(draft, block, title),
         note=joined(n_words(draft, [1]), draft.more(MOST_TOKENS, len(block.tokens))),
     )  # fmt: skip

@@ -10,8 +10,9 @@ import click
 
 from auditbench.cli.commands import cli
 from auditbench.cli.options import Session
+from auditbench.cli.repeating import filled_in
 from auditbench.cli.terminal import complain, complain_lines, prepare_streams, safe_line
-from auditbench.errors import AuditbenchError, ExitCode
+from auditbench.errors import AuditbenchError, ConfigError, ExitCode
 from auditbench.interruption import Terminated, sigterm_raises
 
 
@@ -24,7 +25,7 @@ def guarded(arguments: Sequence[str] | None = None) -> int:
             return _run(list(sys.argv[1:] if arguments is None else arguments), session)
     except AuditbenchError as error:
         _show_trace(session)
-        complain_lines(error.describe())
+        complain_lines(_told(error, session))
         _show_details(error, session)
         return int(error.exit_code)
     except click.ClickException as error:
@@ -50,6 +51,13 @@ def _run(arguments: list[str], session: Session) -> int:
         check_platform()
     with cli.make_context("auditbench", arguments, obj=session) as context:
         return int(cli.invoke(context) or ExitCode.PASSED)
+
+
+def _told(error: AuditbenchError, session: Session) -> str:
+    """The error with the commands that it names as they are for this config, where the config itself is not at fault."""
+    if isinstance(error, ConfigError):
+        return error.describe()
+    return filled_in(error.describe(), session.context)
 
 
 def _show_usage(error: click.ClickException) -> None:

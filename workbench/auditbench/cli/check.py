@@ -133,7 +133,7 @@ def _document(loaded: LoadedConfig, plan: Plan, catalogue: Catalogue) -> dict[st
 
 def _say(loaded: LoadedConfig, plan: Plan, catalogue: Catalogue) -> None:
     from auditbench.cli.rows_read import numbers_line, read_lines
-    from auditbench.cli.terminal import say
+    from auditbench.cli.terminal import say, say_prose
     from auditbench.cli.words import counted
     from auditbench.models.formats import describes_itself, takes_encoded_rows
     from auditbench.safe_text import safe_text
@@ -149,15 +149,15 @@ def _say(loaded: LoadedConfig, plan: Plan, catalogue: Catalogue) -> None:
     if encoded and example is not None and not describes_itself(config.model, loaded.base):
         say(f"            {numbers_line(config.model, example)}")
     for warning in _warnings(plan):
-        say(f"            warning: {catalogue.text(warning)}", "caution")
+        say_prose(f"            warning: {catalogue.text(warning)}", "caution")
     made = "made by [train], since there is none" if plan.trains else "as it is there"
     say(f"  model     {_place(config.model)} ({config.model.format}, {config.model.task}), {made}")
     for limit in _limits(plan):
-        say(f"            {catalogue.text(limit)}", "caution")
+        say_prose(f"            {catalogue.text(limit)}", "caution")
     for further, table in config.models.items():
         say(f"  beside    {further}: {_place(table)} ({table.format}, {table.task}), to compare with")
         for limit in _limits(plan, further):
-            say(f"            {catalogue.text(limit)}", "caution")
+            say_prose(f"            {catalogue.text(limit)}", "caution")
     for program in plan.programs:
         name = f"{safe_text(program.name)} ({program.kind})"
         say(f"  runs      {name}, trusted by its sha256 {program.sha256}", "caution")
@@ -170,7 +170,7 @@ def _say(loaded: LoadedConfig, plan: Plan, catalogue: Catalogue) -> None:
         _say_planned(index, analyzer)
     for analyzer in plan.analyzers:
         if analyzer.reason is not None:
-            say(f"  not  {safe_text(analyzer.name)}: {catalogue.text(analyzer.reason)}", "caution")
+            say_prose(f"  not  {safe_text(analyzer.name)}: {catalogue.text(analyzer.reason)}", "caution")
 
 
 def _data_words(loaded: LoadedConfig) -> str:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from auditbench.cli.terminal import Tone, cells, padded, say
+from auditbench.cli.terminal import Tone, cells, padded, say, say_prose
 from auditbench.cli.words import counted, labels, number, spoken
 from auditbench.safe_text import safe_text
 
@@ -43,8 +43,8 @@ def say_comparison(comparison: Comparison, candidate: AuditRun, baseline: AuditR
         every: Also list the metrics whose change is none that is certain.
     """
     say(f"{safe_text(candidate.audit.name)} beside {safe_text(comparison.baseline.name)}", "strong")
-    say(change_line(comparison))
-    say(_rows(comparison))
+    say_prose(change_line(comparison))
+    say_prose(_rows(comparison))
     shown = [change for change in comparison.metrics if every or change.verdict in _TOLD]
     order = list(CHANGES)
     _say_metrics(sorted(shown, key=lambda change: order.index(change.verdict)), candidate)
@@ -85,7 +85,9 @@ def _say_metrics(changes: Sequence[MetricChange], run: AuditRun) -> None:
         if change.reason is not None:
             named.setdefault(spoken(run, change.reason), []).append(change.metric)
     for reason, names in named.items():
-        say(f"  {safe_text(names[0])}{f' and {len(names) - 1:,} more' if len(names) > 1 else ''}: {reason}", "quiet")
+        say_prose(
+            f"  {safe_text(names[0])}{f' and {len(names) - 1:,} more' if len(names) > 1 else ''}: {reason}", "quiet"
+        )
 
 
 def _metric_row(change: MetricChange) -> tuple[str, ...]:
@@ -115,7 +117,7 @@ def _say_findings(findings: Sequence[FindingChange], candidate: AuditRun, baseli
         severity = " → ".join(dict.fromkeys(str(part) for part in (finding.before, finding.after) if part))
         title = spoken(candidate if finding.after else baseline, finding.title)
         close = ", although its metrics moved within noise" if _by_noise(finding) else ""
-        say(f"  {padded(words, 12)}  {padded(severity, 6)}  {title}{close}", tone)
+        say_prose(f"  {padded(words, 12)}  {padded(severity, 6)}  {title}{close}", tone)
 
 
 def _by_noise(finding: FindingChange) -> bool:

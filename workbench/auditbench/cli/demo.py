@@ -69,6 +69,7 @@ def _copied_example(out: Path) -> Path:
     from importlib import resources
 
     from auditbench.errors import RunFolderError
+    from auditbench.paths import as_argument
 
     text = (resources.files("auditbench") / "demo" / "audit.toml").read_bytes()
     path = out / "audit.toml"
@@ -80,7 +81,7 @@ def _copied_example(out: Path) -> Path:
             raise RunFolderError(
                 "another audit.toml is there",
                 where=str(path),
-                fix=f"audit it with `auditbench audit {path}`, or choose another folder with --out",
+                fix=f"audit it with `auditbench audit {as_argument(path)}`, or choose another folder with --out",
             )
     except OSError as error:
         raise RunFolderError(

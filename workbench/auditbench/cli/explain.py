@@ -36,7 +36,7 @@ def explain(name: str, gate_files: tuple[str, ...], as_json: bool) -> None:
 
     NAME is a code such as AB301, `preset:NAME`, the id of a gate of a preset or of a file of gates, `analyzer.metric` or
     `analyzer.method`, or either alone, which shows it for each analyzer that has one of that name. The name of an
-    analyzer shows all its methods.
+    analyzer shows all its methods, or its metrics where it has none.
     """
     import dataclasses
 
@@ -102,7 +102,7 @@ def explain_code(code: str) -> Explanation:
 
 
 def explain_described(name: str, gate_files: Sequence[str] = ()) -> list[Explanation]:
-    """What a metric or a method means, or each method of an analyzer, from the catalogue of the analyzer that has it.
+    """What a metric or a method means, or all that an analyzer has of one, from the catalogue of the analyzer.
 
     Args:
         gate_files: Files whose gates are suggested, too, when nothing has this name.
@@ -116,15 +116,21 @@ def explain_described(name: str, gate_files: Sequence[str] = ()) -> list[Explana
 
     analyzers = [analyzer for plugin in supervisor.describe(None) for analyzer in plugin.analyzers]
     metrics = {f"{analyzer.name}.{metric}": analyzer for analyzer in analyzers for metric in analyzer.metrics}
+    without = {analyzer.name for analyzer in analyzers if not analyzer.methods}
     methods = {method.name: (analyzer, method) for analyzer in analyzers for method in analyzer.methods}
-    found = [_metric(analyzer, full) for full, analyzer in metrics.items() if name in {full, _short(full)}]
+    found = [
+        _metric(analyzer, full)
+        for full, analyzer in metrics.items()
+        if name in {full, _short(full)} or name == analyzer.name in without
+    ]
     found += [_method(*own) for full, own in methods.items() if name in {full, _short(full), own[0].name}]
     if not found:
-        near = (_nearest(name, [*metrics, *methods]) + nearest_gates(name, gate_files))[:3]
+        names = [analyzer.name for analyzer in analyzers if analyzer.methods or analyzer.metrics]
+        near = (_nearest(name, [*names, *metrics, *methods]) + nearest_gates(name, gate_files))[:3]
         raise ConfigError(
             "no installed analyzer has such a metric or method, and no preset such a gate",
             found=name,
-            allowed="an error code such as AB100, a metric or a method that `auditbench plugins show ANALYZER` lists, "
+            allowed="an error code such as AB100, an analyzer, a metric or a method that `auditbench plugins show ANALYZER` lists, "
             "`preset:NAME`, or the id of a gate",
             fix=f"did you mean {' or '.join(near)}?" if near else "see `auditbench plugins list`",
         )
@@ -136,10 +142,11 @@ def _short(full: str) -> str:
 
 
 def _nearest(name: str, known: Iterable[str]) -> list[str]:
-    """Up to three metrics and methods whose full or short name is most like this one."""
+    """Up to three analyzers, metrics and methods whose full or short name is most like this one, or begins with it."""
     names = list(known)
     texts = {*names, *map(_short, names)}
-    near = difflib.get_close_matches(name, sorted(texts), n=3, cutoff=0.5)
+    begun = sorted(text for text in texts if len(name) > 2 and text.startswith(name))
+    near = [*difflib.get_close_matches(name, sorted(texts), n=3, cutoff=0.5), *begun]
     return list(dict.fromkeys(full for text in near for full in names if text in {full, _short(full)}))[:3]
 
 
@@ -180,7 +187,7 @@ def _said(analyzer: AnalyzerDescription, keys: Iterable[str]) -> list[str]:
 
 
 def _say(explanation: Explanation) -> None:
-    from auditbench.cli.terminal import say
+    from auditbench.cli.terminal import say, say_prose
     from auditbench.safe_text import LONGEST_TEXT, safe_text
 
     say(f"{safe_text(explanation.name)}  {explanation.title}", "strong")
@@ -198,6 +205,6 @@ def _say(explanation: Explanation) -> None:
     )
     for label, text in parts:
         if text:
-            say(f"  {label}{text}")
+            say_prose(f"  {label}{text}")
     if explanation.exit_code is not None:
         say(f"  exit code: {explanation.exit_code}")

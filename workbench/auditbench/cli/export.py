@@ -149,8 +149,9 @@ def _words(found: Difference, what: str) -> str:
 
 def _say_next(configs: list[Path]) -> None:
     from auditbench.cli.terminal import say
+    from auditbench.paths import as_argument
 
     if configs:
-        say(f"next: auditbench audit {configs[0]}")
+        say(f"next: auditbench audit {as_argument(configs[0])}")
     else:
         say("An audit of the export needs data: `auditbench export CONFIG` writes one beside it.", "quiet")

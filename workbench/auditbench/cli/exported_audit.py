@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from auditbench.cli.toml_words import key, quoted
+from auditbench.cli.toml_words import entries, key
 
 if TYPE_CHECKING:
     from auditbench.config_file import LoadedConfig
@@ -88,26 +88,11 @@ def _gates(task: str, tolerance: float) -> Iterator[str]:
     if task != "regression":
         limits |= {"largest_probability_difference": tolerance, "changed_decisions": 0.0}
     for metric, limit in limits.items():
-        yield from ("", "[[gates]]", *_entries({"metric": f"parity.{metric}", "max": limit, "decide": "estimate"}))
+        yield from ("", "[[gates]]", *entries({"metric": f"parity.{metric}", "max": limit, "decide": "estimate"}))
 
 
-def _table(name: str, entries: Mapping[str, Any]) -> Iterator[str]:
-    yield from ("", f"[{name}]", *_entries(entries))
-
-
-def _entries(entries: Mapping[str, Any]) -> Iterator[str]:
-    return (f"{key(name)} = {_value(value)}" for name, value in entries.items())
-
-
-def _value(value: Any) -> str:
-    """A value as TOML."""
-    if isinstance(value, str):
-        return quoted(value)
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(_entries(value)) + "}"
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(map(_value, value)) + "]"
-    return str(value).lower() if isinstance(value, bool) else repr(value)
+def _table(name: str, table: Mapping[str, Any]) -> Iterator[str]:
+    yield from ("", f"[{name}]", *entries(table))
 
 
 def _relative(path: Path, folder: Path) -> str:

@@ -93,7 +93,7 @@ def _document(run: AuditRun, gated: GatedRun, catalogue: Catalogue) -> dict[str,
 
 def _say(run: AuditRun, gated: GatedRun, files: tuple[str, ...], catalogue: Catalogue, *, explain: bool) -> None:
     from auditbench.cli.gate_lines import states_counted
-    from auditbench.cli.terminal import say
+    from auditbench.cli.terminal import say, say_prose
     from auditbench.cli.words import VERDICTS, counted
     from auditbench.gate_sentences import worst_first
     from auditbench.safe_text import safe_text
@@ -103,7 +103,7 @@ def _say(run: AuditRun, gated: GatedRun, files: tuple[str, ...], catalogue: Cata
     origin = ", ".join(map(safe_text, files)) or "the gates of the audit itself"
     if run.status != "complete":
         say("This run is interrupted; what had finished is kept.", "caution")
-    say(f"{states_counted(gated.decisions)} on {counted(run.data.rows, 'row')}, by {origin}.")
+    say_prose(f"{states_counted(gated.decisions)} on {counted(run.data.rows, 'row')}, by {origin}.")
     for decision in worst_first(gated.decisions):
         say()
         _say_decision(decision, catalogue, explain=explain)
@@ -112,19 +112,19 @@ def _say(run: AuditRun, gated: GatedRun, files: tuple[str, ...], catalogue: Cata
 
 def _say_decision(decision: GateDecision, catalogue: Catalogue, *, explain: bool) -> None:
     from auditbench.cli.gate_lines import observed, state_tone, state_words, why
-    from auditbench.cli.terminal import say
+    from auditbench.cli.terminal import say, say_prose
     from auditbench.cli.words import labels
     from auditbench.safe_text import safe_text
 
     say(f"  {state_words(decision)}  {safe_text(decision.metric)}{labels(decision.where)}", state_tone(decision))
     said = catalogue.text(decision.reason) if decision.reason else why(decision)
-    say(f"      {observed(decision, said)}")
+    say_prose(f"      {observed(decision, said)}")
     if decision.explanation:
-        say(f"      {catalogue.say(decision.explanation)}", "quiet")
+        say_prose(f"      {catalogue.say(decision.explanation)}", "quiet")
     if explain:
         for part, text in _meaning(decision, catalogue).items():
             if text:
-                say(f"      {part}: {text}", "quiet")
+                say_prose(f"      {part}: {text}", "quiet")
     say(f"      id {safe_text(decision.id)}", "quiet")
 
 

@@ -180,6 +180,7 @@ def _write_new(path: Path, text: str) -> None:
 def _tell(path: Path, draft: Draft, model: ModelSource, gates: Path | None) -> None:
     from auditbench.cli.draft import name_shown
     from auditbench.cli.terminal import say
+    from auditbench.paths import as_argument
     from auditbench.safe_text import safe_text
 
     say(f"Wrote {path}" + (f" and {gates}" if gates else ""), "good")
@@ -200,4 +201,4 @@ def _tell(path: Path, draft: Draft, model: ModelSource, gates: Path | None) -> N
     say(f"  gates      {gates.name if gates else 'none yet: see the end of the file, or give --with-gates'}")
     for question in draft.open_questions:
         say(f"  to do      {question}", "caution")
-    say(f"next: auditbench check {path}")
+    say(f"next: auditbench check {as_argument(path)}")

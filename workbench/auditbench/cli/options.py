@@ -14,14 +14,20 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 @dataclass(slots=True)
 class Session:
-    """What holds for one command line; `--debug` may stand before or after the command."""
+    """What holds for one command line; `--debug` may stand before or after the command.
+
+    Attributes:
+        context: Of the command that runs; None before one is found.
+    """
 
     debug: bool = False
+    context: click.Context | None = None
 
 
-def _switch_debug_on(context: click.Context, parameter: click.Parameter, value: bool) -> None:
-    if value and (session := context.find_object(Session)) is not None:
-        session.debug = True
+def _enter(context: click.Context, parameter: click.Parameter, value: bool) -> None:
+    """Note the command, and whether its errors come with traces."""
+    if (session := context.find_object(Session)) is not None:
+        session.context, session.debug = context, session.debug or value
 
 
 def split_names(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
@@ -34,7 +40,7 @@ debug_option = click.option(
     is_flag=True,
     expose_value=False,
     is_eager=True,
-    callback=_switch_debug_on,
+    callback=_enter,
     help="Show traces of errors.",
 )
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from auditbench.cli.options import debug_option, example, json_option
 
 if TYPE_CHECKING:
+    from auditbench.cli.schema_tables import SchemaTable
     from auditbench.descriptions import AnalyzerDescription, PluginDescription
 
 
@@ -48,7 +49,7 @@ def list_plugins(as_json: bool) -> None:
 @json_option
 @debug_option
 def show_plugin(name: str, as_json: bool) -> None:
-    """Describe the plugin NAME: its parameters, its metrics, and what it needs.
+    """Describe the plugin NAME: its parameters, its metrics, what it needs, and what to write into audit.toml.
 
     The plugin is loaded in a process of its own.
     """
@@ -83,6 +84,8 @@ def _say_plugin(plugin: PluginDescription) -> None:
 
 
 def _say_analyzer(analyzer: AnalyzerDescription) -> None:
+    from auditbench.cli.schema_tables import root_table
+    from auditbench.cli.snippets import snippet
     from auditbench.cli.terminal import say
     from auditbench.safe_text import safe_text
 
@@ -93,11 +96,9 @@ def _say_analyzer(analyzer: AnalyzerDescription) -> None:
         say(f"  {label:<10}  {text}")
     if missing := analyzer.missing_packages + analyzer.missing_programs:
         say(f"  missing     {', '.join(missing)}", "bad")
-    say(f"  parameters, in [analyzers.{safe_text(analyzer.name)}]" + ("" if _parameters(analyzer) else ": none"))
-    for name, kind, help_text in _parameters(analyzer):
-        say(f"    {safe_text(name)} = {kind}")
-        if help_text:
-            say(f"        {help_text}")
+    table = root_table(analyzer.name, analyzer.schema)
+    say(f"  parameters, in {table.heading}" + ("" if table.contents() else ": none"))
+    _say_contents(table, "    ")
     if analyzer.metrics:
         say("  metrics, for [[gates]] and `auditbench explain`")
         for metric in analyzer.metrics:
@@ -107,6 +108,9 @@ def _say_analyzer(analyzer: AnalyzerDescription) -> None:
         say("  methods, for `auditbench explain`")
         for method in analyzer.methods:
             say(f"    {safe_text(method.name)}")
+    say("  in audit.toml")
+    for line in snippet(analyzer):
+        say(f"    {line}")
 
 
 def _needed(analyzer: AnalyzerDescription) -> list[tuple[str, str]]:
@@ -116,6 +120,7 @@ def _needed(analyzer: AnalyzerDescription) -> list[tuple[str, str]]:
         ("model with", ", ".join(needs.capabilities)),
         ("inputs", ", ".join(needs.modalities)),
         ("data with", "sensitive features" if needs.sensitive_features else ""),
+        ("beside", "a further model" if needs.further_models else ""),
         ("packages", ", ".join(needs.packages)),
         ("programs", ", ".join(program.title for program in needs.programs)),
         ("after", ", ".join(analyzer.after)),
@@ -123,24 +128,19 @@ def _needed(analyzer: AnalyzerDescription) -> list[tuple[str, str]]:
     return [(label, text) for label, text in parts if text]
 
 
-def _parameters(analyzer: AnalyzerDescription) -> list[tuple[str, str, str]]:
-    """Name, default with what else is allowed, and help of each parameter, from its JSON Schema."""
-    import json
+def _say_contents(table: SchemaTable, indent: str) -> None:
+    """Its keys, and then the tables in it under their headings, as TOML orders them."""
+    from auditbench.cli.terminal import say, say_prose
 
-    required = set(analyzer.schema.get("required", ()))
-    found = []
-    for name, schema in analyzer.schema.get("properties", {}).items():
-        default = "… (required)" if name in required else json.dumps(schema.get("default"), ensure_ascii=False)
-        allowed = _allowed(schema)
-        found.append((name, f"{default}  ({allowed})" if allowed else default, str(schema.get("description", ""))))
-    return found
-
-
-def _allowed(schema: dict[str, Any]) -> str:
-    if "enum" in schema:
-        return "one of " + ", ".join(map(str, schema["enum"]))
-    if "anyOf" in schema:
-        return " or ".join(part for option in schema["anyOf"] if (part := _allowed(option)))
-    words = {"minimum": "at least", "exclusiveMinimum": "above", "maximum": "at most", "exclusiveMaximum": "below"}
-    limits = [f"{word} {schema[key]:g}" for key, word in words.items() if isinstance(schema.get(key), (int, float))]
-    return ", ".join([str(schema.get("type", "")), *limits]).strip(", ")
+    for item in table.contents():
+        if item.plain:
+            say_prose(f"{indent}{item.words()}")
+            if item.help:
+                say_prose(f"{indent}    {item.help}")
+    for item in table.contents():
+        for form in item.tables:
+            note = item.note(form)
+            say(f"{indent}{form.heading}" + (f"  ({note})" if note else ""))
+            for text in item.helps(form):
+                say_prose(f"{indent}    {text}")
+            _say_contents(form, f"{indent}  ")

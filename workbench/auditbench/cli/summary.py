@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from auditbench.cli.gate_lines import observed, state_tone, state_words, states_counted
-from auditbench.cli.terminal import cells, padded, say
+from auditbench.cli.terminal import cells, padded, say, say_prose
 from auditbench.cli.words import VERDICTS, counted, duration, english, labels, number, spoken
 from auditbench.safe_text import LONGEST_TEXT, safe_text
 
@@ -35,7 +35,7 @@ def say_run(run: AuditRun, folder: Path, *, debug: bool = False) -> None:
     say(f"{title}: {safe_text(run.audit.name)}", tone)
     if run.status != "complete":
         say("This run is interrupted; what had finished is kept.", "caution")
-    say(_sentence(run))
+    say_prose(_sentence(run))
     if found := findings_by_severity(run):
         parts = ", ".join(f"{count:,} {severity}" for severity, count in found.items())
         say(f"{counted(sum(found.values()), 'finding')}: {parts}.")
@@ -43,14 +43,14 @@ def say_run(run: AuditRun, folder: Path, *, debug: bool = False) -> None:
         text = f"Opening the model ran code from {safe_text(program.name)} ({program.kind})"
         say(f"{text}, trusted by its sha256 {program.sha256}", "caution")
     for limit in run.model.limits:
-        say(f"model: {spoken(run, limit)}", "caution")
+        say_prose(f"model: {spoken(run, limit)}", "caution")
     _say_numbers(run)
     _say_gates(run)
     _say_findings(run)
     _say_incomplete(run, debug=debug)
     _say_change(run)
     for warning in run.warnings:
-        say(f"warning: {spoken(run, warning)}", "caution")
+        say_prose(f"warning: {spoken(run, warning)}", "caution")
         if debug and (trace := run.volatile.details.get(f"render:{warning.values.get('format')}")):
             _say_indented(trace.rstrip().split("\n"))
     say()
@@ -120,7 +120,7 @@ def say_times(run: AuditRun) -> None:
         return
     total = sum(seconds.values())
     parts = [f"{safe_text(name)} {duration(took)}" for name, took in sorted(seconds.items(), key=lambda item: -item[1])]
-    say(f"time     {duration(total)}: {', '.join(parts)}")
+    say_prose(f"time     {duration(total)}: {', '.join(parts)}")
 
 
 def _sentence(run: AuditRun) -> str:
@@ -142,7 +142,7 @@ def _say_gates(run: AuditRun) -> None:
     say("Gates that did not pass", "strong")
     for gate in gates:
         say(f"  {state_words(gate)}  {safe_text(gate.metric)}{labels(gate.where)}", state_tone(gate))
-        say(f"      {observed(gate, spoken(run, gate.reason))}")
+        say_prose(f"      {observed(gate, spoken(run, gate.reason))}")
 
 
 def _say_numbers(run: AuditRun) -> None:
@@ -179,7 +179,7 @@ def _say_findings(run: AuditRun) -> None:
     say("Findings", "strong")
     shown = _MOST_FINDINGS + (len(found) == _MOST_FINDINGS + 1)  # a single further one takes the line of its count
     for finding in sorted(found, key=lambda one: SEVERITIES.index(one.severity))[:shown]:
-        say(f"  {finding.severity}: {safe_text(catalogue.text(finding.title), LONGEST_TEXT)}")
+        say_prose(f"  {finding.severity}: {safe_text(catalogue.text(finding.title), LONGEST_TEXT)}")
     if len(found) > shown:
         say(f"  and {len(found) - shown:,} more", "quiet")
 
@@ -192,12 +192,12 @@ def _say_incomplete(run: AuditRun, *, debug: bool) -> None:
     say("Analyzers without a result", "strong")
     width = max(cells(safe_text(result.analyzer)) for result in without)
     for result in without:
-        say(_line(run, result, width), "bad" if result.is_missing else "caution")
+        say_prose(_line(run, result, width), "bad" if result.is_missing else "caution")
         if debug and (trace := run.volatile.details.get(result.analyzer)):
             _say_indented(trace.rstrip().split("\n"))
     reasons = {result.reason.key for result in without if result.is_missing and result.reason}
     if "core.skipped_by_command" in reasons:
-        say(f"  {_LEFT_OUT}", "bad")
+        say_prose(f"  {_LEFT_OUT}", "bad")
 
 
 def _say_change(run: AuditRun) -> None:
@@ -206,7 +206,7 @@ def _say_change(run: AuditRun) -> None:
     from auditbench.cli.comparison_tables import change_line
 
     say()
-    say(change_line(run.baseline))
+    say_prose(change_line(run.baseline))
 
 
 def _line(run: AuditRun, result: AnalysisResult, width: int) -> str:

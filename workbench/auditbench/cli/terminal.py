@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import sys
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any, Literal, TextIO, TypeAlias
 
@@ -24,6 +26,7 @@ _STYLES: dict[str, dict[str, Any]] = {
 # What the runners of continuous integration obey: `::error::` where a line begins, `##[command]` and `##vso[command]`
 # anywhere in it.
 _COMMAND = re.compile(r"^(\s*)(:)(?=:)|(#)(?=#\w*\[)")
+_WIDEST = 120  # cells of a line of prose
 
 
 def safe_line(text: object, longest: int = LONGEST_TEXT) -> str:
@@ -41,6 +44,16 @@ def say(text: str = "", tone: Tone = "") -> None:
     A reader that has gone away is no error, so that the exit code stays what it is.
     """
     sys.stdout = _write(sys.stdout, safe_line(text), tone)
+
+
+def say_prose(text: str, tone: Tone = "") -> None:
+    """Write sentences to stdout: on a terminal in lines of its width, broken between words; elsewhere in one line.
+
+    Paths, commands and digests are for `say`: a reader copies them whole.
+    """
+    width = min(shutil.get_terminal_size().columns, _WIDEST) if sys.stdout is not None and sys.stdout.isatty() else 0
+    for line in _broken(safe_line(text), width) if width else (text,):
+        say(line, tone)
 
 
 def complain(text: str, tone: Tone = "") -> None:
@@ -83,6 +96,20 @@ def cells(text: str) -> int:
     from rich.cells import cell_len
 
     return cell_len(text)
+
+
+def _broken(text: str, width: int) -> Iterator[str]:
+    """A line as lines of at most `width` cells, all but the first indented further; a longer word stays whole."""
+    indent = " " * (len(text) - len(text.lstrip(" ")))
+    words = text.lstrip(" ").split(" ")
+    line = indent + words[0]
+    for word in words[1:]:
+        if cells(line) + 1 + cells(word) > width:
+            yield line
+            line = f"{indent}  {word}"
+        else:
+            line = f"{line} {word}"
+    yield line
 
 
 def _disarmed(command: re.Match[str]) -> str:

@@ -17,7 +17,8 @@ from auditbench.cli.options import config_argument, debug_option, device_option,
 @set_option
 @device_option
 @debug_option
-def train(config: Path, out: Path | None, overrides: tuple[str, ...], device: str) -> None:
+@click.pass_context
+def train(context: click.Context, config: Path, out: Path | None, overrides: tuple[str, ...], device: str) -> None:
     """Train the model that CONFIG describes, and write it as a bundle.
 
     A bundle made by earlier settings is replaced. `auditbench audit` does this by itself when there is no bundle yet.
@@ -26,6 +27,7 @@ def train(config: Path, out: Path | None, overrides: tuple[str, ...], device: st
 
     from auditbench import supervisor
     from auditbench.cli.progress import progress_listener
+    from auditbench.cli.repeating import repeated
     from auditbench.cli.terminal import say
     from auditbench.config_file import load_config
 
@@ -35,4 +37,4 @@ def train(config: Path, out: Path | None, overrides: tuple[str, ...], device: st
     with progress_listener() as listener:
         supervisor.train(loaded, device=device, listener=listener)
     say(f"model    {loaded.base / loaded.config.model.path}")
-    say(f"next: auditbench audit {config}")
+    say(f"next: {repeated(context, 'audit', overrides=overrides)}")

@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from auditbench.masking.additivity import additivity_gap, gap_finding, largest_gap
-from auditbench.masking.agreement import agreement_matrix, agreement_metrics, spearman
+from auditbench.masking.agreement import agreement_findings, agreement_matrix, agreement_metrics, spearman
 from auditbench.masking.coalitions import Coalitions
 from auditbench.masking.explanation import Explained, earlier_attributions, explained, shared_out, table_attribution
 from auditbench.masking.frames import check_same_columns, column_names, frame_numbers
@@ -65,6 +65,7 @@ __all__ = [
     "Target",
     "Targets",
     "additivity_gap",
+    "agreement_findings",
     "agreement_matrix",
     "agreement_metrics",
     "all_finite",

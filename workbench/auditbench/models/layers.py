@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,12 +13,17 @@ import numpy as np
 import torch
 from torch import nn
 
+from auditbench.config_problems import nearest
+from auditbench.errors import ConfigError
+
 if TYPE_CHECKING:
     from auditbench.data.evaluation import Inputs
     from auditbench.models.subject import ModelUnderTest
 
 _CHANNELS_FIRST = ("Conv", "BatchNorm", "InstanceNorm", "GroupNorm", "MaxPool", "AvgPool", "Adaptive", "FractionalMax")
 _UNITS_LAST = ("Linear", "LayerNorm", "RMSNorm", "Embedding")
+MOST_NAMED = 20
+"""Layers that an error names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +100,33 @@ def model_layers(model: ModelUnderTest, inputs: Inputs) -> tuple[Layer, ...]:
 def by_name(layers: Sequence[Layer]) -> dict[str, Layer]:
     """The layers by their whole names, and by label, which counts where it is the name of another."""
     return {layer.name: layer for layer in layers} | {layer.label: layer for layer in layers}
+
+
+def named_layers(
+    layers: Sequence[Layer], names: Sequence[str], *, where: str, besides: Sequence[str] = ()
+) -> tuple[Layer, ...]:
+    """The layers of these names or labels, each once.
+
+    Args:
+        where: Key path of the parameter that names them.
+        besides: What else could stand there.
+
+    Raises:
+        ConfigError: There is none of a name.
+    """
+    named = by_name(layers)
+    unknown = [name for name in names if name not in named]
+    if unknown:
+        labels = [*besides, *(layer.label for layer in layers)]
+        close = difflib.get_close_matches(unknown[0], labels, n=3)
+        raise ConfigError(
+            "the network has no layer of this name that runs once and gives a tensor for the rows",
+            where=where,
+            found=", ".join(unknown),
+            allowed=", ".join(dict.fromkeys((*close, *labels[:MOST_NAMED]))),
+            fix=nearest(unknown[0], labels) or "name one of these layers",
+        )
+    return tuple(dict.fromkeys(named[name] for name in names))
 
 
 def stages(layers: Sequence[Layer], most: int) -> tuple[Layer, ...]:

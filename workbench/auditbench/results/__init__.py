@@ -32,7 +32,7 @@ from auditbench.results.figures import (
 )
 from auditbench.results.finite import require_finite
 from auditbench.results.methods import MethodFacts
-from auditbench.results.metrics import Interval, Metric
+from auditbench.results.metrics import Interval, Metric, Sample
 
 __all__ = [
     "PREDICTED",
@@ -54,6 +54,7 @@ __all__ = [
     "PercentileRow",
     "Percentiles",
     "Point",
+    "Sample",
     "Scatter",
     "Series",
     "SeriesAttribution",

@@ -8,6 +8,7 @@ from typing import Literal, TypeAlias
 from auditbench.errors import ResultError
 from auditbench.findings import Message
 from auditbench.results.finite import require_finite
+from auditbench.results.metrics import Sample
 
 Cell: TypeAlias = bool | int | float | str | Message | None
 
@@ -33,12 +34,19 @@ class Column:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """Rows of cells. Undefined cells are None; `notes` on why stand in a text column."""
+    """Lines of cells. Undefined cells are None; `notes` on why stand in a text column.
+
+    Attributes:
+        n: Rows of the data that were looked at for it; None where its result has nothing on fewer or other rows.
+        sample: What these rows are.
+    """
 
     name: str
     title: Message
     columns: tuple[Column, ...]
     rows: tuple[tuple[Cell, ...], ...]
+    n: int | None = None
+    sample: Sample = "evaluated"
     repeatable: bool = True
 
     def __post_init__(self) -> None:
@@ -50,9 +58,12 @@ class Table:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Series:
-    """One line or set of points of a curve; `low`, `high` and `n` are empty or as long as `x`."""
+    """One line or set of points of a curve; `low`, `high` and `n`, the rows behind each point, are empty or as long as `x`.
 
-    label: str
+    Its label is a name of the data or the model, or words by their key.
+    """
+
+    label: str | Message
     x: tuple[float, ...]
     y: tuple[float | None, ...]
     low: tuple[float | None, ...] = ()
@@ -60,10 +71,11 @@ class Series:
     n: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        require_finite(self.label, *self.x, *self.y, *self.low, *self.high)
+        where = self.label.key if isinstance(self.label, Message) else self.label
+        require_finite(where, *self.x, *self.y, *self.low, *self.high)
         sizes = {len(self.y), *(len(part) for part in (self.low, self.high, self.n) if part)}
         if sizes != {len(self.x)}:
-            raise ResultError(f"expected {len(self.x)} points in every part, got {sorted(sizes)}", where=self.label)
+            raise ResultError(f"expected {len(self.x)} points in every part, got {sorted(sizes)}", where=where)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,7 +172,7 @@ class PairedChange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Matrix:
-    """Numbers by row and column label, such as a confusion matrix or the agreement of methods."""
+    """Numbers by row and column label, such as a confusion matrix or the agreement of methods; `n` as of a table."""
 
     name: str
     title: Message
@@ -171,6 +183,7 @@ class Matrix:
     columns: tuple[str, ...]
     values: tuple[tuple[float | None, ...], ...]
     unit: str = "1"
+    n: int | None = None
 
     def __post_init__(self) -> None:
         require_finite(self.name, *(value for row in self.values for value in row))

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
 
 from auditbench.arrays import Array
 from auditbench.errors import ResultError
 from auditbench.findings import Message
 from auditbench.results.finite import require_finite
+
+Sample: TypeAlias = Literal["evaluated", "training", "own"]
+"""What the rows behind a number are: evaluated ones, rows that the model was trained on, or what an analyzer brings along."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +42,7 @@ class Metric:
             `few_clusters`, `few_replicates`, `dependent_rows`. A count with an `n` of 1 is of the model and rests on no row.
         n: Rows the value rests on; `denominator` the rows it is a share of, where that is fewer. Neither is 0 unless
             the value is undefined.
+        sample: What these rows are.
         clusters: Groups of rows that depend on each other, such as texts, among these rows; None without such groups.
         where: Labels that tell apart the metrics of one name: `{"feature": "sex", "group": "Female"}`.
         method: How the value was computed, as a catalogue key; renderers and `explain` resolve it.
@@ -57,6 +62,7 @@ class Metric:
     no_interval: str = ""
     n: int
     denominator: int | None = None
+    sample: Sample = "evaluated"
     clusters: int | None = None
     where: Mapping[str, str] = field(default_factory=dict)
     method: str = ""

@@ -9,6 +9,7 @@ record, and in the reports, which are then rendered once more.
 
 from __future__ import annotations
 
+import dataclasses
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from pathlib import Path
 from auditbench.config import LimitsTable
 from auditbench.config_checks import RECORD_FORMAT
 from auditbench.config_file import LoadedConfig
-from auditbench.descriptions import PluginDescription, TrainedModel, TriedSubject
+from auditbench.descriptions import PluginDescription, TrainedModel
 from auditbench.errors import AuditbenchError, ConfigError, ExitCode, PluginError, Problem, RecordError
 from auditbench.folder_lock import unfinished
 from auditbench.interruption import sigterm_raises
@@ -32,7 +33,7 @@ from auditbench.run import AuditRun, PluginFacts
 from auditbench.run_file import read_run
 from auditbench.store import LOGS, RunFolder
 from auditbench.supervisor.baseline import read_baseline
-from auditbench.supervisor.opening import lost_over
+from auditbench.supervisor.opening import lost_over, try_in
 from auditbench.supervisor.planning import Plan, group_or_ours, make_plan, with_subject
 from auditbench.supervisor.rendering import render_formats
 from auditbench.supervisor.session import AuditSession
@@ -115,20 +116,12 @@ def plan(
     config = loaded.config
     with _short_lived_pool(config.limits) as pool:
         found = make_plan(loaded, pool, only=only, skip=skip, formats=formats)
-        try:
-            answer = pool.worker(FIRST_PARTY).ask(
-                "try",
-                seconds=config.limits.load_seconds,
-                event=no_event,
-                credentials=credentials_of(config),
-                config=config.model_dump_json(),
-                base=str(loaded.base),
-                device=device,
-            )
-        except WorkerFault as fault:
-            limit = "limits.load_seconds"
-            raise lost_over("data and model could not be looked at", fault, where="load", limit=limit) from None
-        return with_subject(found, config, validate(TriedSubject, answer.get("tried"), where="tried"))
+        tried = [
+            try_in(pool, group, loaded, device=device, analyzers=found.of_group(group))
+            for group in found.looking_groups()
+        ]
+        reasons = {name: reason for one in tried for name, reason in one.not_possible.items()}
+        return with_subject(found, config, dataclasses.replace(tried[0], not_possible=reasons))
 
 
 def train(loaded: LoadedConfig, *, device: str = "auto", listener: Listener | None = None) -> TrainedModel:

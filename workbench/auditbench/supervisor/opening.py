@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from auditbench.config_file import LoadedConfig
+from auditbench.descriptions import TriedSubject
 from auditbench.digests import digest_of
 from auditbench.errors import DataError, ModelError, WorkerError
 from auditbench.record import plain, validate
@@ -13,7 +14,7 @@ from auditbench.supervisor.record import OpenedSubject
 from auditbench.supervisor.worker_environment import credentials_of
 from auditbench.supervisor.worker_events import WorkerEvent
 from auditbench.supervisor.worker_pool import WorkerPool
-from auditbench.supervisor.worker_process import WorkerFault
+from auditbench.supervisor.worker_process import WorkerFault, no_event
 
 _LEAVE_ALONE = "leave the files of model and data alone while an audit runs, and run it again"
 
@@ -25,12 +26,16 @@ def open_in(
     *,
     device: str,
     may_train: bool,
+    analyzers: Sequence[str] = (),
     event: Callable[[WorkerEvent], float | None],
 ) -> OpenedSubject:
     """Open the subject in the worker of a group.
 
+    Args:
+        analyzers: Of the group, whose parameters have to fit the subject.
+
     Raises:
-        AuditbenchError: It cannot be opened.
+        AuditbenchError: It cannot be opened, or parameters do not fit it.
         WorkerFault: The worker was lost over it.
     """
     answer = pool.worker(group).ask(
@@ -42,12 +47,35 @@ def open_in(
         base=str(loaded.base),
         device=device,
         train=may_train,
+        analyzers=list(analyzers),
     )
     try:
         document = {**answer["subject"], **answer["environment"], "sent": answer["sent"]}
     except TypeError as error:
         raise WorkerError("what the worker said of model and data has not its parts", where=group) from error
     return validate(OpenedSubject, document, where="subject")
+
+
+def try_in(
+    pool: WorkerPool, group: str, loaded: LoadedConfig, *, device: str, analyzers: Sequence[str]
+) -> TriedSubject:
+    """Look at the subject in the worker of a group, and train nothing; `open_in` says what it is given and raises."""
+    config = loaded.config
+    try:
+        answer = pool.worker(group).ask(
+            "try",
+            seconds=config.limits.load_seconds,
+            event=no_event,
+            credentials=credentials_of(config),
+            config=config.model_dump_json(),
+            base=str(loaded.base),
+            device=device,
+            analyzers=list(analyzers),
+        )
+    except WorkerFault as fault:
+        message, limit = "data and model could not be looked at", "limits.load_seconds"
+        raise lost_over(message, fault, where="load", limit=limit) from None
+    return validate(TriedSubject, answer.get("tried"), where="tried")
 
 
 def refuse_another(found: OpenedSubject, audited: OpenedSubject) -> None:

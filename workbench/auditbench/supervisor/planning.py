@@ -76,6 +76,19 @@ class Plan:
     programs: tuple[ProgramFacts, ...] = ()
     tried: TriedSubject | None = None
 
+    def of_group(self, group: str) -> tuple[str, ...]:
+        """Names of the analyzers of a group that will run, as far as is known."""
+        return tuple(item.name for item in self.analyzers if item.group == group and item.reason is None)
+
+    def looking_groups(self) -> tuple[str, ...]:
+        """The groups with an analyzer that looks at model and data before it runs; the first-party one always."""
+        looking = (
+            item.group
+            for item in self.analyzers
+            if item.reason is None and item.description is not None and item.description.checks
+        )
+        return tuple(dict.fromkeys((FIRST_PARTY, *looking)))
+
 
 def make_plan(
     loaded: LoadedConfig,
@@ -125,9 +138,14 @@ def make_plan(
 
 
 def with_subject(plan: Plan, config: AuditConfig, tried: TriedSubject) -> Plan:
-    """The plan with what was found in data and model: analyzers that need what the model does not offer will not run."""
+    """The plan with what was found in data and model: analyzers that need what the model does not offer, or
+    do not apply to it, will not run.
+    """
     analyzers = tuple(
-        replace(item, reason=_foreseen(config, item.description, tried.capabilities))
+        replace(
+            item,
+            reason=tried.not_possible.get(item.name) or _foreseen(config, item.description, tried.capabilities),
+        )
         if item.reason is None and item.description is not None
         else item
         for item in plan.analyzers

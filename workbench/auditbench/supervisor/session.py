@@ -120,7 +120,7 @@ class AuditSession:
     def _begin(self, plan: Plan, *, resume: bool, replace: bool) -> _BegunRun:
         """Open the subject and begin the run."""
         try:
-            subject = self._open()
+            subject = self._open(plan.of_group(FIRST_PARTY))
         except EmptyDataError as error:
             self._record_nothing(plan, error, resume=resume)
             raise
@@ -138,8 +138,8 @@ class AuditSession:
         subject = dataclasses.replace(subject, cases=cases)
         return _BegunRun(plan=plan, subject=subject, runs=runs, row_arrays=row_arrays)
 
-    def _open(self) -> OpenedSubject:
-        """Open the subject in the first-party worker, which trains a missing model first."""
+    def _open(self, analyzers: Sequence[str]) -> OpenedSubject:
+        """Open the subject in the first-party worker, which trains a missing model first and lets analyzers look at it."""
         loaded, listener = self._loaded, self._listener
         limits = loaded.config.limits
         counting = "load"
@@ -161,7 +161,15 @@ class AuditSession:
 
         with self._stage("load", loaded.config.data.dataset or str(loaded.config.data.test), key="load"):
             try:
-                return open_in(self._pool, FIRST_PARTY, loaded, device=self._device, may_train=True, event=event)
+                return open_in(
+                    self._pool,
+                    FIRST_PARTY,
+                    loaded,
+                    device=self._device,
+                    may_train=True,
+                    analyzers=analyzers,
+                    event=event,
+                )
             except WorkerFault as fault:
                 message = "model and data were not opened" if counting == "load" else "the model was not trained"
                 raise lost_over(message, fault, where=counting, limit=f"limits.{counting}_seconds") from None

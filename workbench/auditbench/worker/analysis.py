@@ -8,7 +8,6 @@ import functools
 import gc
 import importlib
 import json
-import re
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -17,20 +16,20 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from auditbench import analyzer_needs
 from auditbench.contracts import Analyzer, Needs
-from auditbench.errors import AnalyzerNotPossible, ResultError
+from auditbench.errors import AnalyzerNotPossible, ConfigError, ResultError
 from auditbench.findings import Finding, Message
 from auditbench.machine_memory import GIB
 from auditbench.models.out_of_memory import bytes_needed, is_out_of_memory
 from auditbench.record import plain, validate
 from auditbench.registry import missing_packages, missing_programs
 from auditbench.results import AnalysisResult, MethodFacts, Status
-from auditbench.safe_text import safe_text
 from auditbench.worker.array_store import checked, describe_array, read_only_array, with_stored
 from auditbench.worker.determinism import named_operations
 from auditbench.worker.guard import guarded
 from auditbench.worker.hidden_inputs import without_inputs
 from auditbench.worker.memory_limit import limited_memory
-from auditbench.worker.raised import NO_TEXT, free_frames, text_of, trace_of
+from auditbench.worker.raised import NO_TEXT, free_frames, trace_of
+from auditbench.worker.reasons import not_possible, presentable, said, settings_refused
 from auditbench.worker.subject_state import OUTPUTS
 
 if TYPE_CHECKING:
@@ -40,9 +39,6 @@ if TYPE_CHECKING:
 
 _Bounds: TypeAlias = Callable[[], AbstractContextManager[int | None]]
 """Opens a block that runs within a limit on memory, and gives that limit."""
-_TEXT = 300
-_ADDRESS = re.compile(r"0x[0-9a-fA-F]{6,}")
-_FOLDERS = re.compile(r"(?<![\w.])/(?:[^\s/'\"]+/)+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,12 +207,6 @@ def observer_raised(plugin: str, error: Exception) -> Message:
     return Message(key="core.observer_raised", values=values)
 
 
-def presentable(text: str) -> str:
-    """Text of an exception as a record may hold it: one line, short, without addresses or folders of this machine."""
-    line = _FOLDERS.sub("…/", _ADDRESS.sub("0x…", " ".join(text.split())))
-    return safe_text(line, _TEXT)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Call:
     """What an analyzer returned, or raised, and the bytes of memory that it could have."""
@@ -273,13 +263,15 @@ def _settled(
 def _failed(error: BaseException, base: AnalysisResult, limit: int | None) -> tuple[AnalysisResult, str]:
     """The result that says what was raised, within what limit on memory, and its trace."""
     if isinstance(error, AnalyzerNotPossible):
-        return _without_result(base, "not_applicable", _not_possible(error)), ""
+        return _without_result(base, "not_applicable", not_possible(error)), ""
+    if isinstance(error, ConfigError):
+        return _without_result(base, "failed", settings_refused(error)), trace_of(error)
     if isinstance(error, ResultError):
         problem = error.problems[0]
         text = "; ".join(part for part in (problem.where, problem.message, problem.found) if part)
         reason = Message(key="core.invalid_result", values={"error": presentable(text)})
     else:
-        reason = _memory_ran_out(error, limit) if is_out_of_memory(error) else _said("core.analyzer_raised", error)
+        reason = _memory_ran_out(error, limit) if is_out_of_memory(error) else said("core.analyzer_raised", error)
     return _without_result(base, "failed", reason), trace_of(error)
 
 
@@ -292,8 +284,8 @@ def _subject_changes(
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # noqa: BLE001 - a model that was changed may raise anything; results are kept
-        said = _said("core.model_not_looked_at", error)
-        return (), Message(key=said.key, values={"analyzer": analyzer, **said.values})
+        told = said("core.model_not_looked_at", error)
+        return (), Message(key=told.key, values={"analyzer": analyzer, **told.values})
 
 
 def _completed(
@@ -363,24 +355,11 @@ def _without_result(base: AnalysisResult, status: Status, reason: Message) -> An
     return dataclasses.replace(base, status=status, reason=reason)
 
 
-def _said(key: str, error: BaseException) -> Message:
-    return Message(key=key, values={"type": presentable(type(error).__name__), "error": presentable(text_of(error))})
-
-
-def _not_possible(error: AnalyzerNotPossible) -> Message:
-    """What the analyzer says, with what it found and where, what it allows, and the way on, as far as it names them."""
-    said, problem = _said("core.not_possible", error), error.problems[0]
-    found = ": ".join(part for part in (problem.where, problem.found) if part) if problem.found else ""
-    parts = {"found": found, "allowed": problem.allowed, "fix": problem.fix}
-    told = {name: presentable(text) for name, text in parts.items() if text}
-    return Message(key="_".join((said.key, *told)), values={**said.values, **told})
-
-
 def _memory_ran_out(error: BaseException, limit: int | None) -> Message:
-    said = _said("core.out_of_memory", error)
-    values = {**said.values, "needed": bytes_needed(error)}
+    told = said("core.out_of_memory", error)
+    values = {**told.values, "needed": bytes_needed(error)}
     if limit is None:
-        return Message(key=said.key, values=values)
-    silent = said.values["error"] == NO_TEXT
+        return Message(key=told.key, values=values)
+    silent = told.values["error"] == NO_TEXT
     key = "core.out_of_memory_limit_silent" if silent else "core.out_of_memory_limit"
     return Message(key=key, values={**values, "gib": limit / GIB})

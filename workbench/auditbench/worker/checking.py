@@ -42,8 +42,8 @@ from auditbench.registry import (
     missing_packages,
     missing_programs,
 )
-from auditbench.run import PluginFacts
-from auditbench.worker.named_parameters import named_files, named_models
+from auditbench.run import Modality, PluginFacts
+from auditbench.worker.named_parameters import named_files, named_methods, named_models
 
 _KINDS = {
     "Renderer": "renderer",
@@ -98,6 +98,7 @@ def describe_analyzer(
         metric_tasks=record.metric_tasks,
         shares=record.shares,
         methods=record.methods,
+        checks=record.check is not None,
         schema=schema,
         parameters=parameters or {},
         messages=record.messages,
@@ -130,12 +131,14 @@ def check_part(
     analyzers: Iterable[str],
     formats: Iterable[str],
     foundation: Path | None,
+    modality: Modality | None = None,
 ) -> CheckedPart:
     """Load what a part of the config names, and the plugins of `[audit]`, and check the parameters given there.
 
     Args:
         analyzers: Tables of `analyzers` to check.
         formats: Formats of `report` to check.
+        modality: What the model takes; None where the config does not say it.
         foundation: Folder of the config, when model format, data, and architecture are to be checked, too.
     """
     problems: list[Problem] = []
@@ -150,6 +153,8 @@ def check_part(
             table = config.analyzers[name]
             _, plain_parameters = parameters_of(provided, table.parameters)
             problems += named_models(provided.record, plain_parameters, config)
+            if modality is not None:
+                problems += named_methods(provided.record, plain_parameters, modality)
             if foundation is not None:
                 problems += named_files(provided.record, plain_parameters, foundation)
             code = code_of_plugins(registry, [provided.origin, *further])

@@ -1,15 +1,16 @@
-"""Parameters of analyzers that name what stands elsewhere in a config: a further model, or a file."""
+"""Parameters of analyzers that name what stands elsewhere: a further model, a file, a method that has to fit the data."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from auditbench.config import AuditConfig
-from auditbench.contracts import NAMES_A_FILE, NAMES_A_MODEL, Analyzer, model_name_problem
+from auditbench.contracts import NAMES_A_FILE, NAMES_A_METHOD, NAMES_A_MODEL, Analyzer, model_name_problem
 from auditbench.errors import Problem
 from auditbench.paths import is_file_there
+from auditbench.run import Modality
 
 
 def named_models(analyzer: Analyzer, parameters: Mapping[str, Any], config: AuditConfig) -> list[Problem]:
@@ -19,6 +20,32 @@ def named_models(analyzer: Analyzer, parameters: Mapping[str, Any], config: Audi
         for name in _marked(analyzer, NAMES_A_MODEL)
     ]
     return [problem for problem in found if problem is not None]
+
+
+def named_methods(analyzer: Analyzer, parameters: Mapping[str, Any], modality: Modality) -> list[Problem]:
+    """What is wrong with the parameters that name a method: it does not explain what the model takes."""
+    if (
+        analyzer.needs.modalities and modality not in analyzer.needs.modalities
+    ):  # the analyzer itself does not apply, and says so
+        return []
+    known = {method.name.partition(".")[2]: method.modalities for method in analyzer.methods}
+    found: list[Problem] = []
+    for name in _marked(analyzer, NAMES_A_METHOD):
+        chosen = str(parameters[name])
+        if modality in known.get(chosen, (modality,)):
+            continue
+        choices = get_args(analyzer.Params.model_fields[name].annotation) if analyzer.Params else ()
+        fitting = [choice for choice in choices if modality in known.get(choice, (modality,))]
+        found.append(
+            Problem(
+                message="this method does not explain what the model takes",
+                where=f"analyzers.{analyzer.name}.{name}",
+                found=f"{chosen}, for {modality}",
+                allowed=", ".join(fitting),
+                fix=f'set {name} = "{fitting[0]}"' if fitting else "leave the analyzer away",
+            )
+        )
+    return found
 
 
 def named_files(analyzer: Analyzer, parameters: Mapping[str, Any], base: Path) -> list[Problem]:

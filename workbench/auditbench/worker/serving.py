@@ -138,17 +138,26 @@ class Worker:
     def _check(self, config: str, analyzers: list[str], formats: list[str], foundation: str | None) -> dict[str, Any]:
         self._config = AuditConfig.model_validate_json(config)
         base = None if foundation is None else Path(foundation)
-        part = check_part(self._config, self._registry, analyzers=analyzers, formats=formats, foundation=base)
+        part = check_part(
+            self._config,
+            self._registry,
+            analyzers=analyzers,
+            formats=formats,
+            foundation=base,
+            modality=self._config.data.modality,
+        )
         return {"part": plain(part)}
 
-    def _try(self, config: str, base: str, device: str) -> dict[str, Any]:
+    def _try(self, config: str, base: str, device: str, analyzers: list[str]) -> dict[str, Any]:
         from auditbench.worker.trying import try_subject
 
-        tried = try_subject(AuditConfig.model_validate_json(config), Path(base), self._registry, device=device)
+        read = AuditConfig.model_validate_json(config)
+        tried = try_subject(read, Path(base), self._registry, device=device, analyzers=analyzers)
         return {"tried": plain(tried)}
 
-    def _open(self, config: str, base: str, device: str, train: bool) -> dict[str, Any]:
+    def _open(self, config: str, base: str, device: str, train: bool, analyzers: list[str]) -> dict[str, Any]:
         from auditbench.worker.determinism import make_deterministic
+        from auditbench.worker.subject_checks import refuse_parameters
         from auditbench.worker.subject_opening import open_subject
 
         self._config = AuditConfig.model_validate_json(config)
@@ -157,6 +166,7 @@ class Worker:
         subject = open_subject(
             self._config, Path(base), self._registry, device=device, stage=self._stage, may_train=train
         )
+        refuse_parameters(self._config, self._registry, analyzers, model=subject.model, data=subject.data)
         self._subject = subject
         code = code_of_plugins(
             self._registry, [item for item in self._registry.loaded if not item.first_party and item not in further]

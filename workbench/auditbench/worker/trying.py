@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +28,7 @@ from auditbench.training.precision import Precision
 from auditbench.training.preparing import prepare, split_and_weights, train_table
 from auditbench.training.starting import initial_description, open_initial
 from auditbench.worker.odd_outputs import doubts, refuse_odd_outputs
+from auditbench.worker.subject_checks import refuse_parameters
 from auditbench.worker.subject_opening import (
     audited_table,
     further_tables,
@@ -72,7 +73,9 @@ class _Taken:
     model: ModelUnderTest | None = None
 
 
-def try_subject(config: AuditConfig, base: Path, registry: Registry, *, device: str) -> TriedSubject:
+def try_subject(
+    config: AuditConfig, base: Path, registry: Registry, *, device: str, analyzers: Iterable[str] = ()
+) -> TriedSubject:
     """Read the data, open the model or prepare its training, and code the evaluated rows, as an audit does.
 
     Of images, texts and series to train on, some stand for all, unless they are refused; all that stands in columns beside
@@ -81,6 +84,7 @@ def try_subject(config: AuditConfig, base: Path, registry: Registry, *, device: 
     Args:
         base: Folder that the paths of the config start from.
         device: `auto`, `cpu` or `cuda`.
+        analyzers: Names of those that look at model and data, where there is a model.
 
     Returns:
         What was found. For a language model the training rows are texts, and classes are not named. A text has no shape
@@ -90,6 +94,7 @@ def try_subject(config: AuditConfig, base: Path, registry: Registry, *, device: 
         DataError: The data do not fit the config.
         EmptyDataError: There are no rows to evaluate.
         ModelError: The model cannot be opened or trained, was made with other settings, or does not fit the data.
+        ConfigError: Parameters of analyzers do not fit the model and the data.
     """
     source = read_source(config, base, registry)
     tools = _Tools(
@@ -99,6 +104,7 @@ def try_subject(config: AuditConfig, base: Path, registry: Registry, *, device: 
         architectures=named_architectures(config, registry),
     )
     taken: _Taken | None = None
+    reasons: Mapping[str, Message] = {}
     if config.train is not None and not bundle_exists(base / config.model.path):
         read = _try_training(config, source, tools)
     else:
@@ -106,8 +112,9 @@ def try_subject(config: AuditConfig, base: Path, registry: Registry, *, device: 
         taken = _opened(audited_table(config), source, tools)
         data = _evaluation(config, source, taken)
         read = _read(data)
-        if taken.model is not None:
-            taken = dataclasses.replace(taken, limits=(*taken.limits, *_tried(taken.model, data)))
+        if (model := taken.model) is not None:
+            taken = dataclasses.replace(taken, limits=(*taken.limits, *_tried(model, data)))
+            reasons = refuse_parameters(config, registry, analyzers, model=model, data=data)
     further = {name: _opened(table, source, tools).limits for name, table in further_tables(config).items()}
     outcomes = {} if source.table.continued is not None else read.outcomes
     rows = 0 if source.train is None else len(source.train)
@@ -116,6 +123,7 @@ def try_subject(config: AuditConfig, base: Path, registry: Registry, *, device: 
         capabilities=None if taken is None else taken.capabilities,
         limits=() if taken is None else taken.limits,
         further_limits=further,
+        not_possible=reasons,
         example=None if taken is None else _example(source, taken),
     )
 
