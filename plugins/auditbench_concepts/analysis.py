@@ -48,9 +48,8 @@ def analyze(context: AuditContext, params: Params) -> AnalysisResult:
     """Measure every concept at every layer, and rank it among random ones.
 
     Raises:
-        ConfigError: A rule, `layers` or `outputs` names what is not there.
-        AnalyzerNotPossible: A rule does not fit the model and its data, no row has one of the
-            outputs, or a layer does not give finite numbers.
+        ConfigError: A rule, `layers` or `outputs` names what is not there, or a rule does not fit the data.
+        AnalyzerNotPossible: No row has one of the outputs, or a layer does not give finite numbers.
     """
     pool, evaluated = _pool(context.data, params, context.rng("pool"))
     found = concepts(context.data, pool, params.examples, carriers=2 * params.size, rng=context.rng("planted"))
@@ -165,6 +164,7 @@ def _explained(context: AuditContext, params: Params) -> Explained:
             where="analyzers.concepts.outputs",
             found=", ".join(wanted),
             allowed="outputs of which there are rows",
+            fix="leave `outputs` away for all of them, or evaluate rows of these classes",
         )
     chosen = np.sort(context.rng("rows").choice(own, min(params.rows, len(own)), replace=False))
     place = {names.index(name): number for number, name in enumerate(wanted)}
@@ -203,6 +203,7 @@ def _layers(model: ModelUnderTest, pool: Rows, params: Params) -> tuple[Layer, .
         where="model",
         found=model.facts.architecture or model.facts.format,
         allowed="a network with layers",
+        fix="leave the analyzer away; shap and lime ask for outputs alone",
     )
 
 

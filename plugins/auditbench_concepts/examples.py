@@ -61,8 +61,8 @@ def concepts(
         carriers: Most rows that a pattern is planted into.
 
     Raises:
-        AnalyzerNotPossible: Without rules there is no sensitive feature, or a rule does not fit the data.
-        ConfigError: A rule names what the data do not have.
+        AnalyzerNotPossible: Without rules there is no sensitive feature with a group that is large enough.
+        ConfigError: A rule names what the data do not have, or does not fit them.
     """
     if rules:
         return tuple(_concept(name, rule, data, pool, carriers, rng) for name, rule in rules.items())
@@ -138,7 +138,7 @@ def _planted(
     changed = {each: planted(inputs[each], item, pattern) for each, item in data.inputs.items()}
     found = {each: array for each, array in changed.items() if array is not None}
     if not found:
-        raise AnalyzerNotPossible(
+        raise ConfigError(
             "this pattern cannot be planted into what the model takes",
             where=f"analyzers.concepts.examples.{name}.planted",
             found=f"{quoted([pattern])}, and the model takes {TAKES[data.modality]}",
@@ -242,8 +242,8 @@ def _known(named: tuple[str, ...], allowed: Sequence[str], where: str, key: str)
         )
 
 
-def _misfit(column: str, where: str, holds: str, keys: str, typed: str) -> AnalyzerNotPossible:
-    return AnalyzerNotPossible(
+def _misfit(column: str, where: str, holds: str, keys: str, typed: str) -> ConfigError:
+    return ConfigError(
         f"the column holds {holds}, which other keys choose from",
         where=f"{where}.column",
         found=f"{quoted([column])}, of {holds}",
@@ -254,6 +254,4 @@ def _misfit(column: str, where: str, holds: str, keys: str, typed: str) -> Analy
 
 def _refuse(name: str, data: EvaluationData, where: str, message: str, found: str) -> NoReturn:
     """Raise that a kind of rule does not fit these data, and which do."""
-    raise AnalyzerNotPossible(
-        message, where=where, found=found, allowed=fitting_rules(data), fix=rule_to_type(data, name)
-    )
+    raise ConfigError(message, where=where, found=found, allowed=fitting_rules(data), fix=rule_to_type(data, name))

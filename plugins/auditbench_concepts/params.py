@@ -24,6 +24,9 @@ _RULES = (
     'classes = ["NAME"]; column = "NAME" with values = ["NAME"], at_least = 0.5 or below = 0.5; words = ["NAME"], for texts; '
     f"planted, {PATTERNS}"
 )
+_FIRST = (
+    'add planted = "stripes" for images, planted = "wave" for series, words = ["NAME"] for texts, or classes = ["NAME"]'
+)
 
 
 class Rule(BaseModel):
@@ -51,21 +54,25 @@ class Rule(BaseModel):
         given = [name for name in ("classes", "column", "words", "planted") if getattr(self, name)]
         bounds = [name for name in ("at_least", "below") if getattr(self, name) is not None]
         if len(given) != 1:
-            fix = "give each rule a table of its own" if given else "add one of these keys"
+            rest = " and ".join(f"`{name}`" for name in given[1:])
+            fix = f"keep `{given[0]}`, and give {rest} a table [analyzers.concepts.examples.NAME]" if given else _FIRST
             raise _misfit("expected exactly one of `classes`, `column`, `words` and `planted`", _RULES, fix)
         if not self.column and (self.values or bounds):
-            fix = f'write column = "NAME" in place of `{given[0]}`, or take these keys away'
+            fix = f'write column = "NAME" in place of `{given[0]}`, or take the other keys away'
             raise _misfit("expected `values`, `at_least` and `below` with `column` alone", _RULES, fix)
         if self.column and bool(self.values) == bool(bounds):
             raise _misfit(
                 "expected either `values`, or `at_least`, `below` or both, with `column`",
-                'values = ["NAME"] for categories and groups; at_least = 0.5, below = 0.5 or both for numbers',
-                f"take {' and '.join(f'`{name}`' for name in bounds)} or `values` away"
+                "`values` for categories and groups; `at_least`, `below` or both for numbers",
+                f"take `values` or {' and '.join(f'`{name}`' for name in bounds)} away"
                 if bounds
-                else "add one of these keys",
+                else 'add values = ["NAME"] for categories or groups, at_least = 0.5 for numbers',
             )
         if self.at_least is not None and self.below is not None and self.at_least >= self.below:
-            raise _misfit("expected `at_least` < `below`: no row is between them", "a lower `at_least`", "swap them")
+            fix = f"write at_least = {self.below}, below = {self.at_least}"
+            raise _misfit(
+                "expected `at_least` < `below`: no row lies between them", "bounds with rows between them", fix
+            )
         return self
 
 
@@ -99,8 +106,8 @@ class Params(BaseModel):
     )
     random_concepts: Annotated[int, Field(ge=50, le=100_000)] | None = Field(
         None,
-        description="Random concepts that each concept is ranked among; when left out as many as let one output alone be "
-        "significant, 20 for each concept, layer and output, but at least 400 and at most 2,000.",
+        description="Random concepts that each concept is ranked among; when left out twice as many as let one output alone "
+        "be significant, 40 for each concept, layer and output, but at least 400 and at most 2,000.",
     )
     penalty: Annotated[float, Field(gt=0)] = Field(
         1.0, description="Of the ridge, as a multiple of the mean squared length of a row's activations, centred."

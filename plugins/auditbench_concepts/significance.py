@@ -38,8 +38,8 @@ def random_needed(tests: int) -> int:
 
 
 def random_by_default(tests: int) -> int:
-    """Random concepts for at most so many tests."""
-    return min(max(random_needed(tests), FEWEST_RANDOM), MOST_RANDOM)
+    """Random concepts for at most so many tests: twice as many as are needed, so that one may reach the concept's score."""
+    return min(max(2 * random_needed(tests), FEWEST_RANDOM), MOST_RANDOM)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

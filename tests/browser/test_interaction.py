@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.browser.driven import Driven
+from tests.html_budget import pictured_run
+from tests.html_fixture import render_to
 
 pytestmark = pytest.mark.browser
 ROWS = "#gate-table tbody tr:not(.axis)"
@@ -94,6 +96,20 @@ def test_link_into_something_folded_opens_it(driven: Driven, report: Path) -> No
     driven.ask(f"location.hash = document.querySelector('{folded}').id")
     driven.ask("new Promise((then) => requestAnimationFrame(() => requestAnimationFrame(then)))")
     assert driven.seen(f"{folded}:first-of-type") > 0
+
+
+def test_rows_that_are_drawn_open_by_key_and_by_link(driven: Driven, tmp_path: Path) -> None:
+    driven.open(render_to(tmp_path, pictured_run()))
+    opened = "[...document.querySelectorAll('#blocks details.drawn')].slice(0, 4).map((row) => row.open)"
+    assert driven.ask(opened) == [True, False, False, False]
+    driven.ask("document.querySelectorAll('#blocks details.drawn > summary')[1].focus(); null")
+    driven.press("Enter")
+    assert driven.ask(opened) == [True, True, False, False]
+    driven.press("Enter")
+    assert driven.ask(opened) == [True, False, False, False]
+    driven.ask("location.hash = document.querySelectorAll('#blocks details.drawn')[2].querySelector('figure').id; null")
+    driven.ask("new Promise((done) => requestAnimationFrame(done)).then(() => null)")
+    assert driven.ask(opened) == [True, False, True, False]
 
 
 def test_contents_are_reached_by_keyboard_first(driven: Driven, report: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser
 
-from tests.html_budget import usual_run
+from tests.html_budget import pictured_run, usual_run
 from tests.html_fixture import render_to
 
 pytestmark = pytest.mark.browser
@@ -30,6 +30,18 @@ def test_paper_shows_the_report_and_not_the_controls(browser: Browser, tmp_path:
     assert len(re.findall(A4, paper)) == pages
     assert re.search(rb"/MarkInfo\s*<<[^>]*/Marked true", paper)
     assert b"/StructTreeRoot" in paper
+    page.close()
+
+
+def test_paper_shows_every_row_that_is_drawn(browser: Browser, tmp_path: Path) -> None:
+    page = browser.new_page()
+    page.goto(render_to(tmp_path, pictured_run()).as_uri())
+    seen = "[...document.querySelectorAll('details.drawn figure')].map((one) => one.checkVisibility())"
+    on_screen = page.evaluate(seen)
+    page.emulate_media(media="print")
+    on_paper = page.evaluate(seen)
+    assert len(on_paper) > len([one for one in on_screen if one]) > 0
+    assert all(on_paper)
     page.close()
 
 

@@ -9,6 +9,7 @@ import pytest
 
 import auditbench_captum
 import auditbench_fairness
+import auditbench_language
 import auditbench_lime
 import auditbench_performance
 import auditbench_resources
@@ -87,7 +88,19 @@ def test_what_does_not_work_on_several_inputs_says_so_in_both_languages(plugin: 
     assert reason is not None
     words = load_messages("auditbench")
     said = Catalogue(language="en", templates=words["en"]).text(reason)
-    assert said == "This model takes several inputs, which the analyzer does not work on."
+    assert said.startswith("It works on tabular, image, text, series; this model takes several inputs.")
     chinese = Catalogue(language="zh-CN", templates=words["zh-CN"]).text(reason)
     assert "mixed" not in chinese
     assert chinese.endswith("。")
+
+
+@pytest.mark.parametrize("modality", MODALITIES)
+def test_what_is_for_language_models_alone_says_so(modality: Modality) -> None:
+    subject = toy_subject("multiclass", modality=modality)
+    (language, *_) = auditbench_language.auditbench_analyzers()
+    reason = unmet_need(language.needs, toy_context(subject))
+    assert reason is not None
+    for words, templates in load_messages("auditbench").items():
+        said = Catalogue(language=words, templates=templates).text(reason)
+        assert "next-token" in said
+        assert modality == "text" or "text (next-token)" in said

@@ -173,35 +173,35 @@ def test_groups_that_are_too_small_are_no_concepts_of_their_own() -> None:
 
 def refused(subject: ToySubject, raised: type[AuditbenchError], **keys: Any) -> Problem:
     """What the analyzer says of parameters that do not fit."""
-    with pytest.raises(raised) as caught:
+    with pytest.raises(ConfigError) as caught:
         analysed(subject, **keys)
     (problem,) = caught.value.problems
     return problem
 
 
 @pytest.mark.parametrize(
-    ("modality", "kind", "rule", "key", "raised", "found", "allowed"),
+    ("modality", "kind", "rule", "key", "found", "allowed"),
     [
-        ("tabular", "multiclass", {"classes": ["hgih"]}, "classes", ConfigError, '"hgih"', '"low", "middle", "high"'),
-        ("tabular", "regression", {"classes": ["high"]}, "classes", AnalyzerNotPossible, 'classes = ["high"]', "column"),
-        ("tabular", "multiclass", {"column": "agee", "at_least": 42.0}, "column", ConfigError, '"agee"', '"age", "hours"'),
-        ("tabular", "multiclass", {"column": "age", "values": ["old"]}, "column", AnalyzerNotPossible, "of numbers", "at_least"),
-        ("tabular", "multiclass", {"column": "work", "below": 1.0}, "column", AnalyzerNotPossible, "of categories", "values"),
-        ("tabular", "multiclass", {"column": "region", "below": 1.0}, "column", AnalyzerNotPossible, "of groups", "values"),
-        ("tabular", "multiclass", {"column": "work", "values": ["hom"]}, "values", ConfigError, '"hom"', '"home"'),
-        ("tabular", "multiclass", {"column": "region", "values": ["West"]}, "values", ConfigError, '"West"', '"North", "South"'),
-        ("tabular", "multiclass", {"words": ["good"]}, "words", AnalyzerNotPossible, "takes a table", "column"),
-        ("tabular", "regression", {"planted": "stripes"}, "planted", AnalyzerNotPossible, "takes a table", "column"),
-        ("image", "regression", {"planted": "wave"}, "planted", AnalyzerNotPossible, "takes images", "brighter"),
-        ("image", "multiclass", {"words": ["good"]}, "words", AnalyzerNotPossible, "takes images", 'planted = "stripes"'),
-        ("series", "multiclass", {"planted": "patch"}, "planted", AnalyzerNotPossible, "takes series", "rise"),
-        ("series", "binary", {"column": "age", "below": 1.0}, "column", ConfigError, '"age"', '"region"'),
-        ("text", "binary", {"planted": "wave"}, "planted", AnalyzerNotPossible, "takes texts", "words"),
-        ("text", "binary", {"words": ["good film", "!"]}, "words", ConfigError, '"good film", "!"', "words"),
+        ("tabular", "multiclass", {"classes": ["hgih"]}, "classes", '"hgih"', '"low", "middle", "high"'),
+        ("tabular", "regression", {"classes": ["high"]}, "classes", 'classes = ["high"]', "column"),
+        ("tabular", "multiclass", {"column": "agee", "at_least": 42.0}, "column", '"agee"', '"age", "hours"'),
+        ("tabular", "multiclass", {"column": "age", "values": ["old"]}, "column", "of numbers", "at_least"),
+        ("tabular", "multiclass", {"column": "work", "below": 1.0}, "column", "of categories", "values"),
+        ("tabular", "multiclass", {"column": "region", "below": 1.0}, "column", "of groups", "values"),
+        ("tabular", "multiclass", {"column": "work", "values": ["hom"]}, "values", '"hom"', '"home"'),
+        ("tabular", "multiclass", {"column": "region", "values": ["West"]}, "values", '"West"', '"North", "South"'),
+        ("tabular", "multiclass", {"words": ["good"]}, "words", "takes a table", "column"),
+        ("tabular", "regression", {"planted": "stripes"}, "planted", "takes a table", "column"),
+        ("image", "regression", {"planted": "wave"}, "planted", "takes images", "brighter"),
+        ("image", "multiclass", {"words": ["good"]}, "words", "takes images", 'planted = "stripes"'),
+        ("series", "multiclass", {"planted": "patch"}, "planted", "takes series", "rise"),
+        ("series", "binary", {"column": "age", "below": 1.0}, "column", '"age"', '"region"'),
+        ("text", "binary", {"planted": "wave"}, "planted", "takes texts", "words"),
+        ("text", "binary", {"words": ["good film", "!"]}, "words", '"good film", "!"', "words"),
     ],
 )  # fmt: skip
 def test_a_rule_that_does_not_fit_is_answered_with_one_that_can_be_typed(
-    modality: str, kind: str, rule: Any, key: str, raised: type[AuditbenchError], found: str, allowed: str
+    modality: str, kind: str, rule: Any, key: str, found: str, allowed: str
 ) -> None:
     subject = (
         toy_subject("binary", modality="text", background=100) if modality == "text" else subject_of(modality, kind)
@@ -213,7 +213,7 @@ def test_a_rule_that_does_not_fit_is_answered_with_one_that_can_be_typed(
         (concept,) = concepts(subject.data, pool, rules, carriers=20, rng=np.random.default_rng(0))
         return concept
 
-    with pytest.raises(raised) as caught:
+    with pytest.raises(ConfigError) as caught:
         examples(rule)
     (problem,) = caught.value.problems
     assert problem.where == f"analyzers.concepts.examples.it.{key}"
@@ -259,7 +259,7 @@ def test_nothing_to_test_is_said() -> None:
         ({"classes": ["a"], "words": ["b"]}, '{ classes = ["a"], words = ["b"] }'),
         ({"column": "age"}, '{ column = "age" }'),
         ({"column": "age", "values": ["a"], "below": 3.0}, '{ column = "age", values = ["a"], below = 3.0 }'),
-        ({"column": "age", "at_least": 5.0, "below": 5.0}, '{ column = "age", at_least = 5.0, below = 5.0 }'),
+        ({"column": "age", "at_least": 5.0, "below": 4.0}, '{ column = "age", at_least = 5.0, below = 4.0 }'),
         ({"words": ["a"], "below": 3.0}, '{ words = ["a"], below = 3.0 }'),
         ({"planted": "spots"}, '"spots"'),
         ({"file": "stripes.npz"}, '"stripes.npz"'),
@@ -373,7 +373,7 @@ def test_too_few_random_concepts_decide_nothing(random: int) -> None:
 
 def test_by_default_one_output_alone_can_be_significant() -> None:
     rules = {f"{bound:.0f}": {"column": "age", "at_least": float(bound)} for bound in range(36, 50, 2)}
-    for count, random in ((1, 400), (7, 420)):
+    for count, random in ((1, 400), (7, 840)):
         result = analysed(subject_of(), examples=dict(list(rules.items())[:count]), random_concepts=None, runs=20)
         (inputs,) = (message for message in messages_in(result) if message.key == "concepts.inputs_training")
         assert inputs.values["random"] == random

@@ -131,6 +131,20 @@ def test_right_and_wrong_are_told_for_classes_alone() -> None:
     assert not any(one.every("summary")[0].every("span", lambda e: "chip" in e.classes) for one in plain)
 
 
+def test_words_without_a_mark_are_one_piece_of_text() -> None:
+    block = TokenAttribution(
+        name="a", title=Message(key="t"), row_id="1", unit="logit",
+        tokens=("one ", "two ", "three ", "four ", "five"), values=(0.0, 0.01, 1.0, -1.0, 0.0),
+    )  # fmt: skip
+    text = page([AnalysisResult(analyzer="shap", topic="explanation", token_attributions=(block,))], []).one(
+        "p", **{"class": "tokens"}
+    )
+    assert text.text == "one two three four five"
+    assert [(piece.every("mark") != [], piece.text) for piece in text.every("bdi")] == [
+        (False, "one two"), (True, "three"), (False, ""), (True, "four"), (False, "five"),
+    ]  # fmt: skip
+
+
 def test_names_of_rows_and_classes_are_escaped() -> None:
     (one,) = disclosures(page([drawing("shap", "text", (HOSTILE,))], [case(HOSTILE, HOSTILE, HOSTILE)]))
     shown = "<b>5</b>⟨U+202E⟩"

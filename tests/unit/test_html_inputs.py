@@ -201,7 +201,7 @@ def test_where_nothing_explains_the_cases_do_not_say_so() -> None:
     assert "only size, brightness and length are shown" in cases
     tree = toy_page("image")
     assert not [element for element in tree.every("section") if element.attributes.get("id") == "explanations"]
-    assert "This model takes images, which the analyzer does not work on." in tree.one("section", id="incomplete").text
+    assert "It works on tabular; this model takes images." in tree.one("section", id="incomplete").text
     assert "该模型的输入是图像" in toy_section("image", "incomplete", "zh-CN").text
 
 

@@ -27,7 +27,10 @@ def unmet_need(
         capabilities: Of the model; None where they are not known yet.
     """
     if needs.modalities and modality not in needs.modalities:
-        return Message(key=f"core.not_applicable_modality_{modality}", values={"allowed": ", ".join(needs.modalities)})
+        allowed = ", ".join(needs.modalities)
+        if needs.tasks and task not in needs.tasks:
+            allowed += f" ({', '.join(needs.tasks)})"
+        return Message(key=f"core.not_applicable_modality_{modality}", values={"allowed": allowed})
     absent = [] if capabilities is None else _absent(needs.capabilities, tuple(capabilities), modality)
     if absent:
         return Message(key=f"core.not_applicable_capability_{absent[0]}")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import groupby
 
 from auditbench.results import AnalysisResult, TokenAttribution
 from auditbench.safe_text import safe_text
@@ -22,11 +23,12 @@ def tokens_figure(draft: Draft, result: AnalysisResult, block: TokenAttribution)
     """The text with the words that raise or lower the output marked; dots for words that are not to be shown."""
     say = draft.say
     largest = max((abs(value) for value in block.values), default=0.0) or 1.0
-    tokens = tuple(
+    pieces = (
         piece
         for token, value in list(zip(block.tokens, block.values, strict=True))[:MOST_TOKENS]
         for piece in _pieces(shown(token, hidden=not draft.raw_inputs), depth_of(value / largest))
     )
+    tokens = tuple(_joined(pieces))
     title, hidden = draft.title(block.title), EMPTY if draft.raw_inputs else say.say("tokens.hidden")
     keys = (Key(mark="raises", label=say.say("tokens.raises")), Key(mark="lowers", label=say.say("tokens.lowers")))
     return draft.figure(
@@ -48,6 +50,15 @@ def _pieces(text: str, depth: int) -> Iterator[Token]:
     core = text.strip(" \t\n")
     before, after = text[: text.find(core)], text[text.find(core) + len(core) :]
     yield from (Token(text=part, depth=level) for part, level in ((before, 0), (core, depth), (after, 0)) if part)
+
+
+def _joined(pieces: Iterable[Token]) -> Iterator[Token]:
+    """The same text with neighbours that have no depth as one piece."""
+    for marked, group in groupby(pieces, key=lambda piece: piece.depth != 0):
+        if marked:
+            yield from group
+        else:
+            yield Token(text="".join(piece.text for piece in group), depth=0)
 
 
 def _table(draft: Draft, block: TokenAttribution, title: Text) -> Grid:
