@@ -55,13 +55,20 @@ def drawing(analyzer: str, kind: str, rows: Sequence[str], outputs: Sequence[str
     return AnalysisResult(analyzer=analyzer, topic="explanation", version="1", **joined)
 
 
-def page(results: Sequence[AnalysisResult], cases: Sequence[Case], language: str = "en", task: Any = None) -> Element:
+def page(
+    results: Sequence[AnalysisResult],
+    cases: Sequence[Case],
+    language: str = "en",
+    task: Any = None,
+    *,
+    raw_inputs: bool = True,
+) -> Element:
     run = income_run()
     model = run.model if task is None else dataclasses.replace(run.model, task=task)
     messages = {"en": {"t": "Contributions to {target}"}, "zh-CN": {"t": "对 {target} 的贡献"}}
     run: AuditRun = dataclasses.replace(
         run, results=tuple(results), cases=tuple(cases), gates=(), messages=messages, model=model,
-        config={**run.config, "report": {"raw_inputs": True}},
+        config={**run.config, "report": {"raw_inputs": raw_inputs}},
     )  # fmt: skip
     return parse(render_report(run, language=language))
 
@@ -158,3 +165,11 @@ def test_chinese_titles_and_anchors() -> None:
     english, chinese = (disclosures(page(results, cases, language)) for language in ("en", "zh-CN"))
     assert [title(one) for one in chinese] == ["样本 17 · 预测 3 · 观测 5", "样本 4"]
     assert [one.attributes["id"] for one in chinese] == [one.attributes["id"] for one in english]
+
+
+def test_ids_of_rows_stand_in_titles_where_inputs_are_shown() -> None:
+    results, cases = [drawing("shap", "text", ("patient-17", "4"))], [case("4"), case("patient-17")]
+    shown = [title(each) for each in disclosures(page(results, cases))]
+    hidden = [title(each) for each in disclosures(page(results, cases, raw_inputs=False))]
+    assert [each.partition(" · ")[0] for each in shown] == ["Row 4", "Row patient-17"]
+    assert [each.partition(" · ")[0] for each in hidden] == ["Case 1", "Case 2"]

@@ -60,7 +60,7 @@ def _row(
     chosen: tuple[int, Case] | None,
     shared: Text,
 ) -> DrawnCase:
-    """One row; what all figures share stands above all rows.
+    """One row; what all figures share stands above all rows. As with its case, its id is shown where inputs are.
 
     Args:
         name: That its id is made from.
@@ -69,6 +69,7 @@ def _row(
     title, verdict, link = draft.say.say("drawn.row", row=row_id), None, None
     if chosen is not None:
         number, case = chosen
+        title = title if draft.raw_inputs else draft.say.say("drawn.case", n=number)
         title, verdict = joined(title, class_words(draft, case)), verdict_chip(draft, case)
         if number <= MOST:
             link = Link(target=f"case-{number}", label=case_title(draft, number, case))
