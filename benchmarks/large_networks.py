@@ -1,4 +1,4 @@
-"""Networks of published sizes, ResNet-50 and BERT-base, with random weights: what they compute is of no use, what it costs is.
+"""Networks of published sizes, ResNet-50 and BERT-base, with random weights: what counts is what they cost.
 
 ResNet-50: arXiv:1512.03385, table 1, with the stride in the middle convolution of a block, as the 25,557,032 parameters
 of torchvision's have it. BERT-base: arXiv:1810.04805, section 3, by transformers, from a configuration.
@@ -59,7 +59,7 @@ class BertClassifier(nn.Module):
 
 
 class BehindEmbedding(nn.Module):
-    """The same BERT from the vectors of tokens, none of which is padding: what its gradients cost with nothing beside them."""
+    """The same BERT from the vectors of tokens, none of which is padding: what its gradients cost alone."""
 
     def __init__(self, classifier: BertClassifier) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Images for a ResNet-50 and texts for a BERT-base: rows, their parts, and what hides these; noise, since the weights are."""
+"""Images for a ResNet-50 and texts for a BERT-base: rows, their parts, and what hides these. All is noise."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 TILES = 49
 TOKENS, WORDS = 128, 64
 _FIRST, _LAST, _MASK, _TOKEN_IDS = 101, 102, 103, (1000, 30_000)
-"""Of BERT's uncased vocabulary: what stands in front of a text and behind it, the mask, and tokens that are words or parts."""
+"""Of BERT's uncased vocabulary: what stands before and behind a text, the mask, and tokens of words."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
