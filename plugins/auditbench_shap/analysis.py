@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from auditbench.data import TABULAR_INPUT
-from auditbench.errors import AnalyzerNotPossible
+from auditbench.errors import AnalyzerNotPossible, ConfigError
 from auditbench.findings import Finding, Message
 from auditbench.masking import (
     Prediction,
@@ -54,6 +54,7 @@ def analyze(context: AuditContext, params: Params) -> AnalysisResult:
     """Explain the rows that all explainers of this audit explain, and summarise.
 
     Raises:
+        ConfigError: The budget is too small for the method.
         AnalyzerNotPossible: The method asked for is not one for this model.
     """
     if context.data.modality != "tabular":
@@ -180,19 +181,31 @@ def _unit(model: ModelUnderTest, method: str) -> str:
 
 
 def _planned(params: Params, model: ModelUnderTest, background: Rows) -> Plan | None:
-    """How the methods of this plugin work; None for those of the library."""
+    """How the methods of this plugin work; None for those of the library.
+
+    Raises:
+        ConfigError: The budget is too small for the method.
+    """
     if params.method.startswith("shap."):
         return None
     decides = params.method == "auto" and params.budget is None
     first = cut_first_layer(model.module, model.encode(background.inputs)[:_TRIED_ROWS]) if decides else None
-    return plan_for(
-        params.method,
-        len(model.features),
-        len(background),
-        budget=params.budget,
-        target_error=params.target_error,
-        exact_rows=exact_rows_of(first),
-    )
+    try:
+        return plan_for(
+            params.method,
+            len(model.features),
+            len(background),
+            budget=params.budget,
+            target_error=params.target_error,
+            exact_rows=exact_rows_of(first),
+        )
+    except ValueError as refusal:
+        raise ConfigError(
+            str(refusal),
+            where="analyzers.shap.budget",
+            found=f"{params.budget}, by the method {params.method}",
+            fix='set method = "auto" and a larger `budget`, or none, or a smaller `background`',
+        ) from refusal
 
 
 def _largest_standard_error(attribution: Attribution, output_range: npt.NDArray[np.float64]) -> Metric:

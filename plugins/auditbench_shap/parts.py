@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from auditbench.errors import AnalyzerNotPossible
+from auditbench.errors import ConfigError
 from auditbench.findings import Message
 from auditbench.masking import explained
 from auditbench.masking.cell_attribution import cell_attribution
@@ -39,7 +39,7 @@ def analyze_parts(context: AuditContext, params: Params) -> AnalysisResult:
     """Explain the rows that all explainers of this audit explain, draw the cases, and summarise.
 
     Raises:
-        AnalyzerNotPossible: The budget is too small for the method, or parts of the input cannot be hidden in this way.
+        ConfigError: The budget is too small for the method, or parts of the input cannot be hidden in this way.
     """
     task = explained(context, rows=params.rows, background=params.background)
     by = partial(explain_levels if params.method == HIERARCHICAL else explain_players, params=params)
@@ -69,10 +69,10 @@ def explain_players(
     try:
         planner(params.method, setting, budget, params.target_error)()
     except ValueError as refusal:
-        raise AnalyzerNotPossible(
+        raise ConfigError(
             str(refusal),
-            where="analyzers.shap",
-            found=f"method {params.method}, budget {budget}",
+            where="analyzers.shap.budget",
+            found=f"{budget}, by the method {params.method}",
             fix='set method = "auto" and a larger `budget`, or none, or have fewer parts by `players`',
         ) from refusal
     found = shapley_values(
@@ -117,7 +117,7 @@ def explain_levels(
             rng=rng,
         )
     except BudgetError as refusal:
-        raise AnalyzerNotPossible(
+        raise ConfigError(
             str(refusal),
             where="analyzers.shap.budget",
             found=str(budget),

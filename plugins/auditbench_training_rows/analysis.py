@@ -21,7 +21,7 @@ from auditbench_training_rows.behind import (
 )
 from auditbench_training_rows.candidates import agreement_table, candidate_table, contradicted, heads, rankings
 from auditbench_training_rows.findings import findings
-from auditbench_training_rows.last_layer import LastLinear, find_last_linear
+from auditbench_training_rows.last_layer import TRIED_ROWS, LastLinear, find_last_linear
 from auditbench_training_rows.methods import NEIGHBOURS, RANKINGS, TRACIN
 from auditbench_training_rows.neighbours import NOT_THERE, Neighbours, nearest, nearest_others, of_own_cluster
 from auditbench_training_rows.studied import Studied, check_outputs, check_space, own_positions, standardized, studied
@@ -97,8 +97,9 @@ def analyze(context: AuditContext, params: Params) -> AnalysisResult:
 def check(model: ModelUnderTest, data: EvaluationData, params: Params) -> None:
     """Refuse a space that the model does not have; see `analyze`."""
     _refuse(model, data)
-    rows = data.background(params.train_rows, np.random.default_rng(0))
-    check_space(model, find_last_linear(model, rows), params.space, rows)
+    few = data.background(TRIED_ROWS, np.random.default_rng(0))
+    count = min(params.train_rows, data.background_rows)
+    check_space(model, find_last_linear(model, few), params.space, few, count)
 
 
 def _refuse(model: ModelUnderTest, data: EvaluationData) -> None:
@@ -109,6 +110,14 @@ def _refuse(model: ModelUnderTest, data: EvaluationData) -> None:
             found="evaluated rows alone",
             allowed="the labelled rows that the model was trained on",
             fix="name them in data.train, or in data.split the column that tells them apart",
+        )
+    if not np.isfinite(data.background(1, np.random.default_rng(0)).y_true).all():
+        raise AnalyzerNotPossible(
+            "the training rows have no labels",
+            where="background",
+            found="rows alone, as an audit of a live model is given",
+            allowed="the labelled rows that the model was trained on",
+            fix="audit the model by an audit.toml, whose data.train or data.split has their labels",
         )
     if model.facts.is_stored:
         raise AnalyzerNotPossible(
@@ -123,7 +132,7 @@ def _refuse(model: ModelUnderTest, data: EvaluationData) -> None:
 def _compute(context: AuditContext, params: Params, train_rows: Rows, explained: Rows) -> _Found:
     model = context.model
     linear = find_last_linear(model, explained)
-    space = check_space(model, linear, params.space, train_rows)
+    space = check_space(model, linear, params.space, train_rows, len(train_rows))
     train = studied(model, train_rows, linear, space)
     context.progress(1, _STEPS, step="steps")
     rows = studied(model, explained, linear, space, predicted=_of_predictions(context, params))
@@ -161,7 +170,7 @@ def _of_predictions(context: AuditContext, params: Params) -> bool:
 
 def _metrics(context: AuditContext, found: _Found, names: tuple[str, ...]) -> tuple[Metric, ...]:
     return (
-        *training_metrics(found.train, found.usual, names),
+        *training_metrics(found.train, found.usual, names, dependent=context.data.clusters is not None),
         *explained_metrics(
             found.rows,
             found.train,

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
     Floats: TypeAlias = npt.NDArray[np.float32]
 
-_TRIED_ROWS = 2
+TRIED_ROWS = 2
+"""That a network is called with to find the layer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +61,7 @@ def find_last_linear(model: ModelUnderTest, rows: Rows) -> LastLinear:
     """The last linear layer that the network calls, if it runs once and takes one row of numbers for each row."""
     if "layers" not in model.facts.capabilities:
         return _none("no_layers")
-    encoded = model.encode(rows.take(np.arange(min(_TRIED_ROWS, len(rows)))).inputs)
+    encoded = model.encode(rows.take(np.arange(min(TRIED_ROWS, len(rows)))).inputs)
     calls: list[tuple[str, torch.Tensor, torch.Tensor]] = []
     handles = [
         layer.register_forward_hook(_recorder(name, calls), with_kwargs=True)

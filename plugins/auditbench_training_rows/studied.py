@@ -110,11 +110,12 @@ def own_positions(rows: Rows, train: Rows) -> npt.NDArray[np.int64]:
     return np.fromiter(found, dtype=np.int64, count=len(rows))
 
 
-def check_space(model: ModelUnderTest, linear: LastLinear, space: str, rows: Rows) -> str:
+def check_space(model: ModelUnderTest, linear: LastLinear, space: str, rows: Rows, count: int) -> str:
     """The space that is asked for, `auto` resolved.
 
     Args:
-        rows: All training rows that are looked at.
+        rows: Some training rows.
+        count: How many are looked at.
 
     Raises:
         ConfigError: The model has no layer of this name.
@@ -133,10 +134,10 @@ def check_space(model: ModelUnderTest, linear: LastLinear, space: str, rows: Row
             raise _no_space(
                 "numbers, which token ids are not", found=f"texts: {', '.join(without_order)}", fix="name a layer"
             )
-        if len(rows) * encoded_size(model.inputs) * 4 > MOST_SPACE_BYTES:
+        if count * encoded_size(model.inputs) * 4 > MOST_SPACE_BYTES:
             raise _no_space(
                 f"{MOST_SPACE_BYTES >> 30} GiB at most",
-                found=f"{len(rows):,} rows of {encoded_size(model.inputs):,} numbers",
+                found=f"{count:,} rows of {encoded_size(model.inputs):,} numbers",
                 fix="set fewer train_rows, or name a layer",
             )
     return chosen

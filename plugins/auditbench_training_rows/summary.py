@@ -29,9 +29,19 @@ MOST_CLASSES = 20
 """More classes are not listed one by one."""
 
 
-def training_metrics(train: Studied, near: Neighbours, names: tuple[str, ...]) -> Iterator[Metric]:
-    """How the labels of training rows agree with those of their neighbours, each row left out of its own."""
-    return (replace(metric, sample="training") for metric in _of_labels(train, near, names))
+def training_metrics(train: Studied, near: Neighbours, names: tuple[str, ...], *, dependent: bool) -> Iterator[Metric]:
+    """How the labels of training rows agree with those of their neighbours, each row left out of its own.
+
+    Args:
+        dependent: Whether rows of these data depend on each other. Where it is not known which training rows do, as in a
+            file of their own, there are no intervals.
+    """
+    for metric in _of_labels(train, near, names):
+        kept = metric.interval if train.clusters is not None or not dependent else None
+        lost = metric.interval is not None and kept is None
+        yield replace(
+            metric, sample="training", interval=kept, no_interval="dependent_rows" if lost else metric.no_interval
+        )
 
 
 def _of_labels(train: Studied, near: Neighbours, names: tuple[str, ...]) -> Iterator[Metric]:

@@ -7,7 +7,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import get_args
 
-from auditbench.masking.explained_input import HIDERS
+from auditbench.masking.player_params import HIDERS
 from auditbench.messages import load_messages
 from auditbench.run import Capability, Modality
 

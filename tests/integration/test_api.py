@@ -311,3 +311,15 @@ def test_methods_are_looked_up_by_what_a_live_model_takes() -> None:
     table = {"captum": {"method": "grad_cam", "rows": 4}}
     run = auditbench.audit(network, images, labels, analyzers=table, task="binary-classification", output="logit")
     assert [(result.analyzer, result.status) for result in run.results] == [("captum", "ok")]
+
+
+def test_training_rows_without_labels_are_told(table: tuple[Any, Any]) -> None:
+    features, labels = table
+    run = auditbench.audit(
+        module(), features[:40], labels[:40], background=features[40:], analyzers={"training-rows": {}},
+        task="binary-classification", output="logit", formats=(),
+    )  # fmt: skip
+    (result,) = run.results
+    assert result.status == "not_applicable"
+    assert result.reason is not None
+    assert "no labels" in str(result.reason.values["error"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import pickle  # noqa: TID251 - writes, and never reads
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from PIL import Image
 from sklearn.linear_model import LogisticRegression
 
 from auditbench.cli.boundary import guarded
+from auditbench.worker import trying
 from tests.in_process_worker import workers_in_this_process
 from tests.made_graphs import made, node
 
@@ -146,6 +148,47 @@ def test_a_gate_that_can_never_be_decided_is_refused_before_the_training(
     said = refused_alike(people, capsys)
     assert [word for word in words if word not in said] == []
     assert not {"macro_f1", "r2", "bigram_log_loss"} & set(said.replace(",", " ").split())
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        TABLE,
+        TABLE.replace("binary-classification", "regression").replace('positive = "yes"', "").replace("approved", "age"),
+    ],
+    ids=["classes", "values"],
+)
+@pytest.mark.parametrize("architecture", ["linear", "mlp"])
+def test_names_that_the_network_will_not_have_are_refused_before_the_training(
+    people: Path, capsys: pytest.CaptureFixture[str], table: str, architecture: str
+) -> None:
+    (people / "audit.toml").write_text(table.replace("linear", architecture))
+    wrong = ['analyzers.layers.layers=["nope"]', 'analyzers.training-rows.space="nope"']
+    said = refused_alike(people, capsys, *wrong)
+    assert "analyzers.layers.layers" in said
+    assert "analyzers.training-rows.space" in said
+    with workers_in_this_process():
+        assert guarded(["train", str(people / "audit.toml"), "--device", "cpu"]) == 0
+    capsys.readouterr()
+    assert refused_alike(people, capsys, *wrong) == said  # of the layers of the trained network
+
+
+def test_photographs_that_stand_for_all_of_those_to_train_on_refuse_no_group_of_all(
+    photos: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Groups of brightness have bounds of their own for the two photographs that are tried."""
+    monkeypatch.setattr(trying, "_TRIED_ROWS", 2)
+
+    def said(group: str) -> tuple[int, str]:
+        rule = f'{{ it = {{ column = "brightness", values = ["{group}"] }} }}'
+        return told("check", photos, capsys, 'data.sensitive=["brightness"]', f"analyzers.concepts.examples={rule}")
+
+    code, refused = said("dark")
+    assert (code, "analyzers.concepts.examples.it.values" in refused) == (2, True)
+    (named,) = [line for line in refused.splitlines() if "allowed" in line]
+    groups = re.findall(r'"([^"]+)"', named)
+    assert len(groups) == 4
+    assert [said(group)[0] for group in groups] == [0] * 4
 
 
 def test_values_of_a_split_column_that_do_not_exist(people: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 import warnings
 from typing import Any
 
@@ -14,11 +15,13 @@ import torch
 import auditbench_captum
 import auditbench_lime
 import auditbench_shap
+from auditbench.errors import AnalyzerNotPossible, ConfigError
 from auditbench.masking import Prediction
 from auditbench.masking.player_params import PlayerParams
 from auditbench.results import AnalysisResult
 from auditbench.run import Modality
 from auditbench.testing import ToySubject, toy_context, toy_subject
+from auditbench.worker.named_parameters import named_methods
 from tests.plugin_results import analyzer_of
 
 PLAYERS = PlayerParams(superpixels="grid", regions=6, segments=4, hidden_by="background")
@@ -152,9 +155,7 @@ def subject_outputs(context: Any, rows: Any) -> np.ndarray:
 def test_a_budget_that_does_not_reach_is_refused_and_says_what_would(
     modality: Modality, params: dict[str, Any], words: str
 ) -> None:
-    from auditbench.errors import AnalyzerNotPossible
-
-    with pytest.raises(AnalyzerNotPossible, match=words) as refused:
+    with pytest.raises(ConfigError, match=words) as refused:
         explained(auditbench_shap, toy_subject("binary", modality=modality), rows=4, **params)
     assert refused.value.problems[0].fix
 
@@ -209,15 +210,6 @@ def test_owen_values_of_words_of_a_linear_model_are_its_weights(kind: Any) -> No
     error = next(metric for metric in levels.metrics if metric.name == "largest_standard_error")
     assert error.value == 0
     assert error.n == 8
-
-
-def test_sentences_are_for_texts() -> None:
-    from auditbench.errors import AnalyzerNotPossible
-
-    for modality in ("tabular", "image", "series"):
-        with pytest.raises(AnalyzerNotPossible) as refused:
-            explained(auditbench_shap, toy_subject("binary", modality=modality), rows=4, method="hierarchical")
-        assert refused.value.problems[0].found == f"hierarchical, for {modality}"
 
 
 @pytest.mark.parametrize(
@@ -310,20 +302,34 @@ def test_without_another_method_there_is_no_agreement_to_state() -> None:
 
 
 @pytest.mark.parametrize(
-    ("plugin", "modality", "params", "found"),
+    ("plugin", "method", "modalities"),
     [
-        (auditbench_shap, "image", {"method": "shap.kernel"}, "shap.kernel"),
-        (auditbench_lime, "series", {"method": "library"}, "library"),
-        (auditbench_captum, "text", {"method": "gradient_shap"}, "gradient_shap, for text"),
-        (auditbench_captum, "image", {"method": "grad_cam"}, ""),
+        (auditbench_shap, "hierarchical", ("text",)),
+        (auditbench_shap, "shap.kernel", ("tabular",)),
+        (auditbench_shap, "exact", ("tabular", "image", "text", "series")),
+        (auditbench_lime, "library", ("tabular",)),
+        (auditbench_lime, "independent", ("tabular", "image", "text", "series")),
+        (auditbench_captum, "gradient_shap", ("tabular", "image", "series")),
+        (auditbench_captum, "attention", ("text",)),
     ],
 )
-def test_a_method_that_does_not_fit_says_so(
-    plugin: Any, modality: Modality, params: dict[str, Any], found: str
+def test_a_method_of_other_inputs_is_told_with_those_that_fit(
+    plugin: Any, method: str, modalities: tuple[Modality, ...]
 ) -> None:
-    from auditbench.errors import AnalyzerNotPossible
+    analyzer = analyzer_of(plugin)
+    assert analyzer.Params is not None
+    parameters = analyzer.Params(method=method).model_dump()
+    every: tuple[Modality, ...] = ("tabular", "image", "text", "series")
+    told = {modality: named_methods(analyzer, parameters, modality) for modality in every}
+    assert tuple(modality for modality in every if not told[modality]) == modalities
+    for modality in every:
+        for problem in told[modality]:
+            assert problem.found == f"{method}, for {modality}"
+            (fix,) = re.findall(r'"(.+)"', problem.fix)
+            assert not named_methods(analyzer, {**parameters, "method": fix}, modality)
 
+
+def test_a_network_without_convolution_has_no_class_activation() -> None:
     with pytest.raises(AnalyzerNotPossible) as refused:
-        explained(plugin, toy_subject("binary", modality=modality), rows=4, **params)
-    assert found in refused.value.problems[0].found
+        explained(auditbench_captum, toy_subject("binary", modality="image"), rows=4, method="grad_cam")
     assert refused.value.problems[0].allowed

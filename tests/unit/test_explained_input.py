@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from auditbench.data.inputs import TextInput
-from auditbench.errors import AnalyzerNotPossible
+from auditbench.errors import ConfigError
 from auditbench.masking import Prediction
-from auditbench.masking.explained_input import HIDERS, explained_input, mask_token
-from auditbench.masking.player_params import HiddenBy, PlayerParams
+from auditbench.masking.explained_input import explained_input, mask_token
+from auditbench.masking.player_params import HIDERS, HiddenBy, PlayerParams
 from auditbench.run import Modality
 from auditbench.testing import ToySubject, toy_subject
 from auditbench_shap import shapley_values
@@ -61,7 +61,7 @@ def test_each_modality_has_a_default_and_refuses_what_makes_no_sense_for_it() ->
         )
         assert len(found.players) > 1
         for hidden_by in {"background", "baseline", "blur", "mean", "token"}.difference(allowed):
-            with pytest.raises(AnalyzerNotPossible, match="hidden in this way") as refused:
+            with pytest.raises(ConfigError, match="hidden in this way") as refused:
                 explained_input(subject.model, rows, _never, PlayerParams(hidden_by=hidden_by))
             assert refused.value.problems[0].allowed == ", ".join(allowed)
 

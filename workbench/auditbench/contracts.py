@@ -126,9 +126,11 @@ class Analyzer:
         summary: One line for `plugins list`.
         analyze: Called in a worker with the context and validated parameters.
         Params: pydantic model of the parameters; None when there are none.
-        check: Called with model, data and validated parameters once these are open, before an analyzer runs and by
-            `auditbench check`. It raises ConfigError for parameters that do not fit, which refuses the audit, and
-            AnalyzerNotPossible where the analyzer will not apply; it evaluates a few rows at most.
+        check: Called with model, data and validated parameters once these are open, by `auditbench check`, and before
+            any analyzer runs in the process that opens them first: an audit does not ask a plugin of its own process, which
+            speaks when it runs. It raises ConfigError for parameters that do not fit, which refuses the audit, and
+            AnalyzerNotPossible where the analyzer will not apply. It takes and evaluates a few rows at most, and leaves model
+            and data as they are.
         after: Names of analyzers whose results it reads, when they take part.
         metrics: Names of the metrics it can give, without its own name; a gate on another name is refused. Empty:
             unknown.

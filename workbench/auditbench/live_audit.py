@@ -113,6 +113,7 @@ class LiveAudit:
         self.subject = open_again()
         names = [item.name for item in self._plan.analyzers]
         refuse_parameters(config, self._registry, names, model=self.subject.model, data=self.subject.data)
+        self._stale = any(self._registry.analyzer(name).record.check for name in names) and self._is_changed()
         self._seconds["load"] = time.monotonic() - started
 
     def analyze(self, folder: RunFolder | None) -> None:
@@ -154,6 +155,13 @@ class LiveAudit:
             self._seconds["guard"] = self._seconds.get("guard", 0.0) + outcome.guard_seconds
             spent = self._seconds[item.name] = time.monotonic() - started - outcome.guard_seconds
             self._listener.stage_finished(item.name, spent, outcome.result.status)
+
+    def _is_changed(self) -> bool:
+        """Whether looking at model and data left them otherwise than they were opened."""
+        try:
+            return bool(self.subject.changes())
+        except Exception:  # noqa: BLE001 - a model that was changed may raise anything
+            return True
 
     def _not_ready(self) -> Message | None:
         """Open model and data again where an analyzer may have changed them; why they cannot be, or are others."""

@@ -57,7 +57,8 @@ def check(
 
     Looks at every key, the plugins and files it names, their parameters and the metrics of the gates, and lists
     everything that is wrong at once. Then reads the data, and opens the model or prepares its training, as an audit
-    does; a program is not run, nothing is trained, and of networks whose scale is declared 64 rows are evaluated. Of more
+    does; a program is not run, nothing is trained, and of networks whose scale is declared 64 rows are evaluated. Where
+    parameters name layers, outputs or rows, a few rows tell whether the network has them, as training begins with it. Of more
     than 512 images, texts or series to train on, as many at equal distances are read; a fault in another one is found by
     the audit. Columns are read in whole, and so are texts and series to evaluate. Prints the rows, classes and inputs that were read, which analyzers would run, in
     which order, and which would not and why. Exits 0 when an audit can start, 2 when it would be refused, 4 when there

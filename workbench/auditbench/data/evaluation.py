@@ -124,6 +124,16 @@ class EvaluationData:
         """Which evaluated rows depend on each other, see `Rows`; statistics take clusters as independent."""
         return self._evaluated.clusters
 
+    @property
+    def background_rows(self) -> int:
+        """How many background rows there are, which are read when some are taken."""
+        return len(self._background)
+
+    def groups(self, feature: str) -> tuple[str, ...]:
+        """Groups of a sensitive feature among the evaluated and the background rows, sorted; empty for another name."""
+        sources = (self._evaluated.sensitive_features, self._background.sensitive_features)
+        return tuple(sorted({str(group) for each in sources for group in each.get(feature, ())}))
+
     def input_facts(self) -> tuple[InputFacts, ...]:
         """What the model takes, with how many evaluated rows lack something; not counted in windows cut from texts."""
         from auditbench.data.missing import counted_inputs

@@ -17,9 +17,10 @@ from auditbench.data.inputs import (
     TextInput,
     modality_of,
 )
-from auditbench.errors import AnalyzerNotPossible
+from auditbench.errors import AnalyzerNotPossible, ConfigError
 from auditbench.masking.cells import cell_owners
 from auditbench.masking.maskers import BackgroundRows, Baseline, Blur, Masker, MaskToken, SegmentMean
+from auditbench.masking.player_params import HIDERS, HiddenBy, PlayerParams, hider_problem
 from auditbench.masking.players import Players, players_of
 from auditbench.masking.segments import time_segments
 from auditbench.masking.superpixels import superpixels
@@ -31,18 +32,8 @@ if TYPE_CHECKING:
     import torch
 
     from auditbench.data import Rows
-    from auditbench.masking.player_params import HiddenBy, PlayerParams
     from auditbench.models import ModelUnderTest
-    from auditbench.run import Modality
 
-HIDERS: Mapping[Modality, tuple[HiddenBy, ...]] = {
-    "tabular": ("background", "baseline"),
-    "image": ("blur", "mean", "baseline", "background"),
-    "series": ("background", "baseline", "blur", "mean"),
-    "text": ("token",),
-    "mixed": ("background",),
-}
-"""What may stand in for hidden players of a modality; the first is the default."""
 BLUR_SHARE = 1 / 8
 """Standard deviation of a blur, as a share of the shorter side of an image, or of the length of a series."""
 
@@ -73,7 +64,8 @@ def explained_input(
         background: Gives encoded background rows, shape `(background rows, *encoded shape)`; called where they are needed.
 
     Raises:
-        AnalyzerNotPossible: `params.hidden_by` is not one for what the model takes, or no text has a word.
+        ConfigError: `params.hidden_by` is not one for what the model takes.
+        AnalyzerNotPossible: No text has a word.
     """
     masker_name = hidden_by(model, params)
     encoded = model.encode(rows.inputs)
@@ -86,19 +78,12 @@ def hidden_by(model: ModelUnderTest, params: PlayerParams) -> HiddenBy:
     """What stands in for hidden players: what the parameters say, or the default of what the model takes.
 
     Raises:
-        AnalyzerNotPossible: It is none for what the model takes.
+        ConfigError: It is none for what the model takes.
     """
     modality = modality_of(model.inputs)
-    found = params.hidden_by or HIDERS[modality][0]
-    if found not in HIDERS[modality]:
-        raise AnalyzerNotPossible(
-            "this model takes nothing of which a part can be hidden in this way",
-            where="hidden_by",
-            found=f'"{found}" for inputs that are {modality}',
-            allowed=", ".join(HIDERS[modality]),
-            fix="leave `hidden_by` away, or set one that is allowed",
-        )
-    return found
+    if problem := hider_problem(params.hidden_by, modality, where="players.hidden_by"):
+        raise ConfigError(problem.message, problems=(problem,))
+    return params.hidden_by or HIDERS[modality][0]
 
 
 def cell_players(model: ModelUnderTest, rows: Rows, params: PlayerParams) -> tuple[Players, npt.NDArray[np.int64]]:

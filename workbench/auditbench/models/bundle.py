@@ -13,6 +13,7 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from auditbench.data.inputs import encoded_size
@@ -99,8 +100,6 @@ def load_bundle(
         ModelError: A file is missing, damaged or of a later schema, the weights do not have the size and the shapes of
             the architecture, or the task is another one.
     """
-    from auditbench.data.encoding import make_encoder
-
     description = read_bundle_description(path)
     if description.task != table.task:
         raise other_task(table, description)
@@ -110,7 +109,28 @@ def load_bundle(
     fix = "train the model again: auditbench train CONFIG"
     if problems := tensor_problems(expected, tensors, where=str(path / WEIGHTS), cast=False, fix=fix):
         raise ModelError(f"{path} has weights that do not fit its description", problems=tuple(problems))
-    module = _restore(description, architecture, params, tensors)
+    network = _restore(description, architecture, params, tensors)
+    digest, cost = _digest(weights, description), read_cost(path)
+    return described_model(description, network, table, device, digest=digest, cost=cost)
+
+
+def described_model(
+    description: BundleDescription,
+    network: nn.Module,
+    table: ModelTable,
+    device: str,
+    *,
+    digest: str = "",
+    cost: Mapping[str, float] = MappingProxyType({}),
+) -> ModelUnderTest:
+    """A network of this description as a bundle of it is opened, in evaluation mode and frozen.
+
+    Args:
+        network: As its architecture builds it.
+    """
+    from auditbench.data.encoding import make_encoder
+
+    module = _of_rows(description, network)
     parameters = sum(tensor.numel() for tensor in module.parameters())
     width = encoded_size(description.inputs)
     classes = description.classes
@@ -125,7 +145,7 @@ def load_bundle(
             threshold=table.threshold if description.task == "binary-classification" else None,
             parameters=parameters,
             capabilities=("gradients", "hooks", "layers", "black_box"),
-            digest=_digest(weights, description),
+            digest=digest,
             training=description.training,
         ),
         module=module.to(device),
@@ -134,7 +154,7 @@ def load_bundle(
         target_names=target_names(description.task, classes, description.target),
         device=device,
         batch_rows=batch_rows(width, parameters, device),
-        training_cost=read_cost(path),
+        training_cost=cost,
     )
 
 
@@ -235,14 +255,20 @@ def _most_bytes(expected: Mapping[str, torch.Tensor]) -> int:
 def _restore(
     description: BundleDescription, architecture: Architecture, params: Any, tensors: dict[str, torch.Tensor]
 ) -> nn.Module:
-    from auditbench.models.network import ScaledOutput, build_network
-    from auditbench.models.packing import UnpackedNetwork
+    from auditbench.models.network import build_network
 
     outputs = output_count(description.task, description.classes)
     module = build_network(architecture, params, inputs=description.inputs, outputs=outputs)
     module.load_state_dict(tensors)
-    if len(description.inputs) > 1:
-        module = UnpackedNetwork(module, description.inputs)
+    return module
+
+
+def _of_rows(description: BundleDescription, network: nn.Module) -> nn.Module:
+    """The network as it takes encoded rows, and gives outputs in the unit of the target."""
+    from auditbench.models.network import ScaledOutput
+    from auditbench.models.packing import UnpackedNetwork
+
+    module = UnpackedNetwork(network, description.inputs) if len(description.inputs) > 1 else network
     if description.scaling != OutputScaling():
         module = ScaledOutput(module, description.scaling)
     return module.eval().requires_grad_(False)

@@ -43,7 +43,7 @@ from auditbench.registry import (
     missing_programs,
 )
 from auditbench.run import Modality, PluginFacts
-from auditbench.worker.named_parameters import named_files, named_methods, named_models
+from auditbench.worker.named_parameters import hidden_parts, named_files, named_methods, named_models
 
 _KINDS = {
     "Renderer": "renderer",
@@ -155,6 +155,7 @@ def check_part(
             problems += named_models(provided.record, plain_parameters, config)
             if modality is not None:
                 problems += named_methods(provided.record, plain_parameters, modality)
+                problems += hidden_parts(provided.record, plain_parameters, modality)
             if foundation is not None:
                 problems += named_files(provided.record, plain_parameters, foundation)
             code = code_of_plugins(registry, [provided.origin, *further])

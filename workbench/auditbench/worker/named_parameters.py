@@ -1,4 +1,4 @@
-"""Parameters of analyzers that name what stands elsewhere: a further model, a file, a method that has to fit the data."""
+"""Parameters of analyzers that name what stands elsewhere: a further model, a file, what has to fit the data."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any, get_args
 from auditbench.config import AuditConfig
 from auditbench.contracts import NAMES_A_FILE, NAMES_A_METHOD, NAMES_A_MODEL, Analyzer, model_name_problem
 from auditbench.errors import Problem
+from auditbench.masking.player_params import PlayerParams, hider_problem
 from auditbench.paths import is_file_there
 from auditbench.run import Modality
 
@@ -23,10 +24,11 @@ def named_models(analyzer: Analyzer, parameters: Mapping[str, Any], config: Audi
 
 
 def named_methods(analyzer: Analyzer, parameters: Mapping[str, Any], modality: Modality) -> list[Problem]:
-    """What is wrong with the parameters that name a method: it does not explain what the model takes."""
-    if (
-        analyzer.needs.modalities and modality not in analyzer.needs.modalities
-    ):  # the analyzer itself does not apply, and says so
+    """What is wrong with the parameters that name a method: it does not explain what the model takes.
+
+    Nothing where the analyzer itself does not apply to it, which is said elsewhere.
+    """
+    if analyzer.needs.modalities and modality not in analyzer.needs.modalities:
         return []
     known = {method.name.partition(".")[2]: method.modalities for method in analyzer.methods}
     found: list[Problem] = []
@@ -46,6 +48,17 @@ def named_methods(analyzer: Analyzer, parameters: Mapping[str, Any], modality: M
             )
         )
     return found
+
+
+def hidden_parts(analyzer: Analyzer, parameters: Mapping[str, Any], modality: Modality) -> list[Problem]:
+    """What is wrong with the parameters that say how parts of an input are hidden."""
+    fields = analyzer.Params.model_fields if analyzer.Params else {}
+    found = [
+        hider_problem(parameters[name]["hidden_by"], modality, where=f"analyzers.{analyzer.name}.{name}.hidden_by")
+        for name, field in fields.items()
+        if field.annotation is PlayerParams
+    ]
+    return [problem for problem in found if problem is not None]
 
 
 def named_files(analyzer: Analyzer, parameters: Mapping[str, Any], base: Path) -> list[Problem]:

@@ -159,12 +159,22 @@ class Worker:
         from auditbench.worker.determinism import make_deterministic
         from auditbench.worker.subject_checks import refuse_parameters
         from auditbench.worker.subject_opening import open_subject
+        from auditbench.worker.trying import refuse_in_vain
 
         self._config = AuditConfig.model_validate_json(config)
         further = self._registry.load_named(self._config.audit.plugins)  # part of each analyzer's own key
         flags = make_deterministic()
+        home = Path(base)
         subject = open_subject(
-            self._config, Path(base), self._registry, device=device, stage=self._stage, may_train=train
+            self._config,
+            home,
+            self._registry,
+            device=device,
+            stage=self._stage,
+            may_train=train,
+            before_training=functools.partial(
+                refuse_in_vain, self._config, home, self._registry, device=device, analyzers=analyzers
+            ),
         )
         refuse_parameters(self._config, self._registry, analyzers, model=subject.model, data=subject.data)
         self._subject = subject

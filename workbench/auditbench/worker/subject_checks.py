@@ -12,8 +12,8 @@ from auditbench.errors import AnalyzerNotPossible, ConfigError, Problem
 from auditbench.findings import Message
 from auditbench.registry import missing_packages, missing_programs
 from auditbench.worker.checking import parameters_in
-from auditbench.worker.named_parameters import named_methods
-from auditbench.worker.reasons import not_possible, presentable
+from auditbench.worker.named_parameters import hidden_parts, named_methods
+from auditbench.worker.reasons import not_possible, said
 
 if TYPE_CHECKING:
     from auditbench.data import EvaluationData
@@ -26,8 +26,10 @@ def refuse_parameters(
 ) -> dict[str, Message]:
     """Let analyzers look at what they would analyze.
 
+    What else a look raises refuses nothing, as no parameter is to blame: the analyzer, when it runs, fails by itself.
+
     Returns:
-        Why an analyzer will not apply, by its name.
+        Why an analyzer will not apply, or what its look raised, by its name.
 
     Raises:
         ConfigError: With every parameter that does not fit.
@@ -38,6 +40,7 @@ def refuse_parameters(
         provided = registry.analyzer(name)
         params, plain_parameters = parameters_in(config, provided)
         misfits = named_methods(provided.record, plain_parameters, data.modality)
+        misfits += hidden_parts(provided.record, plain_parameters, data.modality)
         problems += misfits
         look = provided.record.check
         if misfits or look is None or _lacks(provided.record, config, model, data):
@@ -48,9 +51,8 @@ def refuse_parameters(
             reasons[name] = not_possible(error)
         except ConfigError as error:
             problems += error.problems
-        except Exception as error:  # noqa: BLE001 - a plugin's own code
-            found = presentable(f"{type(error).__name__}: {error}")
-            problems.append(Problem(message="looking at the parameters raised", where=f"analyzers.{name}", found=found))
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin's own code
+            reasons[name] = said("core.analyzer_raised", error)
     if problems:
         raise ConfigError("parameters of analyzers do not fit the model and the data", problems=tuple(problems))
     return reasons

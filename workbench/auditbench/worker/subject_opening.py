@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -130,13 +130,21 @@ class Subject:
 
 
 def open_subject(
-    config: AuditConfig, base: Path, registry: Registry, *, device: str, stage: Stage, may_train: bool
+    config: AuditConfig,
+    base: Path,
+    registry: Registry,
+    *,
+    device: str,
+    stage: Stage,
+    may_train: bool,
+    before_training: Callable[[TableSource], None] = lambda _: None,
 ) -> Subject:
     """Open data and model, evaluate the model once on every row, and choose the cases.
 
     Args:
         device: `auto`, `cpu` or `cuda`.
         may_train: Whether a missing bundle is trained; otherwise it is an error.
+        before_training: Called with the data before one is, to refuse what would be in vain.
 
     Raises:
         DataError: The data do not fit the config.
@@ -151,6 +159,7 @@ def open_subject(
     architectures = named_architectures(config, registry)
     if may_train and config.train is not None and not bundle_exists(base / config.model.path):
         refuse_rows(config, source)
+        before_training(source)
     with _Training(stage, seconds) as training:
         ensure_model(
             config if may_train else config.model_copy(update={"train": None}),

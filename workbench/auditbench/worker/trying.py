@@ -18,7 +18,8 @@ from auditbench.data.table import NumberColumn
 from auditbench.descriptions import NumberRange, TriedSubject
 from auditbench.errors import AuditbenchError
 from auditbench.findings import Message
-from auditbench.models.bundle import bundle_exists, refuse_foreign
+from auditbench.models.bundle import bundle_exists, described_model, refuse_foreign
+from auditbench.models.description import BundleDescription
 from auditbench.models.formats import FORMATS, ModelRequest
 from auditbench.models.inspection import inspect_model
 from auditbench.models.stored_rows import StoredOutputs
@@ -26,7 +27,7 @@ from auditbench.paths import without_turns
 from auditbench.training import ensure_model
 from auditbench.training.precision import Precision
 from auditbench.training.preparing import prepare, split_and_weights, train_table
-from auditbench.training.starting import initial_description, open_initial
+from auditbench.training.starting import in_target_units, initial_description, open_initial
 from auditbench.worker.odd_outputs import doubts, refuse_odd_outputs
 from auditbench.worker.subject_checks import refuse_parameters
 from auditbench.worker.subject_opening import (
@@ -84,7 +85,8 @@ def try_subject(
     Args:
         base: Folder that the paths of the config start from.
         device: `auto`, `cpu` or `cuda`.
-        analyzers: Names of those that look at model and data, where there is a model.
+        analyzers: Names of those that look at model and data. Where the model is still to be trained they look at the
+            network that training begins with.
 
     Returns:
         What was found. For a language model the training rows are texts, and classes are not named. A text has no shape
@@ -97,16 +99,11 @@ def try_subject(
         ConfigError: Parameters of analyzers do not fit the model and the data.
     """
     source = read_source(config, base, registry)
-    tools = _Tools(
-        base=base,
-        registry=registry,
-        device=resolve_device(device),
-        architectures=named_architectures(config, registry),
-    )
+    tools = _tools(config, base, registry, device)
     taken: _Taken | None = None
     reasons: Mapping[str, Message] = {}
     if config.train is not None and not bundle_exists(base / config.model.path):
-        read = _try_training(config, source, tools)
+        read, reasons = _try_training(config, source, tools, analyzers)
     else:
         ensure_model(config, base, source, tools.device, tools.architectures, lambda *_: None)
         taken = _opened(audited_table(config), source, tools)
@@ -128,6 +125,27 @@ def try_subject(
     )
 
 
+def refuse_in_vain(
+    config: AuditConfig, base: Path, registry: Registry, source: TableSource, *, device: str, analyzers: Iterable[str]
+) -> None:
+    """Refuse parameters of analyzers that do not fit the network that training would begin with; see `try_subject`.
+
+    Nothing is tried where no analyzer looks at the model.
+    """
+    looking = [name for name in analyzers if registry.analyzer(name).record.check is not None]
+    if looking:
+        _try_training(config, source, _tools(config, base, registry, device), looking)
+
+
+def _tools(config: AuditConfig, base: Path, registry: Registry, device: str) -> _Tools:
+    return _Tools(
+        base=base,
+        registry=registry,
+        device=resolve_device(device),
+        architectures=named_architectures(config, registry),
+    )
+
+
 def _example(source: TableSource, taken: _Taken) -> NumberRange | None:
     """The feature whose numbers are the largest, as they reach the model."""
     widest, found = -1.0, None
@@ -143,22 +161,25 @@ def _example(source: TableSource, taken: _Taken) -> NumberRange | None:
     return found
 
 
-def _try_training(config: AuditConfig, source: TableSource, tools: _Tools) -> DataFacts:
+def _try_training(
+    config: AuditConfig, source: TableSource, tools: _Tools, analyzers: Iterable[str]
+) -> tuple[DataFacts, Mapping[str, Message]]:
+    """What was read, and why analyzers will not apply, which some rows that stand for all do not tell."""
     refuse_foreign(tools.base / config.model.path)
     refuse_rows(config, source)
     Precision(train_table(config), torch.device(tools.device))
     some = _some_rows(source)
     try:
-        taken = _prepared(config, some, tools)
-        read = _try_rows(config, some, taken)
+        taken, read, reasons = _try_rows(config, some, tools, analyzers)
         if some is source:
-            return read
+            return read, reasons
         _try_columns(config, source, taken)
-        return _without_extent_of_texts(read)
+        return _without_extent_of_texts(read), {}
     except AuditbenchError:
         if some is source:
             raise
-        return _try_rows(config, source, _prepared(config, source, tools))
+        _, read, reasons = _try_rows(config, source, tools, analyzers)
+        return read, reasons
 
 
 def _without_extent_of_texts(read: DataFacts) -> DataFacts:
@@ -203,7 +224,19 @@ def _prepared(config: AuditConfig, source: TableSource, tools: _Tools) -> _Taken
         device=tools.device,
         architectures=tools.architectures,
     )
-    return _Taken(inputs=prepared.inputs, classes=prepared.classes)
+    scaling = in_target_units(prepared.network, dict(prepared.network.state_dict()), prepared.scaling)
+    description = BundleDescription(
+        architecture=prepared.architecture.name,
+        parameters={},
+        task=config.model.task,
+        classes=prepared.classes,
+        target=source.table.target,
+        output="value" if config.model.task == "regression" else "logit",
+        scaling=scaling,
+        inputs=prepared.inputs,
+    )
+    model = described_model(description, prepared.network, config.model, tools.device)
+    return _Taken(inputs=prepared.inputs, classes=prepared.classes, model=model)
 
 
 def _opened(table: ModelTable, source: TableSource, tools: _Tools) -> _Taken:
@@ -256,8 +289,15 @@ def _tried(model: ModelUnderTest, data: EvaluationData) -> tuple[Message, ...]:
     return doubts(model, outputs)
 
 
-def _try_rows(config: AuditConfig, source: TableSource, taken: _Taken) -> DataFacts:
-    return _read(_evaluation(config, source, taken))
+def _try_rows(
+    config: AuditConfig, source: TableSource, tools: _Tools, analyzers: Iterable[str]
+) -> tuple[_Taken, DataFacts, Mapping[str, Message]]:
+    """Prepare training on the rows of a source, read those to evaluate, and let analyzers look at both."""
+    taken = _prepared(config, source, tools)
+    data = _evaluation(config, source, taken)
+    model = taken.model
+    reasons = {} if model is None else refuse_parameters(config, tools.registry, analyzers, model=model, data=data)
+    return taken, _read(data), reasons
 
 
 def _evaluation(config: AuditConfig, source: TableSource, taken: _Taken) -> EvaluationData:
