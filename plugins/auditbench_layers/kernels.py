@@ -156,10 +156,10 @@ def centred_part(products: Numbers, offsets: Numbers, kept: Flags, some: slice) 
 def _sums_over_units(
     kernels: Sequence[LayerKernel], others: Sequence[LayerKernel], kept: Flags
 ) -> tuple[Numbers, Numbers, Numbers] | None:
-    """None where too little is left of a norm."""
+    """None where too little is left of a norm, among these rows of the kernel of all rows."""
     groups = [[each.of_rows(kept) for each in group] for group in (kernels, others)]
     squares = [np.asarray([products_by_units([each], [each])[0, 0] for each in group]) for group in groups]
-    if not all(are_sure(group, found) for group, found in zip(groups, squares, strict=True)):
+    if not all(are_sure(whole, found) for whole, found in zip((kernels, others), squares, strict=True)):
         return None
     return products_by_units(*groups), np.sqrt(squares[0]), np.sqrt(squares[1])
 

@@ -302,6 +302,19 @@ def test_sums_over_units_and_over_rows_are_those_of_whole_kernels(
     assert level == pytest.approx(np.quantile(largest, 0.95, method="higher"), abs=1e-6)
 
 
+@pytest.mark.parametrize("units", [2, 400], ids=["over-units", "over-rows"])
+@pytest.mark.parametrize("constant", [0.1, 3.7])
+def test_a_layer_that_varies_within_one_block_alone_has_no_standard_error(constant: float, units: int) -> None:
+    """Without that block nothing but rounding is left of it."""
+    rng = np.random.default_rng(6)
+    varied, still = rng.normal(size=(200, 4)), np.full((200, units), constant)
+    inside = np.random.default_rng(9).permutation(200) % 20 == 0
+    still[inside] += rng.normal(size=(inside.sum(), units))
+    found = similarities([varied, still], [varied, still], rng=np.random.default_rng(9))
+    assert np.isfinite(found.values).all()
+    assert np.isnan(found.errors).tolist() == [[False, True], [True, True]]
+
+
 def test_leaving_blocks_out_is_the_jackknife_of_activations() -> None:
     """Pseudo-values by definition."""
     rng = np.random.default_rng(4)

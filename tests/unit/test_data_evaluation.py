@@ -86,6 +86,13 @@ def test_rows_are_coded_by_the_training_rows(tmp_path: Path) -> None:
     assert data.background(10, np.random.default_rng(0)).inputs["features"][:, 0].tolist() == [20, 30, 40, 50]
 
 
+def test_groups_and_their_number_are_told_without_taking_rows(tmp_path: Path) -> None:
+    data = evaluation(tmp_path, test=TEST.assign(sex="x"), sensitive=("sex",))
+    assert data.background_rows == len(data.background(10, np.random.default_rng(0))) == 4
+    assert data.groups("sex") == ("f", "m", "x")
+    assert data.groups("age") == ()
+
+
 def test_facts_count_missing_and_unseen_cells_by_rule(tmp_path: Path) -> None:
     facts = evaluation(tmp_path, sensitive=("sex",)).facts
     assert (facts.rows, facts.train_rows, facts.target, facts.positive) == (3, 4, "label", "yes")

@@ -14,6 +14,7 @@ from torch import nn
 import auditbench_training_rows
 from auditbench.context import AuditContext
 from auditbench.data import Rows
+from auditbench.data.stored import StoredArray
 from auditbench.errors import AnalyzerNotPossible, ConfigError
 from auditbench.findings import Message
 from auditbench.gate_checks import metrics_for
@@ -342,6 +343,19 @@ def test_rows_that_depend_on_each_other_have_wider_intervals_or_none() -> None:
     assert metric_of(alone, "neighbour_agreement").interval is not None
 
 
+def test_training_rows_whose_clusters_are_not_known_have_no_interval() -> None:
+    """As where they stand in a file of their own: the rows to evaluate have clusters, so that these have them too."""
+    subject = subject_of("binary")
+
+    def grouped(rows: Rows) -> Rows:
+        return rows if len(rows) == TRAIN else dataclasses.replace(rows, clusters=np.arange(len(rows)) // 4)
+
+    result = result_of(dataclasses.replace(subject, data=subject.data.with_rows(grouped)))
+    own = [metric for metric in result.metrics if metric.sample == "training"]
+    assert {metric.name for metric in own} == {"label_disagreement", "neighbour_agreement"}
+    assert [(metric.interval, metric.no_interval) for metric in own] == [(None, "dependent_rows")] * len(own)
+
+
 def test_neighbours_of_the_own_cluster_are_counted() -> None:
     """Four rows each belong together and lie in one place, so that three of five neighbours are of the own cluster."""
     subject = subject_of("binary")
@@ -522,6 +536,26 @@ def test_a_space_that_is_no_layer_is_refused_with_the_names_that_could_stand_the
     assert (problem.where, problem.found) == ("analyzers.training-rows.space", "inputz")
     assert problem.allowed.startswith("inputs, auto, last")
     assert problem.fix == "did you mean `inputs`?"
+
+
+def test_the_check_says_what_the_analysis_says_and_reads_two_training_rows() -> None:
+    subject, read = subject_of(), []
+
+    def noted(rows: Rows) -> Rows:
+        (array,) = rows.inputs.values()
+        stored = StoredArray(
+            read=lambda places: (read.append(len(places)), array[places])[1],
+            positions=np.arange(len(array)), row_shape=array.shape[1:], dtype=array.dtype,
+        )  # fmt: skip
+        return dataclasses.replace(rows, inputs=dict.fromkeys(rows.inputs, stored))
+
+    data = subject.data.with_rows(noted)
+    check = analyzer_of(auditbench_training_rows).check
+    assert check is not None
+    check(subject.model, data, QUICK)
+    with pytest.raises(ConfigError, match="no layer of this name"):
+        check(subject.model, data, QUICK.model_copy(update={"space": "inputz"}))
+    assert 0 < max(read) <= 2
 
 
 def test_as_many_neighbours_as_training_rows_are_refused() -> None:

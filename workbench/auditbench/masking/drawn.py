@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from auditbench.data.inputs import ImageInput, SeriesInput, TextInput
 from auditbench.findings import Message
 from auditbench.masking.cells import player_sums
-from auditbench.results import Attribution, ImageOverlay, SeriesAttribution, TokenAttribution
+from auditbench.results import Attribution, ImageOverlay, SeriesAttribution, Shows, TokenAttribution
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,6 +21,31 @@ MOST_CASES = 6
 _COLOURS = 3
 _COMPARED = 2
 """Explained outputs of a row: its highest one, and the next."""
+COARSEST, LEAST_BLOCK = 8, 4
+"""Most blocks down and across of a map that shall be no picture, and least pixels of a block down and across."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DrawnAs:
+    """What the values of a method are.
+
+    Attributes:
+        shows: Contributions, slopes or maps.
+        titles: Beginning of the keys of titles: `_predicted`, `_runner_up`, `_contrast`, `_output` or `_decided` follow.
+        linear: Whether it is linear in outputs, so that contributions to the difference of two are the difference of
+            contributions; where the attribution is additive when None.
+        places: Of a map of images that is interpolated from fewer; empty without.
+        by_pixels: Whether each pixel has a value of its own, so that a map can let an image be recognised. Without raw inputs it
+            is drawn as means over blocks.
+        decided: Class that each row is explained for, of a classifier with one output that is explained for either class.
+    """
+
+    shows: Shows = "contribution"
+    titles: str = "core.drawn"
+    linear: bool | None = None
+    places: tuple[int, ...] = ()
+    by_pixels: bool = False
+    decided: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,37 +57,43 @@ class Drawn:
     series_attributions: tuple[SeriesAttribution, ...] = ()
 
 
-def drawn_cases(context: AuditContext, attribution: Attribution, rows: Rows, *, contrast: bool | None = None) -> Drawn:
+def drawn_cases(context: AuditContext, attribution: Attribution, rows: Rows, drawn_as: DrawnAs | None = None) -> Drawn:
     """The first chosen cases, each with a block for every explained output, and one for the contrast of two.
 
-    The contrast says why the highest output and not the next: where a method is linear in outputs, contributions to
-    their difference are the difference of contributions.
+    The contrast says why the highest output and not the next.
 
     Args:
         attribution: Contributions of cells, shape `(rows, targets, *cells)`.
         rows: The rows that it explains, the chosen cases first.
-        contrast: Whether the method is linear in outputs; where it is additive when None.
+        drawn_as: What the values are; contributions when None.
     """
     import numpy as np
 
+    drawn_as = drawn_as or DrawnAs()
     name, item = next(iter(context.model.inputs.items()))
     count = min(len(context.case_indices), len(rows), MOST_CASES)
     cases, values = rows.take(np.arange(count)), np.asarray(attribution.values, dtype=np.float64)[:count]
-    if values.shape[1] == _COMPARED and (attribution.additive if contrast is None else contrast):
+    if values.shape[1] == _COMPARED and (attribution.additive if drawn_as.linear is None else drawn_as.linear):
         values = np.concatenate([values, values[:, :1] - values[:, 1:]], axis=1)
     outputs = context.outputs[list(context.case_indices[:count])]
-    titles = _titles(context, attribution, cases, outputs)
+    titles = _titles(context, drawn_as, cases, outputs)
     places = [(row, target) for row in range(count) for target in range(values.shape[1])]
     if isinstance(item, ImageInput):
         images = [_picture(image, item) for image in cases.inputs[name]]
+        hidden = drawn_as.by_pixels and not context.raw_inputs
+        size = values.shape[2:]
+        coarse = _blocks(size) if hidden else drawn_as.places
         overlays = tuple(
             ImageOverlay(
                 name=f"case-{row + 1}-{target + 1}",
                 title=titles[row][target],
                 row_id=cases.row_ids[row],
                 image=images[row],
-                values=values[row, target],
+                values=_block_means(values[row, target], coarse) if hidden else values[row, target],
                 unit=attribution.unit,
+                shows=drawn_as.shows,
+                places=(coarse[0], coarse[1]) if coarse and coarse != size else None,
+                averaged=hidden,
             )
             for row, target in places
         )
@@ -115,18 +146,17 @@ def _texts(
     return tuple(blocks)
 
 
-def _titles(
-    context: AuditContext, attribution: Attribution, cases: Rows, outputs: npt.NDArray[Any]
-) -> list[list[Message]]:
+def _titles(context: AuditContext, drawn_as: DrawnAs, cases: Rows, outputs: npt.NDArray[Any]) -> list[list[Message]]:
     """Which row it is, and which output: its name, and whether it is the highest one, the next, or their difference."""
     from auditbench.masking.cell_attribution import explained_outputs
 
     names, chosen = context.model.target_names, explained_outputs(outputs)
     several = len(names) > 1
-    keys = ("core.drawn_predicted", "core.drawn_runner_up") if several else ("core.drawn_output",)
+    one = "decided" if drawn_as.decided else "output"
+    keys = [f"{drawn_as.titles}_{which}" for which in (("predicted", "runner_up") if several else (one,))]
     titles = []
     for row, row_id in enumerate(cases.row_ids):
-        targets = [names[int(index)] for index in chosen[row]]
+        targets = [drawn_as.decided[row]] if drawn_as.decided else [names[int(index)] for index in chosen[row]]
         titles.append(
             [
                 Message(key=key, values={"row": row_id, "target": target})
@@ -135,8 +165,26 @@ def _titles(
         )
         if len(targets) == _COMPARED:
             values = {"row": row_id, "target": targets[0], "other": targets[1]}
-            titles[-1].append(Message(key="core.drawn_contrast", values=values))
+            titles[-1].append(Message(key=f"{drawn_as.titles}_contrast", values=values))
     return titles
+
+
+def _blocks(size: tuple[int, ...]) -> tuple[int, ...]:
+    """How many blocks an image is averaged over, so that they show no picture of it."""
+    return tuple(min(COARSEST, max(1, pixels // LEAST_BLOCK)) for pixels in size)
+
+
+def _block_means(values: npt.NDArray[np.float64], blocks: tuple[int, ...]) -> npt.NDArray[np.float64]:
+    """Each value replaced by the mean of its block; blocks are of about equal size, shape `values.shape`."""
+    import numpy as np
+
+    for axis, count in enumerate(blocks):
+        owners = np.arange(values.shape[axis]) * count // values.shape[axis]
+        starts = np.searchsorted(owners, np.arange(count))
+        sums = np.add.reduceat(values, starts, axis=axis)
+        sizes = np.bincount(owners).reshape([-1 if at == axis else 1 for at in range(values.ndim)])
+        values = np.take(sums / sizes, owners, axis=axis)
+    return values
 
 
 def _picture(image: npt.NDArray[Any], item: ImageInput) -> npt.NDArray[np.float64]:

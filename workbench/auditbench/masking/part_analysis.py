@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from auditbench.context import AuditContext
     from auditbench.data import Rows
     from auditbench.findings import Finding
+    from auditbench.masking.drawn import DrawnAs
     from auditbench.masking.explained_input import ExplainedInput
     from auditbench.masking.explanation import Explained
     from auditbench.masking.player_params import PlayerParams
@@ -124,16 +125,20 @@ def part_result(
     metrics: tuple[Metric, ...],
     notes: tuple[Note, ...],
     findings: tuple[Finding, ...] = (),
-    contrast: bool | None = None,
+    drawn_as: DrawnAs | None = None,
 ) -> AnalysisResult:
     """The result of an explainer: contributions, their summary by part, the drawn cases, and its own metrics and notes.
 
+    Maps of a class have no summary: they are no parts of an output, and have no unit.
+
     Args:
-        contrast: Whether the method is linear in outputs; see `drawn_cases`.
+        drawn_as: What the values are; contributions when None.
     """
-    drawn = drawn_cases(context, attribution, task.rows, contrast=contrast)
+    drawn = drawn_cases(context, attribution, task.rows, drawn_as)
+    mapped = drawn_as is not None and drawn_as.shows == "map"
+    summary = () if mapped else part_metrics(analyzer, context, attribution, task, players)
     return AnalysisResult(
-        metrics=(*part_metrics(analyzer, context, attribution, task, players), *metrics),
+        metrics=(*summary, *metrics),
         attributions=(attribution,),
         image_overlays=drawn.image_overlays,
         token_attributions=drawn.token_attributions,

@@ -13,6 +13,7 @@ from auditbench.results.attributions import (
     Attribution,
     ImageOverlay,
     SeriesAttribution,
+    Shows,
     TokenAttribution,
 )
 from auditbench.results.figures import (
@@ -58,6 +59,7 @@ __all__ = [
     "Scatter",
     "Series",
     "SeriesAttribution",
+    "Shows",
     "Status",
     "Table",
     "TokenAttribution",

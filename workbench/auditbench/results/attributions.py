@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 from auditbench.arrays import Array
 from auditbench.errors import ResultError
@@ -12,6 +13,8 @@ from auditbench.results.finite import require_finite
 
 PREDICTED, RUNNER_UP = "predicted", "runner-up"
 """Names of targets that are another output for each row: its highest one, and the next."""
+Shows: TypeAlias = Literal["contribution", "slope", "map"]
+"""What is drawn: parts of an output; how fast it changes, up or down; or where what raises it is found, in no unit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +78,10 @@ class ImageOverlay:
 
     Attributes:
         image: Shape `(height, width)` or `(height, width, 3)`, in [0, 1]; None where inputs are not to be shown.
-        values: Shape `(height, width)`, in the unit of the explained output.
+        values: Shape `(height, width)`, in `unit`.
+        unit: That of the explained output, or another where no contributions are shown; 1 of maps.
+        places: Down and across, where a map has fewer places than pixels; None where each pixel has a value of its own.
+        averaged: Whether the values are means over these places, else interpolated between them.
     """
 
     name: str
@@ -84,6 +90,9 @@ class ImageOverlay:
     image: Array | None
     values: Array
     unit: str
+    shows: Shows = "contribution"
+    places: tuple[int, int] | None = None
+    averaged: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
