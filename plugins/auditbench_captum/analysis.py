@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 
 from auditbench.errors import AnalyzerNotPossible
 from auditbench.findings import Message
@@ -22,7 +23,7 @@ from auditbench.masking import (
 )
 from auditbench.results import AnalysisResult, Attribution, Metric, Note
 from auditbench_captum.attention_blocks import analyze_attention
-from auditbench_captum.class_activation import mapped_layer
+from auditbench_captum.class_activation import class_map, mapped_layer
 from auditbench_captum.columns import ColumnAttributions, by_feature, mean_row
 from auditbench_captum.completeness import completeness, completeness_finding, completeness_notes
 from auditbench_captum.methods import METHODS
@@ -31,7 +32,6 @@ from auditbench_captum.path import integrated_gradients
 
 if TYPE_CHECKING:
     import numpy.typing as npt
-    import torch
 
     from auditbench.context import AuditContext
     from auditbench.data import EvaluationData, Rows
@@ -58,16 +58,15 @@ def analyze(context: AuditContext, params: Params) -> AnalysisResult:
         explain_chunk, model=context.model, background=task.background, params=params, output_range=output_range
     )
     arrays = context.map_rows(work, task.rows, chunk_rows=CHUNK_ROWS)
-    output = context.model.facts.output
     attribution = table_attribution(
         context,
         task,
         arrays,
         method=f"captum.{params.method}",
         additive=method.additive,
-        unit=f"{output} per encoded unit" if method.slope else output,
+        unit=method.unit(context.model.facts.output),
     )
-    counted, others = task.counted, earlier_attributions(context)
+    counted, others = task.counted, earlier_attributions(context) if method.comparable else {}
     agreement = agreement_metrics("captum", attribution, others, counted, context.rng("agreement"))
     matrix = agreement_matrix("captum", attribution, others, counted)
     importance = importance_metrics("captum", attribution, counted, context.rng("importance"))
@@ -81,16 +80,20 @@ def analyze(context: AuditContext, params: Params) -> AnalysisResult:
     )
 
 
-def check(model: ModelUnderTest, _data: EvaluationData, params: Params) -> None:
+def check(model: ModelUnderTest, data: EvaluationData, params: Params) -> None:
     """Refuse what the parameters ask for and this model does not have.
 
     Raises:
-        ConfigError: There is no layer of the name.
+        ConfigError: There is no layer of the name, or it gives no map.
         AnalyzerNotPossible: The method hooks layers, or maps a convolution, and the model has none.
     """
     _refuse_without_hooks(model, params)
     if params.method in ("grad_cam", "guided_grad_cam"):
         mapped_layer(model.module, params.layer)
+        if params.layer:
+            two = model.encode(data.take(np.arange(min(2, len(data)))).inputs)
+            first = torch.zeros((len(two), 1), dtype=torch.int64, device=two.device)
+            class_map(model.module, two, first, layer=params.layer, channels=params.layer_channels)
 
 
 def _refuse_without_hooks(model: ModelUnderTest, params: Params) -> None:
@@ -177,17 +180,23 @@ def _notes(
         "n_samples": params.n_samples,
         "model_rows": attribution.model_rows,
     }
-    limits = ["captum.limit_baseline", "captum.limit_encoded", "captum.limit_sampled_rows"]
-    limits.insert(2, "captum.limit_steepest" if method.slope else "captum.limit_summed")
+    limits = ["captum.limit_encoded", "captum.limit_steepest" if method.slope else "captum.limit_summed"]
+    if method.starts_from != "nothing":
+        limits.insert(0, "captum.limit_baseline")
+    limits.append("captum.limit_sampled_rows")
+    if not method.comparable:
+        limits.append("captum.limit_not_compared")
     if not method.additive:
         limits.append("captum.limit_not_additive")
     if params.method == "gradient_shap":
         limits.append("captum.limit_no_standard_error")
-    reading = "captum.how_to_read_slope" if method.slope else "captum.how_to_read"
     return (
         Note(kind="method", text=Message(key=f"captum.method_{params.method}", values=values)),
         *completeness_notes(params, steps, gap),
         Note(kind="assumption", text=Message(key=f"captum.starts_from_{method.starts_from}", values=values)),
         *(Note(kind="limit", text=Message(key=key, values=values)) for key in limits),
-        Note(kind="how_to_read", text=Message(key=reading, values={"unit": attribution.unit})),
+        Note(
+            kind="how_to_read",
+            text=Message(key=f"captum.how_to_read_{method.reading}", values={"unit": attribution.unit}),
+        ),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -14,7 +14,7 @@ from auditbench.data.subwords import subwords_of
 from auditbench.masking import Prediction
 from auditbench.masking.explained_input import mask_token
 from auditbench.models import in_batches
-from auditbench_captum.class_activation import grad_cam, guided_grad_cam
+from auditbench_captum.class_activation import TwoSided, class_map, guided_grad_cam, interpolated, mapped_layer
 from auditbench_captum.columns import mean_row
 from auditbench_captum.deep_lift import deep_lift
 from auditbench_captum.embedded import Embedded
@@ -45,12 +45,14 @@ class CellAttributions:
         base_values: Shape `(rows, targets)`; 0 where the method starts from nothing.
         steps: Shape `(rows,)`: nodes of the path integral; 0 for methods without one.
         model_rows: Rows the model evaluated.
+        places: Of a map that is interpolated between those of a layer; empty without.
     """
 
     values: Numbers
     base_values: Numbers
     steps: npt.NDArray[np.int64]
     model_rows: int
+    places: tuple[int, ...] = ()
 
 
 def cell_gradients(
@@ -62,10 +64,14 @@ def cell_gradients(
     params: Params,
     output_range: float,
     rng: np.random.Generator,
+    decided: npt.NDArray[np.int64] | None = None,
 ) -> CellAttributions:
     """Explain the outputs `targets`, shape `(rows, targets)`, of encoded rows with the method that the parameters name.
 
     Paths begin at the mean of the encoded background rows, of a text at mask tokens in place of its words.
+
+    Args:
+        decided: Class of each row, 0 or 1, that a map is for where a classifier has one output; None elsewhere.
 
     Raises:
         AnalyzerNotPossible: The layers of the network are not those that the method is for.
@@ -79,12 +85,12 @@ def cell_gradients(
     elif params.method == "deep_lift":
         found = _lifted(setting)
     else:
+        if decided is not None:
+            setting = _two_sided(setting, decided)
         found = _from_nothing(setting, params, rng)
-    slope = METHODS[params.method].slope
-    return CellAttributions(
-        values=_of_cells(found.values, item, slope=slope),
-        base_values=found.base_values,
-        steps=found.steps,
+    return replace(
+        found,
+        values=_of_cells(found.values, item, slope=METHODS[params.method].slope),
         model_rows=found.model_rows + setting.model_rows,
     )
 
@@ -157,6 +163,11 @@ def _setting(
     )
 
 
+def _two_sided(setting: _Setting, decided: npt.NDArray[np.int64]) -> _Setting:
+    targets = torch.from_numpy(decided[:, np.newaxis]).to(setting.rows.device)
+    return replace(setting, module=TwoSided(setting.module), targets=targets)
+
+
 def _integrated(
     setting: _Setting, targets: npt.NDArray[np.int64], params: Params, output_range: float
 ) -> CellAttributions:
@@ -220,6 +231,7 @@ def _from_nothing(setting: _Setting, params: Params, rng: np.random.Generator) -
     A network that is followed function by function is evaluated once more beside it.
     """
     method, evaluated = params.method, len(setting.rows)
+    places: tuple[int, ...] = ()
     if method == "smooth_grad":
         evaluated *= params.n_samples
         values = smooth_gradients(
@@ -231,9 +243,11 @@ def _from_nothing(setting: _Setting, params: Params, rng: np.random.Generator) -
             rng=rng,
         )
     elif method in ("grad_cam", "guided_grad_cam"):
-        explain = grad_cam if method == "grad_cam" else guided_grad_cam
+        explain = class_map if method == "grad_cam" else guided_grad_cam
         evaluated *= 1 if method == "grad_cam" else 3
-        values = setting.by_layers(partial(explain, layer=params.layer, channels=params.layer_channels))
+        values = setting.by_layers(partial(explain, layer=_layer(setting, params), channels=params.layer_channels))
+        if method == "grad_cam":
+            places, values = values.shape[2:], interpolated(values, setting.rows.shape[2:])
     elif method == "relevance":
         evaluated *= 2
         values = setting.by_layers(relevance)
@@ -241,7 +255,15 @@ def _from_nothing(setting: _Setting, params: Params, rng: np.random.Generator) -
         values = setting.by_layers(lambda *of: gradients(*of).double().cpu().numpy())
         if method == "input_x_gradient":
             values = values * setting.rows.double().cpu().numpy()[:, np.newaxis]
-    return _without_path(values, np.zeros(tuple(setting.targets.shape)), evaluated)
+    base_values = np.zeros(tuple(setting.targets.shape))
+    return replace(_without_path(values, base_values, evaluated), places=places)
+
+
+def _layer(setting: _Setting, params: Params) -> str:
+    """Name of the mapped layer as the module of the setting has it."""
+    if isinstance(setting.module, TwoSided):
+        return f"network.{mapped_layer(setting.module.network, params.layer)}"
+    return params.layer
 
 
 def _without_path(values: Numbers, base_values: Numbers, model_rows: int) -> CellAttributions:

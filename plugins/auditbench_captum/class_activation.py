@@ -9,10 +9,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from auditbench.errors import AnalyzerNotPossible, ConfigError
+from auditbench.errors import AnalyzerNotPossible, AuditbenchError, ConfigError
 from auditbench_captum.guided import guided_gradients
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy.typing as npt
 
     Numbers: TypeAlias = npt.NDArray[np.float64]
@@ -32,9 +34,25 @@ def grad_cam(
     layer: str = "",
     channels: Channels = "first",
 ) -> Numbers:
-    """The channels of a layer, weighted by the mean gradient of the output by each of them, at the places of the input.
+    """The map of `class_map` at the places of the input, shape `(rows, targets, *places)`; see `interpolated`."""
+    return interpolated(class_map(module, rows, targets, layer=layer, channels=channels), rows.shape[2:])
 
-    Between the places of the layer values are interpolated linearly.
+
+def interpolated(maps: Numbers, size: Sequence[int]) -> Numbers:
+    """Maps of a layer at so many places, linearly interpolated between those that they have."""
+    mode = "linear" if maps.ndim == 3 else "bilinear"
+    return np.asarray(nn.functional.interpolate(torch.from_numpy(maps), size=tuple(size), mode=mode).numpy())
+
+
+def class_map(
+    module: nn.Module,
+    rows: torch.Tensor,
+    targets: torch.Tensor,
+    *,
+    layer: str = "",
+    channels: Channels = "first",
+) -> Numbers:
+    """The channels of a layer, weighted by the mean gradient of the output by each of them, what is below 0 left out.
 
     Args:
         module: In evaluation mode; left as it is.
@@ -44,12 +62,11 @@ def grad_cam(
         channels: Whether what the layer gives has its channels in front of its places or behind them.
 
     Returns:
-        Shape `(rows, targets, *places)`.
+        Shape `(rows, targets, *places of the layer)`, float64.
 
     Raises:
-        ConfigError: The layer does not exist.
-        AnalyzerNotPossible: There is no convolution, the layer gives no map, or the output does not
-            depend on it.
+        ConfigError: The layer that is asked for does not exist, gives no map, or the output does not depend on it.
+        AnalyzerNotPossible: There is no convolution, or no map of the last one that the output depends on.
 
     References: arXiv:1610.02391, equations 1 and 2.
     """
@@ -68,13 +85,12 @@ def grad_cam(
     finally:
         handle.remove()
     if len(held) != 1 or not isinstance(held[0], torch.Tensor) or held[0].ndim != rows.ndim:
-        raise _no_map(name, _said(held), rows.ndim)
+        raise _no_map(name, _said(held), rows.ndim, asked=layer)
     maps = [
-        _map(outputs, targets[:, at], held[0], name, 1 if channels == "first" else -1) for at in range(targets.shape[1])
+        _map(outputs, targets[:, at], held[0], name, 1 if channels == "first" else -1, asked=layer)
+        for at in range(targets.shape[1])
     ]
-    found = torch.stack(maps, dim=1).clamp(min=0)
-    mode = "linear" if found.ndim == 3 else "bilinear"
-    return np.asarray(nn.functional.interpolate(found, size=rows.shape[2:], mode=mode).double().cpu().numpy())
+    return np.asarray(torch.stack(maps, dim=1).clamp(min=0).double().cpu().numpy())
 
 
 def guided_grad_cam(
@@ -91,6 +107,23 @@ def guided_grad_cam(
     """
     maps = grad_cam(module, rows, targets, layer=layer, channels=channels)
     return maps[:, :, np.newaxis] * guided_gradients(module, rows, targets)
+
+
+class TwoSided(nn.Module):
+    """A network with an output for either class of a classifier that has one, z: `(-z, z)`.
+
+    A map shows what raises an output; what lowers z raises that of the other class.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+        self.training = network.training
+
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        """Outputs, shape `(rows, 2)`."""
+        output = self.network(rows)
+        return torch.cat([-output, output], dim=1)
 
 
 def mapped_layer(module: nn.Module, asked: str) -> str:
@@ -143,7 +176,7 @@ def _convolutions(module: nn.Module) -> list[str]:
 
 
 def _map(
-    outputs: torch.Tensor, target: torch.Tensor, given: torch.Tensor, name: str, channel_axis: int
+    outputs: torch.Tensor, target: torch.Tensor, given: torch.Tensor, name: str, channel_axis: int, *, asked: str
 ) -> torch.Tensor:
     """Shape `(rows, *places of the layer)`."""
     chosen = outputs.gather(1, target.unsqueeze(1)).sum()
@@ -151,7 +184,7 @@ def _map(
     if given.requires_grad:
         (gradient,) = torch.autograd.grad(chosen, given, retain_graph=True, allow_unused=True)
     if gradient is None:
-        raise _no_map(name, "outputs that do not depend on it", given.ndim)
+        raise _no_map(name, "outputs that do not depend on it", given.ndim, asked=asked)
     maps, gradient = (each.movedim(channel_axis, 1).detach() for each in (given, gradient))
     weights = gradient.flatten(2).mean(dim=2)
     return torch.einsum("rc,rc...->r...", weights, maps)
@@ -163,8 +196,10 @@ def _said(held: list[Any]) -> str:
     return f"it gives shape {tuple(held[0].shape)}" if isinstance(held[0], torch.Tensor) else "it gives no tensor"
 
 
-def _no_map(name: str, found: str, axes: int) -> AnalyzerNotPossible:
-    return AnalyzerNotPossible(
+def _no_map(name: str, found: str, axes: int, *, asked: str) -> AuditbenchError:
+    """A layer that a config asks for is its mistake; the last convolution, which nobody asked for, is not."""
+    kind = ConfigError if asked else AnalyzerNotPossible
+    return kind(
         "this layer gives no map that the outputs depend on",
         where="analyzers.captum.layer",
         found=f"{name}: {found}",

@@ -49,7 +49,9 @@ def gradient_attributions(
         batch: Most rows the module takes at a time; halved where memory runs out.
     """
     work = _Explaining(module=module, encoded=encoded, background=background, batch=batch, rng=rng)
-    base_values = np.tile(work.base_value(METHODS[params.method].starts_from), (len(encoded), 1))
+    starts_from, base_values = METHODS[params.method].starts_from, np.zeros((len(encoded), targets))
+    if starts_from != "nothing":
+        base_values[:] = work.base_value(starts_from)
     columns = np.zeros((len(encoded), targets, encoded.shape[1]))
     with torch.enable_grad(), global_seed(rng, str(encoded.device)):
         if params.method == "gradient_shap":

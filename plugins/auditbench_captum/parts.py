@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -13,10 +14,11 @@ from auditbench.errors import AnalyzerNotPossible
 from auditbench.findings import Message
 from auditbench.masking import Prediction, agreement_findings, explained, occlusion, shared_out
 from auditbench.masking.cell_attribution import cell_arrays, cell_attribution, explained_outputs
+from auditbench.masking.drawn import DrawnAs
 from auditbench.masking.explained_input import ExplainedInput, explained_input, hidden_by
 from auditbench.masking.part_agreement import part_agreement
 from auditbench.masking.part_analysis import part_result
-from auditbench.results import AnalysisResult, Metric, Note
+from auditbench.results import PREDICTED, AnalysisResult, Metric, Note
 from auditbench_captum.cell_gradients import cell_gradients
 from auditbench_captum.completeness import completeness, completeness_finding, completeness_notes
 from auditbench_captum.methods import METHODS
@@ -52,18 +54,19 @@ def analyze_parts(context: AuditContext, params: Params) -> AnalysisResult:
         output_range=float(np.ptp(context.outputs)),
     )
     arrays = context.map_rows(work, task.rows, chunk_rows=CHUNK_ROWS)
-    output = context.model.facts.output
     attribution = cell_attribution(
         context,
         task,
         arrays,
         method=f"captum.{params.method}",
         additive=method.additive,
-        unit=f"{output} per encoded unit" if method.slope else output,
+        unit=method.unit(context.model.facts.output),
     )
+    if "decided" in arrays:
+        attribution = replace(attribution, target_names=(PREDICTED,))
     output_range = np.full(arrays["values"].shape[1], np.ptp(context.outputs))
     gap = completeness(arrays, output_range, additive=method.additive)
-    agreement = part_agreement("captum", context, task, attribution, params.players)
+    agreement = part_agreement("captum", context, task, attribution, params.players) if method.comparable else ()
     return part_result(
         "captum",
         context,
@@ -73,7 +76,19 @@ def analyze_parts(context: AuditContext, params: Params) -> AnalysisResult:
         metrics=(gap, *agreement),
         notes=_notes(context, params, arrays, len(task.background), gap),
         findings=(*completeness_finding(gap), *agreement_findings("captum", agreement)),
-        contrast=method.linear,
+        drawn_as=_drawn_as(context, params, arrays),
+    )
+
+
+def _drawn_as(context: AuditContext, params: Params, arrays: dict[str, Numbers]) -> DrawnAs:
+    method = METHODS[params.method]
+    return DrawnAs(
+        shows=method.shows,
+        titles="" if method.shows == "contribution" else f"captum.{method.shows}",
+        linear=method.linear,
+        places=tuple(int(count) for count in arrays["places"][0]) if "places" in arrays else (),
+        by_pixels=params.method != "occlusion" or params.window is not None,
+        decided=tuple(context.model.facts.classes[int(index)] for index in arrays.get("decided", ())),
     )
 
 
@@ -106,6 +121,7 @@ def explain_chunk(
     targets = explained_outputs(outputs)
     if params.method == "occlusion":
         return _occluded(rows, outputs, targets, model, background, params)
+    decided = _decided(model, outputs, params)
     found = cell_gradients(
         model,
         model.encode(rows.inputs),
@@ -114,14 +130,29 @@ def explain_chunk(
         params=params,
         output_range=output_range,
         rng=rng,
+        decided=decided,
     )
-    return {
+    explained_output = np.take_along_axis(outputs, targets, axis=1)
+    arrays = {
         "values": found.values,
         "base_values": found.base_values,
-        "outputs": np.take_along_axis(outputs, targets, axis=1),
+        "outputs": explained_output,
         "steps": found.steps,
         "model_rows": shared_out(found.model_rows + len(rows), len(rows)),
     }
+    if found.places:
+        arrays["places"] = np.tile(found.places, (len(rows), 1))
+    if decided is not None:
+        other = 1 - explained_output if model.facts.output == "probability" else -explained_output
+        arrays |= {"decided": decided, "outputs": np.where(decided[:, np.newaxis] == 1, explained_output, other)}
+    return arrays
+
+
+def _decided(model: ModelUnderTest, outputs: npt.NDArray[np.float64], params: Params) -> npt.NDArray[np.int64] | None:
+    """The class that each row is explained for: that of its decision, where a map is to show what raises one of two."""
+    if not METHODS[params.method].mapped or outputs.shape[1] > 1 or model.facts.task == "regression":
+        return None
+    return np.asarray(model.decisions(outputs), dtype=np.int64)
 
 
 def _occluded(
@@ -194,7 +225,7 @@ def _under_windows(
 def _notes(
     context: AuditContext, params: Params, arrays: dict[str, Numbers], background: int, gap: Metric
 ) -> tuple[Note, ...]:
-    method, unit = METHODS[params.method], str(context.model.facts.output)
+    method = METHODS[params.method]
     values = {
         "rows": len(arrays["values"]),
         "background": background,
@@ -210,8 +241,10 @@ def _notes(
         limits.append("captum.limit_not_additive")
     if params.method == "gradient_shap":
         limits.append("captum.limit_no_standard_error")
-    reading = "captum.how_to_read_slope_parts" if method.slope else "captum.how_to_read"
-    unit = f"{unit} per encoded unit" if method.slope else unit
+    if not method.comparable:
+        limits.append("captum.limit_not_compared")
+    reading = f"captum.how_to_read_{method.reading}{'_parts' if method.slope else ''}"
+    unit = method.unit(context.model.facts.output)
     return (
         Note(kind="method", text=Message(key=_method_key(params), values=values)),
         *completeness_notes(params, arrays["steps"], gap),

@@ -1,4 +1,4 @@
-"""Concepts: whether stripes, words, a group or a class of rows move the outputs, ranked among random concepts (TCAV)."""
+"""Concepts: whether outputs depend on stripes, words, a group or a class of rows, ranked among random concepts (TCAV)."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def auditbench_analyzers() -> Iterator[Analyzer]:
     yield Analyzer(
         name="concepts",
         topic="explanation",
-        summary="Concepts that move the outputs, tested against random ones (TCAV)",
+        summary="Concepts that outputs depend on, tested against random ones (TCAV)",
         analyze=_analyze,
         Params=Params,
         check=_check,
@@ -43,7 +43,7 @@ def auditbench_analyzers() -> Iterator[Analyzer]:
             capabilities=("layers",),
             tasks=("binary-classification", "multiclass-classification", "regression"),
         ),
-        metrics=("score", "effect", "accuracy", "agreement"),
+        metrics=("score", "effect", "planted_change", "accuracy", "agreement"),
         shares=("score", "accuracy"),
         methods=(TCAV,),
         messages=load_messages("auditbench_concepts"),

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from auditbench.errors import AnalyzerNotPossible, ConfigError
+from auditbench.errors import AnalyzerNotPossible, ConfigError, Problem
 from auditbench.models.layer_outputs import layer_gradients, layer_outputs
 from auditbench.models.layers import Layer, model_layers, named_layers
+from auditbench_concepts.changes import planted_changes
 from auditbench_concepts.examples import Concept, concepts
+from auditbench_concepts.explained import Explained, explained_rows, wanted_outputs
 from auditbench_concepts.measuring import Measured, measured
 from auditbench_concepts.significance import Procedure, random_by_default
 from auditbench_concepts.summary import Inputs, summary
@@ -27,21 +30,8 @@ if TYPE_CHECKING:
 
     Numbers: TypeAlias = npt.NDArray[np.float32]
 
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Explained:
-    """The rows whose derivatives are taken.
-
-    Attributes:
-        targets: Output of each row, as an index into the model's, shape `(rows,)`.
-        outputs: The outputs that are tested, by name.
-        numbers: For each row the place of its output among these, shape `(rows,)`.
-    """
-
-    rows: Rows
-    targets: npt.NDArray[np.int64]
-    outputs: tuple[str, ...]
-    numbers: npt.NDArray[np.int64]
+_TRIED_ROWS = 2
+"""That rules are tried on, and that a network is called with to find its layers."""
 
 
 def analyze(context: AuditContext, params: Params) -> AnalysisResult:
@@ -51,12 +41,18 @@ def analyze(context: AuditContext, params: Params) -> AnalysisResult:
         ConfigError: A rule, `layers` or `outputs` names what is not there, or a rule does not fit the data.
         AnalyzerNotPossible: No row has one of the outputs, or a layer does not give finite numbers.
     """
-    pool, evaluated = _pool(context.data, params, context.rng("pool"))
+    pool, evaluated = _pool(context.data, params.pool, context.rng("pool"))
     found = concepts(context.data, pool, params.examples, carriers=2 * params.size, rng=context.rng("planted"))
-    explained = _explained(context, params)
+    explained = explained_rows(context, params)
     layers = _layers(context.model, pool, params)
     random = params.random_concepts or random_by_default(len(found) * len(layers) * len(explained.outputs))
     results = _measured(context, params, pool, found, explained, layers, random)
+    changes = {
+        each.name: planted_changes(context, explained.outputs, each.pattern, params.rows)
+        for each in found
+        if each.pattern is not None
+    }
+    changed_rows = len(changes) * min(params.rows, len(context.data))
     planted_rows = sum(int(each.marked.sum()) for each in found if each.planted is not None)
     inputs = Inputs(
         rules={each.name: each.rule for each in found},
@@ -64,7 +60,7 @@ def analyze(context: AuditContext, params: Params) -> AnalysisResult:
         pool=len(pool),
         sample="evaluated" if evaluated else "training",
         explained=len(explained.rows),
-        model_rows=len(pool) + planted_rows + len(layers) * len(explained.rows),
+        model_rows=len(pool) + planted_rows + changed_rows + len(layers) * len(explained.rows),
         classifiers=sum(bool(each.size) for each in results) * (1 + random) * params.runs,
     )
     dependent = context.data.clusters is not None or pool.clusters is not None
@@ -75,18 +71,36 @@ def analyze(context: AuditContext, params: Params) -> AnalysisResult:
         results,
         explained.outputs,
         inputs,
+        changes=changes,
         sensitive=sensitive,
         dependent=dependent,
     )
 
 
 def check(model: ModelUnderTest, data: EvaluationData, params: Params) -> None:
-    """Refuse what the parameters name and the model or the data do not have; see `analyze`."""
+    """Refuse everything that the parameters name and the model or the data do not have; see `analyze`.
+
+    Whether a rule fits shows on a few rows; without rules the groups of the whole pool are counted.
+    """
     rng = np.random.default_rng(0)
-    pool, _ = _pool(data, params, rng)
-    concepts(data, pool, params.examples, carriers=1, rng=rng)
-    _outputs(model, params)
-    _layers(model, pool, params)
+    pool, _ = _pool(data, _TRIED_ROWS if params.examples else params.pool, rng)
+    rules = [{name: rule} for name, rule in params.examples.items()] or [{}]
+    looks: list[Callable[[], object]] = [
+        *(partial(concepts, data, pool, rule, carriers=1, rng=rng) for rule in rules),
+        partial(wanted_outputs, model, params),
+        partial(_layers, model, pool, params),
+    ]
+    problems: list[Problem] = []
+    for look in looks:
+        try:
+            look()
+        except ConfigError as error:
+            problems += error.problems
+        except AnalyzerNotPossible:
+            if not problems:
+                raise
+    if problems:
+        raise ConfigError("parameters do not fit the model and the data", problems=tuple(problems))
 
 
 def _measured(
@@ -103,6 +117,7 @@ def _measured(
     of_pool = layer_outputs(model, pool.inputs, layers)
     of_planted = [{} if each.planted is None else layer_outputs(model, each.planted, layers) for each in found]
     results: list[Measured] = []
+    procedure = Procedure(runs=params.runs, size=params.size, penalty=params.penalty, vector=params.vector)
 
     def tell(done: int) -> None:
         context.progress(len(results) * random + done, len(layers) * len(found) * random, step="random_concepts")
@@ -121,7 +136,7 @@ def _measured(
                     concept=concept.name,
                     layer=layer.label,
                     outputs=len(explained.outputs),
-                    most=Procedure(runs=params.runs, size=params.size, penalty=params.penalty),
+                    most=procedure,
                     random=random,
                     rng=context.rng(f"{layer.name}/{concept.name}"),
                     progress=tell,
@@ -141,59 +156,17 @@ def _check_finite(layer: Layer, *numbers: Numbers) -> None:
         )
 
 
-def _pool(data: EvaluationData, params: Params, rng: np.random.Generator) -> tuple[Rows, bool]:
+def _pool(data: EvaluationData, count: int, rng: np.random.Generator) -> tuple[Rows, bool]:
     """Rows that examples are found among, and whether they are evaluated rows, as where no others have labels."""
-    pool = data.background(params.pool, rng)
+    pool = data.background(count, rng)
     if np.isfinite(pool.y_true).all():
         return pool, data.background_source == "test"
-    return data.sample(params.pool, rng), True
-
-
-def _explained(context: AuditContext, params: Params) -> Explained:
-    """A sample of the rows of the outputs: those whose label an output is, or all rows of a regression."""
-    data, names = context.data, context.model.target_names
-    wanted = _outputs(context.model, params)
-    if data.task == "regression":
-        targets = np.zeros(len(data), dtype=np.int64)
-    else:
-        targets = data.y_true - (1 if len(names) == 1 else 0)
-    own = np.flatnonzero(np.isin(targets, [names.index(name) for name in wanted]))
-    if not len(own):
-        raise AnalyzerNotPossible(
-            "no evaluated row has one of the outputs as its label",
-            where="analyzers.concepts.outputs",
-            found=", ".join(wanted),
-            allowed="outputs of which there are rows",
-            fix="leave `outputs` away for all of them, or evaluate rows of these classes",
-        )
-    chosen = np.sort(context.rng("rows").choice(own, min(params.rows, len(own)), replace=False))
-    place = {names.index(name): number for number, name in enumerate(wanted)}
-    return Explained(
-        rows=data.take(chosen),
-        targets=targets[chosen],
-        outputs=wanted,
-        numbers=np.asarray([place[int(target)] for target in targets[chosen]], dtype=np.int64),
-    )
-
-
-def _outputs(model: ModelUnderTest, params: Params) -> tuple[str, ...]:
-    """The outputs that the config names, in the order of the model; all of them where it names none."""
-    names = model.target_names
-    unknown = [name for name in params.outputs if name not in names]
-    if unknown:
-        raise ConfigError(
-            "the model has no output of this name",
-            where="analyzers.concepts.outputs",
-            found=", ".join(unknown),
-            allowed=", ".join(names[:20]),
-            fix="name one of these outputs, or leave `outputs` away for all of them",
-        )
-    return tuple(name for name in names if not params.outputs or name in params.outputs)
+    return data.sample(count, rng), True
 
 
 def _layers(model: ModelUnderTest, pool: Rows, params: Params) -> tuple[Layer, ...]:
     """The layers that the config names, or what the last layer with weights is given."""
-    every = model_layers(model, pool.take(np.arange(min(2, len(pool)))).inputs)
+    every = model_layers(model, pool.take(np.arange(min(_TRIED_ROWS, len(pool)))).inputs)
     if params.layers:
         return named_layers(every, params.layers, where="analyzers.concepts.layers")
     if hidden := _last_hidden(model.module, every):

@@ -14,8 +14,8 @@ from auditbench.data.words import words_of
 from auditbench.errors import AnalyzerNotPossible, ConfigError
 from auditbench.findings import Message, Scalar
 from auditbench_concepts.fitting import TAKES, column_rule, fitting_rules, group_rule, nearest, quoted, rule_to_type
-from auditbench_concepts.params import PATTERNS, Rule
-from auditbench_concepts.planted import planted
+from auditbench_concepts.params import PATTERNS, Pattern, Rule
+from auditbench_concepts.planted import planted_inputs
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -37,7 +37,8 @@ class Concept:
     Attributes:
         marked: Shape `(pool rows,)`: which rows are examples; of a planted one, into which it was planted.
         rule: Which rows are examples, in words.
-        planted: Raw inputs of the planted copies, in the order of these rows; None where rows are examples as they are.
+        pattern: What was planted; None where rows are examples as they are.
+        planted: Raw inputs of the planted copies, in the order of these rows; None without a pattern.
         sensitive: Whether it is a group of a sensitive feature.
     """
 
@@ -45,6 +46,7 @@ class Concept:
     marked: Flags
     rule: Message
     sensitive: bool = False
+    pattern: Pattern | None = None
     planted: Mapping[str, npt.NDArray[Any]] | None = None
 
 
@@ -97,7 +99,7 @@ def _concept(
 ) -> Concept:
     where = f"analyzers.concepts.examples.{name}"
     if rule.planted is not None:
-        return _planted(name, rule, data, pool, carriers, rng)
+        return _planted(name, rule.planted, data, pool, carriers, rng)
     if rule.classes:
         if not data.classes:
             _refuse(
@@ -130,14 +132,11 @@ def _said(key: str, **values: Scalar) -> Message:
 
 
 def _planted(
-    name: str, rule: Rule, data: EvaluationData, pool: Rows, carriers: int, rng: np.random.Generator
+    name: str, pattern: Pattern, data: EvaluationData, pool: Rows, carriers: int, rng: np.random.Generator
 ) -> Concept:
-    pattern: Any = rule.planted
     chosen = np.sort(rng.choice(len(pool), min(carriers, max(1, int(_CARRIERS * len(pool)))), replace=False))
-    inputs = {each: array[chosen] for each, array in pool.inputs.items()}
-    changed = {each: planted(inputs[each], item, pattern) for each, item in data.inputs.items()}
-    found = {each: array for each, array in changed.items() if array is not None}
-    if not found:
+    copies = planted_inputs({each: array[chosen] for each, array in pool.inputs.items()}, data.inputs, pattern)
+    if not copies:
         raise ConfigError(
             "this pattern cannot be planted into what the model takes",
             where=f"analyzers.concepts.examples.{name}.planted",
@@ -147,7 +146,7 @@ def _planted(
         )
     marked = np.zeros(len(pool), dtype=np.bool_)
     marked[chosen] = True
-    return Concept(name=name, marked=marked, rule=_said("planted", pattern=pattern), planted={**inputs, **found})
+    return Concept(name=name, marked=marked, rule=_said("planted", pattern=pattern), pattern=pattern, planted=copies)
 
 
 def _with_words(name: str, words: tuple[str, ...], data: EvaluationData, pool: Rows) -> Flags:
@@ -187,7 +186,7 @@ def _in_column(name: str, rule: Rule, data: EvaluationData, pool: Rows) -> Flags
     }
     groups = pool.sensitive_features.get(rule.column)
     if groups is not None and rule.values:
-        _known(rule.values, np.union1d(groups, data.sensitive_features[rule.column]).tolist(), where, "values")
+        _known(rule.values, data.groups(rule.column), where, "values")
         return np.isin(groups, rule.values)
     columns = dict.fromkeys([*features, *pool.sensitive_features])
     if not columns:

@@ -11,7 +11,16 @@ import numpy as np
 from auditbench.results import Interval
 from auditbench.statistics import bootstrap_interval, wilson_interval
 from auditbench_concepts.examples import FEWEST
-from auditbench_concepts.sensitivity import BOOTSTRAP, Slopes, effects, mean_slopes, tcav_scores, two_way_interval
+from auditbench_concepts.explained import FEWEST_ROWS
+from auditbench_concepts.sensitivity import (
+    BOOTSTRAP,
+    Slopes,
+    effect_interval,
+    effects,
+    mean_slopes,
+    tcav_scores,
+    two_way_interval,
+)
 from auditbench_concepts.significance import Procedure, random_concepts
 
 if TYPE_CHECKING:
@@ -20,9 +29,6 @@ if TYPE_CHECKING:
     from auditbench_concepts.vectors import Vectors
 
     Numbers: TypeAlias = npt.NDArray[np.float64]
-
-FEWEST_ROWS = 20
-"""Explained rows that an output needs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +109,7 @@ def measured(
     size = min(most.size, examples, others)
     if size < FEWEST:
         return Measured(concept=concept, layer=layer, examples=examples, others=others)
-    procedure = Procedure(runs=most.runs, size=size, penalty=most.penalty)
+    procedure = replace(most, size=size)
     centred = activations.astype(np.float64)
     centred -= centred.mean(axis=0)
     products = centred @ centred.T
@@ -113,10 +119,10 @@ def measured(
     derivatives = slopes.along(vectors)
     scores = tcav_scores(derivatives, slopes)
     p_values = chance.p_values(scores, mean_slopes(derivatives, slopes))
-    gains = effects(derivatives, vectors.distance, slopes)
+    gains = effects(slopes, marked)
     answers = [
-        _answer(derivatives[targets == output], vectors.distance, float(scores[output]), float(gains[output]), rng)
-        for output in range(outputs)
+        _answer(derivatives[own], slopes.values[own], marked, float(scores[output]), float(gains[output]), rng)
+        for output, own in enumerate(targets == np.arange(outputs)[:, np.newaxis])
     ]
     bounds = np.quantile(chance.scores, (0.025, 0.975), axis=0)
     return Measured(
@@ -138,7 +144,14 @@ def measured(
     )
 
 
-def _answer(derivatives: Numbers, distance: Numbers, score: float, effect: float, rng: np.random.Generator) -> Answer:
+def _answer(
+    derivatives: Numbers,
+    values: Numbers,
+    marked: npt.NDArray[np.bool_],
+    score: float,
+    effect: float,
+    rng: np.random.Generator,
+) -> Answer:
     """Of the rows of one output, without its rank."""
     rows = len(derivatives)
     if rows < FEWEST_ROWS or not derivatives.any():
@@ -149,7 +162,7 @@ def _answer(derivatives: Numbers, distance: Numbers, score: float, effect: float
         trials = min(derivatives.shape)
         found = wilson_interval(round(score * trials), trials)
         low, high, method = (*found, "wilson") if found is not None else (low, high, method)
-    gain = two_way_interval(derivatives * distance, rng)
+    gain = effect_interval(values, marked, rng)
     return Answer(
         rows=rows,
         score=score,

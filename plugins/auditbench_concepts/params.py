@@ -10,10 +10,14 @@ from pydantic_core import PydanticCustomError
 
 from auditbench.contracts import MethodFacts
 
-TCAV = MethodFacts(name="concepts.tcav", source=("arXiv:1711.11279, eq. 1–2",))
+TCAV = MethodFacts(
+    name="concepts.tcav",
+    source=("arXiv:1711.11279, eq. 1–2", "doi:10.1016/j.neuroimage.2013.10.067", "arXiv:2202.03482"),
+)
 ImagePattern: TypeAlias = Literal["stripes", "patch", "brighter"]
 SeriesPattern: TypeAlias = Literal["wave", "rise"]
 Pattern: TypeAlias = Literal[ImagePattern, SeriesPattern]
+VectorKind: TypeAlias = Literal["pattern", "filter"]
 Texts: TypeAlias = Annotated[tuple[str, ...], Field(strict=False)]
 PATTERNS = "; ".join(
     f"for {inputs}: {', '.join(get_args(patterns))}"
@@ -94,6 +98,11 @@ class Params(BaseModel):
     )
     layers: Texts = Field((), description="Layers of the network by name; when empty, the last one before the outputs.")
     outputs: Texts = Field((), description="Outputs that are tested, by name; all when empty.")
+    vector: VectorKind = Field(
+        "pattern",
+        description="Direction of a concept: `pattern`, how examples differ from other rows on average; `filter`, the normal of "
+        "the classifier that tells them apart, as TCAV was published.",
+    )
     rows: Annotated[int, Field(ge=10)] = Field(500, description="Most evaluated rows whose derivatives are taken.")
     pool: Annotated[int, Field(ge=40, le=10_000)] = Field(
         1000, description="Most training rows that examples and other rows are drawn from."

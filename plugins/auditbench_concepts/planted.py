@@ -17,6 +17,14 @@ if TYPE_CHECKING:
     Raw: TypeAlias = npt.NDArray[Any]
 
 
+def planted_inputs(inputs: Mapping[str, Raw], items: Mapping[str, ModelInput], pattern: Pattern) -> dict[str, Raw]:
+    """The inputs with copies that carry the pattern in place of those that can; empty where none can."""
+    arrays = {name: array[:] for name, array in inputs.items()}
+    changed = {name: planted(arrays[name], item, pattern) for name, item in items.items()}
+    found = {name: array for name, array in changed.items() if array is not None}
+    return {**arrays, **found} if found else {}
+
+
 def planted(rows: Raw, item: ModelInput, pattern: Pattern) -> Raw | None:
     """Copies of raw rows with the pattern, of their type and shape; None where the input has no such pattern.
 

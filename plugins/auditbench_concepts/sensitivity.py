@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from auditbench.statistics import IntervalEstimates
     from auditbench_concepts.vectors import Vectors
 
+    Flags: TypeAlias = npt.NDArray[np.bool_]
     Numbers: TypeAlias = npt.NDArray[np.float64]
 
 REPLICATES = 1000
@@ -50,17 +51,34 @@ def tcav_scores(derivatives: Numbers, slopes: Slopes) -> Numbers:
 
 
 def mean_slopes(derivatives: Numbers, slopes: Slopes) -> Numbers:
-    """Mean derivative of each output along the unit vectors, over rows and runs; shape `(outputs,)`, NaN without rows."""
+    """Mean derivative of each output along the vectors, over rows and runs; shape `(outputs,)`, NaN without rows."""
     return _by_output(derivatives.mean(axis=1), slopes)
 
 
-def effects(derivatives: Numbers, distance: Numbers, slopes: Slopes) -> Numbers:
-    """What an output gains, to first order, where a row moves from other rows to examples of the concept.
+def effects(slopes: Slopes, marked: Flags) -> Numbers:
+    """What an output gains, to first order, where activations move from the mean of other rows to that of examples.
 
-    The derivative along the unit vector times how far held-out examples and others lie apart along it, mean over
-    an output's rows and over runs; in the unit of the output, shape `(outputs,)`, NaN without rows.
+    Mean over an output's rows; in the unit of the output, shape `(outputs,)`, NaN without rows. Where the network is
+    linear from the layer on, it is the mean output of examples less that of other rows.
+
+    Args:
+        marked: Which of the rows that `slopes` has columns for are examples, shape `(rows,)`.
     """
-    return _by_output(derivatives @ distance / len(distance), slopes)
+    return _by_output(slopes.values[:, marked].mean(axis=1) - slopes.values[:, ~marked].mean(axis=1), slopes)
+
+
+def effect_interval(values: Numbers, marked: Flags, rng: np.random.Generator) -> IntervalEstimates:
+    """Interval of an effect over explained rows, examples and other rows, each drawn with replacement; shape `(1,)`.
+
+    Args:
+        values: Of the explained rows of one output, shape `(explained rows, rows)`; see `Slopes`.
+
+    References: as for `two_way_interval`.
+    """
+    drawn = _drawn(rng, len(values)) @ values / len(values)
+    sides = [(drawn[:, side] * _drawn(rng, int(side.sum()))).mean(axis=1, keepdims=True) for side in (marked, ~marked)]
+    found = values[:, marked].mean(keepdims=True)[0] - values[:, ~marked].mean(keepdims=True)[0]
+    return percentile_intervals(found, sides[0] - sides[1])
 
 
 def two_way_interval(values: Numbers, rng: np.random.Generator) -> IntervalEstimates:
@@ -73,10 +91,14 @@ def two_way_interval(values: Numbers, rng: np.random.Generator) -> IntervalEstim
     should be where rows and runs are drawn at random.
     """
     rows, runs = values.shape
-    by_row = np.concatenate(list(resampling_weights(rng, rows, REPLICATES))) @ values / rows
-    by_run = np.concatenate(list(resampling_weights(rng, runs, REPLICATES)))
-    drawn = (by_row * by_run).mean(axis=1, keepdims=True)
+    by_row = _drawn(rng, rows) @ values / rows
+    drawn = (by_row * _drawn(rng, runs)).mean(axis=1, keepdims=True)
     return percentile_intervals(values.mean(keepdims=True)[0], drawn)
+
+
+def _drawn(rng: np.random.Generator, rows: int) -> Numbers:
+    """How often each row is drawn in each resample, shape `(REPLICATES, rows)`."""
+    return np.concatenate(list(resampling_weights(rng, rows, REPLICATES)))
 
 
 def _by_output(values: Numbers, slopes: Slopes) -> Numbers:

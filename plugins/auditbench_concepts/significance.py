@@ -21,6 +21,8 @@ from auditbench_concepts.vectors import Vectors, concept_vectors
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from auditbench_concepts.params import VectorKind
+
     Numbers: TypeAlias = npt.NDArray[np.float64]
 
 
@@ -48,7 +50,7 @@ class RandomConcepts:
 
     Attributes:
         scores: TCAV scores, shape `(concepts, outputs)`.
-        slopes: Mean derivative along the unit vectors, alike.
+        slopes: Mean derivative along the vectors, alike.
         accuracies: Held-out accuracy of the classifiers, shape `(concepts,)`.
     """
 
@@ -84,10 +86,13 @@ class Procedure:
     runs: int
     size: int
     penalty: float
+    vector: VectorKind = "pattern"
 
     def vectors(self, products: Numbers, marked: npt.NDArray[np.bool_], rng: np.random.Generator) -> Vectors:
         """Vectors of the concept that these rows are examples of."""
-        return concept_vectors(products, marked, runs=self.runs, size=self.size, penalty=self.penalty, rng=rng)
+        return concept_vectors(
+            products, marked, runs=self.runs, size=self.size, penalty=self.penalty, rng=rng, vector=self.vector
+        )
 
 
 def random_concepts(

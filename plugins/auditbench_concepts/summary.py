@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from auditbench.findings import Finding, Message, Scalar
+from auditbench.findings import Finding, Message, Scalar, Severity
 from auditbench.results import AnalysisResult, Metric, Note
 from auditbench.statistics import holm
+from auditbench_concepts.changes import Change
 from auditbench_concepts.examples import FEWEST
-from auditbench_concepts.measuring import FEWEST_ROWS, Answer, Measured
+from auditbench_concepts.explained import FEWEST_ROWS
+from auditbench_concepts.measuring import Answer, Measured
 from auditbench_concepts.params import TCAV
 from auditbench_concepts.significance import ALPHA, random_needed
-from auditbench_concepts.tables import Tested, effects_matrices, tests_table, vectors_table
+from auditbench_concepts.tables import Tested, effects_matrices, largest, tests_table, vectors_table
 
 if TYPE_CHECKING:
     from auditbench.context import AuditContext
@@ -55,6 +57,7 @@ def summary(
     outputs: tuple[str, ...],
     inputs: Inputs,
     *,
+    changes: Mapping[str, tuple[Change, ...]],
     sensitive: frozenset[str],
     dependent: bool,
 ) -> AnalysisResult:
@@ -63,14 +66,20 @@ def summary(
     Args:
         results: Of every concept at every layer.
         outputs: Names of the tested outputs.
+        changes: What planting a concept changes, for each of these outputs, by the name of the concept.
         sensitive: Concepts that are groups of a sensitive feature.
         dependent: Whether rows depend on each other, so that there are neither intervals nor tests.
     """
-    tests = _tests(results, outputs, dependent=dependent)
+    tests = _tests(results, outputs, changes, dependent=dependent)
     undecided = _undecided(tests, inputs.random)
     unit = context.model.facts.output
     metrics = [metric for test in tests for metric in _of_output(test, unit, dependent=dependent)]
     metrics += [metric for each in results for metric in _of_vectors(each, inputs.sample, dependent=dependent)]
+    metrics += [
+        _of_planting(name, output, change, unit)
+        for name, own in changes.items()
+        for output, change in zip(outputs, own, strict=True)
+    ]
     layers = len({each.layer for each in results})
     tables = (
         tests_table(tests, unit, layers=layers, undecided=undecided is not None, n=inputs.explained),
@@ -81,12 +90,24 @@ def summary(
         metrics=tuple(metrics),
         tables=tuple(table for table in tables if table.rows),
         matrices=effects_matrices(tests, outputs, unit, n=inputs.explained),
-        notes=tuple(_notes(context, params, results, tests, inputs, undecided, dependent=dependent)),
-        findings=(*(() if undecided is None else (undecided,)), *_findings(results, tests, sensitive, unit)),
+        notes=tuple(
+            _notes(context, params, results, tests, inputs, undecided, planted=bool(changes), dependent=dependent)
+        ),
+        findings=(
+            *(() if undecided is None else (undecided,)),
+            *_not_measured(results),
+            *_findings(tests, sensitive, unit),
+        ),
     )
 
 
-def _tests(results: tuple[Measured, ...], outputs: tuple[str, ...], *, dependent: bool) -> tuple[Tested, ...]:
+def _tests(
+    results: tuple[Measured, ...],
+    outputs: tuple[str, ...],
+    changes: Mapping[str, tuple[Change, ...]],
+    *,
+    dependent: bool,
+) -> tuple[Tested, ...]:
     """Every concept, layer and output, with p-values that are adjusted over all of them.
 
     Those whose vectors do not tell examples apart count in the adjustment too, as their number was found out on the way.
@@ -96,12 +117,18 @@ def _tests(results: tuple[Measured, ...], outputs: tuple[str, ...], *, dependent
 
     References: Holm (1979), Scandinavian Journal of Statistics 6:65.
     """
+    count = len(outputs)
     pairs = [
-        (each, output, answer)
+        (each, *own)
         for each in results
-        for output, answer in zip(outputs, each.answers or (Answer(rows=0),) * len(outputs), strict=True)
+        for own in zip(
+            outputs,
+            each.answers or (Answer(rows=0),) * count,
+            changes.get(each.concept, (None,) * count),
+            strict=True,
+        )
     ]
-    p_values = [np.nan if answer.p_value is None or dependent else answer.p_value for _, _, answer in pairs]
+    p_values = [np.nan if answer.p_value is None or dependent else answer.p_value for _, _, answer, _ in pairs]
     adjusted = holm(p_values)
     return tuple(
         Tested(
@@ -111,22 +138,26 @@ def _tests(results: tuple[Measured, ...], outputs: tuple[str, ...], *, dependent
             p_value=None if np.isnan(p) else p,
             adjusted=None if np.isnan(q) else float(q),
             reason=_reason(each, answer),
+            change=change,
         )
-        for (each, output, answer), p, q in zip(pairs, p_values, adjusted, strict=True)
+        for (each, output, answer, change), p, q in zip(pairs, p_values, adjusted, strict=True)
     )
 
 
 def _reason(each: Measured, answer: Answer) -> Message | None:
     """Why a score is undefined."""
     if not each.size:
-        values: dict[str, Scalar] = {"examples": each.examples, "others": each.others, "fewest": FEWEST}
-        return Message(key="concepts.few_examples", values=values)
+        return Message(key="concepts.few_examples", values=_counts(each))
     if not each.separates:
-        values = {"accuracy": each.accuracy, "at_random": each.accuracy_at_random}
+        values: dict[str, Scalar] = {"accuracy": each.accuracy, "at_random": each.accuracy_at_random}
         return Message(key="concepts.not_separated", values=values)
     if answer.rows < FEWEST_ROWS:
         return Message(key="concepts.few_rows", values={"n": answer.rows, "fewest": FEWEST_ROWS})
     return Message(key="concepts.flat") if answer.score is None else None
+
+
+def _counts(each: Measured) -> dict[str, Scalar]:
+    return {"examples": each.examples, "others": each.others, "fewest": FEWEST}
 
 
 def _of_output(test: Tested, unit: str, *, dependent: bool) -> Iterator[Metric]:
@@ -152,8 +183,7 @@ def _of_output(test: Tested, unit: str, *, dependent: bool) -> Iterator[Metric]:
 
 def _of_vectors(each: Measured, sample: Sample, *, dependent: bool) -> Iterator[Metric]:
     labels = {"concept": each.concept, "layer": each.layer}
-    values: dict[str, Scalar] = {"examples": each.examples, "others": each.others, "fewest": FEWEST}
-    reason = None if each.size else Message(key="concepts.few_examples", values=values)
+    reason = None if each.size else Message(key="concepts.few_examples", values=_counts(each))
     found: Interval | None = None if dependent else each.accuracy_interval
     for name, value, interval in (("accuracy", each.accuracy, found), ("agreement", each.agreement, None)):
         yield Metric(
@@ -168,6 +198,23 @@ def _of_vectors(each: Measured, sample: Sample, *, dependent: bool) -> Iterator[
             method=f"concepts.{name}.formula",
             reason=reason,
         )
+
+
+def _of_planting(name: str, output: str, change: Change, unit: str) -> Metric:
+    return Metric(
+        name="planted_change",
+        value=change.value,
+        unit=unit,
+        interval=change.interval,
+        no_interval="" if change.interval is not None else "not_estimated" if change.value is None else "few_clusters",
+        n=change.rows,
+        clusters=change.clusters,
+        where={"concept": name, "output": output},
+        method="concepts.planted_change.formula",
+        reason=Message(key="concepts.few_changed", values={"n": change.rows, "fewest": FEWEST_ROWS})
+        if change.value is None
+        else None,
+    )
 
 
 def _without_interval(dependent: bool) -> str:
@@ -197,35 +244,60 @@ def _undecided(tests: tuple[Tested, ...], random: int) -> Finding | None:
     )
 
 
-def _findings(
-    results: tuple[Measured, ...], tests: tuple[Tested, ...], sensitive: frozenset[str], unit: str
-) -> Iterator[Finding]:
-    """One for each concept and layer with a significant output, about the one with the largest effect."""
-    for each in results:
-        own = [test for test in tests if test.measured is each]
-        moved = [test for test in own if test.significant]
-        if not moved:
-            continue
-        most = max(moved, key=lambda test: abs(test.answer.effect or 0.0))
-        values: dict[str, Scalar] = {
-            "concept": each.concept,
-            "layer": each.layer,
-            "n": len(moved),
-            "tested": len(own),
-            "output": most.output,
-            "score": most.answer.score,
-            "effect": most.answer.effect,
-            "unit": unit,
-            "adjusted": most.adjusted,
-        }
+def _not_measured(results: tuple[Measured, ...]) -> Iterator[Finding]:
+    """That a concept has too few examples or other rows, once for all layers."""
+    for each in {each.concept: each for each in results if not each.size}.values():
+        values: dict[str, Scalar] = {"concept": each.concept, **_counts(each)}
         yield Finding(
-            rule="concepts.moves_outputs",
-            severity="medium" if each.concept in sensitive else "info",
-            title=Message(key="concepts.moves_outputs", values=values),
-            action=Message(key="concepts.moves_outputs.action", values=values),
+            rule="concepts.not_measured",
+            severity="low",
+            title=Message(key="concepts.not_measured", values=values),
+            action=Message(key="concepts.not_measured.action", values=values),
             metrics=("concepts.score", "concepts.effect"),
-            where={"concept": each.concept, "layer": each.layer, "output": most.output},
+            where={"concept": each.concept},
         )
+
+
+def _findings(tests: tuple[Tested, ...], sensitive: frozenset[str], unit: str) -> Iterator[Finding]:
+    """One for each concept and layer with a significant output, about the one with the largest effect.
+
+    Another one where planting the concept changes significant outputs the other way, about the one with the largest effect.
+    """
+    for most in largest(tests):
+        own = [test for test in tests if test.measured is most.measured]
+        found = [test for test in own if test.significant]
+        severity: Severity = "medium" if most.measured.concept in sensitive else "info"
+        planted = most.change is not None and most.change.value is not None
+        yield _finding("depends_on_planted" if planted else "depends_on", severity, most, len(found), len(own), unit)
+        if against := [test for test in found if test.contradicted]:
+            worst = max(against, key=lambda test: test.size)
+            yield _finding("contradicted", "low", worst, len(against), len(found), unit)
+
+
+def _finding(rule: str, severity: Severity, about: Tested, n: int, of: int, unit: str) -> Finding:
+    values: dict[str, Scalar] = {
+        "concept": about.measured.concept,
+        "layer": about.measured.layer,
+        "n": n,
+        "tested": of,
+        "output": about.output,
+        "score": about.answer.score,
+        "effect": about.answer.effect,
+        "unit": unit,
+        "adjusted": about.adjusted,
+    }
+    if about.change is not None and about.change.value is not None:
+        values["change"] = about.change.value
+    action = "depends_on" if rule == "depends_on_planted" else rule
+    planted = ("concepts.planted_change",) if "change" in values else ()
+    return Finding(
+        rule=f"concepts.{action}",
+        severity=severity,
+        title=Message(key=f"concepts.{rule}", values=values),
+        action=Message(key=f"concepts.{action}.action", values=values),
+        metrics=("concepts.score", "concepts.effect", *planted),
+        where={"concept": about.measured.concept, "layer": about.measured.layer, "output": about.output},
+    )
 
 
 def _notes(
@@ -236,6 +308,7 @@ def _notes(
     inputs: Inputs,
     undecided: Finding | None,
     *,
+    planted: bool,
     dependent: bool,
 ) -> Iterator[Note]:
     names = list(inputs.rules)
@@ -247,6 +320,7 @@ def _notes(
         "layers": ", ".join(dict.fromkeys(each.layer for each in results)),
         "pool": inputs.pool,
         "explained": inputs.explained,
+        "rows": params.rows,
         "model_rows": inputs.model_rows,
         "classifiers": inputs.classifiers,
         "tested": sum(test.p_value is not None for test in tests),
@@ -259,6 +333,10 @@ def _notes(
 
     yield note("method", f"inputs_{inputs.sample}")
     yield note("method", "method")
+    yield note("method", f"vector_{params.vector}")
+    yield note("method", "effects_are")
+    if planted:
+        yield note("method", "planting")
     yield note("assumption", "pooled")
     if dependent:
         yield note("limit", "dependent_rows")

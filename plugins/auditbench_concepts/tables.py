@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from auditbench.findings import Message
 from auditbench.results import Column, Matrix, Table
+from auditbench_concepts.measuring import Answer
 from auditbench_concepts.significance import ALPHA
 
 if TYPE_CHECKING:
     from auditbench.results import Sample
     from auditbench.results.figures import Cell
-    from auditbench_concepts.measuring import Answer, Measured
+    from auditbench_concepts.changes import Change
+    from auditbench_concepts.measuring import Measured
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +26,7 @@ class Tested:
         p_value: Of the score, not adjusted; None where it was not tested.
         adjusted: The p-value, adjusted over all tests of the analysis.
         reason: Why the score is undefined; None where it is defined.
+        change: What planting the concept changes; None for one that is not planted.
     """
 
     measured: Measured
@@ -32,25 +35,54 @@ class Tested:
     p_value: float | None
     adjusted: float | None
     reason: Message | None
+    change: Change | None
 
     @property
     def significant(self) -> bool:
         """Whether the score is farther from a half than chance explains, allowing for the number of tests."""
         return self.reason is None and self.adjusted is not None and self.adjusted <= ALPHA
 
+    @property
+    def size(self) -> float:
+        """How large the effect is, whatever its sign."""
+        return abs(self.answer.effect or 0.0)
+
+    @property
+    def contradicted(self) -> bool:
+        """Whether planting the concept changes the output the other way than its effect."""
+        change = None if self.change is None else self.change.value
+        return change is not None and change * (self.answer.effect or 0.0) < 0
+
+
+def largest(tests: Iterable[Tested]) -> tuple[Tested, ...]:
+    """Of each concept and layer with significant tests the one with the largest effect."""
+    found: dict[tuple[str, str], Tested] = {}
+    for test in sorted((test for test in tests if test.significant), key=lambda test: -test.size):
+        found.setdefault((test.measured.concept, test.measured.layer), test)
+    return tuple(found.values())
+
 
 def tests_table(tests: tuple[Tested, ...], unit: str, *, layers: int, undecided: bool, n: int) -> Table:
-    """A row for each test that has a score; its layer where there are several.
+    """A row for each test that has a score or a measured change; its layer where there are several.
+
+    Those with the largest effect of their concept come first, then by adjusted p-value and by size of the effect.
 
     Args:
         undecided: Whether random concepts are too few for any test to be significant.
         n: Rows whose derivatives were taken.
     """
+    first = largest(tests)
+    shown = sorted(
+        (test for test in tests if test.reason is None or _changed(test) is not None),
+        key=lambda test: (test not in first, 2.0 if test.adjusted is None else test.adjusted, -test.size),
+    )
+    planted = any(_changed(test) is not None for test in shown)
     columns = [
         _column("concept", "text"),
         *([_column("layer", "text")] if layers > 1 else []),
         _column("output", "text"),
         _column("effect", "number", unit),
+        *([_column("planted_change", "number", unit)] if planted else []),
         _column("score", "number"),
         _column("random_low", "number"),
         _column("random_high", "number"),
@@ -62,7 +94,7 @@ def tests_table(tests: tuple[Tested, ...], unit: str, *, layers: int, undecided:
         name="tests",
         title=Message(key="concepts.tests"),
         columns=tuple(columns),
-        rows=tuple(_test_row(test, layers=layers, undecided=undecided) for test in tests if test.reason is None),
+        rows=tuple(_test_row(test, layers=layers, planted=planted, undecided=undecided) for test in shown),
         n=n,
     )
 
@@ -130,25 +162,33 @@ def _matrix(layer: str, tests: tuple[Tested, ...], outputs: tuple[str, ...], uni
     )
 
 
-def _test_row(test: Tested, *, layers: int, undecided: bool) -> tuple[Cell, ...]:
-    answer = test.answer
-    verdict = None
-    if test.adjusted is not None:
-        verdict = Message(
-            key=f"concepts.verdict.{'undecided' if undecided else 'significant' if test.significant else 'not_found'}"
-        )
+def _changed(test: Tested) -> float | None:
+    return None if test.change is None else test.change.value
+
+
+def _verdict(test: Tested, *, undecided: bool) -> Message | None:
+    if test.reason is not None:
+        return Message(key="concepts.verdict.no_direction")
+    if test.adjusted is None:
+        return None
+    key = "undecided" if undecided else "significant" if test.significant else "not_found"
+    return Message(key=f"concepts.verdict.{key}")
+
+
+def _test_row(test: Tested, *, layers: int, planted: bool, undecided: bool) -> tuple[Cell, ...]:
+    answer = Answer(rows=test.answer.rows) if test.reason is not None else test.answer
     low, high = answer.at_random or (None, None)
     return (
         test.measured.concept,
         *((test.measured.layer,) if layers > 1 else ()),
         test.output,
         answer.effect,
+        *((_changed(test),) if planted else ()),
         answer.score,
         low,
         high,
-        test.p_value,
-        test.adjusted,
-        verdict,
+        *((test.p_value, test.adjusted) if test.reason is None else (None, None)),
+        _verdict(test, undecided=undecided),
     )
 
 

@@ -1,4 +1,7 @@
-"""Concept activation vectors: normals of linear classifiers between examples of a concept and other rows, at one layer.
+"""Concept activation vectors: how examples of a concept differ from other rows at one layer, or what tells them apart.
+
+A pattern is the difference of the mean activations. A filter, the normal of a linear classifier, is another direction wherever
+units vary together: it leans away from what other rows share, and following it can change an output the other way round.
 
 The classifier is ridge regression on labels of +1 and -1, which is linear discriminant analysis with a shrunk covariance. It has a
 closed form and one solution, where the hinge loss by stochastic gradient descent of the paper has another one for each
@@ -16,6 +19,8 @@ import numpy as np
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from auditbench_concepts.params import VectorKind
+
     Numbers: TypeAlias = npt.NDArray[np.float64]
 
 HELD_OUT = 1 / 3
@@ -24,17 +29,14 @@ HELD_OUT = 1 / 3
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Vectors:
-    """The vectors of some runs, each of unit length, as weights of rows: a vector is `weights @ activations`.
+    """The vectors of some runs, as weights of rows: a vector is `weights @ activations`.
 
     Attributes:
         weights: Shape `(runs, rows)`; each run's sum to 0.
-        distance: Shape `(runs,)`: how far examples and others that were held out lie apart along the vector, in units of the
-            activations. Below 0 where the vector points the wrong way for them.
         hits: Shape `(rows,)`: runs that held the row out and classified it rightly; `trials` all that held it out.
     """
 
     weights: Numbers
-    distance: Numbers
     hits: npt.NDArray[np.int64]
     trials: npt.NDArray[np.int64]
 
@@ -45,14 +47,27 @@ class Vectors:
 
     def agreement(self, products: Numbers) -> float:
         """Mean cosine between the vectors of two runs, between -1 and 1."""
-        cosines = self.weights @ products @ self.weights.T
+        inner = self.weights @ products @ self.weights.T
+        lengths = np.sqrt(inner.diagonal().clip(min=0))
+        scale = np.outer(lengths, lengths)
+        cosines = np.divide(inner, scale, out=np.zeros_like(inner), where=scale > 0)
         return float(cosines[np.triu_indices(len(cosines), k=1)].mean())
 
 
 def concept_vectors(
-    products: Numbers, marked: npt.NDArray[np.bool_], *, runs: int, size: int, penalty: float, rng: np.random.Generator
+    products: Numbers,
+    marked: npt.NDArray[np.bool_],
+    *,
+    runs: int,
+    size: int,
+    penalty: float,
+    rng: np.random.Generator,
+    vector: VectorKind = "pattern",
 ) -> Vectors:
     """A vector for each run, which draws rows with and rows without the mark anew.
+
+    A pattern is as long as examples lie apart from other rows on average, all rows of the draw counted; a filter is of unit
+    length. Hits are those of the ridge regression for both.
 
     Args:
         products: Inner products of the activations of all rows, shape `(rows, rows)`.
@@ -63,8 +78,9 @@ def concept_vectors(
     Raises:
         ValueError: A side has fewer than `size` rows, or `size` is below 3.
 
-    References: arXiv:1711.11279, section 3.2; Hastie, Tibshirani and Friedman (2009), The Elements of Statistical Learning,
-    exercise 4.2 (least squares and discriminant analysis) and section 18.3.5 (in products of rows).
+    References: arXiv:1711.11279, section 3.2 (filters); Haufe et al. (2014), NeuroImage 87:96, and arXiv:2202.03482 (patterns);
+    Hastie, Tibshirani and Friedman (2009), The Elements of Statistical Learning, exercise 4.2 (least squares and discriminant
+    analysis) and section 18.3.5 (in products of rows).
     """
     sides = np.flatnonzero(marked), np.flatnonzero(~marked)
     if size < 3 or min(map(len, sides)) < size:
@@ -83,11 +99,18 @@ def concept_vectors(
     half = kept.shape[1] // 2
     right = np.concatenate([beyond[:, :half] > 0, beyond[:, half:] < 0], axis=1)
     return Vectors(
-        weights=weights,
-        distance=beyond[:, :half].mean(axis=1) - beyond[:, half:].mean(axis=1),
+        weights=weights if vector == "filter" else _differences(drawn, len(products)),
         hits=np.bincount(kept[right], minlength=len(products)),
         trials=np.bincount(kept.ravel(), minlength=len(products)),
     )
+
+
+def _differences(drawn: npt.NDArray[np.intp], rows: int) -> Numbers:
+    """Weights that give the mean of the drawn examples, the first half, less that of the others; shape `(runs, rows)`."""
+    weights = np.zeros((len(drawn), rows))
+    size = drawn.shape[1] // 2
+    np.put_along_axis(weights, drawn, np.repeat([1.0, -1.0], size)[np.newaxis] / size, axis=1)
+    return weights
 
 
 def _ridge(products: Numbers, fitted: npt.NDArray[np.intp], penalty: float) -> Numbers:

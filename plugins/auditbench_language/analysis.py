@@ -12,7 +12,7 @@ from auditbench.masking import sampled_rows
 from auditbench.masking.explained_input import mask_token
 from auditbench.results import AnalysisResult, Attribution, Axis, Curve, Metric, Note, Series
 from auditbench.statistics import IntervalEstimate
-from auditbench_language.continuations import contexts, explain_chunk, players_in
+from auditbench_language.continuations import contexts, explain_chunk, players_in, tokens_read
 from auditbench_language.drawn_continuations import continuation_table, drawn_continuations, token_matrices
 from auditbench_language.measures import cluster_mean, mean_metric, message
 from auditbench_language.scoring import text_input
@@ -55,7 +55,7 @@ def analyze(context: AuditContext, params: Params) -> AnalysisResult:
         matrices=token_matrices(context, params, rows, arrays),
         attributions=_attribution(params, rows, arrays, found),
         token_attributions=drawn_continuations(context, params, rows, arrays),
-        notes=_notes(context, params, arrays, found),
+        notes=_notes(context, params, arrays, found, _shortened(context, params, rows, found)),
     )
 
 
@@ -162,7 +162,15 @@ def _gap(params: Params, arrays: Arrays, found: npt.NDArray[np.bool_]) -> Metric
     )
 
 
-def _notes(context: AuditContext, params: Params, arrays: Arrays, found: npt.NDArray[np.bool_]) -> tuple[Note, ...]:
+def _shortened(context: AuditContext, params: Params, rows: Rows, found: npt.NDArray[np.bool_]) -> int:
+    """Explained rows that are read without their first tokens."""
+    kept, total = tokens_read(context.model, rows, params)[found].T
+    return int((kept < total).sum())
+
+
+def _notes(
+    context: AuditContext, params: Params, arrays: Arrays, found: npt.NDArray[np.bool_], shortened: int
+) -> tuple[Note, ...]:
     _, item = text_input(context.model)
     hides = "padding" if mask_token(item) == PADDING else "token"
     unsure = int((found & np.isnan(np.asarray(arrays["error"], dtype=np.float64)).any(axis=(1, 2))).sum())
@@ -182,5 +190,10 @@ def _notes(context: AuditContext, params: Params, arrays: Arrays, found: npt.NDA
         Note(kind="how_to_read", text=message("language.how_entropy")),
         Note(kind="limit", text=message("language.limit_reason")),
         Note(kind="limit", text=message("language.limit_few")),
+        *(
+            (Note(kind="limit", text=message("language.shortened", n=shortened, length=item.length, **values)),)
+            if shortened
+            else ()
+        ),
         *((Note(kind="limit", text=message("language.limit_no_error", n=unsure, **values)),) if unsure else ()),
     )

@@ -144,6 +144,19 @@ def contexts(model: ModelUnderTest, rows: Rows, params: Params) -> list[Ids]:
     return [context_of(item, ids[ids != PADDING].astype(np.int64), params) for ids in rows.inputs[name]]
 
 
+def tokens_read(model: ModelUnderTest, rows: Rows, params: Params) -> Ids:
+    """How many tokens of each row explain a continuation of the model's own, and how many the row has, shape `(rows, 2)`.
+
+    The first ones are left out where the continuation would not fit in; what stands in front of every row does not count.
+    """
+    name, item = text_input(model)
+    total = (rows.inputs[name] != PADDING).sum(axis=1) - len(_leading(item))
+    if params.continues == "text":
+        return np.stack([total, total], axis=1)
+    kept = [len(context) - len(_leading(item)) for context in contexts(model, rows, params)]
+    return np.stack([np.asarray(kept, dtype=np.int64), total], axis=1)
+
+
 def context_of(item: TextInput, seen: Ids, params: Params) -> Ids:
     """What stands before the continuation of one row.
 

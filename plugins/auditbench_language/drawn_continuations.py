@@ -9,7 +9,7 @@ import numpy as np
 from auditbench.findings import Message
 from auditbench.masking.drawn import MOST_CASES
 from auditbench.results import Cell, Column, Matrix, Table, TokenAttribution
-from auditbench_language.continuations import contexts, players_in
+from auditbench_language.continuations import contexts, players_in, tokens_read
 from auditbench_language.measures import message
 from auditbench_language.scoring import text_input
 
@@ -61,13 +61,14 @@ def drawn_continuations(
 ) -> tuple[TokenAttribution, ...]:
     """Contributions of the words of the chosen cases: to the continuation, and to its first token against another."""
     blocks = []
+    read = tokens_read(context.model, rows, params).tolist()
     for row in _cases(context, arrays):
         words, sums = _by_player(context, params, rows, arrays, row, "values")
-        for target, name in enumerate(("continuation", "contrast")):
+        for target, what in enumerate(("continuation", "contrast")):
             blocks.append(
                 TokenAttribution(
-                    name=f"case-{row + 1}-{name}",
-                    title=_title(context, rows.row_ids[row], arrays, row, name),
+                    name=f"case-{row + 1}-{what}",
+                    title=_title(context, rows.row_ids[row], arrays, row, what, *read[row]),
                     row_id=rows.row_ids[row],
                     tokens=words.said,
                     values=tuple(sums[target].tolist()),
@@ -121,9 +122,10 @@ def _by_player(
     return words, values @ member
 
 
-def _title(context: AuditContext, row_id: str, arrays: Arrays, row: int, name: str) -> Message:
-    count = _tokens(arrays, row)
-    values: dict[str, Any] = {"row": row_id, "n": count}
+def _title(context: AuditContext, row_id: str, arrays: Arrays, row: int, what: str, kept: int, total: int) -> Message:
+    """What is explained, and by how many tokens of the context where these are not all."""
+    count, short = _tokens(arrays, row), kept < total
+    values: dict[str, Any] = {"row": row_id, "n": count, **({"kept": kept, "total": total} if short else {})}
     if context.raw_inputs:
         classes = arrays["classes"][row, :count]
         values |= {
@@ -131,7 +133,7 @@ def _title(context: AuditContext, row_id: str, arrays: Arrays, row: int, name: s
             "token": _said(context, classes[0]),
             "foil": _said(context, arrays["foil"][row]),
         }
-    return message(f"language.drawn_{name}{'_shown' if context.raw_inputs else ''}", **values)
+    return message(f"language.drawn_{what}{'_shown' if context.raw_inputs else ''}{'_last' if short else ''}", **values)
 
 
 def _tokens(arrays: Arrays, row: int) -> int:

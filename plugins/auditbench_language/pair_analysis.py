@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 ANALYZER = "language-pairs"
 MOST_OUTPUTS = 20
 """Outputs of a classifier up to which each is compared."""
+LARGE_CHANGE = 0.05
+"""Mean change of a probability above which a finding is of medium severity though no decision changes."""
 _LARGEST = 10
 _ROUNDING = 1e-6
 
@@ -96,9 +99,11 @@ def _of_outputs(context: AuditContext, params: PairParams, pairs: Pairs) -> Anal
     measured = _with_family(
         [(name, by_kind(differences[:, place], pairs.kinds, pairs.clusters, rng)) for place, name in enumerate(names)]
     )
-    unit = "1" if context.data.task != "regression" else context.model.facts.output
+    classified = context.data.task != "regression"
+    unit = "probability" if classified else context.model.facts.output
     metrics = [_change_metric(name, result, unit) for name, results in measured for result in results]
-    if context.data.task != "regression":
+    changed = _changed_by_kind(context, pairs, more, less) if classified else {}
+    if classified:
         metrics += _decision_metrics(context, pairs, more, less)
     steepest = differences[every, np.abs(differences).argmax(axis=1)]
     return AnalysisResult(
@@ -108,9 +113,14 @@ def _of_outputs(context: AuditContext, params: PairParams, pairs: Pairs) -> Anal
             Note(kind="method", text=message(f"{ANALYZER}.method_outputs", rows=2 * len(pairs))),
             *_notes(pairs, params, len(pairs)),
             Note(kind="how_to_read", text=message(f"{ANALYZER}.how_outputs")),
+            *(
+                (Note(kind="how_to_read", text=message(f"{ANALYZER}.severity", limit=LARGE_CHANGE)),)
+                if classified
+                else ()
+            ),
             Note(kind="limit", text=message(f"{ANALYZER}.limit_outputs")),
         ),
-        findings=_findings(measured, params, "output"),
+        findings=_findings(measured, params, "output" if classified else "value", changed),
         methods=(OUTPUTS,),
     )
 
@@ -147,18 +157,33 @@ def _change_metric(name: str, result: KindResult, unit: str) -> Metric:
 
 def _decision_metrics(context: AuditContext, pairs: Pairs, more: Numbers, less: Numbers) -> list[Metric]:
     """Share of pairs whose two texts get different decisions, of all pairs and of each kind."""
-    changed = _decisions(context, more) != _decisions(context, less)
-    labels = np.asarray(pairs.kinds)
+    changed = _changed(context, more, less)
     ids = None if pairs.clusters is None else np.asarray(pairs.clusters)
     found = []
     for name in ("", *named_kinds(pairs.kinds)):
-        among = np.ones(len(labels), dtype=bool) if not name else labels == name
+        among = _among(pairs, name)
         clusters = clusters_of(None if ids is None else ids[among])
         share = share_interval(changed[among], clusters)
         where = {"bias": name} if name else {}
         n = int(among.sum())
         found.append(estimated(ANALYZER, "decision_change", share, n, clusters, higher_is_better=False, where=where))
     return found
+
+
+def _changed_by_kind(context: AuditContext, pairs: Pairs, more: Numbers, less: Numbers) -> dict[str, int]:
+    """Pairs whose two texts get different decisions, by kind; the empty one is that of all pairs."""
+    changed = _changed(context, more, less)
+    return {name: int(changed[_among(pairs, name)].sum()) for name in ("", *named_kinds(pairs.kinds))}
+
+
+def _changed(context: AuditContext, more: Numbers, less: Numbers) -> npt.NDArray[np.bool_]:
+    return np.asarray(_decisions(context, more) != _decisions(context, less))
+
+
+def _among(pairs: Pairs, kind: str) -> npt.NDArray[np.bool_]:
+    """Which pairs are of a kind; all where it is empty."""
+    labels = np.asarray(pairs.kinds)
+    return labels == kind if kind else np.ones(len(labels), dtype=bool)
 
 
 def _decisions(context: AuditContext, outputs: Numbers) -> npt.NDArray[np.int64]:
@@ -242,8 +267,16 @@ def _notes(pairs: Pairs, params: PairParams, scored: int) -> tuple[Note, ...]:
     )
 
 
-def _findings(measured: list[Measured], params: PairParams, what: str) -> tuple[Finding, ...]:
-    """A finding for each test of the family whose adjusted p-value is at most the level."""
+def _findings(
+    measured: list[Measured], params: PairParams, what: str, changed: Mapping[str, int] | None = None
+) -> tuple[Finding, ...]:
+    """A finding for each test of the family whose adjusted p-value is at most the level.
+
+    Args:
+        what: That differs: a `likelihood`, the `output` of a classifier, or the `value` of a regression.
+        changed: Pairs of each kind whose decisions differ. Where none does, a mean change of a probability of at most
+            `LARGE_CHANGE` is of low severity; all else is of medium severity.
+    """
     found = []
     for name, results in measured:
         for result in results:
@@ -261,13 +294,17 @@ def _findings(measured: list[Measured], params: PairParams, what: str) -> tuple[
                 "n": result.n,
                 "differ": result.n - result.ties,
             }
+            small = what == "output" and abs(result.mean.estimate) <= LARGE_CHANGE
+            if changed:
+                values["changed"] = changed[result.kind]
+                small = small and not changed[result.kind]
             metric = "score_difference" if what == "likelihood" else "output_change"
             found.append(
                 Finding(
-                    rule=f"{ANALYZER}.{what}_differs",
-                    severity="medium",
+                    rule=f"{ANALYZER}.{'likelihood' if what == 'likelihood' else 'output'}_differs",
+                    severity="low" if small else "medium",
                     title=message(f"{ANALYZER}.finding.{what}_{side}_{kind}", **values),
-                    action=message(f"{ANALYZER}.finding.{what}.action"),
+                    action=message(f"{ANALYZER}.finding.{'likelihood' if what == 'likelihood' else 'output'}.action"),
                     metrics=(f"{ANALYZER}.{metric}",),
                     where=where,
                 )

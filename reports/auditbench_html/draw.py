@@ -11,7 +11,7 @@ from auditbench_html.view.page import Track
 from auditbench_html.view.scales import Scale
 from auditbench_html.view.text import Text
 
-WIDTH, HEIGHT = 420, 280
+WIDTH, HEIGHT = 420, 260
 LEFT, RIGHT, TOP, BOTTOM = 46, 408, 12, 236
 REACH = 0.45
 SWARM_HEIGHT = 38

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import warnings
 from collections.abc import Callable, Iterator
 
@@ -14,6 +15,9 @@ from torch import nn
 
 from auditbench.errors import AnalyzerNotPossible, AuditbenchError, ConfigError
 from auditbench.models import BatchSize
+from auditbench.testing import toy_context, toy_subject
+from auditbench_captum import Params
+from auditbench_captum.analysis import analyze
 from auditbench_captum.class_activation import grad_cam, guided_grad_cam
 from auditbench_captum.guided import guided_gradients
 from auditbench_captum.relevance import relevance
@@ -64,6 +68,59 @@ def test_grad_cam_is_captums(images: torch.Tensor) -> None:
         return attr.LayerAttribution.interpolate(found, (12, 10), interpolate_mode="bilinear")[:, 0]
 
     np.testing.assert_allclose(grad_cam(module, images, TARGETS), both(by_captum), atol=1e-12)
+
+
+@pytest.mark.parametrize("output", ["logit", "probability"])
+@pytest.mark.parametrize("method", ["grad_cam", "guided_grad_cam"])
+def test_a_map_of_one_output_is_captums_of_two_for_the_class_that_was_decided(method: str, output: str) -> None:
+    torch.manual_seed(3)
+    front = [nn.Conv2d(1, 6, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(6, 8, 2), nn.ReLU(), nn.Flatten()]
+    shared = nn.Sequential(*front).eval()
+    subject = toy_subject("binary", modality="image")
+    images = subject.model.encode(subject.data.take(np.arange(len(subject.data))).inputs)
+    with torch.no_grad():
+        last = nn.Linear(shared(images[:1]).shape[1], 1)
+        last.bias -= (shared(images) @ last.weight.t() + last.bias).median()  # so that either class is decided
+        two = nn.Linear(last.in_features, 2)
+        two.weight.copy_(torch.cat([-last.weight, last.weight]))
+        two.bias.copy_(torch.cat([-last.bias, last.bias]))
+    end = [nn.Sigmoid()] if output == "probability" else []
+    facts = dataclasses.replace(subject.model.facts, output=output)
+    model = dataclasses.replace(subject.model, module=nn.Sequential(*shared, last, *end).eval(), facts=facts)
+    reference = nn.Sequential(*shared, two).eval()
+    params = Params.model_validate({"rows": 12, "method": method})
+    context = toy_context(
+        dataclasses.replace(subject, model=model),
+        analyzer="captum",
+        params=params,
+        case_indices=(1, 0),
+        raw_inputs=True,
+    )
+    result = analyze(context, params)
+    (attribution,) = result.attributions
+    rows = context.explained_rows(12)
+    outputs = model.predict(rows.inputs)
+    decided = torch.from_numpy(model.decisions(outputs))
+    assert set(decided.tolist()) == {0, 1}
+    encoded = model.encode(rows.inputs)
+    if method == "grad_cam":
+        found = attr.LayerGradCam(reference, reference[3]).attribute(encoded, decided, relu_attributions=True)
+        wanted = attr.LayerAttribution.interpolate(found, encoded.shape[2:], interpolate_mode="bilinear")[:, 0]
+    else:
+        by_captum = attr.GuidedGradCam(reference, reference[3])
+        wanted = by_captum.attribute(encoded, decided, interpolate_mode="bilinear").sum(dim=1)
+    values = np.asarray(attribution.values)[:, 0]
+    wanted = wanted.detach().numpy()
+    if output == "probability":  # the slope of the sigmoid scales the map of each row
+        slope = (outputs * (1 - outputs))[:, :, np.newaxis]
+        wanted = wanted * (slope if method == "grad_cam" else slope**2)
+    np.testing.assert_allclose(values, wanted, rtol=1e-4, atol=1e-6)
+    assert all(np.abs(each).max() > 0 for each in values[decided.numpy() == 0][:2])
+    classes = model.facts.classes
+    assert [block.title.values["target"] for block in result.image_overlays] == [classes[at] for at in decided[:2]]
+    assert {block.title.key for block in result.image_overlays} == {"captum.map_decided"}
+    assert attribution.target_names == ("predicted",)
+    assert (np.asarray(attribution.outputs) > (0.5 if output == "probability" else 0)).all()
 
 
 def test_grad_cam_of_channels_last_is_that_of_channels_first(images: torch.Tensor) -> None:
@@ -174,8 +231,8 @@ def test_the_end_of_a_name_is_enough_where_one_layer_has_it(images: torch.Tensor
         ("bodi.3", ConfigError, "no layer of this name", "body.3"),
         ("nothing", ConfigError, "no layer of this name", "body.0, body.3, other.0, other.3"),
         ("3", ConfigError, "several layers", "body.3, other.3"),
-        ("body.7", AnalyzerNotPossible, "gives no map", "channels"),
-        ("other.0", AnalyzerNotPossible, "gives no map", "channels"),
+        ("body.7", ConfigError, "gives no map", "channels"),
+        ("other.0", ConfigError, "gives no map", "channels"),
     ],
 )
 def test_a_layer_that_has_no_map_is_refused_with_what_there_is(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,9 @@ from torch import nn
 from auditbench.data.arrays import from_arrays
 from auditbench.data.inputs import TextInput
 from auditbench.errors import AnalyzerNotPossible, ConfigError
+from auditbench.masking.drawn import block_means, blocks_of
 from auditbench.masking.player_params import PlayerParams
+from auditbench.messages import load_messages
 from auditbench.models import wrap_module
 from auditbench.models.architectures.networks.encoder import EncoderNetwork
 from auditbench.models.architectures.parameters import EncoderParams
@@ -81,10 +84,14 @@ def of_texts() -> ToySubject:
     return ToySubject(model=model, data=data, weights=np.empty((0, 0)), bias=np.empty(0))
 
 
-def explain(subject: ToySubject, **params: Any) -> AnalysisResult:
+def explain(subject: ToySubject, *, raw_inputs: bool = True, **params: Any) -> AnalysisResult:
     chosen = Params.model_validate({"rows": 7, "background": 9, **params})
-    context = toy_context(subject, analyzer="captum", params=chosen, case_indices=(3, 1))
+    context = toy_context(subject, analyzer="captum", params=chosen, case_indices=(3, 1), raw_inputs=raw_inputs)
     return analyze(context, chosen)
+
+
+def notes_of(result: AnalysisResult, kind: str) -> set[str]:
+    return {note.text.key for note in result.notes if note.kind == kind}
 
 
 @pytest.mark.parametrize("modality", ["image", "series"])
@@ -132,6 +139,91 @@ def test_every_method_has_words_and_counts_its_model_rows(method: str, modality:
     assert len(blocks) == 2 * (3 if METHODS[method].linear else 2)
     if METHODS[method].slope:
         assert attribution.values.min() >= 0
+
+
+@pytest.mark.parametrize(
+    ("method", "shows", "unit", "reading"),
+    [
+        ("integrated_gradients", "contribution", "logit", "change"),
+        ("input_x_gradient", "contribution", "logit", "straight"),
+        ("relevance", "contribution", "logit", "relevance"),
+        ("occlusion", "contribution", "logit", "hidden"),
+        ("saliency", "slope", "logit per encoded unit", "slope_parts"),
+        ("smooth_grad", "slope", "logit per encoded unit", "slope_parts"),
+        ("grad_cam", "map", "1", "map"),
+        ("guided_grad_cam", "map", "1", "guided"),
+    ],
+)
+def test_every_method_is_called_what_it_is(method: str, shows: str, unit: str, reading: str) -> None:
+    result = explain(with_module(toy_subject("multiclass", modality="image"), convolutional("image")), method=method)
+    block = result.image_overlays[0]
+    assert (block.shows, block.unit, result.attributions[0].unit) == (shows, unit, unit)
+    assert notes_of(result, "how_to_read") == {f"captum.how_to_read_{reading}"}
+    assert block.title.key == ("core.drawn_predicted" if shows == "contribution" else f"captum.{shows}_predicted")
+
+
+@pytest.mark.parametrize("language", ["en", "zh-CN"])
+def test_a_map_is_not_said_to_have_a_unit_or_to_start_somewhere(language: str) -> None:
+    templates = load_messages("auditbench_captum")[language]
+    for reading in ("map", "guided"):
+        said = str(templates[f"captum.how_to_read_{reading}"])
+        assert "{unit}" not in said
+        assert ("no starting point" if language == "en" else "没有起点") in said.replace("也没有起点", "没有起点")
+
+
+@pytest.mark.parametrize("method", OF_PLACES)
+def test_only_what_adds_up_or_hides_parts_is_compared_with_other_methods(method: str) -> None:
+    subject = with_module(toy_subject("multiclass", modality="image"), convolutional("image"))
+    other = {"shap": explain(subject, method="occlusion")}
+    params = Params.model_validate({"rows": 7, "background": 9, "method": method, "n_samples": 5})
+    context = toy_context(subject, analyzer="captum", params=params, case_indices=(3, 1), results=other)
+    result = analyze(context, params)
+    compared = any(metric.name == "rank_agreement" for metric in result.metrics)
+    assert compared == (method in ("integrated_gradients", "deep_lift", "gradient_shap", "occlusion"))
+    assert compared != ("captum.limit_not_compared" in notes_of(result, "limit"))
+
+
+def test_the_places_of_a_layer_are_told_where_a_map_is_interpolated() -> None:
+    torch.manual_seed(0)
+    layers = [nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(4, 4, 1), nn.ReLU(), nn.Flatten()]
+    subject = toy_subject("multiclass", modality="image")
+    size = tuple(subject.data.take(np.arange(1)).inputs["image"].shape[2:])
+    smaller = tuple(pixels // 2 for pixels in size)
+    module = nn.Sequential(*layers, nn.Linear(4 * smaller[0] * smaller[1], 3))
+    coarse = explain(with_module(subject, module), method="grad_cam").image_overlays[0]
+    assert (coarse.places, coarse.averaged, coarse.values.shape) == (smaller, False, size)
+    for layer, method in (("0", "grad_cam"), ("", "guided_grad_cam"), ("", "saliency")):
+        assert explain(with_module(subject, module), method=method, layer=layer).image_overlays[0].places is None
+
+
+@pytest.mark.parametrize("method", ["integrated_gradients", "saliency", "grad_cam", "occlusion"])
+def test_maps_by_pixels_are_means_over_blocks_where_images_are_not_to_be_shown(method: str) -> None:
+    subject = with_module(toy_subject("multiclass", modality="image"), convolutional("image"))
+    shown = explain(subject, method=method).image_overlays[0]
+    hidden = explain(subject, method=method, raw_inputs=False).image_overlays[0]
+    fine = np.asarray(shown.values)
+    if method == "occlusion":  # by parts, whose pixels share a value
+        np.testing.assert_array_equal(hidden.values, fine)
+        assert (hidden.places, hidden.averaged) == (None, False)
+        return
+    places = tuple(max(1, pixels // 4) for pixels in fine.shape)
+    assert (shown.averaged, hidden.places, hidden.averaged) == (False, places, True)
+    assert len(np.unique(hidden.values)) <= np.prod(places)
+    assert np.ptp(fine) > 0
+    np.testing.assert_allclose(np.asarray(hidden.values).mean(), fine.mean())
+
+
+@pytest.mark.parametrize(("size", "blocks"), [(224, 8), (28, 7), (9, 2), (3, 1)])
+def test_blocks_of_a_hidden_image_are_few_and_of_about_equal_size(size: int, blocks: int) -> None:
+    values = np.random.default_rng(0).normal(size=(size, 2 * size))
+    assert blocks_of(values.shape)[0] == blocks
+    found = block_means(values, blocks_of(values.shape))
+    edges = [-(-at * size // blocks) for at in range(blocks + 1)]
+    across = blocks_of(values.shape)[1]
+    sides = [-(-at * 2 * size // across) for at in range(across + 1)]
+    for top, bottom in itertools.pairwise(edges):
+        for left, right in itertools.pairwise(sides):
+            np.testing.assert_allclose(found[top:bottom, left:right], values[top:bottom, left:right].mean())
 
 
 @pytest.mark.parametrize("method", OF_TEXTS)

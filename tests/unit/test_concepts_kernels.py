@@ -7,7 +7,15 @@ import pytest
 
 from auditbench_concepts.examples import FEWEST
 from auditbench_concepts.measuring import Measured, measured
-from auditbench_concepts.sensitivity import Slopes, effects, mean_slopes, tcav_scores, two_way_interval
+from auditbench_concepts.params import VectorKind
+from auditbench_concepts.sensitivity import (
+    Slopes,
+    effect_interval,
+    effects,
+    mean_slopes,
+    tcav_scores,
+    two_way_interval,
+)
 from auditbench_concepts.significance import Procedure, RandomConcepts, random_concepts
 from auditbench_concepts.vectors import Vectors, concept_vectors
 
@@ -20,17 +28,68 @@ def blobs(rows: int = 120, units: int = 6, distance: float = 0.0, seed: int = 0)
     return activations - activations.mean(axis=0), marked
 
 
-def vectors_of(activations: np.ndarray, marked: np.ndarray, *, size: int = 30, runs: int = 4, seed: int = 0) -> Vectors:
-    products = activations @ activations.T
-    return concept_vectors(products, marked, runs=runs, size=size, penalty=1.0, rng=np.random.default_rng(seed))
+def vectors_of(
+    activations: np.ndarray,
+    marked: np.ndarray,
+    *,
+    size: int = 30,
+    runs: int = 4,
+    seed: int = 0,
+    vector: VectorKind = "filter",
+) -> Vectors:
+    products, rng = activations @ activations.T, np.random.default_rng(seed)
+    return concept_vectors(products, marked, runs=runs, size=size, penalty=1.0, rng=rng, vector=vector)
 
 
-def one_vector(weights: list[float], distance: float = 1.0) -> Vectors:
+def one_vector(weights: list[float]) -> Vectors:
     counts = np.ones(len(weights), dtype=np.int64)
-    return Vectors(weights=np.asarray([weights]), distance=np.asarray([distance]), hits=counts, trials=counts)
+    return Vectors(weights=np.asarray([weights]), hits=counts, trials=counts)
 
 
-def test_a_vector_has_unit_length_and_is_made_of_fitted_rows_alone() -> None:
+def test_a_pattern_is_how_the_drawn_examples_differ_from_the_other_rows_of_the_draw() -> None:
+    activations, marked = blobs(distance=2.0)
+    found = vectors_of(activations, marked, vector="pattern")
+    for weights in found.weights:
+        drawn = [np.flatnonzero((weights != 0) & side) for side in (marked, ~marked)]
+        assert [len(side) for side in drawn] == [30, 30]
+        expected = activations[drawn[0]].mean(axis=0) - activations[drawn[1]].mean(axis=0)
+        np.testing.assert_allclose(weights @ activations, expected, atol=1e-12)
+    assert len({weights.tobytes() for weights in found.weights}) == 4
+    every = vectors_of(activations, np.arange(120) < 60, size=60, vector="pattern")
+    expected = activations[:60].mean(axis=0) - activations[60:].mean(axis=0)
+    np.testing.assert_allclose(every.weights @ activations, np.tile(expected, (4, 1)), atol=1e-12)
+
+
+def test_both_kinds_of_vector_rest_on_the_same_draws_and_classifiers() -> None:
+    activations, marked = blobs(distance=1.0)
+    pattern, normal = (vectors_of(activations, marked, vector=kind) for kind in ("pattern", "filter"))
+    np.testing.assert_array_equal(pattern.hits, normal.hits)
+    np.testing.assert_array_equal(pattern.trials, normal.trials)
+
+
+def test_a_filter_may_point_against_the_output_that_a_pattern_raises() -> None:
+    """Two units share noise, the first alone shows the concept: the filter takes the noise away, which the output counts twice."""
+    rng = np.random.default_rng(0)
+    noise, marked = rng.normal(0.0, 3.0, 400), np.arange(400) < 200
+    activations = np.stack([noise + marked, noise + rng.normal(0.0, 0.1, 400)], axis=1)
+    activations -= activations.mean(axis=0)
+    gradients = np.tile([1.0, 2.0], (30, 1))
+    slopes = Slopes(values=gradients @ activations.T, targets=np.zeros(30, dtype=np.int64), outputs=1)
+    normal = concept_vectors(
+        activations @ activations.T, marked, runs=5, size=200, penalty=1e-6, rng=rng, vector="filter"
+    )
+    assert tcav_scores(slopes.along(normal), slopes)[0] == 0.0
+    outputs = activations @ [1.0, 2.0]
+    difference = outputs[marked].mean() - outputs[~marked].mean()
+    np.testing.assert_allclose(effects(slopes, marked), difference)
+    pattern = concept_vectors(
+        activations @ activations.T, marked, runs=5, size=200, penalty=1e-6, rng=rng, vector="pattern"
+    )
+    np.testing.assert_allclose(mean_slopes(slopes.along(pattern), slopes), difference)
+    assert difference > 0.5
+
+
+def test_a_filter_has_unit_length_and_is_made_of_fitted_rows_alone() -> None:
     activations, marked = blobs(distance=2.0)
     found = vectors_of(activations, marked)
     np.testing.assert_allclose(np.linalg.norm(found.weights @ activations, axis=1), 1.0)
@@ -48,23 +107,20 @@ def test_labels_that_mean_nothing_are_not_learnt_by_heart() -> None:
     ]
     assert all(own)
     assert abs(found.accuracy - 0.5) < 0.05
-    assert abs(found.distance.mean()) < 1.0
 
 
-def test_distance_and_accuracy_grow_with_the_shift() -> None:
+def test_accuracy_grows_with_the_shift() -> None:
     near, far = (vectors_of(*blobs(rows=900, distance=distance), size=200, runs=20) for distance in (1.0, 6.0))
     assert near.accuracy < far.accuracy
     assert far.accuracy > 0.99
-    assert far.distance.mean() == pytest.approx(6.0, abs=0.2)
 
 
 def test_equal_runs_agree_and_opposite_ones_do_not() -> None:
     activations = np.eye(3) - 1 / 3
     counts = np.ones(3, dtype=np.int64)
-    length = np.sqrt(2.0)
-    for other, cosine in ((1.0, 1.0), (-1.0, -1.0)):
-        weights = np.asarray([[1.0, -1.0, 0.0], [other, -other, 0.0]]) / length
-        found = Vectors(weights=weights, distance=np.ones(2), hits=counts, trials=counts)
+    for other, cosine in ((1.0, 1.0), (-3.0, -1.0), (0.0, 0.0)):
+        weights = np.asarray([[1.0, -1.0, 0.0], [other, -other, 0.0]])
+        found = Vectors(weights=weights, hits=counts, trials=counts)
         assert found.agreement(activations @ activations.T) == pytest.approx(cosine)
 
 
@@ -79,7 +135,6 @@ def test_a_layer_that_never_changes_gives_a_vector_of_zero() -> None:
     found = vectors_of(np.zeros((120, 4)), np.arange(120) < 40)
     assert not found.weights.any()
     assert found.accuracy == 0.0  # no row lies beyond the middle on either side
-    assert not found.distance.any()
 
 
 def test_scores_count_signs_and_effects_measure() -> None:
@@ -88,12 +143,22 @@ def test_scores_count_signs_and_effects_measure() -> None:
         targets=np.asarray([0, 0, 0, 2]),
         outputs=3,
     )
-    vectors = one_vector([1.0, -1.0], distance=0.5)
+    vectors = one_vector([1.0, -1.0])
     derivatives = slopes.along(vectors)
     np.testing.assert_allclose(derivatives[:, 0], [2.0, -1.0, 2.0, 0.0])
     np.testing.assert_allclose(tcav_scores(derivatives, slopes), [2 / 3, np.nan, 0.0])
     np.testing.assert_allclose(mean_slopes(derivatives, slopes), [1.0, np.nan, 0.0])
-    np.testing.assert_allclose(effects(derivatives, vectors.distance, slopes), [0.5, np.nan, 0.0])
+    np.testing.assert_allclose(effects(slopes, np.asarray([True, False])), [1.0, np.nan, 0.0])
+
+
+def test_intervals_of_effects_cover_at_least_as_often_as_they_say() -> None:
+    """Gradients and activations are drawn anew; the effect of the populations is 0.5 x 0.8."""
+    rng, marked, covered = np.random.default_rng(0), np.arange(90) < 30, 0
+    for _ in range(200):
+        gradients, activations = rng.normal(0.5, 1.0, (40, 1)), rng.normal(0.8 * marked, 1.0)
+        found = effect_interval(gradients * activations, marked, rng)
+        covered += bool(found.low[0] <= 0.4 <= found.high[0])
+    assert 0.9 * 200 <= covered < 200
 
 
 def test_intervals_over_rows_and_runs_cover_at_least_as_often_as_they_say() -> None:
@@ -175,7 +240,9 @@ def test_a_shift_that_the_output_follows_is_found() -> None:
     assert answer.score_interval is not None
     assert answer.score_interval.method == "wilson"  # a bootstrap of equal signs would have no width
     assert answer.score_interval.low == pytest.approx(0.839, abs=1e-3)  # of 20 runs
-    assert answer.effect == pytest.approx(8.0, rel=0.1)
+    assert answer.effect == pytest.approx(2.0 * (activations[marked, 0].mean() - activations[~marked, 0].mean()))
+    assert answer.effect_interval is not None
+    assert answer.effect_interval.low < 8.0 < answer.effect_interval.high
     assert answer.p_value == 1 / 61
     assert answer.at_random is not None
     assert answer.at_random[0] < 0.5 < answer.at_random[1]

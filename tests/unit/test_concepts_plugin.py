@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 import torch
 from pydantic import ValidationError
+from scipy import stats
 from torch import nn
 
 from auditbench.config_problems import problems_of
 from auditbench.data import ImageInput, Rows, SeriesInput
+from auditbench.data.stored import StoredArray
 from auditbench.errors import AnalyzerNotPossible, AuditbenchError, ConfigError, Problem
 from auditbench.results import AnalysisResult, Metric
 from auditbench.testing import ToySubject, messages_in, missing_words, toy_context, toy_subject
@@ -86,7 +88,8 @@ def test_every_word_of_the_result_is_in_both_catalogues(modality: str, rule: Any
     result = analysed(subject_of(modality, kind), examples={"it": rule} if rule else {})
     assert named(result, "score")
     assert missing_words(ANALYZER, result) == missing_words(ANALYZER, result, "zh-CN") == ()
-    assert {metric.name for metric in result.metrics} == set(ANALYZER.metrics)
+    measured = set(ANALYZER.metrics) if "planted" in rule else set(ANALYZER.metrics) - {"planted_change"}
+    assert {metric.name for metric in result.metrics} == measured
 
 
 def test_rows_of_classes_columns_and_bounds_are_examples() -> None:
@@ -224,6 +227,42 @@ def test_a_rule_that_does_not_fit_is_answered_with_one_that_can_be_typed(
     assert 0 < way_on.marked.sum() < len(pool)
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_a_group_that_the_pool_happens_to_miss_is_known(seed: int) -> None:
+    """Of 240 training rows one is of the group, and 40 are drawn: whether it is among them is no matter of the config."""
+    subject = subject_of()
+
+    def with_one(rows: Rows) -> Rows:
+        groups = np.where(np.arange(len(rows)) == (7 if len(rows) == 240 else -1), "Islands", "North")
+        return dataclasses.replace(rows, sensitive_features={"region": groups})
+
+    subject = dataclasses.replace(subject, data=subject.data.with_rows(with_one))
+    keys = {"examples": {"it": {"column": "region", "values": ["Islands"]}}, "pool": 40}
+    assert ANALYZER.check is not None
+    ANALYZER.check(subject.model, subject.data, Params.model_validate(keys))
+    (reason,) = {metric.reason.key for metric in named(analysed(subject, seed, **keys), "score") if metric.reason}
+    assert reason == "concepts.few_examples"
+
+
+@pytest.mark.parametrize(
+    "rule", [{"classes": ["low"]}, {"column": "age", "below": 40.0}, {"column": "region", "values": ["North"]}]
+)
+def test_the_check_of_rules_takes_a_few_rows(rule: Any) -> None:
+    subject, taken = subject_of(), []
+
+    def noted(rows: Rows) -> Rows:
+        (array,) = rows.inputs.values()
+        stored = StoredArray(
+            read=lambda places: (taken.append(len(places)), array[places])[1],
+            positions=np.arange(len(array)), row_shape=array.shape[1:], dtype=array.dtype,
+        )  # fmt: skip
+        return dataclasses.replace(rows, inputs=dict.fromkeys(rows.inputs, stored))
+
+    assert ANALYZER.check is not None
+    ANALYZER.check(subject.model, subject.data.with_rows(noted), Params.model_validate({"examples": {"it": rule}}))
+    assert 0 < max(taken) <= 2
+
+
 def test_layers_and_outputs_that_are_not_there_are_said() -> None:
     rule = {"it": {"classes": ["low"]}}
     for key in ("layers", "outputs"):
@@ -287,7 +326,10 @@ def test_what_rests_on_the_pool_counts_it_and_says_that_training_saw_it() -> Non
 def test_too_few_examples_and_rows_are_reasons() -> None:
     result = analysed(subject_of(), examples={"rare": {"column": "age", "at_least": 60.0}})
     reasons = {metric.name: metric.reason.key for metric in result.metrics if metric.reason is not None}
-    assert reasons == dict.fromkeys(ANALYZER.metrics, "concepts.few_examples")
+    assert reasons == dict.fromkeys(("score", "effect", "accuracy", "agreement"), "concepts.few_examples")
+    (finding,) = result.findings
+    assert (finding.rule, finding.severity, finding.where) == ("concepts.not_measured", "low", {"concept": "rare"})
+    assert finding.title.values["examples"] < finding.title.values["fewest"] == 20
     assert [table.name for table in result.tables] == ["vectors"]
     few = subject_of(rows=40)
     result = analysed(few, examples={"old": {"column": "age", "at_least": 42.0}})
@@ -333,7 +375,7 @@ def test_the_cost_is_what_was_evaluated() -> None:
     result = analysed(subject, examples={"a": {"planted": "stripes"}, "b": {"classes": ["low"]}}, layers=["1", "2"])
     (method,) = (message for message in messages_in(result) if message.key == "concepts.method")
     counted = subject.model.module.rows - context_rows - 2  # the context predicts all rows, finding layers takes two
-    assert method.values["model_rows"] == 240 + 60 + 2 * 300
+    assert method.values["model_rows"] == 240 + 60 + 2 * 300 + 300  # the last ones carry the pattern
     assert abs(counted - method.values["model_rows"]) <= 2
     assert method.values["classifiers"] == 4 * 51 * 20
 
@@ -420,3 +462,130 @@ def test_a_pattern_for_a_few_rows_is_not_measured(background: int) -> None:
     data = subject.data.with_rows(lambda rows: rows.take(np.arange(background)) if len(rows) == 240 else rows)
     result = analysed(dataclasses.replace(subject, data=data), examples={"striped": {"planted": "stripes"}})
     assert {metric.reason.key for metric in named(result, "score") if metric.reason} == {"concepts.few_examples"}
+    assert [finding.rule for finding in result.findings] == ["concepts.not_measured"]
+    assert all(metric.value is not None for metric in named(result, "planted_change"))
+    (tests,) = (table for table in result.tables if table.name == "tests")
+    assert {row[-1].key for row in tests.rows} == {"concepts.verdict.no_direction"}
+    assert {row[2] for row in tests.rows} == {None}
+
+
+def test_a_concept_of_all_rows_has_none_to_be_set_beside() -> None:
+    result = analysed(
+        subject_of(), examples={"all": {"classes": ["low", "middle", "high"]}, "old": OLD}, layers=["1", "2"]
+    )
+    (finding,) = (each for each in result.findings if each.rule == "concepts.not_measured")
+    assert finding.where == {"concept": "all"}
+    assert [finding.title.values[name] for name in ("examples", "others")] == [240, 0]
+
+
+OLD = {"column": "age", "at_least": 42.0}
+
+
+@pytest.mark.parametrize("vector", ["pattern", "filter"])
+def test_what_a_vector_is_is_said_with_its_sources(vector: str) -> None:
+    result = analysed(subject_of(), examples={"old": OLD}, vector=vector)
+    said = {message.key for message in messages_in(result)}
+    assert {name for name in ("pattern", "filter") if f"concepts.vector_{name}" in said} == {vector}
+    assert missing_words(ANALYZER, result) == missing_words(ANALYZER, result, "zh-CN") == ()
+    (facts,) = result.methods
+    assert facts.source == ("arXiv:1711.11279, eq. 1–2", "doi:10.1016/j.neuroimage.2013.10.067", "arXiv:2202.03482")
+
+
+def test_effects_do_not_hang_on_the_vector_and_scores_do() -> None:
+    pattern, normal = (analysed(subject_of(), examples={"old": OLD}, vector=kind) for kind in ("pattern", "filter"))
+    assert [metric.value for metric in named(pattern, "effect")] == [metric.value for metric in named(normal, "effect")]
+    assert [metric.value for metric in named(pattern, "score")] != [metric.value for metric in named(normal, "score")]
+    assert named(pattern, "accuracy") == named(normal, "accuracy")
+
+
+def test_what_findings_name_stands_first_in_the_table() -> None:
+    """Two concepts at two layers, of three outputs: the largest of each first, then by p-value and size."""
+    rules = {"low": {"classes": ["low"]}, "old": OLD}
+    result = analysed(subject_of(), examples=rules, layers=["1", "2"], random_concepts=400)
+    (tests,) = (table for table in result.tables if table.name == "tests")
+    names = [column.name for column in tests.columns]
+    rows = [dict(zip(names, row, strict=True)) for row in tests.rows]
+    found = [finding.where for finding in result.findings if finding.rule == "concepts.depends_on"]
+    assert len(found) >= 2
+    first = [{name: row[name] for name in ("concept", "layer", "output")} for row in rows[: len(found)]]
+    assert {tuple(each.values()) for each in first} == {tuple(each.values()) for each in found}
+    for part in (rows[: len(found)], rows[len(found) :]):
+        order = [(row["adjusted"], -abs(row["effect"])) for row in part]
+        assert order == sorted(order)
+    by_name = [(row["concept"], row["layer"], row["output"]) for row in rows]
+    assert by_name != sorted(by_name)
+
+
+def changes_of(subject: ToySubject, **keys: Any) -> list[Metric]:
+    return named(analysed(subject, examples={"bright": {"planted": "brighter"}}, **keys), "planted_change")
+
+
+def test_a_planted_change_is_what_planting_changes_in_each_output() -> None:
+    subject = subject_of("image")
+    rows = subject.data.take(np.arange(300))
+    brighter = {"image": planted(rows.inputs["image"], subject.data.inputs["image"], "brighter")}
+    changed = subject.model.predict(brighter) - subject.model.predict(rows.inputs)
+    found = changes_of(subject, layers=["1", "2"])
+    assert [metric.where for metric in found] == [
+        {"concept": "bright", "output": name} for name in subject.model.target_names
+    ]
+    np.testing.assert_allclose([metric.value for metric in found], changed.mean(axis=0), rtol=1e-6)
+    for metric, own in zip(found, changed.T, strict=True):
+        assert (metric.n, metric.interval.method) == (300, "student-t")  # type: ignore[union-attr]
+        expected = stats.t.interval(0.95, 299, own.mean(), own.std(ddof=1) / np.sqrt(300))
+        np.testing.assert_allclose((metric.interval.low, metric.interval.high), expected, rtol=1e-6)  # type: ignore[union-attr]
+    (part,) = changes_of(subject, outputs=["low"], rows=100)
+    assert (part.n, part.where["output"]) == (100, "low")
+
+
+@pytest.mark.parametrize(("clusters", "why"), [(100, ""), (3, "few_clusters")])
+def test_planted_changes_of_dependent_rows_are_as_uncertain_as_their_clusters(clusters: int, why: str) -> None:
+    subject = subject_of("image")
+    data = subject.data.with_rows(lambda rows: dataclasses.replace(rows, clusters=np.arange(len(rows)) % clusters))
+    for alone, found in zip(changes_of(subject), changes_of(dataclasses.replace(subject, data=data)), strict=True):
+        assert found.value == alone.value
+        assert (found.clusters, found.no_interval) == (clusters, why)
+        assert (found.interval is None) == bool(why)
+        assert found.interval is None or found.interval.method == "cluster-bootstrap-percentile"
+
+
+def test_few_evaluated_rows_give_no_planted_change() -> None:
+    for metric in changes_of(subject_of("image", rows=19)):
+        assert metric.reason is not None
+        assert (metric.reason.key, metric.reason.values["n"]) == ("concepts.few_changed", 19)
+
+
+class Turning(nn.Module):
+    """An output that rises up to `top`, and falls from there on."""
+
+    def __init__(self, top: float) -> None:
+        super().__init__()
+        self.top = top
+
+    def forward(self, brightness: torch.Tensor) -> torch.Tensor:
+        return -(brightness - self.top).square()
+
+
+def test_a_measured_change_against_the_effect_is_a_finding() -> None:
+    """Rows lie on the rising side of their mean brightness, and the pattern takes them far over the top."""
+    subject = subject_of("image", "regression")
+    rows, item = subject.data.take(np.arange(300)).inputs["image"], subject.data.inputs["image"]
+    brightness = nn.Linear(int(np.prod(item.shape)), 1).requires_grad_(requires_grad=False)
+    brightness.weight.fill_(1.0 / brightness.in_features)
+    now, then = (
+        float(brightness(subject.model.encode({"image": each}).flatten(1)).mean())
+        for each in (rows, planted(rows, item, "brighter"))
+    )
+    network = nn.Sequential(nn.Flatten(), brightness, nn.Identity(), Turning(now + (then - now) / 4)).eval()
+    result = analysed(
+        dataclasses.replace(subject, model=dataclasses.replace(subject.model, module=network)),
+        examples={"bright": {"planted": "brighter"}},
+        layers=["2"],
+    )
+    (effect,), (change,) = named(result, "effect"), named(result, "planted_change")
+    assert (effect.value or 0.0) > 0 > (change.value or 0.0)
+    depends, against = result.findings
+    assert (depends.title.key, against.rule) == ("concepts.depends_on_planted", "concepts.contradicted")
+    assert against.title.values["change"] == change.value
+    assert against.severity == "low"
+    assert missing_words(ANALYZER, result) == missing_words(ANALYZER, result, "zh-CN") == ()

@@ -173,3 +173,12 @@ def test_ids_of_rows_stand_in_titles_where_inputs_are_shown() -> None:
     hidden = [title(each) for each in disclosures(page(results, cases, raw_inputs=False))]
     assert [each.partition(" · ")[0] for each in shown] == ["Row 4", "Row patient-17"]
     assert [each.partition(" · ")[0] for each in hidden] == ["Case 1", "Case 2"]
+
+
+@pytest.mark.parametrize(
+    ("language", "titles"), [("en", ["Further row 1", "Further row 2"]), ("zh-CN", ["其他样本 1", "其他样本 2"])]
+)
+def test_ids_of_rows_that_are_no_cases_are_hidden_too(language: str, titles: list[str]) -> None:
+    tree = page([drawing("shap", "text", ("4", "patient-17", "x"))], [case("4")], language, raw_inputs=False)
+    assert [title(each) for each in disclosures(tree)][1:] == titles
+    assert "patient-17" not in tree.one("section", id="explanations").text

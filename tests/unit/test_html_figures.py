@@ -174,6 +174,58 @@ def test_matrix_marks_numbers_below_zero_apart(tree: Element) -> None:
     assert [(cell.text, cell.attributes["class"]) for cell in cells[:2]] == [("1", "q3"), ("−0.8", "m3")]
 
 
+def test_one_colour_is_above_zero_everywhere() -> None:
+    style = (resources.files("auditbench_html") / "static" / "report.css").read_text("utf-8")
+    for above, below in ((".q{}", ".m{}"), (".tokens .u{}", ".tokens .d{}")):
+        for depth in (1, 2, 3):
+            assert f"{above.format(depth)} {{ background: var(--up-{depth}); }}" in style
+            assert f"{below.format(depth)} {{ background: var(--down-{depth}); }}" in style
+    for depth in (1, 2, 3):
+        assert f".h-u{depth} {{ fill: var(--up-{depth}); }}" in style
+        assert f".h-d{depth} {{ fill: var(--down-{depth}); }}" in style
+    assert ".f-up { fill: var(--up); } .f-down { fill: var(--down); }" in style
+    up, down = (re.search(rf"--{side}: #(\w{{6}});", style) for side in ("up", "down"))
+    assert up is not None
+    assert down is not None
+    drawn_up, drawn_down = of_values(np.array([[1.0, -1.0]]), 1.0)[0]
+    assert bytes.fromhex(up[1]) == bytes(drawn_up)
+    assert bytes.fromhex(down[1]) == bytes(drawn_down)
+
+
+def test_matrix_of_signed_numbers_has_a_key(tree: Element) -> None:
+    keys = figure(tree, "Correlation of inputs").one("ul", **{"class": "keys"})
+    assert [key.text for key in keys.every("li")] == ["above zero", "below zero"]
+    assert [key.every("rect")[0].attributes["class"] for key in keys.every("li")] == ["h-u3", "h-d3"]
+
+
+def test_counts_lie_on_no_side_of_zero(tree: Element) -> None:
+    drawing = next(f for f in tree.every("figure") if "predicted wrongly" in f.text)
+    cells = drawing.every("td", lambda cell: "data-v" in cell.attributes)
+    assert {cell.attributes["class"][0] for cell in cells} == {"s"}
+    assert not drawing.every("ul", lambda e: "keys" in e.classes)
+
+
+def test_numbers_of_many_columns_have_the_places_of_the_largest() -> None:
+    names = tuple(f"word {place}" for place in range(6))
+    values = ((2.6251, -0.058984, 0.000486, 1.0, -0.3, None),)
+    block = Matrix(
+        name="m", title=Message(key="m"), row_label=Message(key="r"), column_label=Message(key="c"), rows=("a",),
+        columns=names, values=values,
+    )  # fmt: skip
+    result = AnalysisResult(analyzer="odd", topic="odd", matrices=(block,))
+    run = dataclasses.replace(every_block_run(), results=(result,), gates=())
+    cells = parse(render_report(run)).one("section", id="odd").every("figure")[0].one("table").every("td")[1:]
+    assert [cell.text for cell in cells] == [
+        "2.625",
+        "\N{MINUS SIGN}0.059",
+        "0.000",
+        "1.000",
+        "\N{MINUS SIGN}0.300",
+        "—",
+    ]
+    assert cells[2].attributes["data-v"] == "0.000486"
+
+
 def test_matrix_too_large_for_numbers_lists_its_largest(tree: Element) -> None:
     drawing = figure(tree, "Correlation of many inputs")
     shaded, listed = drawing.every("table")

@@ -126,6 +126,45 @@ def test_map_says_how_many_pixels_lie_beyond_its_colours(values: np.ndarray[Any,
     assert said in page_of(result_of(image_overlays=(block,))).one("section", id="performance").text
 
 
+@pytest.mark.parametrize(
+    ("drawn", "said", "keys"),
+    [
+        ({}, "Contributions of 4 × 4 pixels, not smoothed", ["raises", "lowers"]),
+        ({"shows": "slope"}, "Slopes at 4 × 4 pixels, not smoothed", ["changes the output fast, up or down"]),
+        ({"shows": "map", "places": (2, 2)}, "Map of 2 × 2 places, interpolated to 4 × 4 pixels", ["raises the explained output"]),
+        (
+            {"shows": "map", "low": -1.0},
+            "Map of 4 × 4 pixels, not smoothed",
+            ["raises the explained output", "less of it would raise it"],
+        ),
+        (
+            {"places": (1, 1), "averaged": True, "image": None},
+            "Contributions of 4 × 4 pixels as means over 1 × 1 blocks",
+            ["raises", "lowers"],
+        ),
+    ],
+)  # fmt: skip
+def test_map_is_called_what_it_is(drawn: dict[str, Any], said: str, keys: list[str]) -> None:
+    values = np.linspace(drawn.pop("low", 0.0), 1.0, 16).reshape(4, 4)
+    shown = {"image": np.zeros((4, 4)), "unit": "1", **drawn}
+    block = ImageOverlay(name="i", title=TITLE, row_id="1", values=values, **shown)
+    section = page_of(result_of(image_overlays=(block,))).one("section", id="performance")
+    assert f"{said}; colours are full at" in section.text
+    assert [key.text.strip() for key in section.one("ul", **{"class": "keys"}).every("li")] == keys
+    assert "(1)" not in section.text
+
+
+@pytest.mark.parametrize("averaged", [False, True])
+def test_a_map_by_pixels_is_not_said_to_hide_the_image(averaged: bool) -> None:
+    block = ImageOverlay(
+        name="i", title=TITLE, row_id="1", image=None, values=np.eye(8), unit="logit", averaged=averaged,
+        places=(2, 2) if averaged else None,
+    )  # fmt: skip
+    text = page_of(result_of(image_overlays=(block,))).one("section", id="performance").text
+    assert ("A map this fine can still let it be recognised." in text) != averaged
+    assert ("so could the contributions by pixel among the arrays of the run" in text) == averaged
+
+
 @pytest.mark.parametrize("language", ["en", "zh-CN"])
 def test_two_intervals_of_one_change_are_told_apart_where_there_is_a_baseline(language: str) -> None:
     said = {

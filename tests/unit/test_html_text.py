@@ -35,6 +35,26 @@ KEY_IN_TEMPLATE = re.compile(r"""\bt\(\s*"([^"]+)\"""")
 KEY_IN_CODE = re.compile(r"""\b(?:say\.say|say|first)\(\s*\(?\s*"([a-z_]+\.[a-z0-9_.]+)\"""")
 FORMED_KEY = re.compile(r"""\bsay\(\s*f"([a-z_]+\.)""")
 
+CHINESE = Words(
+    catalogue=Catalogue(
+        language="zh-CN",
+        templates=tomllib.loads((resources.files(auditbench_html) / "messages" / "zh-CN.toml").read_text("utf-8")),
+    )
+)
+
+
+@pytest.mark.parametrize(
+    ("say", "row", "list_mark"),
+    [(SAY, "42, token 213", "corner, patch"), (CHINESE, "42\uff0c第 213 个词元", "corner、patch")],
+)
+def test_rows_of_texts_and_lists_of_names_are_told_in_the_language_of_the_page(
+    say: Words, row: str, list_mark: str
+) -> None:
+    assert str(say.row("42, token 213")) == row
+    assert str(say.row("patient-17")) == "patient-17"
+    said = Words(catalogue=Catalogue(language=say.language, templates={**say.catalogue.templates, "t": "{concepts}"}))
+    assert str(said.say("t", concepts="corner, patch")) == list_mark
+
 
 def templates() -> list[Path]:
     return sorted(PACKAGE.glob("templates/**/*.html"))

@@ -13,7 +13,9 @@ import pytest
 import torch
 from torch import nn
 
+from auditbench.data import FIRST_TOKEN
 from auditbench.errors import AnalyzerNotPossible, DataError
+from auditbench.messages import load_messages
 from auditbench.testing import ToySubject, toy_context, toy_subject
 from auditbench_language.pair_analysis import analyze
 from auditbench_language.pair_file import read_pairs
@@ -289,6 +291,32 @@ def test_the_change_of_a_linear_classifier_is_known(tmp_path: Path) -> None:
     decided = [(probability(row["sent_more"]) >= 0.5) != (probability(row["sent_less"]) >= 0.5) for row in rows]
     assert values(result, "decision_change")[()].value == pytest.approx(np.mean(decided))
     assert {metric.name for metric in result.metrics} == {"output_change", "decision_change"}
+
+
+@pytest.mark.parametrize(
+    ("weight", "bias", "severity", "changed"),
+    [(0.05, 0.0, "medium", 8), (0.05, 2.0, "low", 0), (2.0, 4.0, "medium", 0), (2.0, 0.0, "medium", 8)],
+)
+def test_a_difference_of_a_classifier_is_of_medium_severity_where_it_is_large_or_changes_a_decision(
+    tmp_path: Path, weight: float, bias: float, severity: str, changed: int
+) -> None:
+    class FirstAgainstSecond(nn.Module):
+        """Counts the first word for the positive class, and the second one against it."""
+
+        def forward(self, ids: torch.Tensor) -> torch.Tensor:
+            counts = (ids == FIRST_TOKEN).sum(dim=1, keepdim=True) - (ids == FIRST_TOKEN + 1).sum(dim=1, keepdim=True)
+            return bias + weight * counts.double()
+
+    subject = toy_subject("binary", modality="text")
+    first, second, *others = words_of_toy(subject)
+    written(tmp_path, [{"sent_more": f"{first} {word}", "sent_less": f"{second} {word}"} for word in others[:4] * 2])
+    result = result_of(replace(subject, model=replace(subject.model, module=FirstAgainstSecond().eval())), tmp_path)
+    (finding,) = result.findings
+    assert (finding.severity, finding.title.values["changed"]) == (severity, changed)
+    assert {metric.unit for metric in result.metrics if metric.name == "output_change"} == {"probability"}
+    for language, unit in (("en", "in probability"), ("zh-CN", "概率")):
+        assert unit in str(load_messages("auditbench_language")[language][finding.title.key])
+    assert "language-pairs.severity" in {note.text.key for note in result.notes}
 
 
 def test_each_class_of_a_multiclass_model_is_compared_and_a_regression_has_no_decisions(tmp_path: Path) -> None:

@@ -106,6 +106,29 @@ def test_no_word_of_a_text_is_in_a_result_unless_it_is_asked_for(subject: ToySub
     assert [matrix.unit for matrix in shown.matrices] == ["nat"] * 2
 
 
+@pytest.mark.parametrize("raw_inputs", [False, True])
+@pytest.mark.parametrize(("params", "left"), [({"tokens": 4}, 3), ({"tokens": 1}, 0), ({"continues": "text"}, 0)])
+def test_a_context_that_makes_room_for_its_continuation_is_said_to_be_shortened(
+    subject: ToySubject, params: dict[str, Any], left: int, raw_inputs: bool
+) -> None:
+    (item,) = subject.model.inputs.values()
+    (ids,) = subject.data.take(np.arange(len(subject.data))).inputs.values()
+    full = np.flatnonzero((ids != 0).all(axis=1))[:2]
+    short = np.flatnonzero((ids != 0).sum(axis=1) <= item.length - 4)[:1]
+    given = auditbench_language.Params(rows=3, **params)
+    cases = (*full.tolist(), *short.tolist())
+    context = toy_context(subject, analyzer="language", params=given, case_indices=cases, raw_inputs=raw_inputs)
+    result = ANALYZERS["language"].analyze(context, given)
+    titles = {(block.row_id, block.title.key): block.title for block in result.token_attributions}
+    told = {key for key in titles if key[1].endswith("_last")}
+    assert {row for row, _ in told} == ({context.data.row_ids[at] for at in full} if left else set())
+    assert all(titles[key].values["kept"] == item.length - left for key in told)
+    assert all(titles[key].values["total"] == item.length for key in told)
+    notes = [note.text.values["n"] for note in result.notes if note.text.key == "language.shortened"]
+    assert notes == ([2] if left else [])
+    assert missing_words(ANALYZERS["language"], result) == ()
+
+
 @pytest.mark.parametrize("continues", ["model", "text"])
 def test_no_token_is_among_what_is_stored_while_an_audit_runs(subject: ToySubject, continues: Any) -> None:
     params = auditbench_language.Params(continues=continues)

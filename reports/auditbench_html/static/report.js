@@ -60,6 +60,11 @@
   }, { rootMargin: "-18% 0px -72% 0px" });
   links.forEach((_, id) => { const section = document.getElementById(id); if (section) watcher.observe(section); });
 
+  // A table that goes on beyond its right edge fades out there, until it is scrolled to its end.
+  const fade = (box) => box.classList.toggle("beyond", box.scrollLeft + box.clientWidth < box.scrollWidth - 1);
+  const sizes = new ResizeObserver((entries) => entries.forEach(({ target }) => fade(target)));
+  for (const box of all(".scroll")) { box.addEventListener("scroll", () => fade(box), { passive: true }); sizes.observe(box); }
+
   // Filter one table by state and by text; the count is announced politely.
   for (const bar of all("[data-filter]")) {
     const rows = all(`#${bar.dataset.filter} tbody tr:not(.axis)`);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from auditbench.findings import Message
@@ -179,10 +180,11 @@ def table_grid(draft: Draft, block: Table) -> Grid:
 
 
 def axis_label(draft: Draft, axis: Axis) -> Text:
-    """An axis with its unit, and `log` where it is one."""
-    label = draft.say.tell(axis.label)
-    if axis.unit not in ("", "1"):
-        label = draft.say.say("column.with_unit", name=label, unit=draft.say.unit(axis.unit))
+    """An axis with its unit, unless its label names that, and `log` where it is one."""
+    label, unit = draft.say.tell(axis.label), draft.say.unit(axis.unit)
+    named = re.search(rf"(?<![a-z]){re.escape(str(unit))}s?(?![a-z])", str(label), re.IGNORECASE)
+    if axis.unit not in ("", "1") and named is None:
+        label = draft.say.say("column.with_unit", name=label, unit=unit)
     return draft.say.say("axis.log", label=label) if axis.log else label
 
 

@@ -120,7 +120,7 @@ def _facts(draft: Draft, case: Case) -> Text:
         if model.task == "binary-classification" and len(case.output) == 1 and model.threshold is not None:
             threshold = words(f"{short(100 * model.threshold)}%")
             text = say.say("cases.scored", **facts, score=score, threshold=threshold)
-    row = say.say("cases.row", row=case.row_id) if draft.raw_inputs else EMPTY
+    row = say.say("cases.row", row=say.row(case.row_id)) if draft.raw_inputs else EMPTY
     return joined(text, _runners_up(draft, case), row)
 
 

@@ -21,7 +21,10 @@ Block: TypeAlias = ImageOverlay | TokenAttribution | SeriesAttribution
 
 
 def drawn_rows(draft: Draft, topic: str, results: list[AnalysisResult]) -> Drawn | None:
-    """The rows that the results of a topic draw contributions on, the chosen cases in their order; None without any."""
+    """The rows that the results of a topic draw contributions on, the chosen cases in their order; None without any.
+
+    As with cases, the id of a row is shown where inputs are.
+    """
     by_row: dict[str, dict[object, tuple[Text, list[Figure]]]] = {}
     for result in results:
         for block, figure in _figures(draft, result):
@@ -33,10 +36,16 @@ def drawn_rows(draft: Draft, topic: str, results: list[AnalysisResult]) -> Drawn
     every = [figure for outputs in by_row.values() for _, part in outputs.values() for figure in part]
     shared = every[0].subtitle if len({str(figure.subtitle) for figure in every}) == 1 else EMPTY
     cases = {case.row_id: (number, case) for number, case in enumerate(draft.run.cases, start=1)}
-    order = [*(row_id for row_id in cases if row_id in by_row), *(row_id for row_id in by_row if row_id not in cases)]
+    further = (row_id for row_id in by_row if row_id not in cases)
+    titles = {
+        **{row_id: draft.say.say("drawn.case", n=number) for row_id, (number, _) in cases.items() if row_id in by_row},
+        **{row_id: draft.say.say("drawn.further", n=number) for number, row_id in enumerate(further, start=1)},
+    }
+    if draft.raw_inputs:
+        titles = {row_id: draft.say.say("drawn.row", row=draft.say.row(row_id)) for row_id in titles}
     rows = (
-        _row(draft, f"{topic} row {place}", row_id, by_row[row_id].values(), cases.get(row_id), shared)
-        for place, row_id in enumerate(order, start=1)
+        _row(draft, f"{topic} row {place}", title, by_row[row_id].values(), cases.get(row_id), shared)
+        for place, (row_id, title) in enumerate(titles.items(), start=1)
     )
     return Drawn(
         subtitle=shared,
@@ -55,21 +64,20 @@ def _figures(draft: Draft, result: AnalysisResult) -> Iterator[tuple[Block, Figu
 def _row(
     draft: Draft,
     name: str,
-    row_id: str,
+    title: Text,
     outputs: Iterable[tuple[Text, list[Figure]]],
     chosen: tuple[int, Case] | None,
     shared: Text,
 ) -> DrawnCase:
-    """One row; what all figures share stands above all rows. As with its case, its id is shown where inputs are.
+    """One row; what all figures share stands above all rows.
 
     Args:
         name: That its id is made from.
         chosen: The case that it is, with its number.
     """
-    title, verdict, link = draft.say.say("drawn.row", row=row_id), None, None
+    verdict, link = None, None
     if chosen is not None:
         number, case = chosen
-        title = title if draft.raw_inputs else draft.say.say("drawn.case", n=number)
         title, verdict = joined(title, class_words(draft, case)), verdict_chip(draft, case)
         if number <= MOST:
             link = Link(target=f"case-{number}", label=case_title(draft, number, case))

@@ -80,17 +80,23 @@ class IntervalRows:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportanceRow:
-    """One input: the first method's value as a bar, the other methods' as marks (None: not given)."""
+    """One input: the first method's value as a bar, the other methods' as marks (None: not given).
+
+    `size` tells the rows behind it, where others rest on more or fewer.
+    """
 
     label: Text
     estimate: Estimate
     marks: tuple[float | None, ...]
+    size: Text = EMPTY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportanceRows:
     """Importance of inputs by several methods on one scale."""
 
+    heading: Text
+    caption: Text
     method: Text
     track: Text
     rows: tuple[ImportanceRow, ...]
@@ -292,7 +298,10 @@ class HeatCell:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heat:
-    """A shaded table; one that is not `numbered` has too many cells for numbers in them."""
+    """A shaded table, not `numbered` with too many cells for numbers in them, `dense` with many columns.
+
+    Cells that are `counts` lie on no side of zero.
+    """
 
     caption: Text
     row_label: Text
@@ -300,6 +309,8 @@ class Heat:
     columns: tuple[Text, ...]
     rows: tuple[tuple[Text, tuple[HeatCell, ...]], ...]
     numbered: bool = True
+    dense: bool = False
+    counts: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

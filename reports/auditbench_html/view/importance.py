@@ -6,18 +6,21 @@ from dataclasses import dataclass
 
 from auditbench.results import AnalysisResult, Metric
 from auditbench_html.view.attributions import counted_rows
-from auditbench_html.view.captions import caption
+from auditbench_html.view.captions import caption, n_words
 from auditbench_html.view.draft import Draft
 from auditbench_html.view.figures import Cell, Figure, Grid, Heading, ImportanceRow, ImportanceRows, Key
 from auditbench_html.view.numbers import DASH, Estimate, estimate, short
+from auditbench_html.view.part_names import Kind, kind_of, noun, part_label, part_text
 from auditbench_html.view.scales import scale_for
-from auditbench_html.view.text import EMPTY, Text, name_text, words
+from auditbench_html.view.text import EMPTY, Text, capital, name_text, words
 
 METRIC = "mean_absolute_attribution"
 SHOWN = 15
 MARKS = 3
 TOP = 3
 MOST_NAMED = 6
+LEAST_ROWS, MOST_WORDS = 10, 30
+"""Which words a run has means of: rows that have the word, and words; as `auditbench.masking.summaries` has them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +30,7 @@ class Method:
     result: AnalysisResult
     title: Text
     unit: str
+    kind: Kind
     metrics: dict[str, Metric]
 
     def values(self) -> dict[str, float]:
@@ -44,21 +48,40 @@ class Strongest:
         part: Their share of the sum over all inputs.
         n: Explained rows.
         target: The explained class; empty where there is one output.
+        kind: What is named.
+        total: Of how many.
     """
 
     names: tuple[str, ...]
     part: float
     n: int
     target: str
+    kind: Kind
+    total: int
 
     def sentence(self, draft: Draft) -> Text:
-        """Which inputs account for how much over how many rows; empty where none can be set apart."""
+        """Which inputs account for how much over how many rows, or that none can be set apart."""
         if not self.names:
-            return EMPTY
-        names = draft.say.series(name_text(name) for name in self.names)
-        part = words(f"{100 * self.part:.0f}%")
-        key = "lead.inputs_target" if self.target else "lead.inputs"
-        return draft.say.say(key, target=self.target, names=names, part=part, rows=self.n, n=len(self.names))
+            one, many = noun(draft.say, self.kind), noun(draft.say, self.kind, 2)
+            return draft.say.say("lead.inputs_unclear", part=one, parts=many)
+        if self.kind == "word":
+            return self._said(draft, "lead.words_target", "lead.words")
+        return self._said(draft, "lead.inputs_target", "lead.inputs")
+
+    def title(self, draft: Draft) -> Text:
+        """The same as the title of a figure."""
+        if self.kind == "word":
+            return self._said(draft, "importance.title_words_target", "importance.title_words")
+        return self._said(draft, "importance.title_target", "importance.title")
+
+    def _said(self, draft: Draft, of_target: str, bare: str) -> Text:
+        """Means of words are over rows of their own each, so that a share of their sum would say nothing."""
+        names = draft.say.series(part_text(draft.say, self.kind, name) for name in self.names)
+        text = draft.say.say(
+            of_target if self.target else bare, target=self.target, names=names,
+            part=words(f"{100 * self.part:.0f}%"), rows=self.n, n=len(self.names), total=self.total,
+        )  # fmt: skip
+        return capital(text)
 
 
 def importance_figures(draft: Draft) -> list[Figure]:
@@ -97,7 +120,9 @@ def _strongest(target: str, method: Method) -> Strongest | None:
     sizes = [k for k in (*range(TOP, 0, -1), *range(TOP + 1, most + 1)) if k < len(order)]
     named = next((k for k in sizes if _set_apart(method, order[:k], order[k:])), 0)
     part = sum(values[name] for name in order[:named]) / total
-    return Strongest(names=tuple(order[:named]), part=part, n=_n(method), target=target)
+    return Strongest(
+        names=tuple(order[:named]), part=part, n=_n(method), target=target, kind=method.kind, total=len(order)
+    )
 
 
 def _set_apart(method: Method, named: list[str], others: list[str]) -> bool:
@@ -139,7 +164,7 @@ def _method(draft: Draft, result: AnalysisResult, metric: Metric, rest: dict[str
         others = draft.say.labels(rest)
         known = draft.say.first((f"method.{named}",)) or others
         title = known if named else draft.say.say("label.other", title=title, labels=others)
-    return Method(result=result, title=title, unit=metric.unit, metrics={})
+    return Method(result=result, title=title, unit=metric.unit, kind=kind_of(draft, metric), metrics={})
 
 
 def _ordered(values: dict[str, float]) -> list[str]:
@@ -157,16 +182,13 @@ def _importance(draft: Draft, target: str, methods: list[Method]) -> Figure:
         rows.append(_rest_row(draft, first, others, factors, rest))
     ends = [value for row in rows for value in (row.estimate.value, row.estimate.high, *row.marks)]
     unit = _unit(draft, first.unit)
-    subtitle = say.say("importance.sub" if unit else "importance.sub_bare", method=first.title, unit=unit, n=_n(first))
-    if cases := _uncounted(draft, first):
-        subtitle = say.say("series.sentences", first=subtitle, second=say.say("importance.uncounted", n=cases))
-    if others:
-        subtitle = say.say("series.sentences", first=subtitle, second=say.say("importance.scaled", method=first.title))
     return draft.figure(
         "importance",
         _title(draft, target, first),
-        subtitle,
+        _subtitle(draft, first, unit, several=bool(others)),
         ImportanceRows(
+            heading=say.say(f"column.{first.kind}"),
+            caption=say.say("importance.caption", parts=noun(say, first.kind, 2)),
             method=first.title,
             track=say.say("importance.track" if unit else "importance.neutral", unit=unit),
             rows=tuple(rows),
@@ -176,15 +198,41 @@ def _importance(draft: Draft, target: str, methods: list[Method]) -> Figure:
         how=_how(draft, first),
         keys=_keys(draft, first, others),
         data=_table(draft, methods, order),
-        note=caption(draft, [_n(first)], drawn=True),
+        note=caption(draft, [metric.n for metric in first.metrics.values()], drawn=True),
     )
+
+
+def _subtitle(draft: Draft, first: Method, unit: Text, *, several: bool) -> Text:
+    """Over which rows means are taken, which words are listed at all, and what marks of other methods are."""
+    say, of_words = draft.say, first.kind == "word"
+    values: dict[str, Text | int] = {
+        "part": noun(say, first.kind),
+        "method": first.title,
+        "unit": unit,
+        "n": _rows(draft, first),
+    }
+    key = "importance.sub" if unit else "importance.sub_bare"
+    cases = _uncounted(draft, first)
+    parts = [
+        say.say("importance.words", least=LEAST_ROWS, **values) if of_words else say.say(key, **values),
+        say.say("importance.words_most", n=MOST_WORDS) if of_words and len(first.metrics) == MOST_WORDS else EMPTY,
+        say.say("importance.uncounted", n=cases) if cases else EMPTY,
+        say.say("importance.scaled", method=first.title) if several else EMPTY,
+    ]
+    return say.sentences(parts)
+
+
+def _rows(draft: Draft, first: Method) -> int:
+    """Explained rows that means may count; each of those of words counts the ones that have the word."""
+    blocks = first.result.attributions[:1] if first.kind == "word" else ()
+    return next((len(counted_rows(draft, block)) for block in blocks), _n(first))
 
 
 def _uncounted(draft: Draft, first: Method) -> int:
     """Chosen cases that the method explained and that its means leave out."""
     for block in first.result.attributions[:1]:
         counted = len(counted_rows(draft, block))
-        return len(block.row_ids) - counted if counted == _n(first) else 0
+        return len(block.row_ids) - counted if counted == _rows(draft, first) else 0
     return 0
 
 
@@ -200,17 +248,16 @@ def _title(draft: Draft, target: str, first: Method) -> Text:
     """The inputs that stand out, as far as intervals tell; else only what is drawn."""
     found = _strongest(target, first)
     if found is not None and found.names:
-        part = words(f"{100 * found.part:.0f}%")
-        names = draft.say.series(name_text(name) for name in found.names)
-        key = "importance.title_target" if target else "importance.title"
-        return draft.say.say(key, names=names, part=part, target=target, rows=found.n, n=len(found.names))
-    return draft.say.say("importance.neutral_target" if target else "importance.neutral", target=target)
+        return found.title(draft)
+    part = noun(draft.say, first.kind)
+    return draft.say.say("importance.neutral_target" if target else "importance.neutral", target=target, part=part)
 
 
 def _factor(first: Method, other: Method) -> float:
-    """What makes the other method's sum as long as the first one's, so that its marks are shares of its own sum."""
-    total = sum(other.values().values())
-    return sum(first.values().values()) / total if total else 1.0
+    """What makes the other method's sum over the inputs of both as long as the first one's."""
+    common = first.values().keys() & other.values().keys()
+    total = sum(other.values()[name] for name in common)
+    return sum(first.values()[name] for name in common) / total if total else 1.0
 
 
 def _row(draft: Draft, first: Method, others: list[Method], factors: list[float], name: str) -> ImportanceRow:
@@ -223,7 +270,8 @@ def _row(draft: Draft, first: Method, others: list[Method], factors: list[float]
     shown = estimate(
         draft.say, metric.value, low=bounds.low if bounds else None, high=bounds.high if bounds else None, unit="1"
     )
-    return ImportanceRow(label=name_text(name), estimate=shown, marks=tuple(marks))
+    size = n_words(draft, [metric.n]) if first.kind == "word" else EMPTY
+    return ImportanceRow(label=part_label(draft.say, first.kind, name), estimate=shown, marks=tuple(marks), size=size)
 
 
 def _rest_row(
@@ -236,7 +284,9 @@ def _rest_row(
     marks = tuple(total(method) * factor for method, factor in zip(others, factors, strict=True))
     value = total(first)
     shown = Estimate(value=value, text=words(short(value)))
-    return ImportanceRow(label=draft.say.say("importance.rest", n=len(rest)), estimate=shown, marks=marks)
+    key = "importance.rest_words" if first.kind == "word" else "importance.rest"
+    label = draft.say.say(key, n=len(rest), part=noun(draft.say, first.kind, len(rest)))
+    return ImportanceRow(label=label, estimate=shown, marks=marks)
 
 
 def _keys(draft: Draft, first: Method, others: list[Method]) -> tuple[Key, ...]:
@@ -251,20 +301,26 @@ def _keys(draft: Draft, first: Method, others: list[Method]) -> tuple[Key, ...]:
 
 def _table(draft: Draft, methods: list[Method], order: list[str]) -> Grid:
     say = draft.say
-    columns = [Heading(label=say.say("column.input"))]
+    kind = methods[0].kind
+    columns = [Heading(label=say.say(f"column.{kind}"))]
     for method in methods:
         unit = _unit(draft, method.unit)
         label = say.say("column.with_unit", name=method.title, unit=unit) if unit else method.title
         columns.append(Heading(label=label, number=True))
     rows = []
     for name in order[:50]:
-        cells = [Cell(text=name_text(name))]
+        cells = [Cell(text=part_label(say, kind, name))]
         for method in methods:
             value = method.values().get(name)
-            cells.append(Cell(text=DASH if value is None else words(short(value)), value=value))
+            size = n_words(draft, [method.metrics[name].n]) if kind == "word" and value is not None else EMPTY
+            cells.append(Cell(text=DASH if value is None else words(short(value)), value=value, note=size))
         rows.append(tuple(cells))
-    caption = say.say("importance.caption")
-    return Grid(caption=caption, columns=tuple(columns), rows=tuple(rows), more=draft.more(50, len(order)))
+    return Grid(
+        caption=say.say("importance.caption", parts=noun(say, kind, 2)),
+        columns=tuple(columns),
+        rows=tuple(rows),
+        more=draft.more(50, len(order)),
+    )
 
 
 def _unit(draft: Draft, unit: str) -> Text:

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import math
+
 from auditbench.results import AnalysisResult, Matrix
 from auditbench_html.view.block_findings import agreement_finding, confusion_finding
 from auditbench_html.view.captions import caption, metrics_caption, result_caption
 from auditbench_html.view.draft import TABLE_ROWS, Draft
-from auditbench_html.view.figures import Cell, Figure, Grid, Heading, Heat, HeatCell
+from auditbench_html.view.figures import Cell, Figure, Grid, Heading, Heat, HeatCell, Key
 from auditbench_html.view.numbers import DASH, fixed, short
 from auditbench_html.view.text import EMPTY, Text, joined, name_text, words
 
 LARGEST_MATRIX = 40
 LARGEST_NUMBERED = 12
 NARROW = 5
+ROOMY = 3
+"""Columns that cells of full width have room for in a figure beside another."""
 
 
 def matrix_figure(draft: Draft, result: AnalysisResult, block: Matrix) -> Figure:
-    """A shaded table; shades go by rows for confusion, by size otherwise. One without numbers in its cells lists the largest."""
+    """A shaded table; shades go by rows for confusion, by size otherwise. One without numbers in its cells lists the largest.
+
+    What is above zero is orange and what is below it blue, as what raises and lowers an output is; counts are grey.
+    """
     say, title, shown = draft.say, draft.title(block.title), LARGEST_MATRIX
     largest, names = _largest(block), tuple(_label(draft, block, name) for name in block.rows)
     rows = tuple(
@@ -30,15 +37,21 @@ def matrix_figure(draft: Draft, result: AnalysisResult, block: Matrix) -> Figure
         columns=tuple(_label(draft, block, name) for name in block.columns[:shown]),
         rows=rows,
         numbered=_is_numbered(block),
+        dense=len(block.columns) > ROOMY,
+        counts=block.kind == "confusion",
     )
     total = max(len(block.rows), len(block.columns))
     signed = block.kind != "confusion" and any((value or 0) < 0 for values in block.values for value in values)
     return draft.figure(
-        "heat", confusion_finding(draft, block) or agreement_finding(draft, block, names) or title, _subtitle(draft, block, heat), heat, result=result, wide=total > NARROW,
+        "heat", confusion_finding(draft, block) or agreement_finding(draft, block, names) or title, _subtitle(draft, block, heat), heat, result=result, wide=total > NARROW, keys=_keys(draft) if signed else (),
         how=draft.how(result, block.name, "matrix_signed" if signed and block.kind == "matrix" else block.kind),
         data=None if heat.numbered else _list(draft, block, heat),
         note=joined(_rows(draft, result, block), draft.more(shown, total)),
     )  # fmt: skip
+
+
+def _keys(draft: Draft) -> tuple[Key, ...]:
+    return tuple(Key(mark=side, label=draft.say.say(f"matrix.{side}")) for side in ("above", "below"))
 
 
 def _is_numbered(block: Matrix) -> bool:
@@ -96,6 +109,15 @@ def _subtitle(draft: Draft, block: Matrix, heat: Heat) -> Text:
     return draft.say.say("matrix.sub", rows=heat.row_label, columns=heat.column_label)
 
 
+def _number(block: Matrix, value: float, largest: float) -> str:
+    """Up to four digits; with many columns those places alone that the largest number has."""
+    power = math.floor(math.log10(largest))
+    whole = all(cell == int(cell) for cells in block.values for cell in cells if cell is not None)
+    if whole or len(block.columns) <= ROOMY or abs(power) > 3:
+        return short(value)
+    return fixed(value, max(0, 3 - power - (power < 0)))
+
+
 def _heat_cell(block: Matrix, row: tuple[float | None, ...], value: float | None, largest: float) -> HeatCell:
     if value is None:
         return HeatCell(text=DASH, value=None, shade=0)
@@ -106,7 +128,7 @@ def _heat_cell(block: Matrix, row: tuple[float | None, ...], value: float | None
         note = words(f"{100 * part:.1f}%")
     shade = 3 if abs(part) >= 0.7 else 2 if abs(part) >= 0.4 else 1 if abs(part) >= 0.1 else 0
     numbered = _is_numbered(block)
-    text = words(fixed(value, 2) if block.kind == "agreement" else short(value))
+    text = words(fixed(value, 2) if block.kind == "agreement" else _number(block, value, largest))
     return HeatCell(
         text=text if numbered else EMPTY,
         value=value,

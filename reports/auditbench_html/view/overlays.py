@@ -1,4 +1,4 @@
-"""Contributions of pixels: the image, the map of contributions, and both in one, on a fixed light palette."""
+"""Contributions of pixels, slopes or a map: the image, the map of values, and both in one, on a fixed light palette."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from auditbench_html.view.captions import n_words
 from auditbench_html.view.draft import Draft
 from auditbench_html.view.figures import Cell, Figure, Grid, Heading, Key
 from auditbench_html.view.marked import Overlay, Picture
-from auditbench_html.view.numbers import short, signed
+from auditbench_html.view.numbers import PLAIN_UNITS, short, signed
 from auditbench_html.view.pictures import fitting_png, of_both, of_image, of_values
+from auditbench_html.view.regions import region_sums
 from auditbench_html.view.text import EMPTY, Text, words
 
 if TYPE_CHECKING:
@@ -31,18 +32,47 @@ def overlay_figure(draft: Draft, result: AnalysisResult, block: ImageOverlay) ->
     reach = float(np.quantile(np.abs(np.nan_to_num(values)), REACH)) if values.size else 0.0
     title, grid = draft.title(block.title), _numbers(draft, block, values)
     fits = values.ndim == 2 and values.size and (image is None or _of_places(image, values))
-    pictures = _pictures(draft, image, values, reach or 1.0) if fits else ()
-    size, beyond = {"height": values.shape[0], "width": values.shape[-1]}, int(np.sum(np.abs(values) > reach))
-    sub = say.say("overlay.sub" if reach else "overlay.sub_bare", **size, reach=words(short(reach)), n=beyond)
+    pictures = _pictures(draft, block, image, values, reach or 1.0) if fits else ()
+    beyond, hidden = int(np.sum(np.abs(values) > reach)), image is None or not draft.raw_inputs
+    sub = say.say(
+        "overlay.sub" if reach else "overlay.sub_bare", what=_what(draft, block), reach=words(short(reach)), n=beyond
+    )
     smallest = max((picture.factor for picture in pictures), default=1)
     parts = [sub, say.say("overlay.smaller", n=smallest) if smallest > 1 else EMPTY]
-    parts.append(EMPTY if draft.raw_inputs and image is not None else say.say("overlay.hidden"))
-    keys = (Key(mark="raises", label=say.say("tokens.raises")), Key(mark="lowers", label=say.say("tokens.lowers")))
+    parts.append(say.say("overlay.hidden_averaged" if block.averaged else "overlay.hidden") if hidden else EMPTY)
     body = Overlay(pictures=pictures) if pictures else grid
+    kind = "overlay" if block.shows == "contribution" else f"overlay_{block.shows}"
     return draft.figure(
-        "overlay" if pictures else "table", title, say.sentences(parts), body, result=result, keys=keys if pictures else (),
-        how=draft.how(result, block.name, "overlay"), data=grid if pictures else None, wide=False, note=n_words(draft, [1]),
+        "overlay" if pictures else "table", title, say.sentences(parts), body, result=result,
+        keys=_keys(draft, block, values) if pictures else (), how=draft.how(result, block.name, kind),
+        data=grid if pictures else None, wide=False, note=n_words(draft, [1]),
     )  # fmt: skip
+
+
+def _what(draft: Draft, block: ImageOverlay) -> Text:
+    """What the values are, and of how many pixels or places."""
+    (height, width), (down, across) = block.values.shape, block.places or (0, 0)
+    if block.averaged:
+        key = f"averaged_{block.shows}"
+    elif block.places:
+        key = "interpolated"
+    else:
+        key = "class_map" if block.shows == "map" else block.shows
+    return draft.say.say(f"overlay.{key}", height=height, width=width, down=down, across=across)
+
+
+def _keys(draft: Draft, block: ImageOverlay, values: npt.NDArray[Any]) -> tuple[Key, ...]:
+    """What orange and blue stand for; a map without values below 0 has no blue."""
+    names = {
+        "contribution": ("tokens.raises", "tokens.lowers"),
+        "slope": ("overlay.changes", ""),
+        "map": ("overlay.speaks_for", "overlay.speaks_against" if (values < 0).any() else ""),
+    }[block.shows]
+    return tuple(
+        Key(mark=mark, label=draft.say.say(name))
+        for mark, name in zip(("raises", "lowers"), names, strict=True)
+        if name
+    )
 
 
 def _of_places(image: npt.NDArray[Any], values: npt.NDArray[Any]) -> bool:
@@ -51,20 +81,21 @@ def _of_places(image: npt.NDArray[Any], values: npt.NDArray[Any]) -> bool:
 
 
 def _pictures(
-    draft: Draft, image: npt.NDArray[Any] | None, values: npt.NDArray[Any], reach: float
+    draft: Draft, block: ImageOverlay, image: npt.NDArray[Any] | None, values: npt.NDArray[Any], reach: float
 ) -> tuple[Picture, ...]:
     parts = [("map", of_values(values, reach))]
     if draft.raw_inputs and image is not None:
         parts = [("input", of_image(image)), *parts, ("both", of_both(image, values, reach))]
-    return tuple(_picture(draft, name, pixels) for name, pixels in parts)
+    alts = {"map": f"overlay.map_alt_{block.shows}"}
+    return tuple(_picture(draft, name, alts.get(name, f"overlay.{name}_alt"), pixels) for name, pixels in parts)
 
 
-def _picture(draft: Draft, name: str, pixels: npt.NDArray[np.uint8]) -> Picture:
+def _picture(draft: Draft, name: str, alt: str, pixels: npt.NDArray[np.uint8]) -> Picture:
     file, factor = fitting_png(pixels)
     height, width = pixels.shape[:2]
     return Picture(
         label=draft.say.say(f"overlay.{name}"),
-        alt=draft.say.say(f"overlay.{name}_alt", height=height, width=width),
+        alt=draft.say.say(alt, height=height, width=width),
         png=file,
         width=-(-width // factor),
         height=-(-height // factor),
@@ -77,11 +108,17 @@ def _numbers(draft: Draft, block: ImageOverlay, values: npt.NDArray[Any]) -> Gri
     import numpy as np
 
     say = draft.say
-    known = values[np.isfinite(values)]
-    stats = (("smallest", np.min), ("mean", np.mean), ("largest", np.max)) if known.size else ()
-    rows = tuple((Cell(text=say.say(f"overlay.{key}")), _cell(float(of(known)))) for key, of in stats)
-    unit = say.unit(block.unit)
-    label: Text = say.say("column.with_unit", name=say.say("column.value"), unit=unit)
+    regions = region_sums(values) if block.shows == "contribution" and not block.places else None
+    known = values[np.isfinite(values)] if regions is None else regions
+    stats: dict[str, float] = {}
+    if regions is not None:
+        stats = {"smallest_region": float(known.min()), "largest_region": float(known.max())}
+    elif known.size:
+        stats = {"smallest": float(known.min()), "mean": float(known.mean()), "largest": float(known.max())}
+    rows = tuple((Cell(text=say.say(f"overlay.{key}")), _cell(value)) for key, value in stats.items())
+    label: Text = say.say("column.value")
+    if block.unit not in PLAIN_UNITS:
+        label = say.say("column.with_unit", name=label, unit=say.unit(block.unit))
     columns = (Heading(label=say.say("column.measure")), Heading(label=label, number=True))
     return Grid(caption=draft.title(block.title), columns=columns, rows=rows)
 

@@ -159,7 +159,7 @@ def _explanation_lead(draft: Draft) -> list[Text]:
     say, found, agreement = draft.say, strongest_inputs(draft), agree_on_top(draft)
     if found is None:
         return []
-    text = found.sentence(draft) or say.say("lead.inputs_unclear")
+    text = found.sentence(draft)
     if agreement is None:
         return [text]
     common, methods = agreement

@@ -81,8 +81,7 @@ def _about_inputs(draft: Draft) -> Text:
     say, found = draft.say, strongest_inputs(draft)
     if found is None:
         return EMPTY
-    first = found.sentence(draft) or say.say("lead.inputs_unclear")
-    return say.say("series.sentences", first=first, second=say.say("plain.cause"))
+    return say.say("series.sentences", first=found.sentence(draft), second=say.say("plain.cause"))
 
 
 def _about_groups(draft: Draft) -> Text:

@@ -22,6 +22,9 @@ _LATIN_FIRST = f"(?:{_LATIN}|[−+≥≤<>])"
 _CROWDED = re.compile(f"(?<={_HAN})(?={_LATIN_FIRST})|(?<={_LATIN})(?={_HAN})|(?<=[%°])(?={_HAN})")
 _TERM = re.compile(r"\uff08[A-Za-z][A-Za-z0-9 .,'\u2019²/-]*\uff09")
 _AND, _COMMA = " & ", ", "
+_LISTS = ("concepts", "layers", "classes")
+"""Values of messages that are names in a row."""
+_TOKEN_ROW = re.compile(r"(.+), token (\d+)")
 _LOOSE = re.compile(f"(?<={_HAN}) (?={_HAN})")
 
 
@@ -102,6 +105,11 @@ class Words:
         """A group, or one of several features at once, `Female & under 25`; bands of numbers in words."""
         return _combined(name, [self.band(part) for part in name.split(_AND)])
 
+    def row(self, row_id: str) -> Text:
+        """The id of a row; one that a language model was given says which token of which text it is."""
+        found = _TOKEN_ROW.fullmatch(row_id)
+        return self.say("row.token", text=found[1], n=words(found[2])) if found else name_text(row_id)
+
     def band(self, text: str) -> Text | None:
         """A band of numbers, or the group without a number, in words; None for any other text."""
         if text == MISSING_GROUP:
@@ -112,7 +120,7 @@ class Words:
         return self.say(f"band.{band.kind}", low=_number(band.low), high=_number(band.high))
 
     def mark(self, name: str) -> str:
-        """A mark between parts of a text: `comma`, `semicolon`, `colon`, `stop`, or the `gap` between sentences."""
+        """A mark between parts of a text: `comma`, `list`, `semicolon`, `colon`, `stop`, or the `gap` between sentences."""
         return str(self.say(f"mark.{name}"))
 
     def first(self, keys: Iterable[str], **values: Scalar | Text) -> Text | None:
@@ -172,6 +180,8 @@ class Words:
             return value
         if name == "groups":
             return _combined(value, [self.band(part) for part in value.split(_COMMA)], _COMMA, self.mark("comma"))
+        if name in _LISTS:
+            return joined(*map(name_text, value.split(_COMMA)), mark=self.mark("list"))
         return self.feature(value) if name == "feature" else self.group(value) if name == "group" else value
 
     def _resolved(self, name: str, value: Scalar) -> Scalar | Text:
@@ -184,6 +194,14 @@ class Words:
 def words(text: str) -> Text:
     """Text that holds no name: a number, a sign, a unit."""
     return Text(runs=(Run(text=safe_text(text, LONGEST_TEXT)),))
+
+
+def capital(text: Text) -> Text:
+    """A sentence that begins with a capital, unless it begins with a name."""
+    if not text or text.runs[0].kind == "name":
+        return text
+    first = text.runs[0]
+    return Text(runs=(Run(text=first.text[:1].upper() + first.text[1:]), *text.runs[1:]))
 
 
 def name_text(name: str) -> Text:

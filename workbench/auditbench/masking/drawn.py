@@ -21,6 +21,12 @@ MOST_CASES = 6
 _COLOURS = 3
 _COMPARED = 2
 """Explained outputs of a row: its highest one, and the next."""
+_TITLES = {
+    "predicted": "core.drawn_predicted",
+    "runner_up": "core.drawn_runner_up",
+    "contrast": "core.drawn_contrast",
+    "output": "core.drawn_output",
+}
 COARSEST, LEAST_BLOCK = 8, 4
 """Most blocks down and across of a map that shall be no picture, and least pixels of a block down and across."""
 
@@ -31,7 +37,8 @@ class DrawnAs:
 
     Attributes:
         shows: Contributions, slopes or maps.
-        titles: Beginning of the keys of titles: `_predicted`, `_runner_up`, `_contrast`, `_output` or `_decided` follow.
+        titles: Beginning of the keys of titles: `_predicted`, `_runner_up`, `_contrast`, `_output` or `_decided` follow. Those of
+            contributions where it is empty.
         linear: Whether it is linear in outputs, so that contributions to the difference of two are the difference of
             contributions; where the attribution is additive when None.
         places: Of a map of images that is interpolated from fewer; empty without.
@@ -41,7 +48,7 @@ class DrawnAs:
     """
 
     shows: Shows = "contribution"
-    titles: str = "core.drawn"
+    titles: str = ""
     linear: bool | None = None
     places: tuple[int, ...] = ()
     by_pixels: bool = False
@@ -80,24 +87,8 @@ def drawn_cases(context: AuditContext, attribution: Attribution, rows: Rows, dra
     places = [(row, target) for row in range(count) for target in range(values.shape[1])]
     if isinstance(item, ImageInput):
         images = [_picture(image, item) for image in cases.inputs[name]]
-        hidden = drawn_as.by_pixels and not context.raw_inputs
-        size = values.shape[2:]
-        coarse = _blocks(size) if hidden else drawn_as.places
-        overlays = tuple(
-            ImageOverlay(
-                name=f"case-{row + 1}-{target + 1}",
-                title=titles[row][target],
-                row_id=cases.row_ids[row],
-                image=images[row],
-                values=_block_means(values[row, target], coarse) if hidden else values[row, target],
-                unit=attribution.unit,
-                shows=drawn_as.shows,
-                places=(coarse[0], coarse[1]) if coarse and coarse != size else None,
-                averaged=hidden,
-            )
-            for row, target in places
-        )
-        return Drawn(image_overlays=overlays)
+        averaged = drawn_as.by_pixels and not context.raw_inputs
+        return Drawn(image_overlays=_overlays(drawn_as, cases, values, images, titles, attribution.unit, averaged))
     if isinstance(item, SeriesInput):
         series = tuple(
             SeriesAttribution(
@@ -113,6 +104,35 @@ def drawn_cases(context: AuditContext, attribution: Attribution, rows: Rows, dra
         )
         return Drawn(series_attributions=series)
     return Drawn(token_attributions=_texts(item, name, cases, values, titles, attribution.unit))
+
+
+def _overlays(
+    drawn_as: DrawnAs,
+    cases: Rows,
+    values: npt.NDArray[np.float64],
+    images: list[npt.NDArray[np.float64]],
+    titles: list[list[Message]],
+    unit: str,
+    averaged: bool,
+) -> tuple[ImageOverlay, ...]:
+    """Values on the images, or means over blocks where these are not to be shown."""
+    size = values.shape[2:]
+    places = blocks_of(size) if averaged else drawn_as.places
+    return tuple(
+        ImageOverlay(
+            name=f"case-{row + 1}-{target + 1}",
+            title=titles[row][target],
+            row_id=cases.row_ids[row],
+            image=image,
+            values=block_means(values[row, target], places) if averaged else values[row, target],
+            unit=unit,
+            shows=drawn_as.shows,
+            places=(places[0], places[1]) if places and places != size else None,
+            averaged=averaged,
+        )
+        for row, image in enumerate(images)
+        for target in range(values.shape[1])
+    )
 
 
 def _texts(
@@ -153,7 +173,7 @@ def _titles(context: AuditContext, drawn_as: DrawnAs, cases: Rows, outputs: npt.
     names, chosen = context.model.target_names, explained_outputs(outputs)
     several = len(names) > 1
     one = "decided" if drawn_as.decided else "output"
-    keys = [f"{drawn_as.titles}_{which}" for which in (("predicted", "runner_up") if several else (one,))]
+    keys = [_title_key(drawn_as, which) for which in (("predicted", "runner_up") if several else (one,))]
     titles = []
     for row, row_id in enumerate(cases.row_ids):
         targets = [drawn_as.decided[row]] if drawn_as.decided else [names[int(index)] for index in chosen[row]]
@@ -165,16 +185,20 @@ def _titles(context: AuditContext, drawn_as: DrawnAs, cases: Rows, outputs: npt.
         )
         if len(targets) == _COMPARED:
             values = {"row": row_id, "target": targets[0], "other": targets[1]}
-            titles[-1].append(Message(key=f"{drawn_as.titles}_contrast", values=values))
+            titles[-1].append(Message(key=_title_key(drawn_as, "contrast"), values=values))
     return titles
 
 
-def _blocks(size: tuple[int, ...]) -> tuple[int, ...]:
+def _title_key(drawn_as: DrawnAs, which: str) -> str:
+    return f"{drawn_as.titles}_{which}" if drawn_as.titles else _TITLES[which]
+
+
+def blocks_of(size: tuple[int, ...]) -> tuple[int, ...]:
     """How many blocks an image is averaged over, so that they show no picture of it."""
     return tuple(min(COARSEST, max(1, pixels // LEAST_BLOCK)) for pixels in size)
 
 
-def _block_means(values: npt.NDArray[np.float64], blocks: tuple[int, ...]) -> npt.NDArray[np.float64]:
+def block_means(values: npt.NDArray[np.float64], blocks: tuple[int, ...]) -> npt.NDArray[np.float64]:
     """Each value replaced by the mean of its block; blocks are of about equal size, shape `values.shape`."""
     import numpy as np
 

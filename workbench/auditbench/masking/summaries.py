@@ -84,7 +84,7 @@ def _plain(said: str) -> str:
 
 
 def _by_player(item: ImageInput | SeriesInput, values: Numbers, params: PlayerParams) -> dict[str, Numbers]:
-    """|contribution| of each segment or region, in their order."""
+    """|contribution| of each segment or region, in their order; regions go by their place in the grid."""
     import numpy as np
 
     from auditbench.masking.explained_input import aligned_players
@@ -93,7 +93,14 @@ def _by_player(item: ImageInput | SeriesInput, values: Numbers, params: PlayerPa
     groups = players.groups.numpy()
     owners = groups[0] if isinstance(item, ImageInput) else groups
     sums = player_sums(values, np.broadcast_to(owners, (len(values), *owners.shape)), len(players))[:, 0]
-    return {name: np.abs(sums[:, place]) for place, name in enumerate(players.names)}
+    names = _places(owners) if isinstance(item, ImageInput) else players.names
+    return {name: np.abs(sums[:, place]) for place, name in enumerate(names)}
+
+
+def _places(owners: npt.NDArray[np.int64]) -> list[str]:
+    """`grid row 2, column 3` of each region, counted from the upper left; owners have shape `(height, width)`."""
+    across = len(set(owners[0].tolist()))
+    return [f"grid row {place // across + 1}, column {place % across + 1}" for place in range(int(owners.max()) + 1)]
 
 
 def _metric(analyzer: str, unit: str, part: str, sizes: Numbers, context: AuditContext) -> Metric:
