@@ -162,6 +162,22 @@ def test_every_method_is_called_what_it_is(method: str, shows: str, unit: str, r
     assert block.title.key == ("core.drawn_predicted" if shows == "contribution" else f"captum.{shows}_predicted")
 
 
+@pytest.mark.parametrize(
+    ("modality", "method", "shows"),
+    [
+        ("series", "integrated_gradients", "contribution"),
+        ("series", "saliency", "slope"),
+        ("series", "grad_cam", "map"),
+        ("text", "integrated_gradients", "contribution"),
+        ("text", "saliency", "slope"),
+    ],
+)
+def test_steps_and_words_carry_what_their_values_are(modality: str, method: str, shows: str) -> None:
+    series = with_module(toy_subject("multiclass", modality="series"), convolutional("series"))
+    result = explain(series if modality == "series" else of_texts(), method=method)
+    assert {block.shows for block in (*result.series_attributions, *result.token_attributions)} == {shows}
+
+
 @pytest.mark.parametrize("language", ["en", "zh-CN"])
 def test_a_map_is_not_said_to_have_a_unit_or_to_start_somewhere(language: str) -> None:
     templates = load_messages("auditbench_captum")[language]

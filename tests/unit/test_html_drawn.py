@@ -108,6 +108,15 @@ def test_what_holds_for_all_rows_stands_once_above_them(kind: str) -> None:
     assert "How to read this" not in "".join(one.text for one in disclosures(section))
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_colours_stand_for_is_told_of_every_method(kind: str) -> None:
+    contributions, slopes = drawing("shap", kind, "a"), drawing("captum", kind, "a")
+    ((name, (block,)),) = blocks(kind, "a", ("yes",)).items()
+    results = [contributions, dataclasses.replace(slopes, **{name: (dataclasses.replace(block, shows="slope"),)})]
+    (keys,) = page(results, [case("a")]).one("section", id="explanations").every("ul", lambda e: "keys" in e.classes)
+    assert [key.text.strip() for key in keys.every("li")] == ["raises", "lowers", "changes the output fast, up or down"]
+
+
 def test_one_method_has_the_width_of_the_page() -> None:
     (one,) = disclosures(page([drawing("shap", "text", "1", ("yes", "no"))], [case("1")]))
     assert ["two" in row.classes for row in one.every("div", lambda e: "cols" in e.classes)] == [False, False]

@@ -10,7 +10,19 @@ import pytest
 
 from auditbench.findings import Message
 from auditbench.messages import Catalogue, load_messages
-from auditbench.results import AnalysisResult, Axis, Curve, ImageOverlay, Interval, Metric, Note, Series
+from auditbench.results import (
+    AnalysisResult,
+    Axis,
+    Curve,
+    ImageOverlay,
+    Interval,
+    Metric,
+    Note,
+    Series,
+    SeriesAttribution,
+    Shows,
+    TokenAttribution,
+)
 from auditbench_html.render import render_report
 from auditbench_html.view.draft import Draft
 from auditbench_html.view.gated import curve_limits
@@ -151,6 +163,48 @@ def test_map_is_called_what_it_is(drawn: dict[str, Any], said: str, keys: list[s
     section = page_of(result_of(image_overlays=(block,))).one("section", id="performance")
     assert f"{said}; colours are full at" in section.text
     assert [key.text.strip() for key in section.one("ul", **{"class": "keys"}).every("li")] == keys
+    assert "(1)" not in section.text
+
+
+@pytest.mark.parametrize(
+    ("shows", "low", "keys"),
+    [
+        ("contribution", 0.0, ["raises", "lowers"]),
+        ("slope", 0.0, ["changes the output fast, up or down"]),
+        ("map", 0.0, ["raises the explained output"]),
+        ("map", -1.0, ["raises the explained output", "less of it would raise it"]),
+    ],
+)
+@pytest.mark.parametrize("modality", ["series", "text"])
+def test_values_of_steps_and_words_are_called_what_they_are(
+    modality: str, shows: Shows, low: float, keys: list[str]
+) -> None:
+    said = {
+        "series": {
+            "contribution": "4 steps: those that raise the output are orange",
+            "slope": "4 steps: the deeper the orange, the faster the output changes",
+            "map": "4 steps: orange where the network found",
+        },
+        "text": {
+            "contribution": "Words that raise the output are underlined",
+            "slope": "Underlined words change the output",
+            "map": "Underlined words are where the network found",
+        },
+    }
+    values = np.array([low, 1.0, 0.5, 0.0])
+    unit = {"contribution": "logit", "slope": "logit per encoded unit", "map": "1"}[shows]
+    one: dict[str, Any] = {"name": "b", "title": TITLE, "row_id": "1", "unit": unit, "shows": shows}
+    result = (
+        result_of(series_attributions=(SeriesAttribution(channels=("x",), series=None, values=values[None], **one),))
+        if modality == "series"
+        else result_of(
+            token_attributions=(TokenAttribution(tokens=tuple("abcd"), values=tuple(values.tolist()), **one),)
+        )
+    )
+    section = page_of(result).one("section", id="performance")
+    assert [kind for kind, sentence in said[modality].items() if sentence in section.text] == [shows]
+    assert [key.text.strip() for key in section.one("ul", **{"class": "keys"}).every("li")] == keys
+    assert ("Effect" in section.text) == (shows == "contribution")
     assert "(1)" not in section.text
 
 

@@ -49,7 +49,7 @@ def drawn_rows(draft: Draft, topic: str, results: list[AnalysisResult]) -> Drawn
     )
     return Drawn(
         subtitle=shared,
-        keys=max((figure.keys for figure in every), key=len),
+        keys=tuple({str(key): key for figure in every for key in figure.keys}.values()),
         how=draft.say.sentences({str(figure.how): figure.how for figure in every}.values()),
         cases=tuple(rows),
     )

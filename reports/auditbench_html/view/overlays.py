@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 from auditbench.results import AnalysisResult, ImageOverlay
 from auditbench_html.view.captions import n_words
 from auditbench_html.view.draft import Draft
-from auditbench_html.view.figures import Cell, Figure, Grid, Heading, Key
+from auditbench_html.view.figures import Cell, Figure, Grid, Heading
 from auditbench_html.view.marked import Overlay, Picture
-from auditbench_html.view.numbers import PLAIN_UNITS, short, signed
+from auditbench_html.view.numbers import short, signed
 from auditbench_html.view.pictures import fitting_png, of_both, of_image, of_values
 from auditbench_html.view.regions import region_sums
 from auditbench_html.view.text import EMPTY, Text, words
+from auditbench_html.view.value_keys import value_heading, value_keys
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,7 +45,8 @@ def overlay_figure(draft: Draft, result: AnalysisResult, block: ImageOverlay) ->
     kind = "overlay" if block.shows == "contribution" else f"overlay_{block.shows}"
     return draft.figure(
         "overlay" if pictures else "table", title, say.sentences(parts), body, result=result,
-        keys=_keys(draft, block, values) if pictures else (), how=draft.how(result, block.name, kind),
+        keys=value_keys(draft, block.shows, float(values.min())) if pictures else (),
+        how=draft.how(result, block.name, kind),
         data=grid if pictures else None, wide=False, note=n_words(draft, [1]),
     )  # fmt: skip
 
@@ -59,20 +61,6 @@ def _what(draft: Draft, block: ImageOverlay) -> Text:
     else:
         key = "class_map" if block.shows == "map" else block.shows
     return draft.say.say(f"overlay.{key}", height=height, width=width, down=down, across=across)
-
-
-def _keys(draft: Draft, block: ImageOverlay, values: npt.NDArray[Any]) -> tuple[Key, ...]:
-    """What orange and blue stand for; a map without values below 0 has no blue."""
-    names = {
-        "contribution": ("tokens.raises", "tokens.lowers"),
-        "slope": ("overlay.changes", ""),
-        "map": ("overlay.speaks_for", "overlay.speaks_against" if (values < 0).any() else ""),
-    }[block.shows]
-    return tuple(
-        Key(mark=mark, label=draft.say.say(name))
-        for mark, name in zip(("raises", "lowers"), names, strict=True)
-        if name
-    )
 
 
 def _of_places(image: npt.NDArray[Any], values: npt.NDArray[Any]) -> bool:
@@ -116,10 +104,7 @@ def _numbers(draft: Draft, block: ImageOverlay, values: npt.NDArray[Any]) -> Gri
     elif known.size:
         stats = {"smallest": float(known.min()), "mean": float(known.mean()), "largest": float(known.max())}
     rows = tuple((Cell(text=say.say(f"overlay.{key}")), _cell(value)) for key, value in stats.items())
-    label: Text = say.say("column.value")
-    if block.unit not in PLAIN_UNITS:
-        label = say.say("column.with_unit", name=label, unit=say.unit(block.unit))
-    columns = (Heading(label=say.say("column.measure")), Heading(label=label, number=True))
+    columns = (Heading(label=say.say("column.measure")), value_heading(draft, block.shows, block.unit))
     return Grid(caption=draft.title(block.title), columns=columns, rows=rows)
 
 

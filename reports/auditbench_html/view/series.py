@@ -1,4 +1,4 @@
-"""Contributions of the steps of one series: its channels as lines, with the steps that raise or lower the output marked."""
+"""Values of the steps of one series: its channels as lines, with the steps that matter marked."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 from auditbench.results import AnalysisResult, SeriesAttribution
 from auditbench_html.view.captions import n_words
 from auditbench_html.view.draft import TABLE_ROWS, Draft
-from auditbench_html.view.figures import Cell, Figure, Grid, Heading, Key
+from auditbench_html.view.figures import Cell, Figure, Grid, Heading
 from auditbench_html.view.marked import MarkedLine, MarkedSeries, Span, Sparkline, depth_of
 from auditbench_html.view.numbers import signed
 from auditbench_html.view.sparklines import MOST_POINTS, SPARK_WIDTH, sparkline
 from auditbench_html.view.text import EMPTY, Text, joined, name_text, words
+from auditbench_html.view.value_keys import value_heading, value_keys
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -38,11 +39,11 @@ def series_figure(draft: Draft, result: AnalysisResult, block: SeriesAttribution
     )
     title = draft.title(block.title)
     hidden = EMPTY if series is not None else say.say("series.hidden")
-    parts = [say.say("series.sub", n=values.shape[1]), hidden]
-    keys = (Key(mark="raises", label=say.say("tokens.raises")), Key(mark="lowers", label=say.say("tokens.lowers")))
+    parts = [say.say(f"series.{block.shows}", n=values.shape[1]), hidden]
     return draft.figure(
-        "series", title, say.sentences(parts), MarkedSeries(lines=lines), result=result, keys=keys,
-        data=_table(draft, block, values, title), wide=False,
+        "series", title, say.sentences(parts), MarkedSeries(lines=lines), result=result,
+        keys=value_keys(draft, block.shows, float(values.min(initial=0.0))),
+        how=draft.how(result, block.name, f"series_{block.shows}"), data=_table(draft, block, values, title), wide=False,
         note=joined(n_words(draft, [1]), draft.more(MOST_CHANNELS, len(values))),
     )  # fmt: skip
 
@@ -69,16 +70,14 @@ def _spans(parts: npt.NDArray[Any]) -> list[Span]:
 
 
 def _table(draft: Draft, block: SeriesAttribution, values: npt.NDArray[Any], title: Text) -> Grid:
-    """The strongest runs of steps with one value, with their contributions added up."""
+    """The strongest runs of steps with one value, with their values added up."""
     say = draft.say
     runs = [(channel, *run) for channel, row in enumerate(values) for run in _runs(row)]
     runs.sort(key=lambda run: -abs(run[3]))
     columns = (
         Heading(label=say.say("series.channels")),
         Heading(label=say.say("series.steps")),
-        Heading(
-            label=say.say("column.with_unit", name=say.say("column.effect"), unit=say.unit(block.unit)), number=True
-        ),
+        value_heading(draft, block.shows, block.unit),
     )
     rows = tuple(
         (

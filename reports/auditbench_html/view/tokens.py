@@ -1,4 +1,4 @@
-"""Contributions of the words of one text: the text with its words marked in three depths."""
+"""Values of the words of one text: the text with its words marked in three depths."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ from auditbench.results import AnalysisResult, TokenAttribution
 from auditbench.safe_text import safe_text
 from auditbench_html.view.captions import n_words
 from auditbench_html.view.draft import TABLE_ROWS, Draft
-from auditbench_html.view.figures import Cell, Figure, Grid, Heading, Key
+from auditbench_html.view.figures import Cell, Figure, Grid, Heading
 from auditbench_html.view.marked import MarkedText, Token, depth_of
 from auditbench_html.view.numbers import signed
 from auditbench_html.view.text import EMPTY, Text, joined, name_text, words
+from auditbench_html.view.value_keys import value_heading, value_keys
 
 MOST_TOKENS = 1000
 _SPACE = re.compile(r"([ \t\n]+)")
 
 
 def tokens_figure(draft: Draft, result: AnalysisResult, block: TokenAttribution) -> Figure:
-    """The text with the words that raise or lower the output marked; dots for words that are not to be shown."""
+    """The text with the words that matter marked; dots for words that are not to be shown."""
     say = draft.say
     largest = max((abs(value) for value in block.values), default=0.0) or 1.0
     pieces = (
@@ -30,10 +31,10 @@ def tokens_figure(draft: Draft, result: AnalysisResult, block: TokenAttribution)
     )
     tokens = tuple(_joined(pieces))
     title, hidden = draft.title(block.title), EMPTY if draft.raw_inputs else say.say("tokens.hidden")
-    keys = (Key(mark="raises", label=say.say("tokens.raises")), Key(mark="lowers", label=say.say("tokens.lowers")))
     return draft.figure(
-        "tokens", title, say.sentences((say.say("tokens.sub"), hidden)), MarkedText(tokens=tokens), result=result,
-        keys=keys, data=_table(draft, block, title),
+        "tokens", title, say.sentences((say.say(f"tokens.{block.shows}"), hidden)), MarkedText(tokens=tokens), result=result,
+        keys=value_keys(draft, block.shows, min(block.values, default=0.0)),
+        how=draft.how(result, block.name, f"tokens_{block.shows}"), data=_table(draft, block, title),
         note=joined(n_words(draft, [1]), draft.more(MOST_TOKENS, len(block.tokens))),
     )  # fmt: skip
 
@@ -64,11 +65,10 @@ def _joined(pieces: Iterable[Token]) -> Iterator[Token]:
 def _table(draft: Draft, block: TokenAttribution, title: Text) -> Grid:
     """The strongest words, with their place in the text."""
     say = draft.say
-    unit = say.unit(block.unit)
     columns = (
         Heading(label=say.say("column.place")),
         Heading(label=say.say("column.word")),
-        Heading(label=say.say("column.with_unit", name=say.say("column.effect"), unit=unit), number=True),
+        value_heading(draft, block.shows, block.unit),
     )
     order = sorted(range(len(block.tokens)), key=lambda index: -abs(block.values[index]))[:TABLE_ROWS]
     rows = tuple(

@@ -99,11 +99,12 @@ def drawn_cases(context: AuditContext, attribution: Attribution, rows: Rows, dra
                 series=np.asarray(cases.inputs[name][row], dtype=np.float64),
                 values=values[row, target],
                 unit=attribution.unit,
+                shows=drawn_as.shows,
             )
             for row, target in places
         )
         return Drawn(series_attributions=series)
-    return Drawn(token_attributions=_texts(item, name, cases, values, titles, attribution.unit))
+    return Drawn(token_attributions=_texts(item, name, cases, values, titles, attribution.unit, drawn_as.shows))
 
 
 def _overlays(
@@ -136,9 +137,15 @@ def _overlays(
 
 
 def _texts(
-    item: Any, name: str, cases: Rows, values: npt.NDArray[np.float64], titles: list[list[Message]], unit: str
+    item: Any,
+    name: str,
+    cases: Rows,
+    values: npt.NDArray[np.float64],
+    titles: list[list[Message]],
+    unit: str,
+    shows: Shows,
 ) -> tuple[TokenAttribution, ...]:
-    """Contributions of words: those of their tokens added up."""
+    """Values of words: those of their tokens added up."""
     import numpy as np
 
     from auditbench.data.words import words_of
@@ -159,6 +166,7 @@ def _texts(
                 tokens=words.said,
                 values=tuple(sums[target].tolist()),
                 unit=unit,
+                shows=shows,
             )
             for target in range(values.shape[1])
             if words.said

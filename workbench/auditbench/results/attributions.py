@@ -102,7 +102,8 @@ class SeriesAttribution:
     Attributes:
         channels: Their names.
         series: Shape `(channels, steps)`, NaN where missing; None where inputs are not to be shown.
-        values: Shape `(channels, steps)`, in the unit of the explained output.
+        values: Shape `(channels, steps)`, in `unit`.
+        unit: That of the explained output, or another where no contributions are shown; 1 of maps.
     """
 
     name: str
@@ -112,6 +113,7 @@ class SeriesAttribution:
     series: Array | None
     values: Array
     unit: str
+    shows: Shows = "contribution"
 
     def __post_init__(self) -> None:
         shape = tuple(self.values.shape)
@@ -131,6 +133,7 @@ class TokenAttribution:
     tokens: tuple[str, ...]
     values: tuple[float, ...]
     unit: str
+    shows: Shows = "contribution"
 
     def __post_init__(self) -> None:
         require_finite(self.name, *self.values)
