@@ -52,7 +52,7 @@ def analyze(context: AuditContext, params: Params) -> AnalysisResult:
         for each in found
         if each.pattern is not None
     }
-    changed_rows = len(changes) * min(params.rows, len(context.data))
+    changed_rows = sum(own[0].rows for own in changes.values())
     planted_rows = sum(int(each.marked.sum()) for each in found if each.planted is not None)
     inputs = Inputs(
         rules={each.name: each.rule for each in found},
@@ -91,16 +91,18 @@ def check(model: ModelUnderTest, data: EvaluationData, params: Params) -> None:
         partial(_layers, model, pool, params),
     ]
     problems: list[Problem] = []
+    impossible: AnalyzerNotPossible | None = None
     for look in looks:
         try:
             look()
         except ConfigError as error:
             problems += error.problems
-        except AnalyzerNotPossible:
-            if not problems:
-                raise
+        except AnalyzerNotPossible as error:
+            impossible = impossible or error
     if problems:
         raise ConfigError("parameters do not fit the model and the data", problems=tuple(problems))
+    if impossible is not None:
+        raise impossible
 
 
 def _measured(

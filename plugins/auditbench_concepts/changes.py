@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from auditbench.masking import metric_interval
-from auditbench.results import Interval
-from auditbench.statistics import Clusters, clusters_of, mean_interval, percentile_intervals, resampling_weights
+from auditbench.statistics import Clusters, clustered_mean_interval, clusters_of, mean_interval
 from auditbench_concepts.explained import FEWEST_ROWS
 from auditbench_concepts.planted import planted_inputs
 
@@ -17,9 +16,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from auditbench.context import AuditContext
+    from auditbench.results import Interval
     from auditbench_concepts.params import Pattern
-
-_REPLICATES = 2000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,12 +59,5 @@ def _change(values: npt.NDArray[np.float64], clusters: Clusters | None, rng: np.
     rows, count = len(values), None if clusters is None else clusters.count
     if rows < FEWEST_ROWS:
         return Change(rows=rows, clusters=count)
-    mean = float(values.mean())
-    if clusters is None:
-        return Change(rows=rows, value=mean, interval=metric_interval(mean_interval(values)))
-    weights = np.concatenate(list(resampling_weights(rng, rows, _REPLICATES, clusters)))
-    drawn = weights @ values / weights.sum(axis=1)
-    bounds = percentile_intervals(np.asarray([mean]), drawn[:, np.newaxis], clusters=clusters)
-    low, high = float(bounds.low[0]), float(bounds.high[0])
-    interval = None if np.isnan(low) else Interval(low=low, high=high, method=bounds.method)
-    return Change(rows=rows, value=mean, interval=interval, clusters=count)
+    found = mean_interval(values) if clusters is None else clustered_mean_interval(values, clusters, rng=rng)
+    return Change(rows=rows, value=found.estimate, interval=metric_interval(found), clusters=count)

@@ -177,7 +177,7 @@ def _ranked(answer: Answer, p_value: float, bounds: Numbers) -> Answer:
 
 
 def _accuracy_interval(vectors: Vectors, rng: np.random.Generator) -> Interval | None:
-    """By resampling the rows, each with all of its trials."""
+    """By resampling the rows, each with all of its trials; by Wilson for these rows where they are all alike."""
     tried = vectors.trials > 0
 
     def share(hits: npt.NDArray[Any], trials: npt.NDArray[Any]) -> Numbers:
@@ -186,4 +186,8 @@ def _accuracy_interval(vectors: Vectors, rng: np.random.Generator) -> Interval |
     found = bootstrap_interval(share, [vectors.hits[tried], vectors.trials[tried]], rng=rng)
     if found.low is None or found.high is None:
         return None
-    return Interval(low=found.low, high=found.high, method=found.method)
+    if found.low < found.high:
+        return Interval(low=found.low, high=found.high, method=found.method)
+    rows = int(np.count_nonzero(tried))
+    bounds = wilson_interval(round(vectors.accuracy * rows), rows)
+    return None if bounds is None else Interval(low=bounds[0], high=bounds[1], method="wilson")

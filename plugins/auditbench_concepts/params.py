@@ -103,7 +103,10 @@ class Params(BaseModel):
         description="Direction of a concept: `pattern`, how examples differ from other rows on average; `filter`, the normal of "
         "the classifier that tells them apart, as TCAV was published.",
     )
-    rows: Annotated[int, Field(ge=10)] = Field(500, description="Most evaluated rows whose derivatives are taken.")
+    rows: Annotated[int, Field(ge=10)] = Field(
+        500,
+        description="Most evaluated rows whose derivatives are taken, and that a pattern is planted into to measure what changes.",
+    )
     pool: Annotated[int, Field(ge=40, le=10_000)] = Field(
         1000, description="Most training rows that examples and other rows are drawn from."
     )

@@ -261,10 +261,11 @@ def _not_measured(results: tuple[Measured, ...]) -> Iterator[Finding]:
 def _findings(tests: tuple[Tested, ...], sensitive: frozenset[str], unit: str) -> Iterator[Finding]:
     """One for each concept and layer with a significant output, about the one with the largest effect.
 
-    Another one where planting the concept changes significant outputs the other way, about the one with the largest effect.
+    Another one where planting the concept surely changes significant outputs the other way, about the one with the largest
+    effect.
     """
     for most in largest(tests):
-        own = [test for test in tests if test.measured is most.measured]
+        own = [test for test in tests if test.measured is most.measured and test.reason is None]
         found = [test for test in own if test.significant]
         severity: Severity = "medium" if most.measured.concept in sensitive else "info"
         planted = most.change is not None and most.change.value is not None

@@ -12,7 +12,7 @@ from auditbench_concepts.measuring import Answer
 from auditbench_concepts.significance import ALPHA
 
 if TYPE_CHECKING:
-    from auditbench.results import Sample
+    from auditbench.results import Interval, Sample
     from auditbench.results.figures import Cell
     from auditbench_concepts.changes import Change
     from auditbench_concepts.measuring import Measured
@@ -49,9 +49,9 @@ class Tested:
 
     @property
     def contradicted(self) -> bool:
-        """Whether planting the concept changes the output the other way than its effect."""
-        change = None if self.change is None else self.change.value
-        return change is not None and change * (self.answer.effect or 0.0) < 0
+        """Whether planting the concept changes the output the other way than its effect, and neither interval holds 0."""
+        change = None if self.change is None else self.change.interval
+        return _sign(change) * _sign(self.answer.effect_interval) < 0
 
 
 def largest(tests: Iterable[Tested]) -> tuple[Tested, ...]:
@@ -162,13 +162,19 @@ def _matrix(layer: str, tests: tuple[Tested, ...], outputs: tuple[str, ...], uni
     )
 
 
+def _sign(interval: Interval | None) -> int:
+    """1 where all of an interval lies above 0, -1 where it lies below; 0 where neither is sure."""
+    return 0 if interval is None else int(interval.low > 0) - int(interval.high < 0)
+
+
 def _changed(test: Tested) -> float | None:
     return None if test.change is None else test.change.value
 
 
 def _verdict(test: Tested, *, undecided: bool) -> Message | None:
     if test.reason is not None:
-        return Message(key="concepts.verdict.no_direction")
+        few = test.reason.key in ("concepts.few_examples", "concepts.few_rows")
+        return Message(key=f"concepts.verdict.{'not_measured' if few else 'no_direction'}")
     if test.adjusted is None:
         return None
     key = "undecided" if undecided else "significant" if test.significant else "not_found"

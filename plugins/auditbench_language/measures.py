@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
@@ -14,11 +13,10 @@ from auditbench.results import Interval, Metric
 from auditbench.statistics import (
     Clusters,
     IntervalEstimate,
+    clustered_mean_interval,
     clusters_of,
     mean_influence,
     mean_interval,
-    percentile_intervals,
-    resampling_weights,
     stored_influence,
 )
 
@@ -26,8 +24,6 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     Numbers: TypeAlias = npt.NDArray[np.float64]
-
-REPLICATES = 1000
 
 
 def message(key: str, **values: bool | float | str | None) -> Message:
@@ -44,20 +40,7 @@ def cluster_mean(values: Numbers, ids: npt.ArrayLike | None, rng: np.random.Gene
     clusters = clusters_of(ids)
     if clusters is None or not len(values):
         return mean_interval(values)
-    drawn = [
-        weights @ values / weights.sum(axis=1) for weights in resampling_weights(rng, len(values), REPLICATES, clusters)
-    ]
-    found = percentile_intervals(values.mean(), np.concatenate(drawn), clusters=clusters)
-    low, high = float(found.low), float(found.high)
-    known = not math.isnan(low)
-    return IntervalEstimate(
-        estimate=float(values.mean()),
-        low=low if known else None,
-        high=high if known else None,
-        level=found.level,
-        method=found.method,
-        reason=None if known else "too_few_clusters",
-    )
+    return clustered_mean_interval(values, clusters, rng=rng)
 
 
 def mean_metric(

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 import numpy as np
 import pytest
 
+from auditbench.results import Interval
+from auditbench.statistics import wilson_interval
+from auditbench_concepts import tables
+from auditbench_concepts.changes import Change
 from auditbench_concepts.examples import FEWEST
-from auditbench_concepts.measuring import Measured, measured
+from auditbench_concepts.measuring import Answer, Measured, measured
 from auditbench_concepts.params import VectorKind
 from auditbench_concepts.sensitivity import (
     Slopes,
@@ -18,6 +24,8 @@ from auditbench_concepts.sensitivity import (
 )
 from auditbench_concepts.significance import Procedure, RandomConcepts, random_concepts
 from auditbench_concepts.vectors import Vectors, concept_vectors
+
+Bounds: TypeAlias = tuple[float, float] | None
 
 
 def blobs(rows: int = 120, units: int = 6, distance: float = 0.0, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -87,6 +95,20 @@ def test_a_filter_may_point_against_the_output_that_a_pattern_raises() -> None:
     )
     np.testing.assert_allclose(mean_slopes(slopes.along(pattern), slopes), difference)
     assert difference > 0.5
+
+
+@pytest.mark.parametrize("penalty", [1e-6, 1.0])
+def test_a_filter_never_points_against_the_pattern_of_its_rows(penalty: float) -> None:
+    """It can be far from it all the same: an output may fall along the one and rise along the other."""
+    rng = np.random.default_rng(0)
+    noise, marked = rng.normal(0.0, 3.0, 400), np.arange(400) < 200
+    activations = np.stack([noise + marked, noise + rng.normal(0.0, 0.1, 400)], axis=1)
+    products = activations @ activations.T
+    found = concept_vectors(products, marked, runs=20, size=60, penalty=penalty, rng=rng, vector="filter")
+    for weights in found.weights:
+        fitted = weights != 0
+        pattern = activations[fitted & marked].mean(axis=0) - activations[fitted & ~marked].mean(axis=0)
+        assert weights @ activations @ pattern > 0
 
 
 def test_a_filter_has_unit_length_and_is_made_of_fitted_rows_alone() -> None:
@@ -231,6 +253,19 @@ def measure(activations: np.ndarray, marked: np.ndarray, gradients: np.ndarray, 
     )
 
 
+@pytest.mark.parametrize(("distance", "method"), [(60.0, "wilson"), (2.0, "bootstrap-percentile")])
+def test_classifiers_that_are_never_wrong_are_as_sure_as_their_rows_are_many(distance: float, method: str) -> None:
+    activations, marked = blobs(distance=distance)
+    found = measure(activations, marked, np.ones((50, 6)))
+    assert found.accuracy is not None
+    assert found.accuracy_interval is not None
+    assert found.accuracy_interval.method == method
+    assert found.accuracy_interval.low < found.accuracy <= found.accuracy_interval.high
+    if method == "wilson":
+        bounds = (found.accuracy_interval.low, found.accuracy_interval.high)
+        assert (found.accuracy, bounds) == (1.0, wilson_interval(found.held_out, found.held_out))
+
+
 def test_a_shift_that_the_output_follows_is_found() -> None:
     activations, marked = blobs(distance=4.0)
     found = measure(activations + 7.0, marked, np.tile([2.0, 0, 0, 0, 0, 0], (50, 1)))
@@ -260,3 +295,29 @@ def test_few_examples_or_few_others_are_not_measured(marks: int) -> None:
     found = measure(activations, np.arange(120) < marks, np.ones((50, 6)))
     assert (found.size, found.answers, found.accuracy) == (0, (), None)
     assert (found.examples, found.others) == (marks, 120 - marks)
+
+
+@pytest.mark.parametrize(
+    ("effect", "change", "contradicted"),
+    [
+        ((0.5, 2.0), (-3.0, -1.0), True),
+        ((-2.0, -0.5), (1.0, 3.0), True),
+        ((0.5, 2.0), (1.0, 3.0), False),
+        ((-0.1, 2.0), (-3.0, -1.0), False),
+        ((0.5, 2.0), (-3.0, 0.1), False),
+        ((0.0, 2.0), (-3.0, -1.0), False),
+        ((0.5, 2.0), None, False),
+        (None, (-3.0, -1.0), False),
+    ],
+)
+def test_only_what_is_sure_of_its_sign_contradicts(effect: Bounds, change: Bounds, contradicted: bool) -> None:
+    effects, changes = (
+        None if bounds is None else Interval(low=bounds[0], high=bounds[1], method="m") for bounds in (effect, change)
+    )
+    middles = [None if bounds is None else sum(bounds) / 2 for bounds in (effect, change)]
+    test = tables.Tested(
+        measured=Measured(concept="it", layer="1", examples=20, others=20),
+        output="yes", answer=Answer(rows=20, effect=middles[0], effect_interval=effects),
+        p_value=0.01, adjusted=0.01, reason=None, change=Change(rows=20, value=middles[1], interval=changes),
+    )  # fmt: skip
+    assert test.contradicted is contradicted

@@ -465,7 +465,7 @@ def test_a_pattern_for_a_few_rows_is_not_measured(background: int) -> None:
     assert [finding.rule for finding in result.findings] == ["concepts.not_measured"]
     assert all(metric.value is not None for metric in named(result, "planted_change"))
     (tests,) = (table for table in result.tables if table.name == "tests")
-    assert {row[-1].key for row in tests.rows} == {"concepts.verdict.no_direction"}
+    assert {row[-1].key for row in tests.rows} == {"concepts.verdict.not_measured"}
     assert {row[2] for row in tests.rows} == {None}
 
 
@@ -589,3 +589,30 @@ def test_a_measured_change_against_the_effect_is_a_finding() -> None:
     assert against.title.values["change"] == change.value
     assert against.severity == "low"
     assert missing_words(ANALYZER, result) == missing_words(ANALYZER, result, "zh-CN") == ()
+
+
+def test_outputs_that_were_not_tested_are_not_counted_as_tested() -> None:
+    """Of three outputs one has too few rows of its own."""
+    subject = subject_of()
+    (few, *_), labels = np.bincount(subject.data.y_true).argsort(), subject.data.y_true
+    kept = np.flatnonzero((labels != few) | (np.cumsum(labels == few) <= 5))
+    data = subject.data.with_rows(lambda rows: rows.take(kept) if len(rows) == 300 else rows)
+    result = analysed(dataclasses.replace(subject, data=data), examples={"old": OLD}, random_concepts=400)
+    (reason,) = (metric.reason for metric in named(result, "score") if metric.reason)
+    assert (reason.key, reason.values["n"]) == ("concepts.few_rows", 5)
+    (finding,) = (finding for finding in result.findings if finding.rule == "concepts.depends_on")
+    assert finding.title.values["tested"] == 2
+
+
+def test_every_mistake_is_said_though_there_is_nothing_to_test() -> None:
+    subject = subject_of()
+    bare = subject.data.with_rows(lambda rows: dataclasses.replace(rows, sensitive_features={}))
+    assert ANALYZER.check is not None
+    with pytest.raises(ConfigError) as caught:
+        ANALYZER.check(subject.model, bare, Params.model_validate({"outputs": ["lo"], "layers": ["9"]}))
+    assert [problem.where for problem in caught.value.problems] == [
+        "analyzers.concepts.outputs",
+        "analyzers.concepts.layers",
+    ]
+    with pytest.raises(AnalyzerNotPossible, match="no concept is described"):
+        ANALYZER.check(subject.model, bare, Params())

@@ -126,3 +126,45 @@ def test_what_is_added_up_is_named(modality: Any, rest: str) -> None:
     assert labels(figure)[15] == rest
     assert f"{ROWS} explained rows" in figure.one("p", **{"class": "sub"}).text
     assert "n = " not in "".join(labels(figure))
+
+
+def slopes(run: AuditRun, unit: str) -> AuditRun:
+    """The same run with other numbers than contributions."""
+    (result,) = run.results
+    metrics = tuple(dataclasses.replace(metric, unit=unit) for metric in result.metrics)
+    return dataclasses.replace(run, results=(dataclasses.replace(result, metrics=metrics),))
+
+
+@pytest.mark.parametrize(
+    ("language", "slope", "contribution"), [("en", "slope", "ontribution"), ("zh-CN", "斜率", "贡献")]
+)
+@pytest.mark.parametrize("modality", ["text", "series"])
+@pytest.mark.parametrize("width", [0.01, 9.0])
+def test_slopes_are_not_called_contributions(
+    modality: Any, language: str, slope: str, contribution: str, width: float
+) -> None:
+    means = {"steps 0 to 3": (9.0, ROWS), "steps 4 to 7": (1.0, ROWS), "steps 8 to 9": (0.5, ROWS)}
+    run = part_run(modality, means, language, width=width)
+    for unit, said, unsaid in (("logit", contribution, slope), ("logit per encoded unit", slope, contribution)):
+        figure = importance(slopes(run, unit), language)
+        told = [figure.one("figcaption").text, *(column.text for column in figure.every("th"))]
+        assert any(said in text for text in told)
+        assert not any(unsaid in text for text in told)
+
+
+@pytest.mark.parametrize(("modality", "part"), [("text", "word"), ("series", "segment")])
+def test_numbers_without_a_unit_leave_no_gap(modality: Any, part: str) -> None:
+    means = {"steps 0 to 3": (9.0, ROWS), "steps 4 to 7": (1.0, ROWS)}
+    figure = importance(slopes(part_run(modality, means, width=9.0), "1"))
+    assert "{" not in figure.text
+    assert f"Mean absolute contribution of each {part}" in figure.every("th")[2].text
+    assert " in ," not in figure.one("p", **{"class": "sub"}).text
+
+
+@pytest.mark.parametrize(("modality", "parts"), [("text", "words"), ("series", "segments"), ("image", "regions")])
+def test_methods_are_said_to_agree_on_what_they_rank(modality: Any, parts: str) -> None:
+    means = {f"part {place}": (9.0 - place, ROWS) for place in range(5)}
+    run = part_run(modality, means)
+    (first,) = run.results
+    lead = parse(render_report(dataclasses.replace(run, results=(first, dataclasses.replace(first, analyzer="lime")))))
+    assert f"The 2 methods put the same three {parts} first." in lead.one("section", id="explanations").text

@@ -67,3 +67,9 @@ def test_a_region_that_contributes_nothing_is_the_smallest_of_those_that_raise()
 @pytest.mark.parametrize("value", [0.0, 1.0])
 def test_a_map_of_one_value_has_no_regions(value: float) -> None:
     assert region_sums(np.full((4, 4), value)) is None
+
+
+@pytest.mark.parametrize("shape", [(12,), (12, 12, 3)])
+def test_values_that_are_no_map_are_told_in_numbers(shape: tuple[int, ...]) -> None:
+    values = np.random.default_rng(3).normal(size=shape).astype(np.float32)
+    assert list(numbers(values).values()) == pytest.approx([values.min(), values.mean(), values.max()], abs=5e-4)

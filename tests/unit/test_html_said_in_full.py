@@ -215,7 +215,7 @@ def test_a_map_by_pixels_is_not_said_to_hide_the_image(averaged: bool) -> None:
         places=(2, 2) if averaged else None,
     )  # fmt: skip
     text = page_of(result_of(image_overlays=(block,))).one("section", id="performance").text
-    assert ("A map this fine can still let it be recognised." in text) != averaged
+    assert ("A map of many small regions can still let it be recognised." in text) != averaged
     assert ("so could the contributions by pixel among the arrays of the run" in text) == averaged
 
 

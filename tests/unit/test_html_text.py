@@ -56,6 +56,30 @@ def test_rows_of_texts_and_lists_of_names_are_told_in_the_language_of_the_page(
     assert str(said.say("t", concepts="corner, patch")) == list_mark
 
 
+@pytest.mark.parametrize(
+    ("say", "unit", "short", "long"),
+    [
+        (SAY, "logit", "log-odds", "log-odds"),
+        (SAY, "logit per encoded unit", "log-odds per encoded unit", "log-odds per encoded unit"),
+        (
+            SAY,
+            "value per encoded unit",
+            "units of the target per encoded unit",
+            "the unit of the target per encoded unit",
+        ),
+        (SAY, "furlong", "furlong", "furlong"),
+        (SAY, "rows", "rows", "rows"),
+        (CHINESE, "logit per encoded unit", "对数几率/编码单位", "对数几率/编码单位"),
+        (CHINESE, "probability per encoded unit", "概率/编码单位", "概率/编码单位"),
+        (CHINESE, "value per encoded unit", "目标变量单位/编码单位", "目标变量的单位/编码单位"),
+    ],
+)
+def test_units_of_slopes_are_told_in_the_language_of_the_page(say: Words, unit: str, short: str, long: str) -> None:
+    assert (str(say.unit(unit)), str(say.long_unit(unit))) == (short, long)
+    of_unit = Words(catalogue=Catalogue(language=say.language, templates={**say.catalogue.templates, "t": "{unit}"}))
+    assert str(of_unit.tell(Message(key="t", values={"unit": unit}))) == short
+
+
 def templates() -> list[Path]:
     return sorted(PACKAGE.glob("templates/**/*.html"))
 

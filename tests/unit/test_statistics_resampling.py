@@ -167,3 +167,29 @@ def share_of_first_half_that_is_positive(values: Any) -> Any:
     chosen = values[..., 0] == 1
     with np.errstate(invalid="ignore"):
         return (chosen * values[..., 1]).sum(axis=1) / chosen.sum(axis=1)
+
+
+def test_the_mean_of_clusters_is_as_uncertain_as_the_means_of_each() -> None:
+    """Rows that are copies of each other add nothing: the interval is about that of Student over one row a cluster."""
+    rng = np.random.default_rng(3)
+    each = rng.normal(size=40)
+    found = stats.clustered_mean_interval(np.repeat(each, 9), stats.clusters_of(np.repeat(range(40), 9)), rng=rng)  # type: ignore[arg-type]
+    expected = stats.mean_interval(each)
+    assert found.estimate == pytest.approx(expected.estimate)
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=0.05)
+    assert found.method == "cluster-bootstrap-percentile"
+
+
+@pytest.mark.parametrize(("sizes", "reason"), [([], "no_rows"), ([5, 5], "too_few_clusters")])
+def test_the_mean_of_few_clusters_has_no_bounds(sizes: list[int], reason: str) -> None:
+    clusters = stats.Clusters(of_row=np.repeat(np.arange(len(sizes)), sizes), count=len(sizes))
+    values = np.arange(sum(sizes), dtype=np.float64)
+    found = stats.clustered_mean_interval(values, clusters, rng=np.random.default_rng(0))
+    assert (found.low, found.high, found.reason) == (None, None, reason)
+    assert found.estimate == (values.mean() if sizes else None)
+
+
+def test_the_mean_of_clusters_refuses_what_is_not_finite() -> None:
+    clusters = stats.Clusters(of_row=np.arange(30), count=30)
+    with pytest.raises(ValueError, match="finite"):
+        stats.clustered_mean_interval(np.full(30, np.nan), clusters, rng=np.random.default_rng(0))

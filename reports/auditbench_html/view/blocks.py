@@ -96,7 +96,7 @@ def percentiles_figure(draft: Draft, result: AnalysisResult, block: Percentiles)
     ends = [value for row in block.rows for value in (row.p50, row.p95, row.p99)]
     ends += [limit for row in block.rows for limit in percentile_limits(draft, result, block, row)]
     log = bool(ends) and min(ends) > 0 and max(ends) / min(ends) > 20
-    unit = say.first((f"unit_long.{block.unit}", f"unit.{block.unit}")) or name_text(block.unit)
+    unit = say.long_unit(block.unit)
     rows = tuple(
         PercentileLine(
             label=name_text(row.label),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 from auditbench.results import AnalysisResult, Metric
 from auditbench_html.view.attributions import counted_rows
@@ -12,9 +13,10 @@ from auditbench_html.view.figures import Cell, Figure, Grid, Heading, Importance
 from auditbench_html.view.numbers import DASH, Estimate, estimate, short
 from auditbench_html.view.part_names import Kind, kind_of, noun, part_label, part_text
 from auditbench_html.view.scales import scale_for
-from auditbench_html.view.text import EMPTY, Text, capital, name_text, words
+from auditbench_html.view.text import EMPTY, OF_SLOPE, Text, Words, capital, words
 
 METRIC = "mean_absolute_attribution"
+Measure: TypeAlias = Literal["contribution", "slope"]
 SHOWN = 15
 MARKS = 3
 TOP = 3
@@ -33,6 +35,11 @@ class Method:
     kind: Kind
     metrics: dict[str, Metric]
 
+    @property
+    def measure(self) -> Measure:
+        """What its numbers are."""
+        return "slope" if self.unit.endswith(OF_SLOPE) else "contribution"
+
     def values(self) -> dict[str, float]:
         """Defined values by input."""
         return {name: metric.value for name, metric in self.metrics.items() if metric.value is not None}
@@ -50,6 +57,7 @@ class Strongest:
         target: The explained class; empty where there is one output.
         kind: What is named.
         total: Of how many.
+        measure: By what.
     """
 
     names: tuple[str, ...]
@@ -58,6 +66,7 @@ class Strongest:
     target: str
     kind: Kind
     total: int
+    measure: Measure
 
     def sentence(self, draft: Draft) -> Text:
         """Which inputs account for how much over how many rows, or that none can be set apart."""
@@ -80,6 +89,7 @@ class Strongest:
         text = draft.say.say(
             of_target if self.target else bare, target=self.target, names=names,
             part=words(f"{100 * self.part:.0f}%"), rows=self.n, n=len(self.names), total=self.total,
+            measure=_told(draft.say, self.measure), measures=_told(draft.say, self.measure, 2),
         )  # fmt: skip
         return capital(text)
 
@@ -101,13 +111,16 @@ def inputs_by_importance(draft: Draft, result: AnalysisResult) -> list[str]:
     return _ordered(methods[0].values()) if methods and methods[0].result is result else []
 
 
-def agree_on_top(draft: Draft) -> tuple[int, int] | None:
-    """How many of the first three inputs all methods name, and the number of methods; None with one method."""
-    methods = [method for method in next(iter(_by_target(draft).values()), []) if len(method.values()) >= TOP]
+def agreement_on_top(draft: Draft) -> Text:
+    """How many of the first three inputs all methods name that measure the same; empty with one method."""
+    say, every = draft.say, next(iter(_by_target(draft).values()), [])
+    methods = [method for method in every if len(method.values()) >= TOP and method.measure == every[0].measure]
     if len(methods) < 2:
-        return None
-    tops = [set(_ordered(method.values())[:TOP]) for method in methods]
-    return len(set.intersection(*tops)), len(methods)
+        return EMPTY
+    common = len(set.intersection(*(set(_ordered(method.values())[:TOP]) for method in methods)))
+    key = "lead.agree_all" if common == TOP else "lead.agree_none" if common == 0 else "lead.agree_some"
+    n = common if key == "lead.agree_some" else len(methods)
+    return say.say(key, n=n, methods=len(methods), parts=noun(say, methods[0].kind, TOP))
 
 
 def _strongest(target: str, method: Method) -> Strongest | None:
@@ -121,8 +134,9 @@ def _strongest(target: str, method: Method) -> Strongest | None:
     named = next((k for k in sizes if _set_apart(method, order[:k], order[k:])), 0)
     part = sum(values[name] for name in order[:named]) / total
     return Strongest(
-        names=tuple(order[:named]), part=part, n=_n(method), target=target, kind=method.kind, total=len(order)
-    )
+        names=tuple(order[:named]), part=part, n=_n(method), target=target, kind=method.kind, total=len(order),
+        measure=method.measure,
+    )  # fmt: skip
 
 
 def _set_apart(method: Method, named: list[str], others: list[str]) -> bool:
@@ -190,7 +204,7 @@ def _importance(draft: Draft, target: str, methods: list[Method]) -> Figure:
             heading=say.say(f"column.{first.kind}"),
             caption=say.say("importance.caption", parts=noun(say, first.kind, 2)),
             method=first.title,
-            track=say.say("importance.track" if unit else "importance.neutral", unit=unit),
+            track=_track(draft, first, unit),
             rows=tuple(rows),
             scale=scale_for(ends, zero=True),
         ),
@@ -206,15 +220,18 @@ def _subtitle(draft: Draft, first: Method, unit: Text, *, several: bool) -> Text
     """Over which rows means are taken, which words are listed at all, and what marks of other methods are."""
     say, of_words = draft.say, first.kind == "word"
     values: dict[str, Text | int] = {
+        "measure": _told(say, first.measure),
         "part": noun(say, first.kind),
         "method": first.title,
         "unit": unit,
         "n": _rows(draft, first),
     }
-    key = "importance.sub" if unit else "importance.sub_bare"
+    key, bare = "importance.sub", "importance.sub_bare"
+    if of_words:
+        key, bare = "importance.words", "importance.words_bare"
     cases = _uncounted(draft, first)
     parts = [
-        say.say("importance.words", least=LEAST_ROWS, **values) if of_words else say.say(key, **values),
+        capital(say.say(key if unit else bare, least=LEAST_ROWS, **values)),
         say.say("importance.words_most", n=MOST_WORDS) if of_words and len(first.metrics) == MOST_WORDS else EMPTY,
         say.say("importance.uncounted", n=cases) if cases else EMPTY,
         say.say("importance.scaled", method=first.title) if several else EMPTY,
@@ -240,7 +257,7 @@ def _how(draft: Draft, first: Method) -> Text:
     """How to read the figure, and what the first method adds to that."""
     say = draft.say
     own = say.first((f"{first.result.analyzer}.{METRIC}.how",))
-    general = say.say("how.importance")
+    general = say.say("how.importance_slope" if first.measure == "slope" else "how.importance")
     return say.say("series.sentences", first=general, second=own) if own else general
 
 
@@ -249,8 +266,23 @@ def _title(draft: Draft, target: str, first: Method) -> Text:
     found = _strongest(target, first)
     if found is not None and found.names:
         return found.title(draft)
-    part = noun(draft.say, first.kind)
-    return draft.say.say("importance.neutral_target" if target else "importance.neutral", target=target, part=part)
+    return _neutral(draft, first, target)
+
+
+def _neutral(draft: Draft, first: Method, target: str = "") -> Text:
+    say, key = draft.say, "importance.neutral_target" if target else "importance.neutral"
+    return capital(say.say(key, target=target, part=noun(say, first.kind), measure=_told(say, first.measure)))
+
+
+def _track(draft: Draft, first: Method, unit: Text) -> Text:
+    if not unit:
+        return _neutral(draft, first)
+    return capital(draft.say.say("importance.track", unit=unit, measure=_told(draft.say, first.measure)))
+
+
+def _told(say: Words, measure: Measure, n: int = 1) -> Text:
+    """What the numbers are, of one or of several."""
+    return say.say(f"measure.{measure}", n=n)
 
 
 def _factor(first: Method, other: Method) -> float:
@@ -292,7 +324,8 @@ def _rest_row(
 def _keys(draft: Draft, first: Method, others: list[Method]) -> tuple[Key, ...]:
     say = draft.say
     bounded = any(metric.interval is not None for metric in first.metrics.values())
-    bar = say.say("importance.key_interval" if bounded else "importance.key", method=first.title)
+    key = "importance.key_interval" if bounded else "importance.key"
+    bar = say.say(key, method=first.title, measure=_told(say, first.measure))
     marks = ("triangle", "square", "disc")
     keys = [Key(mark="bar-interval" if bounded else "bar", label=bar)]
     keys += [Key(mark=mark, label=method.title) for mark, method in zip(marks, others, strict=False)]
@@ -326,7 +359,7 @@ def _table(draft: Draft, methods: list[Method], order: list[str]) -> Grid:
 def _unit(draft: Draft, unit: str) -> Text:
     if unit in ("", "1"):
         return EMPTY
-    return draft.say.first((f"unit_long.{unit}", f"unit.{unit}")) or name_text(unit)
+    return draft.say.long_unit(unit)
 
 
 def _n(method: Method) -> int:

@@ -53,7 +53,8 @@ def overlay_figure(draft: Draft, result: AnalysisResult, block: ImageOverlay) ->
 
 def _what(draft: Draft, block: ImageOverlay) -> Text:
     """What the values are, and of how many pixels or places."""
-    (height, width), (down, across) = block.values.shape, block.places or (0, 0)
+    height, width = block.values.shape[0], block.values.shape[-1]
+    down, across = block.places or (0, 0)
     if block.averaged:
         key = f"averaged_{block.shows}"
     elif block.places:

@@ -14,7 +14,7 @@ from auditbench_html.view.drawn import drawn_rows
 from auditbench_html.view.figures import Figure
 from auditbench_html.view.gates import WORST_FIRST, worst_chip
 from auditbench_html.view.groups import group_figures, repeats_groups
-from auditbench_html.view.importance import TOP, agree_on_top, importance_figures, strongest_inputs
+from auditbench_html.view.importance import agreement_on_top, importance_figures, strongest_inputs
 from auditbench_html.view.matrices import matrix_figure
 from auditbench_html.view.measures import measure_figures, value_list
 from auditbench_html.view.methods import method_entries
@@ -156,15 +156,8 @@ def _lead(draft: Draft, topic: str, gates: tuple[GateRow, ...], finished: list[A
 
 def _explanation_lead(draft: Draft) -> list[Text]:
     """Which inputs stand out, and how far the methods put the same inputs first."""
-    say, found, agreement = draft.say, strongest_inputs(draft), agree_on_top(draft)
-    if found is None:
-        return []
-    text = found.sentence(draft)
-    if agreement is None:
-        return [text]
-    common, methods = agreement
-    key = "lead.agree_all" if common == TOP else "lead.agree_none" if common == 0 else "lead.agree_some"
-    return [text, say.say(key, n=common if key == "lead.agree_some" else methods, methods=methods)]
+    found = strongest_inputs(draft)
+    return [] if found is None else [found.sentence(draft), agreement_on_top(draft)]
 
 
 def _meta(draft: Draft, gates: tuple[GateRow, ...], finished: list[AnalysisResult]) -> Text:

@@ -57,7 +57,7 @@ def _swarm(draft: Draft, result: AnalysisResult, block: Attribution, counted: li
     for player in order:
         dots = tuple(Dot(value=float(values[row, player]), level=_level(ranks[row, player])) for row in shown)
         rows.append(SwarmRow(label=name_text(block.player_names[player]), dots=dots))
-    unit = say.first((f"unit_long.{block.unit}",)) or name_text(block.unit)
+    unit = say.long_unit(block.unit)
     cut = len(shown) < len(counted)
     ends = [dot.value for row in rows for dot in row.dots]
     n = caption(draft, [len(counted)], drawn=True)

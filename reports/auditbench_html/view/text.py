@@ -14,6 +14,8 @@ from auditbench.messages import Catalogue, Template, Templates, format_scalar
 from auditbench.safe_text import LONGEST_TEXT, safe_text
 
 RunKind: TypeAlias = Literal["words", "name"]
+OF_SLOPE = " per encoded unit"
+"""How the unit of slopes ends, which begins with that of the output."""
 _OPEN, _CLOSE = "\ue000", "\ue001"
 _NAME = re.compile(f"{_OPEN}([^{_CLOSE}]*){_CLOSE}")
 _HAN = "[\u3400-\u9fff\uf900-\ufaff]"
@@ -94,8 +96,12 @@ class Words:
         return name_text(f"{message.key}: {filled}" if filled else message.key)
 
     def unit(self, unit: str) -> Text:
-        """A unit in words; one that no catalogue names shows itself."""
-        return self.first((f"unit.{unit}",)) or name_text(unit)
+        """A unit in words, that of a slope by the unit of its output; one that no catalogue names shows itself."""
+        return self._unit(unit, ("unit.",))
+
+    def long_unit(self, unit: str) -> Text:
+        """The same where there is room: `milliseconds`."""
+        return self._unit(unit, ("unit_long.", "unit."))
 
     def feature(self, name: str) -> Text:
         """A sensitive feature or several, `sex & brightness`; a computed one in words."""
@@ -158,6 +164,11 @@ class Words:
             parts.append(self.group(group))
         parts += [self._label(key, value) for key, value in sorted(rest.items())]
         return joined(*parts, mark=self.mark("comma"))
+
+    def _unit(self, unit: str, starts: tuple[str, ...]) -> Text:
+        output = unit.removesuffix(OF_SLOPE)
+        told = self.first(f"{start}{output}" for start in starts) or name_text(output)
+        return told if output == unit else self.say("unit_of.slope", unit=told)
 
     def _label(self, key: str, value: str) -> Text:
         method = self._method(value) if key == "method" else None

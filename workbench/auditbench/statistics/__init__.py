@@ -32,7 +32,12 @@ from auditbench.statistics.influence import (
     stored_influence,
 )
 from auditbench.statistics.interval import IntervalEstimate, IntervalEstimates, UndefinedReason, normal_quantile
-from auditbench.statistics.means import bootstrap_mean_intervals, mean_interval, mean_intervals
+from auditbench.statistics.means import (
+    bootstrap_mean_intervals,
+    clustered_mean_interval,
+    mean_interval,
+    mean_intervals,
+)
 from auditbench.statistics.multiplicity import benjamini_hochberg, holm, holm_levels
 from auditbench.statistics.paired import (
     PairedTest,
@@ -76,6 +81,7 @@ __all__ = [
     "bootstrap_interval",
     "bootstrap_mean_intervals",
     "calibration_error_influence",
+    "clustered_mean_interval",
     "clusters_of",
     "combined_influence",
     "delong_interval",

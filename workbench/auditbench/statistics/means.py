@@ -1,4 +1,4 @@
-"""Intervals of means: Student's t and the bootstrap, for one vector or for many columns at once."""
+"""Intervals of means: Student's t and the bootstrap, of rows or of clusters, for one vector or for many columns at once."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import math
 from typing import TYPE_CHECKING
 
 from auditbench.statistics._arguments import check_level, check_replicates, finite_array
-from auditbench.statistics.bootstrap import percentile_intervals, resampling_weights
+from auditbench.statistics.bootstrap import CLUSTER_METHOD, percentile_intervals, resampling_weights
 from auditbench.statistics.interval import IntervalEstimate, IntervalEstimates, undefined_interval
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+
+    from auditbench.statistics.clusters import Clusters
 
 
 def mean_interval(values: npt.ArrayLike, *, level: float = 0.95) -> IntervalEstimate:
@@ -62,6 +64,40 @@ def mean_intervals(values: npt.ArrayLike, *, level: float = 0.95) -> IntervalEst
         replicates=0,
         undefined_replicates=np.zeros(columns, dtype=np.int64),
     )
+
+
+def clustered_mean_interval(
+    values: npt.ArrayLike,
+    clusters: Clusters,
+    *,
+    rng: np.random.Generator,
+    replicates: int = 1000,
+    level: float = 0.95,
+) -> IntervalEstimate:
+    """Mean of values that depend on each other within clusters, shape (n,), with a percentile bootstrap interval.
+
+    Clusters are drawn whole and with replacement, as many as there are. Undefined: everything without values (`no_rows`),
+    the bounds where clusters are too few (`too_few_clusters`).
+
+    Raises:
+        ValueError: Another shape, values that are not finite, too few replicates, or `level` outside (0, 1).
+
+    Source: as for `resampling_weights`.
+    """
+    import numpy as np
+
+    check_replicates(replicates, level)
+    array = finite_array("values", values, 1)
+    if not len(array):
+        return undefined_interval(CLUSTER_METHOD, level, "no_rows")
+    drawn = [
+        weights @ array / weights.sum(axis=1) for weights in resampling_weights(rng, len(array), replicates, clusters)
+    ]
+    found = percentile_intervals(array.mean(), np.concatenate(drawn), level=level, clusters=clusters)
+    estimate, low, high = float(found.estimate), float(found.low), float(found.high)
+    if math.isnan(low):
+        return undefined_interval(found.method, level, "too_few_clusters", estimate)
+    return IntervalEstimate(estimate=estimate, low=low, high=high, level=level, method=found.method)
 
 
 def bootstrap_mean_intervals(
