@@ -13,7 +13,7 @@ from auditbench_html.view.figures import Cell, Figure, Grid, Heading, Importance
 from auditbench_html.view.numbers import DASH, Estimate, estimate, short
 from auditbench_html.view.part_names import Kind, kind_of, noun, part_label, part_text
 from auditbench_html.view.scales import scale_for
-from auditbench_html.view.text import EMPTY, OF_SLOPE, Text, Words, capital, words
+from auditbench_html.view.text import EMPTY, OF_SLOPE, Text, capital, words
 
 METRIC = "mean_absolute_attribution"
 Measure: TypeAlias = Literal["contribution", "slope"]
@@ -89,7 +89,7 @@ class Strongest:
         text = draft.say.say(
             of_target if self.target else bare, target=self.target, names=names,
             part=words(f"{100 * self.part:.0f}%"), rows=self.n, n=len(self.names), total=self.total,
-            measure=_told(draft.say, self.measure), measures=_told(draft.say, self.measure, 2),
+            measure=draft.say.say(f"measure.{self.measure}"),
         )  # fmt: skip
         return capital(text)
 
@@ -220,7 +220,7 @@ def _subtitle(draft: Draft, first: Method, unit: Text, *, several: bool) -> Text
     """Over which rows means are taken, which words are listed at all, and what marks of other methods are."""
     say, of_words = draft.say, first.kind == "word"
     values: dict[str, Text | int] = {
-        "measure": _told(say, first.measure),
+        "measure": say.say(f"measure.{first.measure}"),
         "part": noun(say, first.kind),
         "method": first.title,
         "unit": unit,
@@ -271,18 +271,13 @@ def _title(draft: Draft, target: str, first: Method) -> Text:
 
 def _neutral(draft: Draft, first: Method, target: str = "") -> Text:
     say, key = draft.say, "importance.neutral_target" if target else "importance.neutral"
-    return capital(say.say(key, target=target, part=noun(say, first.kind), measure=_told(say, first.measure)))
+    return capital(say.say(key, target=target, part=noun(say, first.kind), measure=say.say(f"measure.{first.measure}")))
 
 
 def _track(draft: Draft, first: Method, unit: Text) -> Text:
     if not unit:
         return _neutral(draft, first)
-    return capital(draft.say.say("importance.track", unit=unit, measure=_told(draft.say, first.measure)))
-
-
-def _told(say: Words, measure: Measure, n: int = 1) -> Text:
-    """What the numbers are, of one or of several."""
-    return say.say(f"measure.{measure}", n=n)
+    return capital(draft.say.say("importance.track", unit=unit, measure=draft.say.say(f"measure.{first.measure}")))
 
 
 def _factor(first: Method, other: Method) -> float:
@@ -325,7 +320,7 @@ def _keys(draft: Draft, first: Method, others: list[Method]) -> tuple[Key, ...]:
     say = draft.say
     bounded = any(metric.interval is not None for metric in first.metrics.values())
     key = "importance.key_interval" if bounded else "importance.key"
-    bar = say.say(key, method=first.title, measure=_told(say, first.measure))
+    bar = say.say(key, method=first.title, measure=say.say(f"measure.{first.measure}"))
     marks = ("triangle", "square", "disc")
     keys = [Key(mark="bar-interval" if bounded else "bar", label=bar)]
     keys += [Key(mark=mark, label=method.title) for mark, method in zip(marks, others, strict=False)]
