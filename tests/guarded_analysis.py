@@ -11,7 +11,8 @@ from torch import nn
 
 from auditbench.contracts import Analyzer
 from auditbench.engines.local import LocalEngine
-from auditbench.registry import PluginEntry, Provided, Registry
+from auditbench.plugin_entries import PluginEntry
+from auditbench.registry import Provided, Registry
 from auditbench.results import AnalysisResult
 from auditbench.testing import QuietHost, toy_subject
 from auditbench.worker.analysis import Outcome, run_analyzer

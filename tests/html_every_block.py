@@ -14,7 +14,9 @@ from auditbench.findings import Message
 from auditbench.results import (
     AnalysisResult,
     Axis,
+    Column,
     Curve,
+    CustomBlock,
     ImageOverlay,
     Matrix,
     Metric,
@@ -22,6 +24,7 @@ from auditbench.results import (
     Percentiles,
     Series,
     SeriesAttribution,
+    Table,
     TokenAttribution,
 )
 from auditbench.run import AuditRun
@@ -40,6 +43,9 @@ WORDS = {
     "blocks.latency": "Time of a call",
     "blocks.text": "A text with a line end",
     "blocks.series": "A series with a channel of nothing",
+    "blocks.flow": "From outcome to decision",
+    "blocks.outcome": "Outcome",
+    "blocks.decided": "Share decided alike",
     "blocks.noise_accuracy": "Accuracy under noise",
     "blocks.latency_p95": "Latency",
 }
@@ -76,7 +82,7 @@ def block_result() -> AnalysisResult:
     correlation = np.corrcoef(rng.normal(size=(20, 60)))
     title = {
         name: Message(key=f"blocks.{name}")
-        for name in ("image", "correlation", "large", "text", "series", "noise", "latency")
+        for name in ("image", "correlation", "large", "text", "series", "noise", "latency", "flow")
     }
     row, column = Message(key="blocks.input"), Message(key="blocks.other")
     lines = tuple(
@@ -100,6 +106,10 @@ def block_result() -> AnalysisResult:
         series_attributions=(SeriesAttribution(name="series", title=title["series"], row_id="1", channels=("x", "y<b>"), unit="logit",
                                                series=np.stack([np.sin(np.arange(300) / 9), np.full(300, np.nan)]),
                                                values=np.repeat(np.array([[0.4, -0.2, 0.0], [-0.6, 0.1, 0.05]]), 100, axis=1)),),
+        custom_blocks=(CustomBlock(name="flow", kind="blocks.flow", data={"links": [["no", "yes", 12]], "width": 0.4}, table=Table(
+            name="flow", title=title["flow"], n=100, rows=(("no", 0.8), ("yes <b>", 0.9)), columns=(
+                Column(name="outcome", label=Message(key="blocks.outcome")),
+                Column(name="decided", label=Message(key="blocks.decided"), kind="number", unit="1")))),),
     )  # fmt: skip
 
 

@@ -29,7 +29,7 @@ class InProcessWorker:
         self._numbers = itertools.count(1)
         self._event: Callable[[WorkerEvent], float | None] | None = None
         self._worker = Worker(self._heard)
-        self._log = log
+        self.log = log
         log.touch()
 
     def ask(
@@ -39,12 +39,13 @@ class InProcessWorker:
         seconds: float,
         event: Callable[[WorkerEvent], float | None],
         memory: int | None = None,
+        grace: float = 0.0,
         **content: Any,
     ) -> dict[str, Any]:
         """Carry the command out here; question and answer go through the wire's form."""
         self._event = event
         question = _over_the_wire({"kind": "command", "command": command, "number": next(self._numbers), **content})
-        with undisturbed_process(), self._log.open("a") as log, redirect_stderr(log):
+        with undisturbed_process(), self.log.open("a") as log, redirect_stderr(log):
             answer = _over_the_wire(self._worker.answer(question))
         if answer["kind"] == "error":
             raise error_from(answer["error"])

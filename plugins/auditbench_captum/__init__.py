@@ -40,6 +40,7 @@ def auditbench_analyzers() -> Iterator[Analyzer]:
         metrics=("mean_absolute_attribution", "completeness_gap", "rank_agreement"),
         methods=FACTS,
         messages=load_messages("auditbench_captum"),
+        cost="samples",
     )
 
 

@@ -46,8 +46,10 @@ def analyze(context: AuditContext, params: Params) -> AnalysisResult:
 
     Raises:
         AnalyzerNotPossible: The method asked for is not one for this model.
+        ModelError: An output is not finite.
     """
     _refuse_without_hooks(context.model, params)
+    context.finite_outputs()
     if params.method == "attention":
         return analyze_attention(context, params)
     if context.data.modality != "tabular":

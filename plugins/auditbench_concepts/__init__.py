@@ -47,4 +47,5 @@ def auditbench_analyzers() -> Iterator[Analyzer]:
         shares=("score", "accuracy"),
         methods=(TCAV,),
         messages=load_messages("auditbench_concepts"),
+        cost="trains",
     )

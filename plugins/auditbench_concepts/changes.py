@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from auditbench.masking import metric_interval
+from auditbench.results import interval_of
 from auditbench.statistics import Clusters, clustered_mean_interval, clusters_of, mean_interval
 from auditbench_concepts.explained import FEWEST_ROWS
 from auditbench_concepts.planted import planted_inputs
@@ -60,4 +60,4 @@ def _change(values: npt.NDArray[np.float64], clusters: Clusters | None, rng: np.
     if rows < FEWEST_ROWS:
         return Change(rows=rows, clusters=count)
     found = mean_interval(values) if clusters is None else clustered_mean_interval(values, clusters, rng=rng)
-    return Change(rows=rows, value=found.estimate, interval=metric_interval(found), clusters=count)
+    return Change(rows=rows, value=found.estimate, interval=interval_of(found), clusters=count)

@@ -135,6 +135,7 @@ def auditbench_analyzers() -> Iterator[Analyzer]:
         metric_tasks=METRIC_TASKS,
         shares=SHARES,
         messages=load_messages("auditbench_fairness"),
+        cost="outputs",
     )
 
 

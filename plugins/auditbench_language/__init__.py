@@ -34,6 +34,7 @@ def auditbench_analyzers() -> Iterator[Analyzer]:
         metrics=("entropy", "excess_surprise", "reach", "completeness_gap"),
         methods=ATTRIBUTIONS,
         messages=messages,
+        cost="samples",
     )
     yield Analyzer(
         name="language-lens",
@@ -46,6 +47,7 @@ def auditbench_analyzers() -> Iterator[Analyzer]:
         shares=("prediction_depth",),
         methods=(LENS,),
         messages=messages,
+        cost="passes",
     )
     yield Analyzer(
         name="language-pairs",
@@ -66,6 +68,7 @@ def auditbench_analyzers() -> Iterator[Analyzer]:
         shares=("stereotype_preference", "decision_change"),
         methods=(LIKELIHOOD, OUTPUTS),
         messages=messages,
+        cost="samples",
     )
 
 

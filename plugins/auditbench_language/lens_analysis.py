@@ -33,7 +33,9 @@ def analyze(context: AuditContext, params: LensParams) -> AnalysisResult:
 
     Raises:
         AnalyzerNotPossible: The network is none whose layers can be read.
+        ModelError: An output is not finite.
     """
+    context.finite_outputs()
     rows = context.data.sample(params.rows, context.rng("rows"))
     name, _ = text_input(context.model)
     lens = lens_of(context.model, context.model.encode({name: rows.inputs[name][:2]}))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from auditbench.findings import Message
-from auditbench.results import Interval, Metric
+from auditbench.results import Metric, estimated_metric
 from auditbench.statistics import (
     Clusters,
     IntervalEstimate,
@@ -81,21 +81,14 @@ def estimated(
     where: Mapping[str, str] | None = None,
 ) -> Metric:
     """A metric from an estimate that says itself why it, or its bounds, are undefined."""
-    interval = None
-    if found.low is not None and found.high is not None:
-        interval = Interval(low=found.low, high=found.high, level=found.level, method=found.method)
-    few = clusters is not None and not clusters.are_enough
-    value = found.estimate
-    return Metric(
-        name=name,
-        value=value,
+    return estimated_metric(
+        name,
+        found,
+        n=n,
+        undefined=message("language.undefined.no_rows"),
         unit=unit,
         higher_is_better=higher_is_better,
-        interval=interval,
-        no_interval="" if interval is not None or value is None else "few_clusters" if few else "not_estimated",
-        n=n,
-        clusters=None if clusters is None else clusters.count,
-        where=where or {},
+        clusters=clusters,
+        where=where,
         method=f"{analyzer}.{name}.formula",
-        reason=message("language.undefined.no_rows") if value is None else None,
     )

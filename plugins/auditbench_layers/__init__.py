@@ -45,6 +45,7 @@ def auditbench_analyzers() -> Iterator[Analyzer]:
         shares=SHARES,
         methods=FACTS,
         messages=load_messages("auditbench_layers"),
+        cost="trains",
     )
 
 

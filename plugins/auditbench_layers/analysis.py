@@ -38,7 +38,9 @@ def analyze(context: AuditContext, params: Params) -> AnalysisResult:
 
     Raises:
         AnalyzerNotPossible: The network has no layers that can be looked at, or no path for the contributions asked for.
+        ModelError: An output is not finite.
     """
+    context.finite_outputs()
     layers = chosen_layers(context.model, context.data, params.layers, params.most_layers)
     parts: list[AnalysisResult] = []
     if {"activations", "similarity", "probes"} & set(params.parts):

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from auditbench.findings import Message
-from auditbench.masking import metric_interval
-from auditbench.results import Metric
+from auditbench.results import Metric, estimated_metric
 from auditbench.statistics import Clusters, IntervalEstimate, jackknife_error, mean_interval
 
 if TYPE_CHECKING:
@@ -37,17 +36,14 @@ def estimated(
     higher_is_better: bool | None = None,
 ) -> Metric:
     """A metric of rows from an estimate that is defined."""
-    interval = metric_interval(estimate)
-    few = estimate.reason == "too_few_clusters"
-    return Metric(
-        name=name,
-        value=estimate.estimate,
+    return estimated_metric(
+        name,
+        estimate,
+        n=n,
+        undefined=message("undefined.no_variation"),
         unit=unit,
         higher_is_better=higher_is_better,
-        interval=interval,
-        no_interval="" if interval else "few_clusters" if few else "not_estimated",
-        n=n,
-        clusters=None if clusters is None else clusters.count,
+        clusters=clusters,
         where=where,
         method=f"{ANALYZER}.{name}.formula",
     )

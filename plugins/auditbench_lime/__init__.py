@@ -53,6 +53,7 @@ def auditbench_analyzers() -> Iterator[Analyzer]:
         metrics=("mean_absolute_attribution", "local_fidelity", "rank_agreement"),
         methods=FACTS,
         messages=load_messages("auditbench_lime"),
+        cost="samples",
     )
 
 

@@ -42,7 +42,12 @@ SAMPLES = 5000
 
 
 def analyze(context: AuditContext, params: Params) -> AnalysisResult:
-    """Explain the rows that all explainers of this audit explain, and summarise."""
+    """Explain the rows that all explainers of this audit explain, and summarise.
+
+    Raises:
+        ModelError: An output is not finite.
+    """
+    context.finite_outputs()
     if context.data.modality != "tabular":
         return analyze_parts(context, params)
     task = explained(context, rows=params.rows, background=params.background)

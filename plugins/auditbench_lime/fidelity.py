@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from auditbench.findings import Finding, Message
-from auditbench.masking import metric_interval
-from auditbench.results import Metric
+from auditbench.results import Metric, estimated_metric
 from auditbench.statistics import bootstrap_interval
 
 if TYPE_CHECKING:
@@ -31,18 +30,14 @@ def local_fidelity(
 def _median_fidelity(fidelity: npt.NDArray[np.float64], where: dict[str, str], rng: np.random.Generator) -> Metric:
     scores = fidelity[~np.isnan(fidelity)]
     estimate = bootstrap_interval(lambda drawn: np.median(drawn, axis=1), [scores], rng=rng)
-    interval = metric_interval(estimate)
-    undefined = "lime.no_fidelity" if len(fidelity) else "lime.no_sampled_rows"
-    return Metric(
-        name="local_fidelity",
-        value=estimate.estimate,
-        higher_is_better=True,
-        interval=interval,
-        no_interval="" if interval or estimate.estimate is None else "not_estimated",
+    return estimated_metric(
+        "local_fidelity",
+        estimate,
         n=len(scores),
+        undefined=Message(key="lime.no_fidelity" if len(fidelity) else "lime.no_sampled_rows"),
+        higher_is_better=True,
         where=where,
         method="lime.local_fidelity.formula",
-        reason=Message(key=undefined) if estimate.estimate is None else None,
     )
 
 

@@ -74,4 +74,5 @@ def auditbench_analyzers() -> Iterator[Analyzer]:
         metric_tasks=METRIC_TASKS,
         shares=SHARES,
         messages=load_messages("auditbench_parity"),
+        cost="passes",
     )

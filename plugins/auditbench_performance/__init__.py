@@ -111,4 +111,5 @@ def auditbench_analyzers() -> Iterator[Analyzer]:
         metric_tasks=METRIC_TASKS,
         shares=SHARES,
         messages=load_messages("auditbench_performance"),
+        cost="outputs",
     )

@@ -69,4 +69,5 @@ def auditbench_analyzers() -> Iterator[Analyzer]:
         needs=Needs(capabilities=("black_box",)),
         metrics=METRICS,
         messages=load_messages("auditbench_resources"),
+        cost="samples",
     )

@@ -46,6 +46,7 @@ def auditbench_analyzers() -> Iterator[Analyzer]:
         shares=("sensitive_share",),
         methods=FACTS,
         messages=load_messages("auditbench_shap"),
+        cost="samples",
     )
 
 

@@ -18,12 +18,11 @@ from auditbench.masking import (
     feature_players,
     fill_missing,
     importance_metrics,
-    metric_interval,
     shared_out,
     table_attribution,
 )
 from auditbench.models.raw_rows import RawTableEncoder
-from auditbench.results import AnalysisResult, Attribution, Metric, Note
+from auditbench.results import AnalysisResult, Attribution, Metric, Note, estimated_metric
 from auditbench.statistics import bootstrap_interval
 from auditbench_shap.accuracy import accuracy_finding, local_accuracy
 from auditbench_shap.parts import analyze_parts
@@ -56,7 +55,9 @@ def analyze(context: AuditContext, params: Params) -> AnalysisResult:
     Raises:
         ConfigError: The budget is too small for the method.
         AnalyzerNotPossible: The method asked for is not one for this model.
+        ModelError: An output is not finite.
     """
+    context.finite_outputs()
     if context.data.modality != "tabular":
         return analyze_parts(context, params)
     unit = _unit(context.model, params.method)
@@ -248,18 +249,13 @@ def _share(
     name: str, part: npt.NDArray[np.float64], total: npt.NDArray[np.float64], rng: np.random.Generator
 ) -> Metric:
     estimate = bootstrap_interval(_ratio_of_sums, [part, total], rng=rng)
-    interval = metric_interval(estimate)
-    defined = estimate.estimate is not None
-    reason = None if defined else Message(key="shap.no_attribution" if len(part) else "shap.no_sampled_rows")
-    return Metric(
-        name="sensitive_share",
-        value=estimate.estimate,
-        interval=interval,
-        no_interval="not_estimated" if defined and interval is None else "",
+    return estimated_metric(
+        "sensitive_share",
+        estimate,
         n=len(part),
+        undefined=Message(key="shap.no_attribution" if len(part) else "shap.no_sampled_rows"),
         where={"feature": name},
         method="shap.sensitive_share.formula",
-        reason=reason,
     )
 
 

@@ -49,6 +49,7 @@ def auditbench_analyzers() -> Iterator[Analyzer]:
         ),
         methods=FACTS,
         messages=load_messages("auditbench_training_rows"),
+        cost="passes",
     )
 
 

@@ -62,8 +62,10 @@ def analyze(context: AuditContext, params: Params) -> AnalysisResult:
     Raises:
         ConfigError: The model has no layer of the name in `space`.
         AnalyzerNotPossible: There are no labelled training rows, or no space to find neighbours in.
+        ModelError: An output is not finite.
     """
     _refuse(context.model, context.data)
+    context.finite_outputs()
     train_rows = context.data.background(params.train_rows, context.rng("training rows"))
     if len(train_rows) <= params.neighbours:
         raise AnalyzerNotPossible(

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from auditbench.findings import Message
-from auditbench.masking.importance import metric_interval
-from auditbench.results import Metric
+from auditbench.results import Metric, estimated_metric, interval_of
 from auditbench.statistics import clusters_of, mean_interval, share_interval
 from auditbench_training_rows.candidates import DISAGREEING, same_label_share
 from auditbench_training_rows.neighbours import distance_percentile
@@ -110,7 +109,7 @@ def _mean(
     if not len(values):
         return _undefined(name, None, unit=unit)
     found = mean_interval(values)
-    interval = None if clusters is not None or np.ptp(values) == 0 else metric_interval(found)
+    interval = None if clusters is not None or np.ptp(values) == 0 else interval_of(found)
     if interval is not None and unit == "1":
         interval = type(interval)(
             low=max(0.0, interval.low), high=min(1.0, interval.high), level=interval.level, method=interval.method
@@ -138,17 +137,14 @@ def _share(
     if not len(hit):
         return _undefined(name, None, where=where)
     groups = clusters_of(clusters)
-    found = share_interval(hit, groups)
-    interval = metric_interval(found)
-    return Metric(
-        name=name,
-        value=found.estimate,
-        higher_is_better=higher_is_better,
-        interval=interval,
-        no_interval="" if interval is not None else "few_clusters",
+    return estimated_metric(
+        name,
+        share_interval(hit, groups),
         n=len(hit),
-        clusters=None if groups is None else len(np.unique(np.asarray(clusters))),
-        where=where or {},
+        undefined=Message(key="training-rows.no_rows"),
+        higher_is_better=higher_is_better,
+        clusters=groups,
+        where=where,
         method=f"training-rows.{name}.formula",
     )
 

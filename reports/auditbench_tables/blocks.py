@@ -27,7 +27,7 @@ from auditbench_tables.sheet import Sheet, Value
 
 def block_sheets(told: Outline, result: AnalysisResult) -> Iterator[Sheet]:
     """A sheet a block, named after analyzer and block."""
-    for table in result.tables:
+    for table in (*result.tables, *(block.table for block in result.custom_blocks)):
         yield _table(told, result, table)
     for curve in result.curves:
         yield _curve(told, result, curve)

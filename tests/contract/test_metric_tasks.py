@@ -14,11 +14,12 @@ import auditbench_performance
 import auditbench_resources
 import auditbench_shap
 from auditbench.gate_checks import metrics_for
-from auditbench.registry import PluginEntry, Provided
+from auditbench.plugin_entries import PluginEntry
+from auditbench.registry import Provided
 from auditbench.results import AnalysisResult
 from auditbench.run import Task
 from auditbench.testing import ToySubject, toy_context, toy_subject
-from auditbench.worker.checking import describe_analyzer
+from auditbench.worker.describing import describe_analyzer
 from tests.plugin_results import analyzer_of
 
 ON_OUTPUTS: tuple[ModuleType, ...] = (

@@ -12,7 +12,7 @@ import pytest
 
 from auditbench.cli.boundary import guarded
 from auditbench.contracts import Analyzer
-from auditbench.registry import list_entry_points
+from auditbench.plugin_entries import list_entry_points
 from tests.copied_example import copied_example
 from tests.in_process_worker import workers_in_this_process
 

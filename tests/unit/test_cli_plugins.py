@@ -7,16 +7,16 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from auditbench.cli import health
 from auditbench.cli.boundary import guarded
-from auditbench.contracts import MethodFacts, Needs
+from auditbench.contracts import API_VERSION, Cost, MethodFacts, Needs
 from auditbench.descriptions import AnalyzerDescription, PluginDescription, Provision
 from auditbench.errors import Problem
-from auditbench.registry import PluginEntry
+from auditbench.plugin_entries import PluginEntry
 from auditbench.run import PluginFacts
 
 FACTS = PluginFacts(name="toy", distribution="toy-plugin", version="1.2")
@@ -42,11 +42,15 @@ TOY = AnalyzerDescription(
     metric_tasks={"gap": ("regression",)},
     methods=(MethodFacts(name="toy.own\x1b", source=()),),
     schema=SCHEMA,
+    cost="samples",
     missing_packages=("absent_package",),
+    missing=Problem(message="not installed", where="toy", fix="pip install 'toy-plugin[deep]'"),
 )
 PLUGIN = PluginDescription(
     plugin=FACTS,
     first_party=False,
+    api="1.0",
+    hooks=("auditbench_analyzers", "auditbench_renderers"),
     analyzers=(TOY,),
     provides=(
         Provision(kind="renderer", name="toy-page", summary="A page"),
@@ -56,6 +60,8 @@ PLUGIN = PluginDescription(
             summary="Paper",
             missing=Problem(message="A press is not installed", where="toy-print", found="none", fix="buy one"),
         ),
+        Provision(kind="architecture", name="toy-net", summary="A net", schema=SCHEMA),
+        Provision(kind="preset", name="toy-basics", summary="The least."),
     ),
 )
 BROKEN = PluginDescription(
@@ -75,7 +81,7 @@ PRINTER = dataclasses.replace(
 def installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("auditbench.supervisor.describe", lambda names=None: (PLUGIN, BROKEN, OBSERVER, PRINTER))
     entries = (PluginEntry(name="toy", module="toy_module", distribution="toy-plugin", version="1.2"),)
-    monkeypatch.setattr("auditbench.registry.list_entry_points", lambda: entries)
+    monkeypatch.setattr("auditbench.plugin_entries.list_entry_points", lambda: entries)
 
 
 def test_list(installed: None, capsys: pytest.CaptureFixture[str]) -> None:
@@ -88,9 +94,11 @@ def test_list(installed: None, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_list_without_plugins(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr("auditbench.registry.list_entry_points", lambda: ())
+    monkeypatch.setattr("auditbench.plugin_entries.list_entry_points", lambda: ())
     assert guarded(["plugins", "list"]) == 0
-    assert capsys.readouterr().out == ""
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "No plugins are installed" in err
     assert guarded(["plugins", "list", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == []
 
@@ -99,15 +107,18 @@ def test_show(installed: None, capsys: pytest.CaptureFixture[str]) -> None:
     assert guarded(["plugins", "show", "toy"]) == 0
     assert capsys.readouterr().out.partition("\nbroken")[0].splitlines() == [
         "toy (toy-plugin 1.2)",
+        f"  written for  version 1.0 of the contracts; this Auditbench keeps {API_VERSION}",
+        "  implements   auditbench_analyzers, auditbench_renderers",
         "",
         "analyzer toy: A ⟨U+001B⟩[31mtoy",
         "  topic       fairness",
+        "  cost        evaluates rows many times, as often as its parameters say",
         "  tasks       regression",
         "  model with  gradients",
         "  data with   sensitive features",
         "  packages    absent_package",
         "  after       performance",
-        "  missing     absent_package",
+        "  missing     absent_package; pip install 'toy-plugin[deep]'",
         "  parameters, in [analyzers.toy]",
         "    rows = 5  (integer, at least 1, at most 10)",
         "        Explained rows.",
@@ -130,7 +141,30 @@ def test_show(installed: None, capsys: pytest.CaptureFixture[str]) -> None:
         "  toy-print: A press is not installed",
         "    found: none",
         "    fix: buy one",
+        "",
+        "architecture toy-net: A net",
+        "  parameters, in [train.parameters]",
+        "    rows = 5  (integer, at least 1, at most 10)",
+        "        Explained rows.",
+        '    method = "a"  (one of a, b)',
+        "    limit, not set  (number, above 0)",
+        "    needed = … (required)  (string)",
+        "",
+        "preset toy-basics: The least.",
+        "  its gates: auditbench explain preset:toy-basics",
     ]
+
+
+@pytest.mark.parametrize("cost", [*get_args(Cost), None])
+def test_every_class_of_cost_has_its_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], cost: Cost | None
+) -> None:
+    shown = dataclasses.replace(PLUGIN, analyzers=(dataclasses.replace(TOY, cost=cost),))
+    monkeypatch.setattr("auditbench.supervisor.describe", lambda names: (shown,))
+    assert guarded(["plugins", "show", "toy"]) == 0
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("  cost ")]
+    assert len(line) > len("  cost        ")
+    assert ("not stated" in line) == (cost is None)
 
 
 def test_doctor_names_each_problem_and_its_fix(
@@ -141,19 +175,19 @@ def test_doctor_names_each_problem_and_its_fix(
     assert guarded(["doctor", "--json"]) == 2
     checks = {check["name"]: check for check in json.loads(capsys.readouterr().out)}
     assert {name for name, check in checks.items() if not check["ok"]} >= {"plugin toy", "plugin broken"}
-    assert checks["plugin toy"]["fix"] == "pip install absent_package"
+    assert checks["plugin toy"]["fix"] == "pip install 'toy-plugin[deep]'"
     assert "SyntaxError" in checks["plugin broken"]["detail"]
     assert checks["plugin eye"]["detail"] == "e 3: observes runs"
     assert checks["plugin print"]["ok"]
     assert checks["plugin print"]["detail"] == (
         "p 4: analyzer toy (not here: A scale), renderer toy-page, "
-        "renderer toy-print (not here: A press is not installed; buy one)"
+        "renderer toy-print (not here: A press is not installed; buy one), architecture toy-net, preset toy-basics"
     )
     assert checks["torch"] == {"name": "torch", "ok": True, "detail": "2.13", "fix": ""}
     assert checks["device"]["detail"] == "cpu"
     assert guarded(["doctor"]) == 2
     out, err = capsys.readouterr()
-    assert "fix: pip install absent_package" in out
+    assert "fix: pip install 'toy-plugin[deep]'" in out
     assert "Looking" in err
 
 

@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from auditbench.contracts import Analyzer
+from auditbench.plugin_entries import PluginEntry
 from auditbench.provenance import available_cpus
-from auditbench.registry import PluginEntry, Provided, Registry
+from auditbench.registry import Provided, Registry
 from auditbench.results import AnalysisResult
 from auditbench.testing import toy_context
 from auditbench.worker.analysis import run_analyzer

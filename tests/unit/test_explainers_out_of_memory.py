@@ -16,7 +16,8 @@ from auditbench.contracts import Analyzer
 from auditbench.descriptions import batch_use
 from auditbench.journal import Journal
 from auditbench.models import ModelUnderTest
-from auditbench.registry import PluginEntry, Provided, Registry
+from auditbench.plugin_entries import PluginEntry
+from auditbench.registry import Provided, Registry
 from auditbench.run_file import read_run
 from auditbench.testing import ToySubject, toy_context, toy_subject
 from auditbench.worker.analysis import run_analyzer

@@ -8,7 +8,8 @@ from typing import Any, Literal
 
 from auditbench.results import Attribution, ImageOverlay, SeriesAttribution
 from auditbench.run import AuditRun
-from tests.hostile_run import Slot, filled, hostile_run, slots_of, slots_with
+from auditbench.testing.filled_records import Slot, filled, slots_of, slots_with
+from tests.hostile_run import hostile_run
 
 TEXT = "<hostile>"
 

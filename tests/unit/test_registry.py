@@ -18,15 +18,9 @@ from auditbench.errors import (
     PluginError,
     UnknownPluginError,
 )
-from auditbench.registry import (
-    PluginEntry,
-    Registry,
-    find_entry,
-    list_entry_points,
-    missing_dependency,
-    missing_packages,
-    missing_programs,
-)
+from auditbench.missing_needs import missing_dependency, missing_packages, missing_programs
+from auditbench.plugin_entries import PluginEntry, find_entry, list_entry_points
+from auditbench.registry import Registry
 from tests.plugin_site import PluginSite, installed_site
 
 ENTRY = PluginEntry(name="p", module="m", distribution="others", version="2.0")
@@ -66,7 +60,7 @@ def test_listing_imports_nothing(site: PluginSite) -> None:
 
 
 def test_the_host_alone_lists_nothing(tmp_path: Path) -> None:
-    program = "import auditbench.registry as r; print(r.list_entry_points())"
+    program = "import auditbench.plugin_entries as r; print(r.list_entry_points())"
     host = Path(__file__).parents[2] / "workbench"
     libraries = [path for path in sys.path if path.endswith("site-packages")]
     # The libraries without the metadata of this project: a folder of links to everything else.
@@ -288,6 +282,16 @@ def test_needs_are_looked_up_and_not_imported() -> None:
     assert "antigravity" not in sys.modules
 
 
+def test_a_module_within_a_package_is_found_and_the_package_not_imported(site: PluginSite) -> None:
+    package = site.path / "loud_package"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("raise RuntimeError('imported')")
+    (package / "part.py").write_text("")
+    names = ("loud_package.part", "loud_package.other", "loud_package.part.deeper", "os.path.more", "")
+    assert missing_packages(Needs(packages=names)) == names[1:]
+    assert "loud_package" not in sys.modules
+
+
 def test_what_to_install_names_the_extra_of_the_distribution() -> None:
     needs = Needs(packages=("absent_package",), extra="more")
     ours = PluginEntry(name="p", module="m", distribution="auditbench", version="1")
@@ -297,6 +301,33 @@ def test_what_to_install_names_the_extra_of_the_distribution() -> None:
         "pip install 'others[more]'",
     ]
     assert missing_dependency(Needs(packages=("json",)), ENTRY, "w") is None
+
+
+def test_what_to_install_names_every_package_that_is_missing() -> None:
+    error = missing_dependency(Needs(packages=("absent_one", "json", "absent_two")), ENTRY, "w")
+    assert error is not None
+    assert error.problems[0].fix == "pip install 'absent_one' 'absent_two'"
+
+
+@pytest.mark.parametrize(
+    ("hook", "record", "kind"),
+    [
+        ("model_loaders", "ModelLoader(name='rule', summary='s', load=print, needs=DEEP)", "model_loader"),
+        ("dataset_loaders", "DatasetLoader(name='rule', summary='s', load=print, needs=DEEP)", "dataset_loader"),
+        ("architectures", "Architecture(name='rule', summary='s', build=print, needs=DEEP)", "architecture"),
+    ],
+)
+def test_a_loader_that_lacks_a_package_is_not_given(site: PluginSite, hook: str, record: str, kind: str) -> None:
+    imports = "from auditbench import Architecture, DatasetLoader, ModelLoader\n"
+    deep = "DEEP = Needs(packages=('absent_package',), extra='deep')\n"
+    code = f"{imports}{deep}@hookimpl\ndef auditbench_{hook}():\n    yield {record}\n"
+    site.add("rule", code, distribution="rule-tools")
+    registry = Registry()
+    with pytest.raises(MissingDependencyError) as caught:
+        getattr(registry, kind)("rule", where="here")
+    (problem,) = caught.value.problems
+    assert (problem.where, problem.fix) == ("here: rule", "pip install 'rule-tools[deep]'")
+    assert [item.record.name for item in registry.provided_by("rule")] == ["rule"]
 
 
 def test_a_program_is_the_named_one_or_the_first_on_the_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,8 +19,9 @@ from auditbench.contracts import Analyzer, Needs, Program
 from auditbench.errors import AnalyzerNotPossible
 from auditbench.findings import Finding, Message, Severity
 from auditbench.messages import Catalogue, load_messages
+from auditbench.plugin_entries import PluginEntry
 from auditbench.record import plain
-from auditbench.registry import PluginEntry, Provided, Registry
+from auditbench.registry import Provided, Registry
 from auditbench.results import AnalysisResult, Attribution, ImageOverlay, Matrix, MethodFacts, Metric
 from auditbench.testing import toy_context, toy_subject
 from auditbench.worker.analysis import Outcome, presentable, rerun, run_analyzer
@@ -340,7 +341,11 @@ def test_no_two_blocks_share_a_file(tmp_path: Path) -> None:
         (Needs(modalities=("image",)), "core.not_applicable_modality_tabular"),
         (Needs(further_models=True), "core.not_applicable_models"),
         (Needs(packages=("absent_package",)), "core.not_applicable_package"),
-        (Needs(programs=(Program(title="A press", names=("absent-program",)),)), "core.not_applicable_package"),
+        (Needs(programs=(Program(title="A press", names=("absent-program",)),)), "core.not_applicable_absent"),
+        (
+            Needs(programs=(Program(title="A press", names=("absent-program",), install="buy one"),)),
+            "core.not_applicable_package",
+        ),
     ],
 )
 def test_unmet_needs_are_not_applicable(needs: Needs, key: str) -> None:

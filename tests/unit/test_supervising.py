@@ -11,7 +11,7 @@ import pytest
 
 from auditbench import supervisor
 from auditbench.config_file import load_config
-from auditbench.errors import AuditbenchError, ConfigError, DataError, ExitCode, ModelError
+from auditbench.errors import AuditbenchError, ConfigError, DataError, ExitCode, ModelError, RunWriteError
 from auditbench.findings import Message
 from auditbench.listener import SilentListener
 from auditbench.record import plain
@@ -90,6 +90,35 @@ def test_a_worker_that_does_not_read_is_told_as_that(tmp_path: Path, monkeypatch
     assert not worker.alive
 
 
+@pytest.mark.parametrize("grace", [0.0, 0.2])
+def test_a_worker_whose_time_is_over_is_dead(tmp_path: Path, grace: float) -> None:
+    worker = WorkerProcess("w", tmp_path / "worker.log")
+    with pytest.raises(WorkerFault) as caught:
+        worker.ask("describe", seconds=0.01, grace=grace, event=no_event, plugins=[])
+    assert caught.value.reason == Message(key="core.timed_out", values={"seconds": 0.01})
+    assert caught.value.timed_out
+    assert not worker.alive
+
+
+@pytest.mark.parametrize("first", [KeyboardInterrupt, None])
+def test_what_goes_wrong_while_it_leaves_off_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: type[BaseException] | None
+) -> None:
+    worker = WorkerProcess("w", tmp_path / "worker.log")
+    heard = iter([first, RunWriteError("no room is left")])
+
+    def hear(*_: object) -> None:
+        if (error := next(heard)) is not None:
+            raise error
+
+    monkeypatch.setattr(worker, "_hear", hear)
+    with pytest.raises((KeyboardInterrupt, WorkerFault)) as caught:
+        worker.ask("describe", seconds=5, grace=0.2, event=no_event, plugins=[])
+    assert caught.type is (first or WorkerFault)
+    assert list(heard) == []
+    assert not worker.alive
+
+
 def test_a_question_that_cannot_be_put_leaves_the_worker_alive(tmp_path: Path) -> None:
     worker = WorkerProcess("w", tmp_path / "worker.log")
     try:
@@ -140,7 +169,7 @@ def test_another_subject_is_refused_with_both_digests(found: OpenedSubject, kind
 
 
 @pytest.mark.parametrize(
-    "change", [{"guard_seconds": "long"}, {"warnings": 7}, {"batch": None}, {"result": []}], ids=str
+    "change", [{"guard_seconds": "long"}, {"warnings": 7}, {"batch": None}, {"result": []}, {"logged": "3"}], ids=str
 )
 def test_an_answer_that_makes_no_sense_is_no_result_and_ends_the_worker(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any]
@@ -155,6 +184,7 @@ def test_an_answer_that_makes_no_sense_is_no_result_and_ends_the_worker(
         "guard_seconds": 0.1,
         "restart": False,
         "sent": {},
+        "logged": 0,
     }
     folder = RunFolder(tmp_path / "run")
     folder.begin({"key": "k"}, resume=False)

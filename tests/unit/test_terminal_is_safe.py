@@ -30,12 +30,13 @@ from auditbench.errors import AuditbenchError, ConfigError, Problem, WorkerError
 from auditbench.findings import Message
 from auditbench.listener import Listener
 from auditbench.models.opening.scanning import Scan
-from auditbench.registry import PluginEntry
+from auditbench.plugin_entries import PluginEntry
 from auditbench.run import AuditFacts, AuditRun
 from auditbench.safe_text import LONGEST_NAME, LONGEST_TEXT
 from auditbench.supervisor.planning import Plan, PlannedAnalyzer
+from auditbench.testing.filled_records import filled
 from tests.finished_run import a_run, finish
-from tests.hostile_run import filled, hostile_run
+from tests.hostile_run import hostile_run
 from tests.hostile_texts import TERMINAL, packed
 
 UNSEEN = {"Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp"}
@@ -237,7 +238,7 @@ def test_plugins(text: str, monkeypatch: pytest.MonkeyPatch, printed: Command) -
         broken = dataclasses.replace(plugin, problems=filled(tuple[Problem, ...], slot))
         entries = (filled(PluginEntry, slot),)
         monkeypatch.setattr("auditbench.supervisor.describe", lambda names=None, found=(plugin, broken): found)
-        monkeypatch.setattr("auditbench.registry.list_entry_points", lambda found=entries: found)
+        monkeypatch.setattr("auditbench.plugin_entries.list_entry_points", lambda found=entries: found)
         checks = (health.Check(name=slot, ok=ok, detail=slot, fix=slot) for ok in (True, False))
         monkeypatch.setattr(health, "examine", lambda found=checks: found)
         shown = [printed(["plugins", "list"]), printed(["plugins", "show", "x"]), printed(["explain", "toy.gap"])]

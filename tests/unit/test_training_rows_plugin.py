@@ -18,11 +18,12 @@ from auditbench.data.stored import StoredArray
 from auditbench.errors import AnalyzerNotPossible, ConfigError
 from auditbench.findings import Message
 from auditbench.gate_checks import metrics_for
-from auditbench.registry import PluginEntry, Provided
+from auditbench.plugin_entries import PluginEntry
+from auditbench.registry import Provided
 from auditbench.results import AnalysisResult, Table
 from auditbench.testing import ToySubject, missing_words, peak_memory, toy_context, toy_subject
 from auditbench.worker.analysis import unmet_need
-from auditbench.worker.checking import describe_analyzer
+from auditbench.worker.describing import describe_analyzer
 from auditbench_training_rows import Params
 from auditbench_training_rows.analysis import analyze
 from auditbench_training_rows.candidates import rankings

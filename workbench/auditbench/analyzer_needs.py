@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from auditbench.contracts import Needs
 from auditbench.findings import Message
+from auditbench.needs import Needs
 from auditbench.run import Capability, Modality
 
 
@@ -17,13 +17,14 @@ def unmet_need(
     sensitive: bool,
     others: bool,
     missing: Collection[str],
+    install: str = "",
     capabilities: Iterable[Capability] | None = None,
 ) -> Message | None:
     """The first need that is not met, as the reason why the analyzer does not apply; None when all are.
 
     Args:
         sensitive: Whether there are sensitive features; `others` whether there are further models.
-        missing: Needed packages and programs that are not on this machine.
+        missing: Needed packages and programs that are not on this machine; `install` is what to do about it.
         capabilities: Of the model; None where they are not known yet.
     """
     if needs.modalities and modality not in needs.modalities:
@@ -41,7 +42,8 @@ def unmet_need(
     if needs.further_models and not others:
         return Message(key="core.not_applicable_models")
     if missing:
-        return Message(key="core.not_applicable_package", values={"package": ", ".join(missing), "extra": needs.extra})
+        key = "core.not_applicable_package" if install else "core.not_applicable_absent"
+        return Message(key=key, values={"package": ", ".join(missing), "install": install})
     return None
 
 

@@ -67,6 +67,7 @@ def audit(
 
     Analyzers run one after the other. One that raises has a `failed` result and the others go on; there are no time
     limits here, and a crash of the process is not survived. For both, audit a bundle through an audit.toml.
+    KeyboardInterrupt ends the audit, and what analyzers log goes where the caller has logging put it.
 
     Args:
         model: A module that maps float32 rows of `X` to outputs of shape `(rows, outputs)`, of several inputs a mapping of them.

@@ -34,7 +34,7 @@ from auditbench.gates import gate_ids, parse_day
 from auditbench.models.endpoint.params import endpoint_problems
 from auditbench.models.formats import describes_itself, factory_parts, is_file, key_problems
 from auditbench.paths import is_there
-from auditbench.registry import PluginEntry, find_entry, find_exact
+from auditbench.plugin_entries import PluginEntry, find_entry, find_exact
 from auditbench.safe_text import safe_text
 
 RECORD_FORMAT = "json"

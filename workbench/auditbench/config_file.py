@@ -29,7 +29,7 @@ from auditbench.errors import ConfigError, Problem
 from auditbench.gate_checks import gate_problems
 from auditbench.gate_file import GateSource, GivenGates, read_gates, with_gates
 from auditbench.models.formats import takes_trust
-from auditbench.registry import list_entry_points
+from auditbench.plugin_entries import list_entry_points
 from auditbench.toml_file import read_toml
 
 _TABLES = ("audit", "model", "data")

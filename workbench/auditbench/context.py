@@ -21,8 +21,22 @@ if TYPE_CHECKING:
     from auditbench.models import ModelUnderTest
 
 
+class AnalysisCancelled(BaseException):
+    """The analyzer is to stop: the audit was interrupted, or its time is over. Raised so that `finally` blocks run.
+
+    It is no error: like KeyboardInterrupt, it passes `except Exception`.
+
+    Two seconds after the request the process ends with all it started, whatever the analyzer does with this. Nothing that
+    it returns then is used; the chunks of `map_rows` that were finished are.
+    """
+
+
 class ContextHost(Protocol):
     """What stands behind a context: the worker, or the Python interface."""
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the analyzer is to stop."""
 
     def progress(self, analyzer: str, step: str, done: int, total: int) -> None:
         """Tell how far an analyzer is; `step` is a short word such as `rows`."""
@@ -43,7 +57,8 @@ class AuditContext:
         outputs: The model's outputs for the evaluated rows, shape `(rows, outputs)`, in the declared scale.
         case_indices: Positions of the chosen cases among the evaluated rows.
         raw_inputs: Whether the config asks for inputs to be shown as they are. Otherwise images, words and series are taken
-            out of the blocks of a result that show them.
+            out of the blocks of a result that show them; cells of tables and data of custom blocks are the analyzer's own
+            care.
         folder: Where paths in parameters start: the folder of the config, in a call of Python the working folder.
     """
 
@@ -65,6 +80,14 @@ class AuditContext:
     def device(self) -> str:
         """Device of the model: `cpu`, `cuda:0`, ..."""
         return self.model.device
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the analyzer is to stop, for work that goes on for seconds without `progress` or `map_rows`.
+
+        False for good where `auditbench.audit` runs it in the caller's own process, which KeyboardInterrupt ends.
+        """
+        return self.host.cancelled
 
     def rng(self, purpose: str = "", chunk: int = 0) -> np.random.Generator:
         """A generator seeded from audit seed, analyzer, purpose and chunk: the same in every run, on every engine."""
@@ -95,8 +118,10 @@ class AuditContext:
         """Tell how far this analyzer is.
 
         Raises:
+            AnalysisCancelled: It is to stop.
             ResultError: `done` or `total` is no number, or `step` no text.
         """
+        self._stop_if_cancelled()
         try:
             counts = int(done), int(total)
         except (TypeError, ValueError, OverflowError):
@@ -130,11 +155,13 @@ class AuditContext:
             chunk_rows: Rows a chunk; part of what the results depend on.
 
         Raises:
+            AnalysisCancelled: The analyzer is to stop; looked at before the first chunk and after each.
             ResultError: The step is used twice, or the function returns something else than one array a name with one
                 entry a row, of the same names and trailing shapes in every chunk.
         """
         from auditbench.engines import Job
 
+        self._stop_if_cancelled()
         job = Job(
             analyzer=self.analyzer,
             step=step,
@@ -150,8 +177,10 @@ class AuditContext:
         """Run another analyzer of this audit on another model or on other rows.
 
         Raises:
-            PluginError: The analyzer does not take part in this audit.
+            AnalysisCancelled: This analyzer is to stop, and with it the other.
+            PluginError: The other analyzer does not take part in this audit.
         """
+        self._stop_if_cancelled()
         variant = dataclasses.replace(self, model=model or self.model, data=data or self.data)
         if model is not None or data is not None:
             import numpy as np
@@ -159,3 +188,7 @@ class AuditContext:
             parts = [variant.model.predict(rows.inputs) for rows in variant.data.batches(variant.model.batch_rows)]
             variant = dataclasses.replace(variant, outputs=np.concatenate(parts), case_indices=())
         return self.host.rerun(analyzer, variant)
+
+    def _stop_if_cancelled(self) -> None:
+        if self.cancelled:
+            raise AnalysisCancelled(self.analyzer)

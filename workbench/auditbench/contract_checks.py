@@ -9,7 +9,7 @@ from typing import Any, get_args
 from pydantic import BaseModel
 
 from auditbench.config import AnalyzerTable
-from auditbench.contracts import Analyzer, Architecture, DatasetLoader, ModelLoader, Needs, Program, Renderer
+from auditbench.contracts import Analyzer, Architecture, Cost, DatasetLoader, ModelLoader, Needs, Program, Renderer
 from auditbench.messages import template_fault
 from auditbench.results import MethodFacts
 from auditbench.run import Capability, Modality, Task
@@ -143,6 +143,10 @@ def _is_check(value: Any) -> bool:
     return value is None or callable(value)
 
 
+def _is_cost(value: Any) -> bool:
+    return value is None or value in get_args(Cost)
+
+
 def _is_needs(value: Any) -> bool:
     return isinstance(value, Needs)
 
@@ -178,9 +182,10 @@ _FIELDS: dict[type[Any], dict[str, _Rule]] = {
         "shares": _NAMES,
         "methods": (_is_methods, "a tuple of MethodFacts(...)"),
         "messages": (_is_catalogues, "templates by language and key"),
+        "cost": (_is_cost, f"{', '.join(get_args(Cost))}, or None"),
     },
     Renderer: {"summary": _TEXT, "render": _FUNCTION, "needs": _NEEDS},
-    ModelLoader: {"summary": _TEXT, "load": _FUNCTION},
-    DatasetLoader: {"summary": _TEXT, "load": _FUNCTION},
-    Architecture: {"summary": _TEXT, "build": _FUNCTION, "Params": _PARAMS},
+    ModelLoader: {"summary": _TEXT, "load": _FUNCTION, "needs": _NEEDS},
+    DatasetLoader: {"summary": _TEXT, "load": _FUNCTION, "needs": _NEEDS},
+    Architecture: {"summary": _TEXT, "build": _FUNCTION, "Params": _PARAMS, "needs": _NEEDS},
 }

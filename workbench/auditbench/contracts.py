@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from auditbench.data.loading import DatasetLoader, DatasetSource
 from auditbench.errors import Problem
 from auditbench.messages import Templates
 from auditbench.models.architecture import Architecture
+from auditbench.needs import Needs, Program
 from auditbench.results.methods import MethodFacts
-from auditbench.run import AuditRun, Capability, Modality
+from auditbench.run import AuditRun
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -26,11 +25,13 @@ if TYPE_CHECKING:
     from auditbench.results import AnalysisResult
 
 __all__ = [
+    "API_VERSION",
     "NAMES_A_FILE",
     "NAMES_A_METHOD",
     "NAMES_A_MODEL",
     "Analyzer",
     "Architecture",
+    "Cost",
     "DatasetLoader",
     "DatasetSource",
     "MethodFacts",
@@ -41,6 +42,20 @@ __all__ = [
     "Renderer",
     "model_name_problem",
 ]
+
+API_VERSION = "1.1"
+"""Version of what plugins and host promise each other, `major.minor`; a plugin's module states its own as `AUDITBENCH_API`.
+
+A minor version adds; what it replaces keeps working for two more and warns. A major one takes away.
+"""
+
+Cost: TypeAlias = Literal["outputs", "passes", "samples", "trains"]
+"""How much an analyzer evaluates, with any parameters; each includes those before.
+
+`outputs`: no model; it reads what the host computed. `passes`: at most ten rows for each row of the data, training rows
+included. `samples`: as many as its parameters say, whatever the data hold; attributions count theirs in `model_rows`.
+`trains`: it fits models over rows beside that, such as probes of layers or a copy of the network.
+"""
 
 NAMES_A_MODEL = "names_a_model"
 """Key in `json_schema_extra` of a parameter whose value is the name of a further model; empty means the only one."""
@@ -56,63 +71,6 @@ NAMES_A_METHOD = "names_a_method"
 
 A method that does not explain what the model takes is refused before anything is opened.
 """
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Program:
-    """A program of this machine that a plugin starts, such as a browser.
-
-    Attributes:
-        title: What people call it: `Chromium`.
-        names: What its command may be called; the first that is on the path is taken.
-        variable: Environment variable that names another one; where it is set, it alone counts. Workers see it when
-            `[limits] environment` names it, or the host knows it.
-        install: How to get it, as an instruction.
-    """
-
-    title: str
-    names: tuple[str, ...]
-    variable: str = ""
-    install: str = ""
-
-    def find(self) -> str | None:
-        """Path of the program; None when it is not there."""
-        named = os.environ.get(self.variable) if self.variable else None
-        return next((path for name in ([named] if named else self.names) if (path := shutil.which(name))), None)
-
-    def looked_for(self) -> str:
-        """What `find` looks for, for a message."""
-        if self.variable and (named := os.environ.get(self.variable)):
-            return f"{self.variable}={named}"
-        return f"none of {', '.join(self.names)} on the path"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Needs:
-    """What a plugin's record needs before it can be used.
-
-    A renderer that lacks something, or a required analyzer that lacks a package or program, is refused before an audit
-    begins; any other analyzer is `not_applicable` with the reason.
-
-    Attributes:
-        capabilities: Of the model.
-        tasks: Empty means any.
-        modalities: Empty means any.
-        sensitive_features: Whether the data must name sensitive features.
-        further_models: Whether the config must name further models.
-        packages: Import names that must be installed, looked up without importing them.
-        extra: Extra of the distribution that brings these packages.
-        programs: That the machine must have.
-    """
-
-    capabilities: tuple[Capability, ...] = ()
-    tasks: tuple[str, ...] = ()
-    modalities: tuple[Modality, ...] = ()
-    sensitive_features: bool = False
-    further_models: bool = False
-    packages: tuple[str, ...] = ()
-    extra: str = ""
-    programs: tuple[Program, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,6 +97,7 @@ class Analyzer:
         shares: Names of the metrics that lie between 0 and 1; a gate with a limit outside is refused.
         methods: What is known of each method it can use. A result names those it used by its attributions, or itself.
         messages: Catalogue of its keys by language; see `auditbench.messages`.
+        cost: How much it evaluates; None where that is not stated.
     """
 
     name: str
@@ -154,6 +113,7 @@ class Analyzer:
     shares: tuple[str, ...] = ()
     methods: tuple[MethodFacts, ...] = ()
     messages: Mapping[str, Templates] = field(default_factory=dict)
+    cost: Cost | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,11 +152,13 @@ class ModelLoader:
         name: `model.format` in audit.toml.
         load: Gets the path, the `[model]` table, the data that say what the inputs and the classes are, and the device;
             `auditbench.models.declared_interface` and `wrap_network` do what all formats have in common.
+        needs: Packages and programs, without which a config that names the format is refused.
     """
 
     name: str
     summary: str
     load: Callable[[ModelRequest], ModelUnderTest]
+    needs: Needs = field(default_factory=Needs)
 
 
 def model_name_problem(name: str, models: Collection[str], *, where: str) -> Problem | None:

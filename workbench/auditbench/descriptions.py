@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from auditbench.contracts import Needs
+from auditbench.contracts import Cost
 from auditbench.errors import Problem
 from auditbench.findings import Message, Scalar
+from auditbench.needs import Needs
 from auditbench.results import MethodFacts
 from auditbench.run import Capability, DataFacts, ModelFacts, PluginFacts, ProgramFacts
 
@@ -29,6 +30,7 @@ class AnalyzerDescription:
             when it was only looked at.
         missing_packages: Needed packages that are not installed.
         missing_programs: Titles of needed programs that are not on this machine.
+        missing: The first of these as a problem, with what to install; None when nothing is missing.
     """
 
     name: str
@@ -41,6 +43,7 @@ class AnalyzerDescription:
     metric_tasks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     shares: tuple[str, ...] = ()
     methods: tuple[MethodFacts, ...] = ()
+    cost: Cost | None = None
     checks: bool = False
     schema: Mapping[str, Any] = field(default_factory=dict)
     parameters: Mapping[str, Any] = field(default_factory=dict)
@@ -48,19 +51,22 @@ class AnalyzerDescription:
     code: str = ""
     missing_packages: tuple[str, ...] = ()
     missing_programs: tuple[str, ...] = ()
+    missing: Problem | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provision:
-    """Something else that a plugin provides: a `renderer`, `model format`, `data set` or `architecture`.
+    """Something else that a plugin provides: a `renderer`, `model format`, `data set`, `architecture` or `preset`.
 
     Attributes:
-        missing: Why it cannot be used on this machine; None when nothing it needs is missing.
+        schema: JSON Schema of its parameters; empty when it has none.
+        missing: Why it cannot be used on this machine; None when it can.
     """
 
     kind: str
     name: str
     summary: str
+    schema: Mapping[str, Any] = field(default_factory=dict)
     missing: Problem | None = None
 
 
@@ -69,11 +75,15 @@ class PluginDescription:
     """An installed plugin, loaded once to see what it provides.
 
     Attributes:
+        api: Version of the contracts that it was written for; empty where it cannot be loaded.
+        hooks: Names of the hooks that it implements.
         problems: Why it cannot be used; empty when it can.
     """
 
     plugin: PluginFacts
     first_party: bool
+    api: str = ""
+    hooks: tuple[str, ...] = ()
     analyzers: tuple[AnalyzerDescription, ...] = ()
     provides: tuple[Provision, ...] = ()
     problems: tuple[Problem, ...] = ()

@@ -32,6 +32,7 @@ The class docstring is what `auditbench explain CODE` prints.
 from __future__ import annotations
 
 import enum
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -231,12 +232,20 @@ class MissingDependencyError(PluginError):
 
     code = "AB403"
 
-    def __init__(self, package: str, *, extra: str = "", where: str = "") -> None:
-        install = f"auditbench[{extra}]" if extra else package
+    def __init__(
+        self,
+        package: str,
+        *,
+        extra: str = "",
+        distribution: str = "auditbench",
+        where: str = "",
+        further: Sequence[str] = (),
+    ) -> None:
+        install = [f"{distribution}[{extra}]"] if extra else [package, *further]
         super().__init__(
             f"the package {package!r} is not installed",
             where=where,
-            fix=f"pip install '{install}'",
+            fix=f"pip install {' '.join(map(repr, install))}",
         )
 
 

@@ -15,7 +15,7 @@ from auditbench.config import GateTable, ModelTable, TextOrList, WaiverTable
 from auditbench.config_checks import Parts, readable_parts
 from auditbench.config_problems import problems_of
 from auditbench.errors import ConfigError, Problem
-from auditbench.presets import PREFIX, Preset, load_preset, preset_names
+from auditbench.presets import PREFIX, Preset, load_preset, preset_names, readable_presets
 from auditbench.toml_file import read_toml
 
 _TASKS = get_args(ModelTable.model_fields["task"].annotation)
@@ -26,7 +26,9 @@ class GateFile(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
-    preset: TextOrList = Field((), description="Gates that come with the product, by name; one or a list of them.")
+    preset: TextOrList = Field(
+        (), description="Gates that come with the product or a plugin, by name; one or a list of them."
+    )
     gates: tuple[GateTable, ...] = Field((), strict=False)
     waivers: tuple[WaiverTable, ...] = Field((), strict=False)
 
@@ -158,7 +160,7 @@ def _from_presets(names: Sequence[str], where: str, task: str, sensitive: Sequen
         try:
             preset = load_preset(name)
         except ConfigError as error:
-            problems += [dataclasses.replace(problem, where=where) for problem in error.problems]
+            problems += [_within(problem, where) for problem in error.problems]
             continue
         misfits = list(_misfits(preset, where, task, sensitive)) if task in _TASKS else []
         problems += misfits
@@ -172,7 +174,7 @@ def _from_presets(names: Sequence[str], where: str, task: str, sensitive: Sequen
 def _misfits(preset: Preset, where: str, task: str, sensitive: Sequence[str]) -> Iterator[Problem]:
     """Why a preset does not go with a model and its data."""
     if task not in preset.tasks:
-        fitting = [name for name in preset_names() if task in load_preset(name).tasks]
+        fitting = [one.name for one in readable_presets() if task in one.tasks]
         yield Problem(
             message="this preset is for models of another task",
             where=where,
@@ -196,6 +198,12 @@ def _is_config(name: str) -> Problem:
         allowed="`[[gates]]`, `[[waivers]]`, `preset`",
         fix="keep the gates in a file of their own, and name that in `[audit] gates`",
     )
+
+
+def _within(problem: Problem, where: str) -> Problem:
+    """The problem at the place that names the preset; one of a preset's own file keeps that beside it."""
+    own = "" if problem.where.startswith(PREFIX) else f": {problem.where}"
+    return dataclasses.replace(problem, where=f"{where}{own}")
 
 
 def _placed(problem: Problem, name: str) -> Problem:

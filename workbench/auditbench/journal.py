@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +87,11 @@ class Journal:
         """Record in which batches an analyzer had the model evaluated: `rows`, `began_with` and `halvings`."""
         self._append({"kind": "batch", "analyzer": analyzer, "key": key, "use": dict(use)})
 
+    def add_logged(self, analyzer: str, key: str, warnings: Sequence[Mapping[str, Any]]) -> None:
+        """Record what the run says of what an analyzer logged, or used that goes away; nothing is written for nothing."""
+        if warnings or self.logged(analyzer, key):
+            self._append({"kind": "logged", "analyzer": analyzer, "key": key, "warnings": list(warnings)})
+
     def add_rendered(self, file: str, renderer: str) -> None:
         """Record that a renderer is about to write a file of the run."""
         if self.rendered().get(file) != renderer:
@@ -116,6 +121,11 @@ class Journal:
         """The last batches of an analyzer under this key, as `add_batch` recorded them."""
         found = [r["use"] for r in self._of("batch") if r["analyzer"] == analyzer and r["key"] == key]
         return dict(found[-1]) if found else None
+
+    def logged(self, analyzer: str, key: str) -> list[dict[str, Any]]:
+        """What the run last said of an analyzer under this key, as `add_logged` recorded it."""
+        found = [r["warnings"] for r in self._of("logged") if r["analyzer"] == analyzer and r["key"] == key]
+        return list(found[-1]) if found else []
 
     def chunk_files(self, analyzer: str) -> list[str]:
         """Files of all chunks of an analyzer, under whatever key."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from auditbench.config import AuditConfig
 from auditbench.config_file import LoadedConfig, config_digest
+from auditbench.deprecation import heard_uses
 from auditbench.descriptions import batch_use
 from auditbench.errors import AuditbenchError
 from auditbench.findings import Message
@@ -41,7 +42,12 @@ class LiveAudit:
     Args:
         gate_places: Where each gate stands, when some are from files.
         where: What to call the config in an error.
+
+    Attributes:
+        cancelled: Never: whoever called it interrupts it by KeyboardInterrupt.
     """
+
+    cancelled = False
 
     def __init__(self, config: AuditConfig, gate_places: Sequence[str], listener: Listener, *, where: str) -> None:
         from auditbench.live_plan import plan_here
@@ -50,7 +56,8 @@ class LiveAudit:
         self._config = config
         self._listener = listener
         self._registry = Registry()
-        self._plan = plan_here(config, self._registry, where=where, gate_places=gate_places)
+        with heard_uses() as self._uses:
+            self._plan = plan_here(config, self._registry, where=where, gate_places=gate_places)
         self._started = moment()
         self._results: dict[str, AnalysisResult] = {}
         self._warnings: tuple[Message, ...] = ()
@@ -228,11 +235,13 @@ class LiveAudit:
         return dataclasses.replace(run, config=_without_files(run.config))
 
     def tell(self, run: AuditRun) -> AuditRun:
-        """Tell the observers; the run with a warning for each that raised."""
+        """Tell the observers; the run with a warning for each that raised, and for what plugins use that goes away."""
         from auditbench.worker.analysis import observer_raised
 
-        told = tuple(observer_raised(plugin, error) for plugin, error in self._registry.audit_finished(run))
-        return dataclasses.replace(run, warnings=run.warnings + told)
+        with heard_uses() as uses:
+            told = [observer_raised(plugin, error) for plugin, error in self._registry.audit_finished(run)]
+        told += self._registry.deprecations([*self._uses, *uses])
+        return dataclasses.replace(run, warnings=(*run.warnings, *(each for each in told if each not in run.warnings)))
 
     def write(self, run: AuditRun, folder: RunFolder) -> AuditRun:
         """Render the reports in workers, tell the observers, write the folder, and return the run as it is there.

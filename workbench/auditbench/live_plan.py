@@ -8,7 +8,8 @@ from auditbench.config import AuditConfig
 from auditbench.config_checks import RECORD_FORMAT, parts_of
 from auditbench.errors import ConfigError
 from auditbench.gate_checks import gate_problems
-from auditbench.registry import Registry, find_entry
+from auditbench.plugin_entries import find_entry
+from auditbench.registry import Registry
 from auditbench.supervisor.planning import Plan, PlannedAnalyzer, in_order
 from auditbench.supervisor.worker_pool import group_of
 from auditbench.worker.checking import check_part

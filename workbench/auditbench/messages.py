@@ -15,11 +15,10 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib import resources
-from importlib.util import find_spec
-from pathlib import Path
 from typing import TypeAlias
 
 from auditbench.findings import Message, Scalar
+from auditbench.plugin_folder import plugin_folders
 
 Template: TypeAlias = str | Mapping[str, str]
 Templates: TypeAlias = Mapping[str, Template]
@@ -85,12 +84,11 @@ def shipped_messages(module: str) -> dict[str, Templates]:
     Args:
         module: What the entry point names.
     """
-    spec = find_spec(re.split(r"\W", module, maxsplit=1)[0])
     found: dict[str, Templates] = {}
-    for folder in (spec.submodule_search_locations if spec else None) or ():
+    for folder in plugin_folders(module):
         for language in LANGUAGES:
             with suppress(OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError):
-                read = tomllib.loads((Path(folder) / "messages" / f"{language}.toml").read_text("utf-8"))
+                read = tomllib.loads((folder / "messages" / f"{language}.toml").read_text("utf-8"))
                 found[language] = {key: template for key, template in read.items() if not template_fault(template)}
     return found
 

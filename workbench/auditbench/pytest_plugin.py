@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from auditbench.run import AuditRun
 
 MARKER = "audit"
+pytest_plugins = ("auditbench.pytest_conformance",)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -15,6 +15,9 @@ from auditbench.errors import Problem, RecordError
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
+LEFT_OUT_WHEN_EMPTY = {"left_out_when_empty": True}
+"""Metadata of a field that came later: where it is empty it is not written, so that records without it stay as they were."""
+
 _T = TypeVar("_T")
 
 
@@ -22,6 +25,7 @@ def plain(value: Any) -> Any:
     """A record as JSON types. Arrays must have been stored before; an array still in memory is an error."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         skipped = {"folder"} if isinstance(value, StoredArray) else set()
+        skipped |= {name for name in _later_fields(type(value)) if not getattr(value, name)}
         return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value) if f.name not in skipped}
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
@@ -69,6 +73,12 @@ def adapter(kind: Any) -> TypeAdapter[Any]:
     from pydantic import TypeAdapter
 
     return TypeAdapter(kind)
+
+
+@functools.cache
+def _later_fields(kind: Any) -> frozenset[str]:
+    """Fields of a record type that are left out when they are empty."""
+    return frozenset(f.name for f in dataclasses.fields(kind) if LEFT_OUT_WHEN_EMPTY.items() <= f.metadata.items())
 
 
 def _replace_arrays(value: Any, replace: Callable[[StoredArray], StoredArray]) -> Any:

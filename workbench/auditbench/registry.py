@@ -1,19 +1,18 @@
-"""Finding, loading and judging plugins.
+"""Loading and judging plugins.
 
-A plugin is an entry point of group `auditbench.plugins`. Listing them reads metadata only. One is loaded only when the
-config or the command names it: by its own name, or by a name that begins with it and a hyphen; it may provide no other
-names.
+One is loaded only when the config or the command names it: by its own name, or by a name that begins with it and a
+hyphen; it may provide no other names.
 """
 
 from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from importlib.metadata import EntryPoint, entry_points
-from importlib.util import find_spec
+from importlib.metadata import EntryPoint
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import pluggy
@@ -21,19 +20,29 @@ import pluggy
 from auditbench import hookspecs
 from auditbench.config_problems import nearest
 from auditbench.contract_checks import misfits
-from auditbench.contracts import Analyzer, Architecture, DatasetLoader, ModelLoader, Needs, Renderer
+from auditbench.contracts import (
+    API_VERSION,
+    Analyzer,
+    Architecture,
+    DatasetLoader,
+    ModelLoader,
+    Renderer,
+)
+from auditbench.deprecation import DeprecatedUse
 from auditbench.digests import digest_of_files, package_files
 from auditbench.errors import (
     AuditbenchError,
     MissingDependencyError,
-    MissingProgramError,
-    PluginConflictError,
     PluginError,
     Problem,
     UnknownPluginError,
 )
-from auditbench.hookspecs import ENTRY_POINT_GROUP, PROJECT, hookimpl
-from auditbench.run import PluginFacts
+from auditbench.findings import Message
+from auditbench.hookspecs import PROJECT, hookimpl
+from auditbench.missing_needs import missing_dependency
+from auditbench.plugin_api import STATED_AS, UNSTATED, kept_version
+from auditbench.plugin_entries import PluginEntry, conflict, covers, entry_of, find_entry, find_exact, plugin_points
+from auditbench.plugin_folder import preset_files
 
 if TYPE_CHECKING:
     from auditbench.context import AuditContext
@@ -41,31 +50,8 @@ if TYPE_CHECKING:
     from auditbench.run import AuditRun
 
 _Record = TypeVar("_Record", Analyzer, Renderer, ModelLoader, DatasetLoader, Architecture)
-_NAME = re.compile(r"[a-z][a-z0-9_.-]{0,63}")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PluginEntry:
-    """An installed plugin, from its metadata alone.
-
-    Attributes:
-        module: What the entry point names.
-        first_party: Whether it comes with Auditbench itself.
-    """
-
-    name: str
-    module: str
-    distribution: str
-    version: str
-
-    @property
-    def first_party(self) -> bool:
-        """Whether it comes with Auditbench itself."""
-        return re.sub(r"[-_.]+", "-", self.distribution).lower() == PROJECT
-
-    def facts(self) -> PluginFacts:
-        """The part of it that stands in a record."""
-        return PluginFacts(name=self.name, distribution=self.distribution, version=self.version)
+NAME = re.compile(r"[a-z][a-z0-9_.-]{0,63}")
+"""What an entry point, and what its plugin provides, may be called."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,83 +62,14 @@ class Provided(Generic[_Record]):
     origin: PluginEntry
 
 
-def list_entry_points() -> tuple[PluginEntry, ...]:
-    """Every installed plugin by name; imports none of them. Two that claim one name are both listed."""
-    return tuple(sorted((_entry(point) for point in _points()), key=lambda entry: (entry.name, entry.distribution)))
-
-
-def find_entry(name: str, entries: Sequence[PluginEntry] | None = None, *, where: str = "") -> PluginEntry:
-    """The plugin that may provide `name`: of that name, or of the longest name it continues with a hyphen.
-
-    Raises:
-        UnknownPluginError: No installed plugin may provide it.
-        PluginConflictError: Two distributions claim the plugin's name.
-    """
-    entries = list_entry_points() if entries is None else entries
-    covering = [entry for entry in entries if covers(entry.name, name)]
-    if not covering:
-        names = sorted({entry.name for entry in entries})
-        raise UnknownPluginError(
-            f"no installed plugin provides {name!r}",
-            where=where,
-            found=name,
-            allowed=", ".join(names) or "no plugins are installed",
-            fix=nearest(name, names) or "install the plugin that provides it",
-        )
-    longest = max(len(entry.name) for entry in covering)
-    best = [entry for entry in covering if len(entry.name) == longest]
-    if len(best) > 1:
-        raise _conflict(best[0].name, best, where)
-    return best[0]
-
-
-def find_exact(name: str, entries: Sequence[PluginEntry] | None = None, *, where: str = "") -> PluginEntry:
-    """The plugin whose entry point has this very name; raises as `find_entry`."""
-    entry = find_entry(name, entries, where=where)
-    if entry.name != name:
-        raise UnknownPluginError(
-            f"no installed plugin is called {name!r}", where=where, found=name, fix=f"did you mean `{entry.name}`?"
-        )
-    return entry
-
-
-def covers(plugin: str, name: str) -> bool:
-    """Whether a plugin of this name may provide something called `name`."""
-    return name == plugin or name.startswith(f"{plugin}-")
-
-
-def missing_packages(needs: Needs) -> tuple[str, ...]:
-    """The needed packages that are not installed; nothing is imported."""
-    return tuple(package for package in needs.packages if not _is_installed(package))
-
-
-def missing_programs(needs: Needs) -> tuple[str, ...]:
-    """The titles of needed programs that are not on this machine; nothing is started."""
-    return tuple(program.title for program in needs.programs if program.find() is None)
-
-
-def missing_dependency(needs: Needs, origin: PluginEntry, where: str) -> PluginError | None:
-    """The error for the first package or program that is not there, naming what to install; None when all are."""
-    package = next(iter(missing_packages(needs)), None)
-    if package is not None and needs.extra and not origin.first_party:
-        return MissingDependencyError(f"{origin.distribution}[{needs.extra}]", where=where)
-    if package is not None:
-        return MissingDependencyError(package, extra=needs.extra, where=where)
-    program = next((one for one in needs.programs if one.find() is None), None)
-    if program is None:
-        return None
-    return MissingProgramError(
-        f"{program.title} is not installed", where=where, found=program.looked_for(), fix=program.install
-    )
-
-
 class Registry:
     """The plugins that were named so far, loaded into a plugin manager of its own."""
 
     def __init__(self) -> None:
-        self._points = _points()
+        self._points = plugin_points()
         self._loaded: dict[str, PluginEntry] = {}
         self._records: dict[str, list[Provided[Any]]] = {}
+        self._versions: dict[str, str] = {}
         self._manager = pluggy.PluginManager(PROJECT)
         self._manager.add_hookspecs(hookspecs)
         self._manager.register(_HostImplementation(), name=_HOST)
@@ -173,9 +90,9 @@ class Registry:
         Raises:
             PluginError: It cannot be imported, breaks the contract of a hook, or provides a name that is not its own.
         """
-        entry = find_entry(name, [_entry(point) for point in self._points], where=where)
+        entry = find_entry(name, [entry_of(point) for point in self._points], where=where)
         if entry.name not in self._loaded:
-            point = next(point for point in self._points if _entry(point) == entry)
+            point = next(point for point in self._points if entry_of(point) == entry)
             self._register(point, entry)
             try:
                 self._records[entry.name] = [record for hook in _HOOKS for record in self._collect(hook, entry)]
@@ -191,12 +108,32 @@ class Registry:
         Raises:
             PluginError: As `load`.
         """
-        points = [_entry(point) for point in self._points]
+        points = [entry_of(point) for point in self._points]
         return tuple(self.load(find_exact(name, points, where=where).name, where=where) for name in names)
+
+    def api_of(self, plugin: str) -> str:
+        """The version of the contracts that a loaded plugin was written for."""
+        return self._versions[plugin]
+
+    def hooks_of(self, plugin: str) -> tuple[str, ...]:
+        """Names of the hooks that a loaded plugin implements, sorted."""
+        callers = self._manager.get_hookcallers(self._manager.get_plugin(plugin)) or ()
+        return tuple(sorted({caller.name for caller in callers}))
+
+    def deprecations(self, uses: Iterable[DeprecatedUse]) -> tuple[Message, ...]:
+        """What a run says of loaded plugins that use names which go away, each once; uses by others are left out."""
+        told = []
+        for use in uses:
+            plugin = next((entry for entry in self.loaded if _holds(entry, use.file)), None)
+            if plugin is not None:
+                source = f"{plugin.distribution} {plugin.version}"
+                values = {"plugin": plugin.name, "source": source, "what": use.text[:300]}
+                told.append(Message(key="core.deprecated", values=values))
+        return tuple(each for index, each in enumerate(told) if each not in told[:index])
 
     def code_of(self, entry: PluginEntry) -> str:
         """sha256 over the files of a loaded plugin's package; empty when it has none."""
-        package = sys.modules.get(re.split(r"[.:\[ ]", entry.module, maxsplit=1)[0])
+        package = sys.modules.get(entry.package)
         return digest_of_files(package_files(package)) if package else ""
 
     def analyzer(self, name: str, *, where: str = "") -> Provided[Analyzer]:
@@ -208,16 +145,16 @@ class Registry:
         return self._find(Renderer, name, where)
 
     def model_loader(self, name: str, *, where: str = "") -> Provided[ModelLoader]:
-        """The model loader of this name; its plugin is loaded if it was not."""
-        return self._find(ModelLoader, name, where)
+        """The model loader of this name, with all that it needs; its plugin is loaded if it was not."""
+        return _with_needs(self._find(ModelLoader, name, where), where)
 
     def dataset_loader(self, name: str, *, where: str = "") -> Provided[DatasetLoader]:
-        """The dataset loader of this name; its plugin is loaded if it was not."""
-        return self._find(DatasetLoader, name, where)
+        """The dataset loader of this name, with all that it needs; its plugin is loaded if it was not."""
+        return _with_needs(self._find(DatasetLoader, name, where), where)
 
     def architecture(self, name: str, *, where: str = "") -> Provided[Architecture]:
-        """The architecture of this name; its plugin is loaded if it was not."""
-        return self._find(Architecture, name, where)
+        """The architecture of this name, with all that it needs; its plugin is loaded if it was not."""
+        return _with_needs(self._find(Architecture, name, where), where)
 
     def provided_by(self, plugin: str) -> tuple[Provided[Any], ...]:
         """Everything a loaded plugin provides."""
@@ -242,7 +179,7 @@ class Registry:
         provided = [item for items in self._records.values() for item in items if isinstance(item.record, kind)]
         found = [item for item in provided if item.record.name == name]
         if len(found) > 1:
-            raise _conflict(name, [item.origin for item in found], where)
+            raise conflict(name, [item.origin for item in found], where)
         if not found:
             names = sorted(item.record.name for item in provided)
             what = _WORDS[kind]
@@ -258,6 +195,9 @@ class Registry:
     def _register(self, point: EntryPoint, entry: PluginEntry) -> None:
         plugin = _import(point, entry)
         where = _named(entry)
+        unstated = API_VERSION if entry.first_party else UNSTATED
+        stated = _guarded(partial(_stated, point.module, unstated), f"`{STATED_AS}` cannot be read", where)
+        version = kept_version(stated, where=where, distribution=entry.distribution)
         try:
             self._manager.register(plugin, name=entry.name)
             self._manager.check_pending()
@@ -266,14 +206,15 @@ class Registry:
                 self._manager.unregister(name=entry.name)
             text = " ".join(str(error).split())
             raise PluginError("a hook of this plugin does not fit the contract", where=where, found=text) from error
-        if not self._manager.get_hookcallers(plugin):
+        if not self._manager.get_hookcallers(plugin) and not preset_files(entry.module):
             self._manager.unregister(name=entry.name)
             raise PluginError(
-                "this plugin implements no hook",
+                "this plugin implements no hook, and ships no preset",
                 where=where,
                 found=entry.module,
                 fix="mark its functions with `@hookimpl`",
             )
+        self._versions[entry.name] = version
 
     def _collect(self, hook: str, entry: PluginEntry) -> Iterator[Provided[Any]]:
         kind, where = _HOOKS[hook], _named(entry)
@@ -316,18 +257,16 @@ _WORDS: dict[type[Any], str] = {
 }
 
 
-def _points() -> tuple[EntryPoint, ...]:
-    return tuple(entry_points(group=ENTRY_POINT_GROUP))
+def _with_needs(provided: Provided[_Record], where: str) -> Provided[_Record]:
+    """What may be used, since nothing that it needs is missing.
 
-
-def _entry(point: EntryPoint) -> PluginEntry:
-    dist = point.dist
-    return PluginEntry(
-        name=point.name,
-        module=point.value,
-        distribution=str(dist.name) if dist else "unknown",
-        version=str(dist.version) if dist else "unknown",
-    )
+    Raises:
+        PluginError: Something is, with what to install.
+    """
+    missing = missing_dependency(provided.record.needs, provided.origin, f"{where}: {provided.record.name}")
+    if missing is not None:
+        raise missing
+    return provided
 
 
 def _named(entry: PluginEntry) -> str:
@@ -341,9 +280,24 @@ def _import(point: EntryPoint, entry: PluginEntry) -> Any:
     except PluginError as error:
         cause = error.__cause__
         absent = cause.name if isinstance(cause, ModuleNotFoundError) else None
+        if isinstance(cause, ImportError) and (cause.name or "").partition(".")[0] == PROJECT:
+            raise PluginError(
+                "this plugin asks for something that this version of Auditbench has not",
+                where=where,
+                found=str(cause)[:300],
+                allowed=f"what the contracts of version {API_VERSION} hold",
+                fix=f"pip install --upgrade {PROJECT} {entry.distribution}",
+            ) from cause
         if absent and absent.partition(".")[0] != point.module.partition(".")[0]:
             raise MissingDependencyError(absent.partition(".")[0], where=where) from cause
         raise
+
+
+def _stated(module: str, unstated: str) -> Any:
+    """The version of the contracts that a module states, or the nearest package around it."""
+    parts = module.split(".")
+    around = (sys.modules.get(".".join(parts[:end])) for end in range(len(parts), 0, -1))
+    return next((getattr(one, STATED_AS) for one in around if hasattr(one, STATED_AS)), unstated)
 
 
 def _guarded(call: Callable[[], Any], message: str, where: str) -> Any:
@@ -360,8 +314,15 @@ def _listed(function: Callable[[], Iterable[Any]]) -> list[Any]:
     return list(function())
 
 
+def _holds(entry: PluginEntry, file: str) -> bool:
+    """Whether a file belongs to the package, or is the module, of a loaded plugin."""
+    module = sys.modules.get(entry.package)
+    folders = list(getattr(module, "__path__", ()))
+    return any(Path(file).is_relative_to(folder) for folder in folders) or getattr(module, "__file__", "") == file
+
+
 def _check_name(name: Any, entry: PluginEntry) -> None:
-    if not isinstance(name, str) or not _NAME.fullmatch(name) or not covers(entry.name, name):
+    if not isinstance(name, str) or not NAME.fullmatch(name) or not covers(entry.name, name):
         raise PluginError(
             "this plugin provides a name that is not its own",
             where=_named(entry),
@@ -383,17 +344,3 @@ def _check_fields(record: Any, entry: PluginEntry) -> None:
     )
     if problems:
         raise PluginError("what this plugin provides does not fit the contract", problems=problems)
-
-
-def _conflict(name: str, entries: Iterable[PluginEntry], where: str) -> PluginConflictError:
-    claims = " and ".join(f"{entry.distribution} {entry.version}" for entry in entries)
-    return PluginConflictError(
-        f"two distributions provide {name!r}", where=where, found=claims, fix="uninstall one of them"
-    )
-
-
-def _is_installed(package: str) -> bool:
-    try:
-        return find_spec(package) is not None
-    except (ImportError, ValueError):
-        return False

@@ -118,7 +118,7 @@ def is_repeatable(result: AnalysisResult) -> bool:
 
 
 _MIGRATIONS: dict[int, Any] = {}
-_BLOCKS = ("metrics", "tables", "curves", "scatters", "percentiles", "paired_changes")
+_BLOCKS = ("metrics", "tables", "curves", "scatters", "percentiles", "paired_changes", "custom_blocks")
 
 
 def _split_result(result: AnalysisResult) -> tuple[AnalysisResult, AnalysisResult | None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Iterable
 
@@ -11,6 +12,7 @@ from auditbench.results import (
     Axis,
     Change,
     Column,
+    CustomBlock,
     PairedChange,
     Percentiles,
     Scatter,
@@ -162,6 +164,13 @@ def table_figure(draft: Draft, result: AnalysisResult, block: Table) -> Figure:
         folded=len(grid.rows) > FOLDED,
         note=result_caption(draft, result, block.n, block.sample),
     )
+
+
+def custom_figure(draft: Draft, result: AnalysisResult, block: CustomBlock) -> Figure:
+    """The table of a block of a kind that this page does not know, which its source line says."""
+    figure = table_figure(draft, result, block.table)
+    known = draft.say.say("figure.custom", kind=name_text(block.kind))
+    return dataclasses.replace(figure, source=joined(figure.source, known))
 
 
 def table_grid(draft: Draft, block: Table) -> Grid:

@@ -221,6 +221,7 @@ def _says_anything(result: AnalysisResult) -> bool:
     parts = (
         result.metrics, result.tables, result.curves, result.scatters, result.percentiles, result.paired_changes,
         result.matrices, result.attributions, result.image_overlays, result.token_attributions, result.series_attributions, result.findings,
+        result.custom_blocks,
     )  # fmt: skip
     return any(parts)
 

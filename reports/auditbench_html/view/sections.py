@@ -7,7 +7,7 @@ from typing import Any
 
 from auditbench.findings import Message
 from auditbench.results import AnalysisResult, Table
-from auditbench_html.view.blocks import changes_figure, percentiles_figure, scatter_figure, table_figure
+from auditbench_html.view.blocks import changes_figure, custom_figure, percentiles_figure, scatter_figure, table_figure
 from auditbench_html.view.curves import curve_figure
 from auditbench_html.view.draft import Draft, topics_in_order
 from auditbench_html.view.drawn import drawn_rows
@@ -97,6 +97,7 @@ def result_figures(draft: Draft, result: AnalysisResult) -> list[Figure]:
     figures += [scatter_figure(draft, result, block) for block in result.scatters]
     figures += [changes_figure(draft, result, block) for block in result.paired_changes]
     figures += [table_figure(draft, result, block) for block in _tables(result)]
+    figures += [custom_figure(draft, result, block) for block in result.custom_blocks if _says_something(block.table)]
     return figures
 
 

@@ -23,7 +23,7 @@ def draft_analyzers(
     sensitive: bool,
     capabilities: Sequence[Capability] | None,
 ) -> list[str]:
-    """A table for each analyzer; one that does not apply is a comment with the reason.
+    """A table for each analyzer; one that does not apply, or fits models of its own, is a comment with the reason.
 
     Args:
         capabilities: Of the model; None where they are not known before it is opened.
@@ -31,20 +31,23 @@ def draft_analyzers(
     words = merge_catalogues("en", load_messages("auditbench").get("en", {}))
     lines = ["# One table an analyzer; an empty table means its defaults, see `auditbench plugins show NAME`."]
     for item in analyzers:
-        missing = item.missing_packages + item.missing_programs
         reason = unmet_need(
             item.needs,
             modality=modality,
             task=task,
             sensitive=sensitive,
             others=False,
-            missing=missing,
+            missing=item.missing_packages + item.missing_programs,
+            install=item.missing.fix if item.missing else "",
             capabilities=capabilities,
         )
-        table = f"[analyzers.{key(item.name)}]"
-        lines.append(
-            f"{table:<29} # {safe_text(item.summary)}" if reason is None else f"# {table:<27} # {words.text(reason)}"
-        )
+        table, note = f"[analyzers.{key(item.name)}]", safe_text(item.summary)
+        dear = reason is None and item.cost == "trains"
+        if reason is not None:
+            note = words.text(reason)
+        elif dear:
+            note += "; fits models of its own and takes longer: remove the first # to run it"
+        lines.append(f"{table:<29} # {note}" if reason is None and not dear else f"# {table:<27} # {note}")
         if reason is None and modality != "tabular" and "players" in item.schema.get("properties", {}):
             lines.append(
                 f"rows = {_DEAR_ROWS:<22} # the chosen cases, then a sample: each takes about 1,000 model rows"

@@ -25,7 +25,7 @@ COMMANDS = {
     "render": "Write the reports of a run again, from its record alone.",
     "scan": "List what a model file would import and call, without running it.",
     "explain": "Explain an error code, a metric, a method, a gate or a preset.",
-    "plugins": "List what is installed, or describe one plugin.",
+    "plugins": "List or describe what is installed, check a plugin, or begin one.",
     "schema": "Print the JSON Schema of a file format.",
     "doctor": "Check that this machine can run an audit.",
 }

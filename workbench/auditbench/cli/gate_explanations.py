@@ -24,8 +24,9 @@ def explain_preset(name: str) -> list[Explanation]:
     from auditbench.presets import PREFIX, load_preset
 
     preset, say = load_preset(name), _catalogue()
+    origin = f", from {preset.owner}" if preset.owner else ""
     purpose = Explanation(
-        name=f"{PREFIX}{name}", title=f"for {', '.join(preset.tasks)}", text=say.say(f"preset.{name}")
+        name=f"{PREFIX}{name}", title=f"for {', '.join(preset.tasks)}{origin}", text=say.say(f"preset.{name}")
     )
     return [purpose, *(_explained(gate.table, say, each_sensitive=gate.each_sensitive) for gate in preset.gates)]
 
@@ -39,11 +40,11 @@ def explain_gate(identity: str, files: Sequence[str] = ()) -> list[Explanation]:
     Raises:
         ConfigError: A file cannot be read.
     """
-    own = [table for table in _of_files(files) if _identity(table) == identity]
+    own, say = [table for table in _of_files(files) if _identity(table) == identity], _catalogue()
     if own:
-        return [_explained(table, _catalogue()) for table in own]
+        return [_explained(table, say) for table in own]
     return [
-        _explained(gate.table, _catalogue(), each_sensitive=gate.each_sensitive)
+        _explained(gate.table, say, each_sensitive=gate.each_sensitive)
         for gate in _shipped()
         if identity == gate.table.id or (gate.each_sensitive and identity.startswith(f"{gate.table.id}."))
     ]
@@ -56,9 +57,9 @@ def nearest_gates(identity: str, files: Sequence[str] = ()) -> list[str]:
 
 
 def _shipped() -> list[PresetGate]:
-    from auditbench.presets import load_preset, preset_names
+    from auditbench.presets import readable_presets
 
-    return [gate for name in preset_names() for gate in load_preset(name).gates]
+    return [gate for preset in readable_presets() for gate in preset.gates]
 
 
 def _of_files(files: Sequence[str]) -> tuple[GateTable, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from auditbench.messages import merge_catalogues
-from auditbench.presets import load_preset, preset_messages, preset_names
+from auditbench.presets import preset_messages, readable_presets
 
 GATES_FILE = "gates.toml"
 _FIRST = {
@@ -48,8 +48,7 @@ def fitting_presets(task: str, *, sensitive: bool) -> tuple[str, ...]:
     Args:
         sensitive: Whether there are sensitive features.
     """
-    presets = [load_preset(name) for name in preset_names()]
-    fitting = [one.name for one in presets if task in one.tasks and (sensitive or not one.needs_sensitive)]
+    fitting = [one.name for one in readable_presets() if task in one.tasks and (sensitive or not one.needs_sensitive)]
     first = _FIRST[task]
     return (first, *(name for name in fitting if name != first))
 
@@ -62,7 +61,7 @@ def draft_gates(task: str, *, sensitive: bool) -> str:
         '# Limits on metrics, apart from the audit. `[audit] gates = "gates.toml"` decides them in each audit, and',
         "# `auditbench gate RUN --gates gates.toml` on a run that is finished. All keys: `auditbench schema gates`.",
         "",
-        "# Gates that come with Auditbench, by name; `auditbench explain preset:NAME` tells their limits.",
+        "# Gates that come with Auditbench and its plugins, by name; `auditbench explain preset:NAME` tells their limits.",
         "preset = [",
         f'    "{first}",   # {say.say(f"preset.{first}")}',
         *(f'    # "{name}",   # {say.say(f"preset.{name}")}' for name in others),

@@ -176,14 +176,17 @@ def check_plugins() -> Iterator[Check]:
 
 def _plugin_check(plugin: PluginDescription) -> Check:
     name = f"plugin {plugin.plugin.name}"
-    if plugin.problems:
-        first = plugin.problems[0]
-        detail = f"{first.message}: {first.found}" if first.found else first.message
+    broken = [item.missing for item in plugin.provides if item.kind == "preset" and item.missing]
+    if problems := (*plugin.problems, *broken):
+        first = problems[0]
+        detail = ": ".join(filter(None, (first.where if first in broken else "", first.message, first.found)))
         fix = first.fix or f"pip install --upgrade {plugin.plugin.distribution}, or uninstall it"
         return Check(name=name, ok=False, detail=detail, fix=fix)
-    absent = sorted({package for analyzer in plugin.analyzers for package in analyzer.missing_packages})
-    if absent:
-        return Check(name=name, ok=False, detail=f"needs {', '.join(absent)}", fix=f"pip install {' '.join(absent)}")
+    lacking = [analyzer for analyzer in plugin.analyzers if analyzer.missing_packages]
+    if lacking:
+        absent = sorted({package for analyzer in lacking for package in analyzer.missing_packages})
+        fixes = dict.fromkeys(analyzer.missing.fix for analyzer in lacking if analyzer.missing)
+        return Check(name=name, ok=False, detail=f"needs {', '.join(absent)}", fix="; ".join(fixes))
     provided = [f"analyzer {item.name}{_without(', '.join(item.missing_programs))}" for item in plugin.analyzers]
     provided += [f"{item.kind} {item.name}{_without(_lacking(item))}" for item in plugin.provides]
     source = f"{plugin.plugin.distribution} {plugin.plugin.version}"

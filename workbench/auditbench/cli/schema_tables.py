@@ -54,11 +54,14 @@ class SchemaTable:
                 schema=resolved(schema, self.definitions)[0],
                 definitions=self.definitions,
                 required=name in required,
-                tables=tuple(_forms(schema, replace(self, path=f"{self.path}.{key(name)}", **_ALONE))),
+                tables=tuple(_forms(schema, replace(self, path=self._below(name), **_ALONE))),
             )
             for name, schema in self.schema.get("properties", {}).items()
             if name not in self.tag[:1]
         ]
+
+    def _below(self, name: str) -> str:
+        return f"{self.path}.{key(name)}" if self.path else key(name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,6 +136,16 @@ def root_table(name: str, schema: Schema) -> SchemaTable:
     return SchemaTable(path=f"analyzers.{key(name)}", schema=schema, definitions=schema.get("$defs", {}))
 
 
+def architecture_table(schema: Schema) -> SchemaTable:
+    """The table `[train.parameters]`, of one architecture."""
+    return SchemaTable(path="train.parameters", schema=schema, definitions=schema.get("$defs", {}))
+
+
+def document_table(schema: Schema) -> SchemaTable:
+    """A whole file, whose keys have no table around them."""
+    return SchemaTable(path="", schema=schema, definitions=schema.get("$defs", {}))
+
+
 def options(schema: Schema, definitions: Schema) -> list[Schema]:
     """What a value may be: the schema itself, or each of its alternatives but for null."""
     parts = schema.get("anyOf") or schema.get("oneOf") or (schema,)
@@ -164,13 +177,18 @@ def resolved(schema: Schema, definitions: Schema) -> tuple[Schema, str]:
     return schema, name
 
 
+def _by_name(schema: Schema) -> Any:
+    """What stands under names that the reader gives; names that have to look alike stand there by a pattern."""
+    return next(iter(schema.get("patternProperties", {}).values()), schema.get("additionalProperties"))
+
+
 def _limit(limit: Any) -> Any:
     return int(limit) if isinstance(limit, float) and limit.is_integer() else limit
 
 
 def _type_words(schema: Schema, definitions: Schema, depth: int) -> str:
     kind = str(schema.get("type", ""))
-    inner = schema.get({"array": "items", "object": "additionalProperties"}.get(kind, ""))
+    inner = _by_name(schema) if kind == "object" else schema.get("items") if kind == "array" else None
     parts = schema.get("prefixItems") or ([inner] if isinstance(inner, Mapping) else [])
     said = [text for part in parts if depth < _DEEPEST and (text := allowed_words(part, definitions, depth + 1))]
     words = {"array": "list", "object": "table", "boolean": "true or false"}.get(kind, kind)
@@ -196,5 +214,5 @@ def _forms(schema: Schema, table: SchemaTable) -> Iterator[SchemaTable]:
         yield table
     elif isinstance(items := schema.get("items"), Mapping):
         yield from _forms(items, replace(table, listed=True))
-    elif isinstance(named := schema.get("additionalProperties"), Mapping):
+    elif isinstance(named := _by_name(schema), Mapping):
         yield from _forms(named, replace(table, path=f"{table.path}.{_YOURS}", listed=False, named=True))

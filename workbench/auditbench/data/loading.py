@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from auditbench.needs import Needs
 
 if TYPE_CHECKING:
     from auditbench.config import DataTable
@@ -30,8 +32,13 @@ class DatasetSource:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetLoader:
-    """A data set that comes with a plugin or with the product; `name` is `data.dataset` in audit.toml."""
+    """A data set that comes with a plugin or with the product; `name` is `data.dataset` in audit.toml.
+
+    Attributes:
+        needs: Packages and programs, without which a config that names it is refused.
+    """
 
     name: str
     summary: str
     load: Callable[[DataTable], DatasetSource]
+    needs: Needs = field(default_factory=Needs)

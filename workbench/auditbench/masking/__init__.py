@@ -14,7 +14,7 @@ from auditbench.masking.agreement import agreement_findings, agreement_matrix, a
 from auditbench.masking.coalitions import Coalitions
 from auditbench.masking.explanation import Explained, earlier_attributions, explained, shared_out, table_attribution
 from auditbench.masking.frames import check_same_columns, column_names, frame_numbers
-from auditbench.masking.importance import importance_metrics, metric_interval, sampled_rows
+from auditbench.masking.importance import importance_metrics, sampled_rows
 from auditbench.masking.maskers import BackgroundRows, Baseline, Blur, Masker, MaskToken, SegmentMean
 from auditbench.masking.occlusion import Occlusion, occlusion
 from auditbench.masking.players import NOBODY, Players, feature_players, players_of
@@ -84,7 +84,6 @@ __all__ = [
     "global_seed",
     "importance_metrics",
     "largest_gap",
-    "metric_interval",
     "occlusion",
     "player_texts",
     "players_of",

@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from auditbench.findings import Finding, Message, Scalar
-from auditbench.masking.importance import metric_interval
-from auditbench.results import Attribution, Matrix, Metric
+from auditbench.results import Attribution, Matrix, Metric, estimated_metric
 from auditbench.statistics import bootstrap_interval
 
 if TYPE_CHECKING:
@@ -131,16 +130,13 @@ def _agreement_metric(analyzer: str, other: str, own: Numbers, theirs: Numbers, 
         [own, theirs],
         rng=rng,
     )
-    interval = metric_interval(estimate)
-    return Metric(
-        name=AGREEMENT,
-        value=estimate.estimate,
-        interval=interval,
-        no_interval="" if interval or estimate.estimate is None else "not_estimated",
+    return estimated_metric(
+        AGREEMENT,
+        estimate,
         n=len(own),
+        undefined=Message(key=f"{analyzer}.no_ranking"),
         where={"method": other},
         method=f"{analyzer}.{AGREEMENT}.formula",
-        reason=Message(key=f"{analyzer}.no_ranking") if estimate.estimate is None else None,
     )
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from auditbench.findings import Message
 from auditbench.results import Attribution, Interval, Metric
-from auditbench.statistics import IntervalEstimate, bootstrap_mean_intervals
+from auditbench.statistics import bootstrap_mean_intervals
 
 if TYPE_CHECKING:
     import numpy as np
@@ -56,13 +56,6 @@ def importance_metrics(
         )
         for index, where in enumerate(labels)
     )
-
-
-def metric_interval(estimate: IntervalEstimate) -> Interval | None:
-    """The interval of an estimate as a block; None where its bounds are undefined."""
-    if estimate.low is None or estimate.high is None:
-        return None
-    return Interval(low=estimate.low, high=estimate.high, level=estimate.level, method=estimate.method)
 
 
 def _interval(low: float, high: float, method: str) -> Interval | None:

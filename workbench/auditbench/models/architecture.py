@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from auditbench.needs import Needs
 from auditbench.run import Modality
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ class Architecture:
             follows each token of a text and not only the last.
         Params: pydantic model of the parameters; None when there are none.
         modalities: Of the inputs that it takes, `mixed` for several of any kind; `build` is called with no other.
+        needs: Packages and programs, without which a config that names it is refused.
     """
 
     name: str
@@ -37,3 +39,4 @@ class Architecture:
     build: Build
     Params: type[BaseModel] | None = None
     modalities: tuple[Modality, ...] = ("tabular",)
+    needs: Needs = field(default_factory=Needs)

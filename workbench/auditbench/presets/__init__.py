@@ -1,4 +1,4 @@
-"""Gates that come with the product, by name: a TOML file each, and one sentence a gate in every language.
+"""Gates by name, of the product and of plugins: a TOML file each, and one sentence a gate in every language.
 
 A preset states limits for metrics; whether they are right for a model is for its team to say. A gate with
 `each = "sensitive"` stands for one gate a sensitive feature.
@@ -6,124 +6,115 @@ A preset states limits for metrics; whether they are right for a model is for it
 
 from __future__ import annotations
 
-import re
-import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from importlib import resources
 from typing import Any
 
 from auditbench.config import GateTable
 from auditbench.config_problems import nearest
 from auditbench.errors import ConfigError
-from auditbench.messages import Templates, load_messages
+from auditbench.hookspecs import PROJECT
+from auditbench.messages import LANGUAGES, Templates
+from auditbench.plugin_entries import covers
+from auditbench.presets.preset import Preset, PresetGate
+from auditbench.presets.reading import read_preset
+from auditbench.presets.sources import PresetSource, preset_sources
+
+__all__ = [
+    "PREFIX",
+    "Preset",
+    "PresetGate",
+    "explanation_messages",
+    "load_preset",
+    "preset_messages",
+    "preset_names",
+    "presets_of",
+    "readable_presets",
+]
 
 PREFIX = "preset:"
-_MOST_LETTERS, _MOST_DIGITS = 64, 6
-_NUMBERED = re.compile(r"(^|-)[0-9]+$")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PresetGate:
-    """One gate of a preset, or one a sensitive feature.
-
-    Attributes:
-        table: With an `id` that begins with the preset's name, and the key of its sentence as `explanation`.
-        each_sensitive: Whether it stands for a gate on each sensitive feature.
-    """
-
-    table: GateTable
-    each_sensitive: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Preset:
-    """Limits under one name.
-
-    Attributes:
-        tasks: Of the models that have these metrics.
-    """
-
-    name: str
-    tasks: tuple[str, ...]
-    gates: tuple[PresetGate, ...]
-
-    @property
-    def needs_sensitive(self) -> bool:
-        """Whether a gate stands for one a sensitive feature."""
-        return any(gate.each_sensitive for gate in self.gates)
-
-    def tables(self, sensitive: Sequence[str]) -> tuple[GateTable, ...]:
-        """The gates as a config would hold them.
-
-        Args:
-            sensitive: Names of the sensitive features.
-        """
-        return tuple(
-            table
-            for gate in self.gates
-            for table in (_of_features(gate.table, sensitive) if gate.each_sensitive else (gate.table,))
-        )
 
 
 def preset_names() -> tuple[str, ...]:
-    """Every preset there is, sorted."""
-    files = resources.files("auditbench.presets").iterdir()
-    return tuple(sorted(file.name.removesuffix(".toml") for file in files if file.name.endswith(".toml")))
+    """Every preset there is, sorted; no file is opened."""
+    return tuple(sorted({source.name for source in preset_sources() if source.own}))
 
 
 def load_preset(name: str) -> Preset:
     """Read a preset.
 
     Raises:
-        ConfigError: There is none of this name.
+        ConfigError: There is none of this name, two distributions have one, or its files are not as they must be.
     """
-    names = preset_names()
-    if name not in names:
-        raise ConfigError(
-            "there is no such preset",
-            where=f"{PREFIX}{name}",
-            found=name,
-            allowed=", ".join(names),
-            fix=nearest(name, names),
-        )
-    file = resources.files("auditbench.presets") / f"{name}.toml"
-    document = tomllib.loads(file.read_text("utf-8"))
-    gates = tuple(_gate(name, table) for table in document["gates"])
-    return Preset(name=name, tasks=tuple(document["tasks"]), gates=gates)
+    return _read(name, preset_sources())
+
+
+def readable_presets() -> tuple[Preset, ...]:
+    """Every preset that can be used, sorted by name; `load_preset` says what is wrong with another."""
+    sources = preset_sources()
+    found = []
+    for name in sorted({source.name for source in sources if source.own}):
+        try:
+            found.append(_read(name, sources))
+        except ConfigError:
+            continue
+    return tuple(found)
+
+
+def presets_of(distribution: str, plugin: str) -> dict[str, Preset | ConfigError]:
+    """What a plugin ships as presets, by name: each as it was read, or why it cannot be used."""
+    sources = preset_sources()
+    found: dict[str, Preset | ConfigError] = {}
+    for source in sources:
+        if (source.distribution, source.plugin) == (distribution, plugin):
+            try:
+                found[source.name] = _read(source.name, sources if source.own else [source])
+            except ConfigError as error:
+                found[source.name] = error
+    return found
 
 
 def preset_messages() -> Mapping[str, Templates]:
     """The sentences of presets and their gates, by language."""
-    return load_messages("auditbench.presets")
+    found = readable_presets()
+    return {
+        language: {key: text for preset in found for key, text in preset.sentences[language].items()}
+        for language in LANGUAGES
+    }
 
 
 def explanation_messages(gates: Sequence[GateTable]) -> dict[str, dict[str, Any]]:
     """The sentences that these gates name as their explanation, by language."""
-    keys = {gate.explanation for gate in gates}
+    keys = {gate.explanation for gate in gates if gate.explanation.startswith("preset.")}
     return {
         language: {key: templates[key] for key in sorted(keys & set(templates))}
-        for language, templates in preset_messages().items()
+        for language, templates in (preset_messages() if keys else {}).items()
         if keys & set(templates)
     }
 
 
-def _gate(preset: str, table: Mapping[str, Any]) -> PresetGate:
-    fields = {key: value for key, value in table.items() if key != "each"}
-    identity = f"{preset}.{table['id']}"
-    gate = GateTable.model_validate({**fields, "id": identity, "explanation": f"preset.{identity}"})
-    return PresetGate(table=gate, each_sensitive=table.get("each") == "sensitive")
-
-
-def _of_features(gate: GateTable, features: Sequence[str]) -> tuple[GateTable, ...]:
-    """The gate on each feature. Ids end in the feature's name, with its number where the name alone would not do."""
-    room = _MOST_LETTERS - len(gate.id or "") - 1
-    slugs = [re.sub(r"[^a-z0-9]+", "-", feature.lower()).strip("-") for feature in features]
-    tables = []
-    for number, (feature, slug) in enumerate(zip(features, slugs, strict=True), start=1):
-        plain = slug and len(slug) <= room and slugs.count(slug) == 1 and not _NUMBERED.search(slug)
-        ending = slug if plain else f"{slug[: room - _MOST_DIGITS]}-{number}".strip("-")
-        tables.append(
-            gate.model_copy(update={"id": f"{gate.id}.{ending}", "where": {**gate.where, "feature": feature}})
+def _read(name: str, sources: Sequence[PresetSource]) -> Preset:
+    where = f"{PREFIX}{name}"
+    found = [source for source in sources if source.name == name]
+    own = [source for source in found if source.own]
+    if len(own) > 1:
+        raise ConfigError(
+            f"two distributions provide the preset {name!r}",
+            where=where,
+            found=" and ".join(source.owner or PROJECT for source in own),
+            fix="uninstall one of them",
         )
-    return tuple(tables)
+    if own:
+        return read_preset(own[0])
+    if found:
+        nearer = ", unless it begins with the longer name of another plugin" if covers(found[0].plugin, name) else ""
+        raise ConfigError(
+            "this preset has a name that is not its plugin's own",
+            where=found[0].called(found[0].file),
+            found=name,
+            allowed=f"`{found[0].plugin}`, or `{found[0].plugin}-` and more{nearer}",
+            fix="rename the file, and the keys of its sentences",
+        )
+    names = sorted({source.name for source in sources if source.own})
+    raise ConfigError(
+        "there is no such preset", where=where, found=name, allowed=", ".join(names), fix=nearest(name, names)
+    )

@@ -16,6 +16,8 @@ from auditbench.results.attributions import (
     Shows,
     TokenAttribution,
 )
+from auditbench.results.custom import CustomBlock
+from auditbench.results.estimated import estimated_metric, interval_of
 from auditbench.results.figures import (
     Axis,
     Cell,
@@ -45,6 +47,7 @@ __all__ = [
     "Change",
     "Column",
     "Curve",
+    "CustomBlock",
     "ImageOverlay",
     "Interval",
     "Matrix",
@@ -63,5 +66,7 @@ __all__ = [
     "Status",
     "Table",
     "TokenAttribution",
+    "estimated_metric",
+    "interval_of",
     "require_finite",
 ]

@@ -8,7 +8,9 @@ from typing import Any, Literal, TypeAlias
 
 from auditbench.errors import ResultError
 from auditbench.findings import Finding, Message
+from auditbench.record import LEFT_OUT_WHEN_EMPTY
 from auditbench.results.attributions import Attribution, ImageOverlay, SeriesAttribution, TokenAttribution
+from auditbench.results.custom import CustomBlock
 from auditbench.results.figures import Curve, Matrix, PairedChange, Percentiles, Scatter, Table
 from auditbench.results.methods import MethodFacts
 from auditbench.results.metrics import Metric
@@ -32,6 +34,7 @@ class AnalysisResult:
         status: `ok` has no reason; every other status has one.
         parameters: The analyzer's parameters with defaults written out; the host fills it in.
         methods: Those of its analyzer that it used; the host adds the ones that its attributions name.
+        custom_blocks: Of kinds that its plugin defines, each with a table.
     """
 
     analyzer: str = ""
@@ -53,6 +56,7 @@ class AnalysisResult:
     image_overlays: tuple[ImageOverlay, ...] = ()
     token_attributions: tuple[TokenAttribution, ...] = ()
     series_attributions: tuple[SeriesAttribution, ...] = ()
+    custom_blocks: tuple[CustomBlock, ...] = field(default=(), metadata=LEFT_OUT_WHEN_EMPTY)
     notes: tuple[Note, ...] = ()
     findings: tuple[Finding, ...] = ()
 

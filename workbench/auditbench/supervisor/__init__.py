@@ -26,9 +26,9 @@ from auditbench.listener import Listener, SilentListener
 from auditbench.manifest import RECORD, refuse_altered
 from auditbench.models.differences import TOLERANCE
 from auditbench.models.exporting import Conversion, Export, ExportKind
+from auditbench.plugin_entries import find_entry, list_entry_points
 from auditbench.provenance import check_platform
 from auditbench.record import validate
-from auditbench.registry import find_entry, list_entry_points
 from auditbench.run import AuditRun, PluginFacts
 from auditbench.run_file import read_run
 from auditbench.store import LOGS, RunFolder

@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from auditbench.provenance import host_facts
 from auditbench.record import plain, validate
 from auditbench.results import AnalysisResult
 from auditbench.run_file import is_repeatable
-from auditbench.store import RunFolder, arrays_are_whole
+from auditbench.store import LOGS, RunFolder, arrays_are_whole
 from auditbench.supervisor.opening import open_in, refuse_another
 from auditbench.supervisor.planning import PlannedAnalyzer, without_result
 from auditbench.supervisor.record import OpenedSubject
@@ -32,6 +32,7 @@ from auditbench.supervisor.worker_process import WorkerFault, no_event, sentence
 
 GUARD = "guard"
 _KEPT = ("ok", "not_applicable")
+_GRACE_SECONDS = 2.0
 _STEP = 80
 
 
@@ -65,7 +66,7 @@ class AnalyzerRuns:
         self._opened = {FIRST_PARTY: pool.worker(FIRST_PARTY)} if pool.has(FIRST_PARTY) else {}
         self._results: dict[str, AnalysisResult] = {}
         self._warnings: list[Message] = []
-        self._halved: list[Message] = []
+        self._again: list[Message] = []
         self.seconds: dict[str, float] = {}
         self.details: dict[str, str] = {}
         self.sent = Counter(subject.sent)
@@ -77,8 +78,8 @@ class AnalyzerRuns:
 
     @property
     def warnings(self) -> tuple[Message, ...]:
-        """What went wrong without changing a result."""
-        return (*self._warnings, *self._halved)
+        """What went wrong without changing a result; at the end what a result that is used again says again."""
+        return (*self._warnings, *self._again)
 
     def run(self, item: PlannedAnalyzer) -> None:
         """Run one analyzer, or take the result that an earlier run of the same key left."""
@@ -93,7 +94,8 @@ class AnalyzerRuns:
         if reused is not None:
             self._results[item.name], self.seconds[item.name] = reused
             if (use := self._folder.journal.batch(item.name, key)) is not None:
-                self._halved += validate(BatchUse, use, where="journal").warnings(item.name)
+                self._again += validate(BatchUse, use, where="journal").warnings(item.name)
+            self._again += validate(tuple[Message, ...], self._folder.journal.logged(item.name, key), where="journal")
             self._listener.stage_finished(item.name, 0.0, "reused")
             return
         warned, guarded = len(self._warnings), self.seconds.get(GUARD, 0.0)
@@ -127,6 +129,7 @@ class AnalyzerRuns:
                 "analyze",
                 seconds=item.time_limit,
                 memory=item.memory,
+                grace=_GRACE_SECONDS,
                 event=lambda event: self._heard(item, key, event),
                 analyzer=item.name,
                 folder=str(self._folder.path),
@@ -159,21 +162,30 @@ class AnalyzerRuns:
             use = validate(BatchUse, answer["batch"], where="batch")
             guarded = validate(float, answer["guard_seconds"], where="guard_seconds")
             sent = validate(dict[str, int], answer["sent"], where="sent")
+            again = (*_kept_with(warnings), *self._logged(item, validate(int, answer["logged"], where="logged")))
         except AuditbenchError as error:
             self._pool.drop(item.group)
             return without_result(item, "failed", Message(key="core.worker_garbled", values={"error": sentence(error)}))
         if answer.get("details"):
             self.details[item.name] = str(answer["details"])
         self.sent.update(sent)
-        self._warnings += warnings
+        self._warnings += [warning for warning in warnings if warning not in again]
         self._folder.journal.add_batch(item.name, key, plain(use))
-        self._halved += use.warnings(item.name)
+        self._folder.journal.add_logged(item.name, key, plain(again))
+        self._again += use.warnings(item.name) + again
         self.seconds[GUARD] = self.seconds.get(GUARD, 0.0) + guarded
         if answer.get("restart"):
             self._pool.replace(item.group)
         if any(warning.key == "core.model_changed" for warning in warnings):
             self._opened.pop(item.group, None)
         return dataclasses.replace(result, analyzer=item.name, required=item.required)
+
+    def _logged(self, item: PlannedAnalyzer, count: int) -> tuple[Message, ...]:
+        """What the run says where the analyzer logged warnings."""
+        if not count:
+            return ()
+        log = f"{LOGS}/{self._pool.log(item.group).name}"
+        return (Message(key="core.logged_warnings", values={"analyzer": item.name, "n": count, "log": log}),)
 
     def _ready(self, group: str) -> None:
         """Make sure that the group has a worker in which the subject is open, the same that the audit began with.
@@ -235,6 +247,11 @@ class AnalyzerRuns:
                 "results": self._earlier(item),
             }
         )
+
+
+def _kept_with(warnings: Iterable[Message]) -> Iterator[Message]:
+    """Those that say nothing against a result: it is used again, and they are said again with it."""
+    return (warning for warning in warnings if warning.key == "core.deprecated")
 
 
 def _foreseen(item: PlannedAnalyzer, reason: Message) -> AnalysisResult:

@@ -24,8 +24,8 @@ from auditbench.errors import (
 from auditbench.findings import Message
 from auditbench.gate_checks import gate_problems
 from auditbench.paths import is_there
+from auditbench.plugin_entries import PluginEntry, find_entry, list_entry_points
 from auditbench.record import validate
-from auditbench.registry import PluginEntry, find_entry, list_entry_points
 from auditbench.results import AnalysisResult, Status
 from auditbench.run import Capability, PluginFacts, ProgramFacts
 from auditbench.supervisor.watchdog import memory_limit
@@ -242,6 +242,7 @@ def _foreseen(
         sensitive=bool(config.data.sensitive),
         others=bool(config.models),
         missing=description.missing_packages + description.missing_programs,
+        install=description.missing.fix if description.missing else "",
         capabilities=capabilities,
     )
 

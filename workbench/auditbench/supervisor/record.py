@@ -18,9 +18,9 @@ from auditbench.digests import digest_of
 from auditbench.errors import ExitCode, PluginError
 from auditbench.findings import Message, Waiver, changed_their_subject
 from auditbench.messages import Templates, load_messages, shipped_messages
+from auditbench.plugin_entries import find_entry
 from auditbench.presets import explanation_messages
 from auditbench.provenance import DISTRIBUTION, host_facts, provenance
-from auditbench.registry import find_entry
 from auditbench.results import AnalysisResult
 from auditbench.run import AuditFacts, AuditRun, Case, DataFacts, ModelFacts, Volatile
 from auditbench.supervisor.data_warnings import data_warnings

@@ -212,8 +212,8 @@ class AuditSession:
         )
         started = time.monotonic()
         run = writer.write(record)
-        told = self._tell_observers(encode_run(run))
-        if told:
+        said = self._tell_observers(encode_run(run))
+        if told := tuple(each for at, each in enumerate(said) if each not in (*run.warnings, *said[:at])):
             run = writer.write(dataclasses.replace(run, warnings=run.warnings + told))
         self._seconds["render"] = time.monotonic() - started
         seconds = {**run.volatile.seconds, "render": self._seconds["render"]}

@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 from auditbench.config import LimitsTable
-from auditbench.registry import PluginEntry
+from auditbench.plugin_entries import PluginEntry
 from auditbench.supervisor.watchdog import memory_limit
 from auditbench.supervisor.worker_process import WorkerProcess
 
@@ -46,6 +46,10 @@ class WorkerPool:
     def has(self, group: str) -> bool:
         """Whether the group has a living worker."""
         return group in self._workers and self._workers[group].alive
+
+    def log(self, group: str) -> Path:
+        """The log of the group's worker, also of one that has ended by itself."""
+        return self._workers[group].log
 
     def may_start(self, group: str) -> bool:
         """Whether the group has a worker, or may start one more: the ninth start is the last."""

@@ -76,20 +76,33 @@ class WorkerProcess:
         log: File that its standard output and error go to.
         environment: Variables that it sees beside those that every worker sees.
         memory: Bytes that it may use with all it started; it is ended when they use more. None sets no limit.
+        module: What it runs: one that serves as `auditbench.worker` does.
+        paths: Folders in which it looks for modules and plugins before all others.
 
     Raises:
         WorkerFault: The system starts no more processes, or the log cannot be written.
     """
 
-    def __init__(self, name: str, log: Path, *, environment: Sequence[str] = (), memory: int | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        log: Path,
+        *,
+        environment: Sequence[str] = (),
+        memory: int | None = None,
+        module: str = "auditbench.worker",
+        paths: Sequence[Path] = (),
+    ) -> None:
         self.name = name
+        self.log = log
         self._memory = memory
-        self._log = log
         self._ended = False
         self._numbers = itertools.count(1)
         self._kernel_kills = kernel_kills()
         mark = secrets.token_hex(16)
         seen = worker_environment(os.environ, named=environment, mark=mark)
+        if paths:
+            seen["PYTHONPATH"] = os.pathsep.join(filter(None, [*map(str, paths), seen.get("PYTHONPATH")]))
         with contextlib.ExitStack() as opened:
             try:
                 ours, theirs = socket.socketpair()
@@ -97,7 +110,7 @@ class WorkerProcess:
                 opened.enter_context(ours)
                 opened.enter_context(self._life)
                 with theirs, their_life:
-                    self._process = _started((theirs.fileno(), their_life.fileno()), log, seen)
+                    self._process = _started(module, (theirs.fileno(), their_life.fileno()), log, seen)
             except OSError as error:
                 raise WorkerFault(Message(key="core.no_process", values={"error": str(error.strerror)})) from error
             opened.pop_all()
@@ -117,6 +130,7 @@ class WorkerProcess:
         seconds: float,
         event: Callable[[WorkerEvent], float | None],
         memory: int | None = None,
+        grace: float = 0.0,
         **content: Any,
     ) -> dict[str, Any]:
         """Send a command and wait for its answer.
@@ -125,35 +139,29 @@ class WorkerProcess:
             seconds: Wall-clock limit; the worker is ended when it is passed.
             event: Called with each event before the answer; a number it returns is a new limit from now on.
             memory: Instead of the worker's own limit, for this command.
+            grace: Seconds that the worker has to leave off, once its limit is passed or KeyboardInterrupt is raised here,
+                before it is ended. It is told, and events go on being heard; an answer that comes then does not count.
 
         Raises:
             AuditbenchError: The worker answered with an error, or the question cannot be put; it goes on living.
+            KeyboardInterrupt: As raised meanwhile; the worker is dead and reaped.
             RunFolderError: What the event says could not be written; the worker is dead and reaped.
             RunWriteError: The same.
             WorkerFault: It did not answer, or sent an event that makes no sense; it is dead and reaped.
         """
         number = next(self._numbers)
-        deadline = time.monotonic() + seconds
-        limit, next_look, pace = seconds, 0.0, Pace()
-        memory = memory or self._memory
+        limit, memory = _Limit(seconds), memory or self._memory
         self._put({"kind": "command", "command": command, "number": number, "memory": memory, **content})
-        while True:
-            now = time.monotonic()
-            if now >= next_look:
-                self._look(memory)
-                next_look = now + _TICK
-            message = self._receive(min(_TICK, max(0.0, deadline - now)))
-            if message is not None:
-                if message["kind"] != "event":
-                    return self._answer(message, number)
-                pace.wait()
-                changed = self._heard(message, event)
-                if changed is not None:
-                    limit, deadline = changed, time.monotonic() + changed
-            if time.monotonic() >= deadline:
-                self.kill()
-                reason = Message(key="core.timed_out", values={"seconds": limit})
-                raise WorkerFault(reason, timed_out=True, details=self._tail())
+        try:
+            message = self._hear(limit, event, memory)
+        except KeyboardInterrupt:
+            self._leave_off(grace, event, memory)
+            raise
+        if message is None:
+            self._leave_off(grace, event, memory)
+            reason = Message(key="core.timed_out", values={"seconds": limit.seconds})
+            raise WorkerFault(reason, timed_out=True, details=self._tail())
+        return self._answer(message, number)
 
     def end_others(self) -> int:
         """End whatever the worker started and left running; how many processes that were."""
@@ -180,12 +188,45 @@ class WorkerProcess:
         self._tree.end()
         self._channel.close()
         self._life.close()
-        bound_log(self._log)
+        bound_log(self.log)
         self._ended = True
+
+    def _hear(
+        self, limit: _Limit, event: Callable[[WorkerEvent], float | None], memory: int | None
+    ) -> dict[str, Any] | None:
+        """Hear events until there is another message; None when there was none within the limit."""
+        next_look, pace = 0.0, Pace()
+        while True:
+            now = time.monotonic()
+            if now >= next_look:
+                self._look(memory)
+                next_look = now + _TICK
+            message = self._receive(min(_TICK, limit.left))
+            if message is not None:
+                if message["kind"] != "event":
+                    return message
+                pace.wait()
+                changed = self._heard(message, event)
+                if changed is not None:
+                    limit.renew(changed)
+            if not limit.left:
+                return None
+
+    def _leave_off(self, grace: float, event: Callable[[WorkerEvent], float | None], memory: int | None) -> None:
+        """Let the worker stop by itself for some seconds, and end it in any case."""
+        limit = _Limit(grace)
+        try:
+            if grace:
+                self._channel.send({"kind": "command", "command": "cancel", "number": 0}, seconds=grace)
+                self._hear(limit, event, memory)
+        except (AuditbenchError, WorkerFault):
+            pass  # it is ended anyway, for the first reason
+        finally:
+            self.kill()
 
     def _look(self, memory: int | None) -> None:
         """Keep the log within bounds, and end the worker if it uses too much memory."""
-        bound_log(self._log)
+        bound_log(self.log)
         if memory is not None and exceeds_memory(self._tree, memory):
             self.kill()
             raise WorkerFault(Message(key="core.memory_limit", values={"gib": memory / GIB}), details=self._tail())
@@ -264,7 +305,23 @@ class WorkerProcess:
         return Message(key="core.worker_exited", values={"status": status})
 
     def _tail(self) -> str:
-        return end_of_log(self._log, _LOG_TAIL)
+        return end_of_log(self.log, _LOG_TAIL)
+
+
+class _Limit:
+    """So many seconds from now, or from when they are set anew."""
+
+    def __init__(self, seconds: float) -> None:
+        self.renew(seconds)
+
+    def renew(self, seconds: float) -> None:
+        """Begin again with another number of seconds."""
+        self.seconds, self._end = seconds, time.monotonic() + seconds
+
+    @property
+    def left(self) -> float:
+        """Seconds until the end; 0 once it is over."""
+        return max(0.0, self._end - time.monotonic())
 
 
 class _Answer(dict[str, Any]):
@@ -274,10 +331,12 @@ class _Answer(dict[str, Any]):
         raise WorkerError("an answer without its parts", found=f"no {part}")
 
 
-def _started(descriptors: tuple[int, int], log: Path, environment: dict[str, str]) -> subprocess.Popen[bytes]:
+def _started(
+    module: str, descriptors: tuple[int, int], log: Path, environment: dict[str, str]
+) -> subprocess.Popen[bytes]:
     with log.open("ab") as output:
         return subprocess.Popen(
-            [sys.executable, "-P", "-m", "auditbench.worker", *map(str, descriptors)],
+            [sys.executable, "-P", "-m", module, *map(str, descriptors)],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

@@ -22,10 +22,17 @@ class QuietHost:
     Attributes:
         analyzers: What `AuditContext.rerun` can run, by name.
         steps: Every call of `progress` so far, as (analyzer, step, done, total).
+        cancel_after: Number of these calls after which the analyzer is to stop, as at an interruption; None for never.
     """
 
     analyzers: Mapping[str, Callable[[AuditContext], AnalysisResult]] = field(default_factory=dict)
     steps: list[tuple[str, str, int, int]] = field(default_factory=list)
+    cancel_after: int | None = None
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether there were `cancel_after` calls of `progress`; the next raises AnalysisCancelled."""
+        return self.cancel_after is not None and len(self.steps) >= self.cancel_after
 
     def progress(self, analyzer: str, step: str, done: int, total: int) -> None:
         """Keep the call in `steps`."""

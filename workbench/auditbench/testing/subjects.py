@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from auditbench.data import TABULAR_INPUT, EvaluationData, FeatureSpec, ModelInput, Rows, TableInput, TextInput
-from auditbench.data.inputs import input_facts, table_features
 from auditbench.models import ModelUnderTest
-from auditbench.run import DataFacts, FeatureFacts, Modality, ModelFacts, OutputScale, Task
+from auditbench.run import Modality, OutputScale, Task
+from auditbench.testing.subject_parts import data_of, drawn_labels, model_of, rows_of
 from auditbench.testing.toy_inputs import ToyRows, toy_rows, toy_weights
 
 if TYPE_CHECKING:
@@ -27,18 +27,18 @@ _CLASSES = {"binary": ("no", "yes"), "multiclass": ("low", "middle", "high")}
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ToySubject:
-    """A model that is linear in its encoded inputs, of a text in how often each token occurs, with its data.
+    """A small model with its data; most are linear in their encoded inputs, of a text in how often each token occurs.
 
     Attributes:
         weights: Shape `(outputs, columns)`: a column each encoded number, of a text each token id; of several inputs one
-            after the other. The module computes their sum in float64, plus `bias`.
-        bias: Shape `(outputs,)`.
+            after the other. The module computes their sum in float64, plus `bias`. None where it is not linear.
+        bias: Shape `(outputs,)`; None likewise.
     """
 
     model: ModelUnderTest
     data: EvaluationData
-    weights: Numbers
-    bias: Numbers
+    weights: Numbers | None = None
+    bias: Numbers | None = None
 
     def exact_contributions(self, rows: Rows, background: Rows) -> Numbers:
         """Interventional Shapley values in the declared scale of a linear output, shape `(rows, outputs, *players)`.
@@ -48,7 +48,7 @@ class ToySubject:
         (arXiv:1705.07874, corollary 1). Integrated gradients from the mean encoded background row are the same.
 
         Raises:
-            ValueError: The model takes several inputs.
+            ValueError: The model is not linear, or takes several inputs.
         """
         import numpy as np
 
@@ -62,6 +62,8 @@ class ToySubject:
         """What each place of the encoded rows adds to each output, shape `(rows, outputs, *encoded shape)`."""
         import numpy as np
 
+        if self.weights is None:
+            raise ValueError("expected a linear model, got one without `weights`")
         if len(self.model.inputs) > 1:
             raise ValueError(f"expected a model of one input, got {', '.join(self.model.inputs)}")
         (item,) = self.model.inputs.values()
@@ -112,7 +114,7 @@ def toy_subject(
     toy = toy_rows(modality, rows + background, rng)
     parts = {name: toy_weights(item, outputs) * (kind != "constant") for name, item in toy.inputs.items()}
     bias = np.asarray(_BIAS[:outputs])
-    model = _linear_model(
+    model = model_of(
         _module(toy.inputs, parts, bias),
         toy.inputs,
         task=task,
@@ -121,13 +123,13 @@ def toy_subject(
     )
     region = np.where(rng.random(rows) < 0.5, "North", "South").astype("<U7")
     region[:2] = "Islands"
-    y_true = _drawn_labels(model, toy.raw, rng)
+    y_true = drawn_labels(model, toy.raw, rng)
     sex = _sex(toy, rows, rng)
     if missing:
         toy.raw[TABULAR_INPUT][rows - missing : rows, 1] = np.nan
-    evaluated = _rows(toy, slice(0, rows), y_true, {"sex": sex, "region": region}, "row")
+    evaluated = rows_of(toy, slice(0, rows), y_true, {"sex": sex, "region": region}, "row")
     empty = {name: np.full(background, "") for name in ("sex", "region")}
-    data = _data(model, evaluated, _rows(toy, slice(rows, None), y_true, empty, "background"))
+    data = data_of(model, evaluated, rows_of(toy, slice(rows, None), y_true, empty, "background"))
     return ToySubject(model=model, data=data, weights=np.concatenate([*parts.values()], axis=1), bias=bias)
 
 
@@ -161,7 +163,7 @@ def given_outputs_subject(
         FeatureSpec(name=f"output_{index}", kind="number", start=index, stop=index + 1) for index in range(width)
     )
     inputs = {TABULAR_INPUT: TableInput(features=features)}
-    model = _linear_model(
+    model = model_of(
         _module(inputs, {TABULAR_INPUT: np.eye(width)}, np.zeros(width)),
         inputs,
         task=task,
@@ -172,8 +174,10 @@ def given_outputs_subject(
     labels = np.asarray(y_true, dtype=np.float64 if task == "regression" else np.int64)
     groups = {name: np.asarray(values).astype(str) for name, values in (sensitive_features or {}).items()}
     rows = ToyRows(inputs=inputs, raw={TABULAR_INPUT: table})
-    evaluated = _rows(rows, slice(None), labels, groups, "row")
-    return ToySubject(model=model, data=_data(model, evaluated, evaluated), weights=np.eye(width), bias=np.zeros(width))
+    evaluated = rows_of(rows, slice(None), labels, groups, "row")
+    return ToySubject(
+        model=model, data=data_of(model, evaluated, evaluated), weights=np.eye(width), bias=np.zeros(width)
+    )
 
 
 _TASKS: dict[ToyKind, Task] = {
@@ -199,40 +203,6 @@ def _module(inputs: Mapping[str, ModelInput], weights: Mapping[str, Numbers], bi
     return next(iter(parts.values())) if len(parts) == 1 else UnpackedNetwork(Joined64(parts), inputs).eval()
 
 
-def _linear_model(
-    module: nn.Module,
-    inputs: Mapping[str, ModelInput],
-    *,
-    task: Task,
-    classes: tuple[str, ...],
-    output: OutputScale = "logit",
-    threshold: float | None = 0.5,
-    gradients: bool = True,
-) -> ModelUnderTest:
-    from auditbench.data import make_encoder
-
-    regression, binary = task == "regression", task == "binary-classification"
-    facts = ModelFacts(
-        name="toy",
-        format="python",
-        architecture="linear",
-        task=task,
-        classes=classes,
-        output="value" if regression else output,
-        threshold=threshold if binary else None,
-        parameters=sum(parameter.numel() for parameter in module.parameters()),
-        capabilities=("gradients", "hooks", "layers", "black_box") if gradients else ("black_box",),
-        digest="0" * 64,
-    )
-    return ModelUnderTest(
-        facts=facts,
-        module=module,
-        encoder=make_encoder(inputs).eval(),
-        inputs=inputs,
-        target_names=("target",) if regression else classes[1:] if binary else classes,
-    )
-
-
 def _sex(toy: ToyRows, rows: int, rng: np.random.Generator) -> npt.NDArray[np.str_]:
     """What the table says, or drawn; the first two rows are women."""
     import numpy as np
@@ -241,70 +211,3 @@ def _sex(toy: ToyRows, rows: int, rng: np.random.Generator) -> npt.NDArray[np.st
     codes = rng.integers(0, 2, rows) if table is None else table[:rows, 3].astype(int)
     codes[:2] = 0
     return np.where(codes == 0, "Female", "Male")
-
-
-def _drawn_labels(
-    model: ModelUnderTest, raw: Mapping[str, npt.NDArray[Any]], rng: np.random.Generator
-) -> npt.NDArray[Any]:
-    outputs = model.predict(raw)
-    if model.facts.task == "regression":
-        return outputs[:, 0] + rng.normal(0.0, 0.5, len(outputs))
-    cumulative = model.probabilities(outputs).cumsum(axis=1)[:, :-1]
-    labels: npt.NDArray[Any] = (rng.random((len(outputs), 1)) > cumulative).sum(axis=1)
-    return labels
-
-
-def _rows(
-    toy: ToyRows,
-    part: slice,
-    y_true: npt.NDArray[Any],
-    sensitive_features: Mapping[str, npt.NDArray[np.str_]],
-    prefix: str,
-) -> Rows:
-    labels = y_true[part]
-    return Rows(
-        inputs={name: array[part] for name, array in toy.raw.items()},
-        y_true=labels,
-        sensitive_features=sensitive_features,
-        row_ids=tuple(f"{prefix}-{index}" for index in range(len(labels))),
-        texts={name: texts[part] for name, texts in toy.texts.items()},
-    )
-
-
-def _data(model: ModelUnderTest, evaluated: Rows, background: Rows) -> EvaluationData:
-    import numpy as np
-
-    classes, sensitive = model.facts.classes, tuple(evaluated.sensitive_features)
-    raw = evaluated.inputs.get(TABULAR_INPUT)
-    outcomes = {name: int((evaluated.y_true == index).sum()) for index, name in enumerate(classes)}
-    features = tuple(
-        FeatureFacts(
-            name=feature.name,
-            kind=feature.kind,
-            levels=len(feature.categories) or None,
-            missing_test=0 if raw is None else int(np.isnan(raw[:, index]).sum()),
-            missing_rule="median" if feature.kind == "number" else "own-category",
-            sensitive=feature.name in sensitive,
-        )
-        for index, feature in enumerate(table_features(model.inputs))
-    )
-    facts = DataFacts(
-        name="toy",
-        digests={},
-        rows=len(evaluated),
-        train_rows=len(background),
-        target="target",
-        positive=classes[1] if len(classes) == 2 else "",
-        outcomes=outcomes,
-        features=features,
-        inputs=input_facts(model.inputs),
-        sensitive=sensitive,
-    )
-    return EvaluationData(
-        facts=facts,
-        task=model.facts.task,
-        classes=classes,
-        inputs=model.inputs,
-        _evaluated=evaluated,
-        _background=background,
-    )

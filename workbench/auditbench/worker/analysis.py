@@ -8,6 +8,7 @@ import functools
 import gc
 import importlib
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -15,14 +16,16 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from auditbench import analyzer_needs
+from auditbench.context import AnalysisCancelled
 from auditbench.contracts import Analyzer, Needs
+from auditbench.deprecation import heard_uses
 from auditbench.errors import AnalyzerNotPossible, ConfigError, ResultError
 from auditbench.findings import Finding, Message
 from auditbench.machine_memory import GIB
+from auditbench.missing_needs import missing_packages, missing_programs, way_to_install
 from auditbench.models.out_of_memory import bytes_needed, is_out_of_memory
 from auditbench.record import plain, validate
-from auditbench.registry import missing_packages, missing_programs
-from auditbench.results import AnalysisResult, MethodFacts, Status
+from auditbench.results import AnalysisResult, CustomBlock, MethodFacts, Status
 from auditbench.worker.array_store import checked, describe_array, read_only_array, with_stored
 from auditbench.worker.determinism import named_operations
 from auditbench.worker.guard import guarded
@@ -53,6 +56,7 @@ class Outcome:
         unknown: What looking at model and data raised, whoever is to blame; None where that went well.
         guard_seconds: What looking for all this cost.
         not_repeatable: Operations that it used and that give other bits from run to run.
+        deprecations: What the run says of names that it used and that go away.
     """
 
     result: AnalysisResult
@@ -63,6 +67,7 @@ class Outcome:
     unknown: Message | None = None
     guard_seconds: float = 0.0
     not_repeatable: tuple[str, ...] = ()
+    deprecations: tuple[Message, ...] = ()
 
     @property
     def restart(self) -> bool:
@@ -86,7 +91,7 @@ class Outcome:
         warnings = [
             Message(key=key, values={"analyzer": name, "what": ", ".join(what)}) for key, what in found.items() if what
         ]
-        return tuple(warnings if self.unknown is None else (*warnings, self.unknown))
+        return (*warnings, *self.deprecations, *(() if self.unknown is None else (self.unknown,)))
 
 
 def run_analyzer(
@@ -102,7 +107,7 @@ def run_analyzer(
     memory: int | None = None,
 ) -> Outcome:
     """Run one analyzer. Whatever it raises becomes a result that says so; in a process of somebody else
-    KeyboardInterrupt passes, which may be the user's.
+    KeyboardInterrupt passes, which may be the user's, and in another analyzer that is to stop AnalysisCancelled does.
 
     Code, settings and generators of the process are put back before the result is looked at.
 
@@ -122,20 +127,20 @@ def run_analyzer(
         version=provided.origin.version,
         parameters=parameters or {},
     )
-    if (reason := unmet_need(analyzer.needs, context)) is not None:
+    install = way_to_install(analyzer.needs, provided.origin)
+    if (reason := unmet_need(analyzer.needs, context, install=install)) is not None:
         return Outcome(result=_without_result(base, "not_applicable", reason))
     _import_packages(analyzer.needs)
     bounds = functools.partial(limited_memory, memory, context.model.device)
     with (
+        heard_uses() as uses,
         named_operations() as operations,
         guarded((context.model.module, context.model.encoder), own_process=own_process) as traces,
     ):
         call = _called(analyzer, context, registry, bounds, interruptible=not own_process)
         if own_process and call.error is not None and is_out_of_memory(call.error):
             free_frames(call.error)  # the guard needs memory to look
-    store_all = functools.partial(
-        _completed, base=base, declared=analyzer.methods, store=store, raw_inputs=context.raw_inputs
-    )
+    store_all = functools.partial(_completed, provided=provided, base=base, store=store, raw_inputs=context.raw_inputs)
     result, details = _settled(call, base, store_all, bounds, interruptible=not own_process)
     del call
     if details:  # what the failed call held is freed before the model is looked at, which takes memory
@@ -152,6 +157,7 @@ def run_analyzer(
         unknown=unknown,
         guard_seconds=spent,
         not_repeatable=tuple(sorted(operations)),
+        deprecations=registry.deprecations(uses),
     )
 
 
@@ -174,8 +180,12 @@ def rerun(
     return run_analyzer(provided, variant, registry, parameters=parameters, own_process=False).result
 
 
-def unmet_need(needs: Needs, context: AuditContext) -> Message | None:
-    """Why an analyzer with these needs cannot run on this model and data; None when it can."""
+def unmet_need(needs: Needs, context: AuditContext, *, install: str = "") -> Message | None:
+    """Why an analyzer with these needs cannot run on this model and data; None when it can.
+
+    Args:
+        install: What to do about packages and programs that are not there.
+    """
     facts = context.model.facts
     return analyzer_needs.unmet_need(
         needs,
@@ -184,6 +194,7 @@ def unmet_need(needs: Needs, context: AuditContext) -> Message | None:
         sensitive=bool(context.data.sensitive_features),
         others=bool(context.models),
         missing=missing_packages(needs) + missing_programs(needs),
+        install=install,
         capabilities=facts.capabilities,
     )
 
@@ -234,7 +245,8 @@ def _called(
             seed_everything(context)
             returned = registry.hook.auditbench_run_analyzer(analyzer=analyzer, context=context)
     except BaseException as error:
-        if interruptible and isinstance(error, KeyboardInterrupt):
+        stopped = isinstance(error, KeyboardInterrupt) or (isinstance(error, AnalysisCancelled) and context.cancelled)
+        if interruptible and stopped:
             raise
         return _Call(error=error, limit=limit)
     return _Call(returned=returned, limit=limit)
@@ -291,8 +303,8 @@ def _subject_changes(
 def _completed(
     returned: Any,
     *,
+    provided: Provided[Analyzer],
     base: AnalysisResult,
-    declared: tuple[MethodFacts, ...],
     store: Callable[[str, Any], Array] | None,
     raw_inputs: bool,
 ) -> AnalysisResult:
@@ -302,7 +314,8 @@ def _completed(
     result = checked(dataclasses.replace(returned, **own))
     _check_form(with_stored(result, describe_array))
     _refuse_equal_findings(result.findings)
-    result = dataclasses.replace(result, methods=_used(result, declared))
+    _refuse_foreign_kinds(result.custom_blocks, provided.origin.name)
+    result = dataclasses.replace(result, methods=_used(result, provided.record.methods))
     return with_stored(result if raw_inputs else without_inputs(result), store or read_only_array)
 
 
@@ -331,6 +344,18 @@ def _refuse_equal_findings(findings: Iterable[Finding]) -> None:
         if key in seen:
             raise ResultError("expected different `where` for findings of one rule", found=str(key[0]))
         seen.add(key)
+
+
+def _refuse_foreign_kinds(blocks: Iterable[CustomBlock], plugin: str) -> None:
+    """Refuse a kind that is not the plugin's own, which another plugin may define otherwise.
+
+    Raises:
+        ResultError: A kind is not the plugin's name, a dot and more.
+    """
+    for block in blocks:
+        if not re.fullmatch(rf"{re.escape(plugin)}(\.[a-z0-9_-]+)+", block.kind):
+            message = f"expected a kind that is `{plugin}.` and words of small letters, parted by dots"
+            raise ResultError(message, where=block.name, found=block.kind[:80])
 
 
 def _check_form(result: AnalysisResult) -> None:

@@ -35,6 +35,7 @@ _QUICK = 1  # level of gzip: the best one takes a hundred times as long for half
 _PREFIX = "array."  # so that no name is taken for an argument of numpy's
 _NAMED_BLOCKS = ("attributions", "image_overlays", "series_attributions")
 _BLOCKS = (*_NAMED_BLOCKS, "metrics")
+_UNIQUE = (*_NAMED_BLOCKS, "custom_blocks")
 _MAY_BE_UNDEFINED = frozenset({"player_values", "series"})
 _COMPRESSED = frozenset({"influence"})  # of a rate, three different numbers, and 0 for most rows of a small group
 
@@ -48,7 +49,7 @@ def checked(result: AnalysisResult) -> AnalysisResult:
     """
     check_size(result)
     plain: AnalysisResult = _without_scalars(result)
-    for kind in _NAMED_BLOCKS:
+    for kind in _UNIQUE:
         names = [block.name for block in getattr(plain, kind)]
         if len(set(names)) < len(names):
             raise ResultError(

@@ -15,7 +15,7 @@ from auditbench.config_problems import nearest, problems_of, unknown_keys
 from auditbench.contracts import Analyzer, Renderer
 from auditbench.data import BUILT_IN as DATA_SETS
 from auditbench.data import TABULAR_INPUT
-from auditbench.descriptions import AnalyzerDescription, CheckedPart, PluginDescription, Provision
+from auditbench.descriptions import AnalyzerDescription, CheckedPart
 from auditbench.digests import digest_of
 from auditbench.errors import (
     AuditbenchError,
@@ -26,86 +26,19 @@ from auditbench.errors import (
     Problem,
     UnknownPluginError,
 )
+from auditbench.missing_needs import missing_dependency
 from auditbench.models.architectures import BUILT_IN as ARCHITECTURES
 from auditbench.models.architectures import modality_problem, usually_called
 from auditbench.models.formats import FORMATS, usual_format
 from auditbench.models.inspection import Inspection, idle_trust, inspect_model
 from auditbench.models.opening.packages import require_for
 from auditbench.paths import is_there
+from auditbench.plugin_entries import PluginEntry, list_entry_points
 from auditbench.provenance import required_versions
-from auditbench.registry import (
-    PluginEntry,
-    Provided,
-    Registry,
-    list_entry_points,
-    missing_dependency,
-    missing_packages,
-    missing_programs,
-)
-from auditbench.run import Modality, PluginFacts
+from auditbench.registry import Provided, Registry
+from auditbench.run import Modality
+from auditbench.worker.describing import describe_analyzer
 from auditbench.worker.named_parameters import hidden_parts, named_files, named_methods, named_models
-
-_KINDS = {
-    "Renderer": "renderer",
-    "ModelLoader": "model format",
-    "DatasetLoader": "data set",
-    "Architecture": "architecture",
-}
-
-
-def describe_plugin(registry: Registry, name: str) -> PluginDescription:
-    """Load a plugin and say what it provides, or why it cannot be used."""
-    try:
-        entry = registry.load(name)
-        records = registry.provided_by(entry.name)
-        return PluginDescription(
-            plugin=entry.facts(),
-            first_party=entry.first_party,
-            analyzers=tuple(describe_analyzer(item) for item in records if isinstance(item.record, Analyzer)),
-            provides=tuple(_provision(item) for item in records if not isinstance(item.record, Analyzer)),
-        )
-    except AuditbenchError as error:
-        known = next((entry for entry in list_entry_points() if entry.name == name), None)
-        facts = known.facts() if known else PluginFacts(name=name, distribution="", version="")
-        return PluginDescription(plugin=facts, first_party=bool(known and known.first_party), problems=error.problems)
-
-
-def describe_analyzer(
-    provided: Provided[Analyzer], parameters: Mapping[str, Any] | None = None, *, code: str = ""
-) -> AnalyzerDescription:
-    """An analyzer without its code.
-
-    Args:
-        parameters: As validated, with defaults written out.
-        code: Digest of the code that its result comes from.
-
-    Raises:
-        PluginError: Its Params give no JSON Schema.
-    """
-    record = provided.record
-    try:
-        schema = record.Params.model_json_schema() if record.Params else {}
-    except Exception as error:  # a plugin's own schema code
-        raise PluginError("the parameters have no JSON Schema", where=record.name, found=str(error)[:200]) from error
-    return AnalyzerDescription(
-        name=record.name,
-        topic=record.topic,
-        summary=record.summary,
-        plugin=provided.origin.facts(),
-        needs=record.needs,
-        after=record.after,
-        metrics=record.metrics,
-        metric_tasks=record.metric_tasks,
-        shares=record.shares,
-        methods=record.methods,
-        checks=record.check is not None,
-        schema=schema,
-        parameters=parameters or {},
-        messages=record.messages,
-        code=code,
-        missing_packages=missing_packages(record.needs),
-        missing_programs=missing_programs(record.needs),
-    )
 
 
 def require_renderer(registry: Registry, name: str, *, where: str) -> Provided[Renderer]:
@@ -252,18 +185,6 @@ def _provided(registry: Registry, entry: PluginEntry) -> tuple[Provided[Any], ..
     return registry.provided_by(registry.load(entry.name).name)
 
 
-def _provision(provided: Provided[Any]) -> Provision:
-    record = provided.record
-    needs = getattr(record, "needs", None)
-    missing = missing_dependency(needs, provided.origin, record.name) if needs else None
-    return Provision(
-        kind=_KINDS[type(record).__name__],
-        name=record.name,
-        summary=record.summary,
-        missing=missing.problems[0] if missing else None,
-    )
-
-
 def _validated(model: Any, parameters: Mapping[str, Any], where: str) -> tuple[Any, dict[str, Any]]:
     if model is None:
         if parameters:
@@ -358,7 +279,7 @@ def _check_data(config: AuditConfig, base: Path, registry: Registry, problems: l
 
 
 def _known(name: str, built_in: Iterable[str], find: Callable[..., Provided[Any]], where: str, what: str) -> Any:
-    """The record of a plugin, or an error that also names what is built in."""
+    """The record of a plugin with all that it needs, or an error that also names what is built in."""
     try:
         return find(name, where=where).record
     except UnknownPluginError as error:

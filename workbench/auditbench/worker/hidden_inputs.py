@@ -1,4 +1,8 @@
-"""Results without the inputs that a report draws contributions on: a record holds these only where the config asks for them."""
+"""Results without the inputs that a report draws contributions on: a record holds these only where the config asks for them.
+
+Cells of tables and data of custom blocks stay as they are: only their analyzer knows what they are made of, and it is told by
+`AuditContext.raw_inputs`.
+"""
 
 from __future__ import annotations
 

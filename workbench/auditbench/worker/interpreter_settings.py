@@ -95,6 +95,7 @@ def _logging() -> list[Setting]:
             name="logging handlers",
             get=lambda: list(root.handlers),
             put=lambda found: root.handlers.__setitem__(slice(None), found),
+            excused=_added_by_logging_itself,
         ),
         Setting(
             name="logging filters",
@@ -105,6 +106,17 @@ def _logging() -> list[Setting]:
         attribute("logging", root, "disabled"),
         attribute("logging", logging, "raiseExceptions"),
     ]
+
+
+def _added_by_logging_itself(before: Any, now: Any) -> bool:
+    """Whether all that happened to the handlers is that `logging.warning` or its like found none and added one."""
+    return before == [] and isinstance(now, list) and list(map(_is_basic, now)) == [True]
+
+
+def _is_basic(handler: Any) -> bool:
+    if type(handler) is not logging.StreamHandler or type(handler.formatter) is not logging.Formatter:
+        return False
+    return handler.formatter._fmt == logging.BASIC_FORMAT  # noqa: SLF001 - nothing else tells it
 
 
 def _multiprocessing() -> list[Setting]:

@@ -9,18 +9,18 @@ from __future__ import annotations
 import base64
 import functools
 import os
-import queue
 import signal
 import socket
 import sys
-import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 from auditbench.config import AuditConfig
 from auditbench.contracts import RenderOptions
+from auditbench.deprecation import DeprecatedUse, hear_uses
 from auditbench.descriptions import batch_use
 from auditbench.errors import AuditbenchError, PluginError, WorkerError
 from auditbench.models.endpoint.sent import Sent, sent_by_process
@@ -31,9 +31,12 @@ from auditbench.registry import Registry
 from auditbench.results import AnalysisResult
 from auditbench.run_file import decode_run
 from auditbench.store import is_report_name
-from auditbench.wire import LINE_CLOSED, Channel, error_document
-from auditbench.worker.checking import check_part, code_of_plugins, describe_plugin, parameters_in, require_renderer
+from auditbench.wire import Channel, error_document
+from auditbench.worker.checking import check_part, code_of_plugins, parameters_in, require_renderer
+from auditbench.worker.describing import describe_plugin
+from auditbench.worker.line import incoming, send_answer
 from auditbench.worker.memory_limit import limited_memory
+from auditbench.worker.plugin_log import logged
 from auditbench.worker.raised import text_of, trace_of
 
 if TYPE_CHECKING:
@@ -48,13 +51,22 @@ _WITHOUT_MODEL = ("render", "finished")
 """Commands that get a record and ask no model."""
 
 
-def main(descriptor: int) -> None:
-    """Serve commands until `stop`, or until the supervisor is gone."""
+Send: TypeAlias = Callable[[dict[str, Any]], None]
+"""Sends an event to the supervisor."""
+Command: TypeAlias = Callable[..., dict[str, Any]]
+"""Answers with the parts of a message."""
+
+
+def main(descriptor: int, further: Callable[[Send], Mapping[str, Command]] = lambda _: {}) -> None:
+    """Serve commands until `stop`, or until the supervisor is gone.
+
+    Args:
+        further: Gives commands beside the worker's own, by name.
+    """
     os.set_inheritable(descriptor, False)
     channel = Channel(socket.socket(fileno=descriptor))
-    commands: queue.Queue[dict[str, Any]] = queue.Queue()
-    threading.Thread(target=_listen, args=(channel, commands), daemon=True).start()
-    worker, own = Worker(channel.send), os.getpid()
+    worker, own = Worker(channel.send, hear_uses(), further(channel.send)), os.getpid()
+    commands = incoming(channel, worker.cancel)
     while True:
         message = commands.get()
         if message["command"] == "stop":
@@ -62,18 +74,25 @@ def main(descriptor: int) -> None:
         answer = worker.answer(message)
         if os.getpid() != own:
             _end_copy(message["command"])
-        _send_answer(channel, answer)
+        send_answer(channel, answer)
 
 
 class Worker:
     """Answers commands; keeps the plugins, the model and the data it opened.
 
     Args:
-        send: Sends an event to the supervisor.
+        send: Sends an event to the supervisor; `uses`, of names that go away, grows while plugins are at work.
+        further: Commands beside its own, by name.
+
+    Attributes:
+        cancelled: Whether the analyzer at work is to stop.
     """
 
-    def __init__(self, send: Callable[[dict[str, Any]], None]) -> None:
-        self._send = send
+    def __init__(
+        self, send: Send, uses: Sequence[DeprecatedUse] = (), further: Mapping[str, Command] = MappingProxyType({})
+    ) -> None:
+        self.cancelled = False
+        self._send, self._uses = send, uses
         self._registry = Registry()
         self._subject: Subject | None = None
         self._config: AuditConfig | None = None
@@ -81,7 +100,8 @@ class Worker:
         self._done_step = ("", "")
         self._credentials: set[str] = set()
         self._told = Sent()
-        self._commands: dict[str, Callable[..., dict[str, Any]]] = {
+        self._commands: dict[str, Command] = {
+            **further,
             "describe": self._describe,
             "check": self._check,
             "try": self._try,
@@ -113,6 +133,10 @@ class Worker:
             told = error if isinstance(error, AuditbenchError) else _unforeseen(error)
             told.details = told.details or trace_of(error)
             return {"kind": "error", "number": number, "error": error_document(told)}
+
+    def cancel(self) -> None:
+        """Let the analyzer at work stop. That is never taken back: the supervisor ends the worker then."""
+        self.cancelled = True
 
     def progress(self, analyzer: str, step: str, done: int, total: int) -> None:
         """Tell the supervisor how far an analyzer is; at most ten times a second, and once when a step is done."""
@@ -263,22 +287,24 @@ class Worker:
         }
         subject = self._opened()
         context = subject.context(analyzer, params, results=earlier, engine=LocalEngine(store), host=self)
-        outcome = run_analyzer(
-            provided,
-            context,
-            self._registry,
-            required=required,
-            parameters=parameters,
-            store=lambda name, array: write_array(home, name, array),
-            subject_changes=subject.changes,
-            memory=memory,
-        )
+        with logged(analyzer, provided.origin.package) as log:
+            outcome = run_analyzer(
+                provided,
+                context,
+                self._registry,
+                required=required,
+                parameters=parameters,
+                store=lambda name, array: write_array(home, name, array),
+                subject_changes=subject.changes,
+                memory=memory,
+            )
         if outcome.subject_changes:
             self._subject = None
         return {
             "result": plain(outcome.result),
             "details": outcome.details,
             "warnings": plain(list(outcome.warnings())),
+            "logged": log.warnings,
             "restart": outcome.restart,
             "guard_seconds": outcome.guard_seconds,
             "batch": plain(batch_use(context.model.batch)),
@@ -312,12 +338,13 @@ class Worker:
         return {"files": {name: base64.b64encode(files[name]).decode() for name in sorted(files)}}
 
     def _finished(self, folder: str, record: str, plugins: list[str], told: list[str]) -> dict[str, Any]:
-        """Tell the observers of this worker's plugins, but for those that other workers `told`."""
+        """Tell the observers of this worker's plugins, but for those that other workers `told`; say what uses it heard of."""
         from auditbench.worker.analysis import observer_raised
 
         self._registry.load_named(plugins)
         run = decode_run(record.encode(), folder=Path(folder))
         warnings = [observer_raised(*raised) for raised in self._registry.audit_finished(run, but=told)]
+        warnings += self._registry.deprecations(self._uses)
         return {"warnings": plain(warnings), "told": [entry.name for entry in self._registry.loaded]}
 
     def _opened(self) -> Subject:
@@ -363,22 +390,3 @@ def _unforeseen(error: BaseException) -> AuditbenchError:
         return AuditbenchError(text)
     fix = "evaluate fewer rows with `data.max_rows`, or raise `limits.memory_gib`"
     return WorkerError("memory ran out", found=text, fix=fix)
-
-
-def _send_answer(channel: Channel, answer: dict[str, Any]) -> None:
-    """Send an answer; of one that no message can hold, why."""
-    try:
-        channel.send(answer)
-    except WorkerError as error:
-        if isinstance(error.__cause__, OSError):
-            raise
-        channel.send({"kind": "error", "number": answer["number"], "error": error_document(error)})
-
-
-def _listen(channel: Channel, commands: queue.Queue[dict[str, Any]]) -> None:
-    """Pass commands on; without a line there is nobody to work for. What was started is ended by the keeper."""
-    try:
-        while (message := channel.receive()) is not None:
-            commands.put(message)
-    finally:
-        os._exit(LINE_CLOSED)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 _UNREADABLE = object()
@@ -18,11 +18,13 @@ class Setting:
         name: As a reader of the report sees it.
         get: A value that later changes do not reach; two values are compared with `==`.
         put: Takes a value that `get` gave.
+        excused: Whether a change from one value to another is nobody's fault: it is put back and not told.
     """
 
     name: str
     get: Callable[[], Any]
     put: Callable[[Any], object]
+    excused: Callable[[Any, Any], bool] = field(default=lambda before, now: False)
 
 
 def attribute(name: str, owner: Any, field: str) -> Setting:
@@ -47,10 +49,11 @@ def put_back(settings: Sequence[Setting], values: Sequence[Any]) -> tuple[list[s
     changed, doubtful = [], []
     for setting, value in zip(settings, values, strict=True):
         kept = _kept(setting, value)
+        excused = kept is False and setting.excused(value, _value(setting))
         if not kept:
             doubtful.append((setting, value))
             _put(setting, value)
-        if kept is False:
+        if kept is False and not excused:
             changed.append(setting.name)
     stuck = [setting.name for setting, value in doubtful if _kept(setting, value) is False]
     return list(dict.fromkeys([*changed, *stuck])), list(dict.fromkeys(stuck))

@@ -10,7 +10,7 @@ from auditbench.config import AuditConfig
 from auditbench.contracts import Analyzer
 from auditbench.errors import AnalyzerNotPossible, ConfigError, Problem
 from auditbench.findings import Message
-from auditbench.registry import missing_packages, missing_programs
+from auditbench.missing_needs import missing_packages, missing_programs
 from auditbench.worker.checking import parameters_in
 from auditbench.worker.named_parameters import hidden_parts, named_methods
 from auditbench.worker.reasons import not_possible, said

@@ -1,0 +1,1 @@
+"""Plugins of earlier versions of the contracts; see README.md."""
