@@ -20,7 +20,7 @@ BLOCK = re.compile(r"^```(sh|toml)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 def shown() -> list[tuple[str, str]]:
     """Each block of TOML on the page, with the config that the command above it names."""
     config, found = "", []
-    for language, text in BLOCK.findall((ROOT / "docs" / "explaining.md").read_text()):
+    for language, text in BLOCK.findall((ROOT / "docs" / "pages" / "explaining.md").read_text()):
         if language == "toml":
             found.append((config, text))
         else:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shlex
@@ -18,7 +17,6 @@ from auditbench.cli.commands import cli
 from auditbench.cli.options import Session
 from auditbench.config_file import load_config
 from auditbench.run_file import read_run
-from tests.plugin_site import PluginSite
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -108,25 +106,6 @@ def test_the_example_of_images_and_texts(tmp_path: Path) -> None:
     done = run("-c", block("python", "superpixels"), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("(rows=2,") == 2
-
-
-def test_the_plugin_example_shows_up_in_the_report(small_audit: Path, tmp_path: Path) -> None:
-    code = block("python", "auditbench_overconfidence.py")
-    statements = [line for line in code.splitlines() if line.strip()]
-    assert len(statements) <= 29
-    PluginSite(path=tmp_path / "site").add("overconfidence", code, imports="")
-    config = small_audit.with_name("with-plugin.toml")
-    config.write_text(small_audit.read_text() + "\n[analyzers.overconfidence]\nconfidence = 0.8\n")
-    out = tmp_path / "run"
-    done = run("-m", "auditbench", "audit", str(config), "--out", str(out), cwd=tmp_path, path=tmp_path / "site")
-    assert done.returncode in {0, 1}, done.stderr
-    record = json.loads((out / "run.json").read_text())
-    (result,) = [result for result in record["results"] if result["analyzer"] == "overconfidence"]
-    assert result["status"] == "ok"
-    assert result["parameters"] == {"confidence": 0.8}
-    assert "Wrong although sure" in (out / "report.html").read_text()
-    listed = run("-m", "auditbench", "plugins", "list", cwd=tmp_path, path=tmp_path / "site")
-    assert "overconfidence" in listed.stdout
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,1 @@
+"""The reference, written by the code that it describes: one module a family of pages."""
