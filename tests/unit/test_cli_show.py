@@ -12,6 +12,7 @@ import pytest
 
 from auditbench.cli.boundary import guarded
 from auditbench.findings import Message
+from auditbench.results import AnalysisResult, Interval, Metric
 from auditbench.run import Volatile
 from auditbench.run_file import encode_run
 from tests.finished_run import FAILED, a_run, finish
@@ -35,6 +36,19 @@ def test_show_says_that_a_run_is_not_complete(tmp_path: Path, capsys: pytest.Cap
     (tmp_path / "run.json").write_bytes(encode_run(a_run(status="interrupted", exit_code=130)))
     assert guarded(["show", str(tmp_path)]) == 0
     assert "This run is interrupted" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("changed", ["performance", "toy"])
+def test_numbers_of_an_analyzer_that_changed_the_model_are_marked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], changed: str
+) -> None:
+    accuracy = Metric(name="accuracy", value=0.8, n=10, interval=Interval(low=0.5, high=0.9, method="wilson"))
+    result = AnalysisResult(analyzer="performance", topic="performance", metrics=(accuracy,))
+    warning = Message(key="core.model_changed", values={"analyzer": changed, "what": "parameters"})
+    finish(tmp_path, dataclasses.replace(a_run(), results=(result,), warnings=(warning,)))
+    guarded(["show", str(tmp_path)])
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("  performance.accuracy")]
+    assert line.endswith("; not to be relied on: its analyzer changed the model") == (changed == "performance")
 
 
 def test_show_debug_prints_why_a_report_was_not_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from auditbench.descriptions import AnalyzerDescription, PluginDescription
+from auditbench.descriptions import AnalyzerDescription, PluginDescription, Provision
 from auditbench.errors import ConfigError, Problem
 from auditbench.run import PluginFacts
 from auditbench.testing.conformance import plugin_record, projects
@@ -161,6 +161,9 @@ def test_samples_and_parameters_are_read(tmp_path: Path) -> None:
     assert found.parameters == {"gap": {"rows": 3}}
 
 
+PRESET = Provision(kind="preset", name="gap-basics", summary="The least.")
+
+
 def described(**messages: dict[str, str]) -> PluginDescription:
     facts = PluginFacts(name="gap", distribution="x", version="1")
     analyzer = AnalyzerDescription(
@@ -170,7 +173,7 @@ def described(**messages: dict[str, str]) -> PluginDescription:
         plugin=facts,
         messages={name.replace("_", "-"): words for name, words in messages.items()},
     )
-    return PluginDescription(plugin=facts, first_party=False, analyzers=(analyzer,))
+    return PluginDescription(plugin=facts, first_party=False, analyzers=(analyzer,), provides=(PRESET,))
 
 
 def test_a_plugin_that_keeps_its_promises_does(tmp_path: Path) -> None:
@@ -190,6 +193,16 @@ def test_what_is_wrong_with_a_plugin_is_named(tmp_path: Path) -> None:
     assert [one.promise.key for one in one_language] == ["states-its-api", "speaks-both-languages"]
     assert one_language[1].problem is not None
     assert one_language[1].problem.found == "gap.rate"
+
+
+def test_a_preset_that_cannot_be_used_breaks_a_promise(tmp_path: Path) -> None:
+    module, wrong = write_project(tmp_path) / "auditbench_gap.py", Problem(message="no such metric", fix="rename it")
+    words = described(en={"gap.rate": "Rate"}, zh_CN={"gap.rate": "率"})
+    broken = dataclasses.replace(words, provides=(PRESET, dataclasses.replace(PRESET, missing=wrong)))
+    (outcome,) = plugin_conformance(broken, module).broken
+    assert (outcome.promise.key, outcome.problem) == ("presets-are-usable", wrong)
+    (untried,) = plugin_conformance(dataclasses.replace(words, provides=()), module).not_tried
+    assert untried.promise.key == "presets-are-usable"
 
 
 def test_catalogues_beside_the_module_count(tmp_path: Path) -> None:

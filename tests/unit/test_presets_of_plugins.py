@@ -37,6 +37,13 @@ WORDS = {
     "en": ("What the bank asks.", "Four of five answers are right.", "Groups are selected at like rates."),
     "zh-CN": ("银行的要求。", "五次回答中至少四次正确。", "各组的选中率相近。"),
 }
+ANALYZER = """
+from auditbench import Analyzer, hookimpl
+
+@hookimpl
+def auditbench_analyzers():
+    yield Analyzer(name="gap", topic="gap", summary="A gap", analyze=print, metrics=("rate",), shares=("rate",))
+"""
 LOUD = "raise RuntimeError('imported')"
 
 
@@ -270,6 +277,25 @@ def test_show_names_presets_and_what_is_wrong_with_them(shipping: Shipping) -> N
         "gap-tools 1.2: presets/gap-broken.toml: tasks",
         "gap-tools 1.2: presets/foreign.toml",
     ]
+
+
+@pytest.mark.parametrize(
+    ("gate", "found", "fix"),
+    [
+        ('metric = "gap.rat"\nmax = 0.2', "rat", "did you mean `rate`?"),
+        ('metric = "gap.rate"\nmax = 20', "20.0", "did you mean 0.2?"),
+    ],
+)
+def test_a_gate_that_the_plugins_own_analyzer_cannot_decide_is_told(
+    shipping: Shipping, gate: str, found: str, fix: str
+) -> None:
+    gates = f'tasks = ["binary-classification"]\n[[gates]]\nid = "accuracy"\n{gate}\n'
+    (shipping.add(gates=gates) / "__init__.py").write_text(ANALYZER)
+    shipping.site.modules.append("gap_tools")
+    (preset,) = describe_plugin(Registry(), "gap").provides
+    assert preset.missing is not None
+    assert (preset.missing.found, preset.missing.fix) == (found, fix)
+    assert preset.missing.where.startswith("preset:gap-basics: gap-basics.accuracy.")
 
 
 @pytest.mark.parametrize("broken", [True, False])

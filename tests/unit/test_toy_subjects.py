@@ -141,3 +141,10 @@ def test_missing_words_names_keys_placeholders_and_metrics() -> None:
         ),
     )
     assert missing_words(analyzer, result) == ("toy.gap.formula", "toy.said: {n} rows", "toy.unsaid")
+
+
+def test_the_name_of_a_task_is_no_kind() -> None:
+    with pytest.raises(
+        ValueError, match="expected one of regression, binary, multiclass, constant as kind, got 'binary-cl"
+    ):
+        toy_subject("binary-classification")  # type: ignore[arg-type]

@@ -10,6 +10,8 @@ import threading
 import time
 from typing import Any
 
+from pydantic import Field
+
 from auditbench.context import AnalysisCancelled, AuditContext
 from auditbench.errors import ConfigError
 from auditbench.results import AnalysisResult
@@ -45,6 +47,18 @@ def counts_its_calls(context: AuditContext, result: AnalysisResult) -> Any:
 @does("repeatable")
 def shows_the_time(context: AuditContext, result: AnalysisResult) -> Any:
     return also(result, one("mean", time.perf_counter()))
+
+
+class ManyRows(Params):
+    rows: int = Field(1000, ge=1, description="Rows to explain.")
+
+
+@does("repeatable", Params=ManyRows)
+def draws_rows_as_it_likes(context: AuditContext, result: AnalysisResult) -> Any:
+    import numpy as np
+
+    rows = context.data.sample(context.params.rows, np.random.default_rng())
+    return also(result, one("drawn", float(context.model.predict(rows.inputs)[:, 0].mean())))
 
 
 @does("seeded")

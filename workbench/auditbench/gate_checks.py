@@ -21,7 +21,7 @@ def gate_problems(parts: Parts, analyzers: Mapping[str, AnalyzerDescription]) ->
     """
     task = getattr(parts.model, "task", None)
     for place, gate in parts.gates.items():
-        name, _, metric = gate.metric.partition(".")
+        name = gate.metric.partition(".")[0]
         if name not in parts.analyzers:
             yield Problem(
                 message="the config lists no analyzer of this name",
@@ -31,14 +31,24 @@ def gate_problems(parts: Parts, analyzers: Mapping[str, AnalyzerDescription]) ->
                 fix=nearest(name, parts.analyzers) or f"add [analyzers.{name}]",
             )
             continue
-        analyzer = analyzers.get(name)
-        if analyzer is None or not analyzer.metrics:
-            continue
-        known = metrics_for(analyzer, task)
-        if metric not in known:
-            yield _not_given(analyzer, metric, known, task, where=f"{place}.metric")
-        elif metric in analyzer.shares:
-            yield from _outside_a_share(gate, place)
+        if analyzer := analyzers.get(name):
+            yield from undeclared(gate, analyzer, task, place)
+
+
+def undeclared(gate: GateTable, analyzer: AnalyzerDescription, task: str | None, place: str) -> Iterator[Problem]:
+    """What is wrong with a gate by the metrics that its analyzer declares; nothing where it declares none.
+
+    Args:
+        place: Where the gate stands, as an error calls it.
+    """
+    if not analyzer.metrics:
+        return
+    metric = gate.metric.partition(".")[2]
+    known = metrics_for(analyzer, task)
+    if metric not in known:
+        yield _not_given(analyzer, metric, known, task, where=f"{place}.metric")
+    elif metric in analyzer.shares:
+        yield from _outside_a_share(gate, place)
 
 
 def metrics_for(analyzer: AnalyzerDescription, task: str | None) -> tuple[str, ...]:

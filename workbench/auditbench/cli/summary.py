@@ -146,17 +146,19 @@ def _say_gates(run: AuditRun) -> None:
 
 
 def _say_numbers(run: AuditRun) -> None:
+    from auditbench.findings import changed_their_subject
     from auditbench.headline_metrics import headline_metrics
 
-    catalogue, found = english(run), headline_metrics(run.results)
+    catalogue, found, changed = english(run), headline_metrics(run.results), changed_their_subject(run.warnings)
     if not found:
         return
     say()
     say("Numbers", "strong")
     titles = [safe_text(catalogue.say(name)) + labels(metric.where) for name, metric in found]
     width = max(map(cells, titles))
-    for title, (_, metric) in zip(titles, found, strict=True):
-        say(f"  {padded(title, width)}  {_with_interval(metric)}")
+    for title, (name, metric) in zip(titles, found, strict=True):
+        doubt = "; not to be relied on: its analyzer changed the model" if name.partition(".")[0] in changed else ""
+        say(f"  {padded(title, width)}  {_with_interval(metric)}{doubt}", "caution" if doubt else "")
 
 
 def _with_interval(metric: Metric) -> str:

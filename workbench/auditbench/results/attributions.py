@@ -34,7 +34,7 @@ class Attribution:
         row_ids: Ids of the explained rows, in order.
         additive: Whether base value plus contributions should give the output; LIME's weights need not.
         unit: Unit of the explained output: `logit`, `probability` or `value`.
-        model_rows: Rows the model evaluated to make this block.
+        model_rows: Rows the model evaluated for this analysis; one pass over the data for its other blocks may be left out.
 
     References: arXiv:1705.07874, eq. 5 (local accuracy).
     """

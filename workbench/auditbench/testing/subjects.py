@@ -109,6 +109,8 @@ def toy_subject(
         )
     rng = np.random.default_rng(seed)
     outputs = 3 if kind == "multiclass" else 1
+    if kind not in _TASKS:
+        raise ValueError(f"expected one of {', '.join(_TASKS)} as kind, got {kind!r}")
     task: Task = _TASKS[kind]
     classes = _CLASSES.get("binary" if kind == "constant" else kind, ())
     toy = toy_rows(modality, rows + background, rng)

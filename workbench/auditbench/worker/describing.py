@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from auditbench.contracts import Analyzer
 from auditbench.descriptions import AnalyzerDescription, PluginDescription, Provision
-from auditbench.errors import AuditbenchError, ConfigError, PluginError
+from auditbench.errors import AuditbenchError, ConfigError, PluginError, Problem
+from auditbench.gate_checks import undeclared
 from auditbench.missing_needs import missing_dependency, missing_packages, missing_programs
 from auditbench.plugin_entries import PluginEntry, list_entry_points
-from auditbench.presets import presets_of
+from auditbench.presets import Preset, presets_of
 from auditbench.registry import Provided, Registry
 from auditbench.run import PluginFacts
 
@@ -27,15 +28,16 @@ def describe_plugin(registry: Registry, name: str) -> PluginDescription:
     try:
         entry = registry.load(name)
         records = registry.provided_by(entry.name)
+        analyzers = tuple(describe_analyzer(item) for item in records if isinstance(item.record, Analyzer))
         return PluginDescription(
             plugin=entry.facts(),
             first_party=entry.first_party,
             api=registry.api_of(entry.name),
             hooks=registry.hooks_of(entry.name),
-            analyzers=tuple(describe_analyzer(item) for item in records if isinstance(item.record, Analyzer)),
+            analyzers=analyzers,
             provides=(
                 *(_provision(item) for item in records if not isinstance(item.record, Analyzer)),
-                *_presets(entry),
+                *_presets(entry, analyzers),
             ),
         )
     except AuditbenchError as error:
@@ -103,10 +105,20 @@ def _provision(provided: Provided[Any]) -> Provision:
     )
 
 
-def _presets(entry: PluginEntry) -> Iterator[Provision]:
+def _presets(entry: PluginEntry, analyzers: Sequence[AnalyzerDescription]) -> Iterator[Provision]:
     """The presets in the package of a plugin; one that cannot be used with the first thing that is wrong with it."""
     for name, found in presets_of(entry.distribution, entry.name).items():
         if isinstance(found, ConfigError):
             yield Provision(kind="preset", name=name, summary=str(found), missing=found.problems[0])
         else:
-            yield Provision(kind="preset", name=name, summary=found.sentences["en"][f"preset.{name}"])
+            wrong = next(_undecidable(found, analyzers), None)
+            yield Provision(kind="preset", name=name, summary=found.sentences["en"][f"preset.{name}"], missing=wrong)
+
+
+def _undecidable(preset: Preset, analyzers: Sequence[AnalyzerDescription]) -> Iterator[Problem]:
+    """Gates of a preset that the plugin's own analyzers can never decide."""
+    named = {analyzer.name: analyzer for analyzer in analyzers}
+    for task in preset.tasks:
+        for gate in preset.gates:
+            if own := named.get(gate.table.metric.partition(".")[0]):
+                yield from undeclared(gate.table, own, task, f"preset:{preset.name}: {gate.table.id}")

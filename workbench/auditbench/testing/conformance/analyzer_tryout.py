@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +20,9 @@ from auditbench.testing.conformance.analyzer_trials import Call, Trial, need_of,
 from auditbench.testing.conformance.trying import NotTried
 from auditbench.testing.subjects import ToySubject
 from auditbench.worker.checking import parameters_of
+
+FEW_ROWS = 20
+"""What a parameter `rows` is set to where its default is more, so that an analyzer has to draw from the rows of a toy subject."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -132,7 +136,13 @@ class Tryout:
 
     @functools.cached_property
     def _parameters(self) -> tuple[Any, dict[str, Any]]:
-        return parameters_of(self._provided, self.given)
+        params, plain = parameters_of(self._provided, self.given)
+        rows = plain.get("rows")
+        if "rows" in self.given or not isinstance(rows, int) or rows <= FEW_ROWS:
+            return params, plain
+        with suppress(AuditbenchError):  # fewer than it takes
+            return parameters_of(self._provided, {**self.given, "rows": FEW_ROWS})
+        return params, plain
 
     @functools.cached_property
     def _provided(self) -> Provided[Analyzer]:

@@ -26,7 +26,8 @@ def check_analyzer(analyzer: Analyzer, *, params: Mapping[str, Any] | None = Non
     ```
 
     Args:
-        params: Parameters to try it with, as a config would give them; defaults stand for the others. Take small ones.
+        params: Parameters to try it with, as a config would give them; defaults stand for the others, but for `rows`, of which
+            at most 20 are asked for, so that what is drawn from the data is drawn. Take small ones.
 
     Raises:
         BrokenPromisesError: With every promise that is broken: what was found, what is allowed, and how to mend it.

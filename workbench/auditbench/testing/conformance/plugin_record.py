@@ -1,4 +1,4 @@
-"""What a plugin promises as a whole: that it can be loaded, says its version of the contracts, and speaks both languages."""
+"""What a plugin promises as a whole: it can be loaded, says its version of the contracts, ships presets that can be used, speaks both languages."""
 
 from __future__ import annotations
 
@@ -85,9 +85,17 @@ def _speaks_both_languages(plugin: _Plugin) -> Problem | None:
     return None
 
 
+def _ships_presets_that_work(plugin: _Plugin) -> Problem | None:
+    presets = [item for item in plugin.description.provides if item.kind == "preset"]
+    if not presets:
+        raise NotTried("it ships no preset")
+    return next((item.missing for item in presets if item.missing), None)
+
+
 CHECKS: tuple[Check[_Plugin], ...] = (
     (Promise(key="can-be-loaded", sentence="Can be loaded, and provides names of its own."), _can_be_loaded),
     (Promise(key="states-its-api", sentence="Says which version of the contracts it was written for."), _states_its_api),
+    (Promise(key="presets-are-usable", sentence="Ships presets whose gates its analyzers can decide."), _ships_presets_that_work),
     (Promise(key="speaks-both-languages", sentence="Says in Chinese what it says in English."), _speaks_both_languages),
 )  # fmt: skip
 """Every promise of a plugin with what tries it."""
