@@ -54,26 +54,36 @@ def check_plugin(plugin: str, time_limit: float, as_json: bool) -> int:
 
 
 def _say(found: tuple[Conformance, ...]) -> None:
+    """Every promise by its thing, then what breaks the broken ones and how to mend it, so that it stands last."""
     from auditbench.cli.terminal import say
-    from auditbench.safe_text import safe_text
 
     counts: dict[State, int] = {"kept": 0, "broken": 0, "not_tried": 0}
     for conformance in found:
-        say(f"{conformance.kind} {safe_text(conformance.name)}", "strong")
+        say(_title(conformance), "strong")
         for outcome in conformance.outcomes:
             counts[outcome.state] += 1
-            _say_outcome(outcome)
+            _say_lines(outcome, outcome.lines()[: 1 if outcome.state == "broken" else None])
         say()
+    for conformance in found:
+        for outcome in conformance.broken:
+            say(_title(conformance), "strong")
+            _say_lines(outcome, outcome.lines())
+            say()
     say(
         f"{counts['kept']} promises kept, {counts['broken']} broken, {counts['not_tried']} not tried",
         "bad" if counts["broken"] else "caution" if counts["not_tried"] else "good",
     )
 
 
-def _say_outcome(outcome: Outcome) -> None:
-    """Its line, and below it what is wrong or why it was not tried."""
+def _title(conformance: Conformance) -> str:
+    from auditbench.safe_text import safe_text
+
+    return f"{conformance.kind} {safe_text(conformance.name)}"
+
+
+def _say_lines(outcome: Outcome, lines: list[str]) -> None:
     from auditbench.cli.terminal import say
 
     tone: Tone = "bad" if outcome.state == "broken" else "caution" if outcome.state == "not_tried" else ""
-    for line in outcome.lines():
+    for line in lines:
         say(f"  {line}", tone)
