@@ -26,7 +26,7 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 hypothesis.settings.register_profile("unhurried", hypothesis.settings(), deadline=None)
 hypothesis.settings.load_profile("unhurried")
 
-PROCESSES = 2
+PROCESSES = 3
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 FIREFOX = ("firefox-esr", "firefox")
 CHROMIUM_ARGUMENTS = (

@@ -115,6 +115,7 @@ def test_audit_tells_verdict_gates_gaps_files_and_times(
         "Analyzers without a result",
         "  shap  failed (required): Because of lens.",
         "  lime  not applicable: It needs sensitive features, and the config names none in data.sensitive.",
+        f"  `auditbench show {folder} --debug` shows what they raised or wrote last",
         "warning: Because of rain.",
         "",
         f"report   {folder / 'report.html'}",

@@ -35,10 +35,15 @@ _TAKEN_IDS = (
 
 @dataclass(slots=True, kw_only=True)
 class Draft:
-    """The page in the making; figures get their numbers when all of it is known."""
+    """The page in the making; figures get their numbers when all of it is known.
+
+    Attributes:
+        missing: Key of the title of the section that lists analyses without a result; empty in a format without one.
+    """
 
     run: AuditRun
     say: Words
+    missing: str = "section.incomplete"
     slugs: Slugs = field(default_factory=lambda: Slugs(taken={name: f"\0{name}" for name in _TAKEN_IDS}))
     gates: tuple[GateRow, ...] = ()
     section_ids: dict[str, str] = field(default_factory=dict)
@@ -65,6 +70,10 @@ class Draft:
             source=self._source(result, note),
             **rest,
         )
+
+    def say_where_missing(self, key: str) -> Text:
+        """A sentence that sends the reader to the section of what is missing, and its other form where there is none."""
+        return self.say.say(key, section=self.say.say(self.missing)) if self.missing else self.say.say(f"{key}_here")
 
     @property
     def trained_here(self) -> bool:
