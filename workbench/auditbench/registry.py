@@ -40,7 +40,7 @@ from auditbench.errors import (
 from auditbench.findings import Message
 from auditbench.hookspecs import PROJECT, hookimpl
 from auditbench.missing_needs import missing_dependency
-from auditbench.plugin_api import STATED_AS, UNSTATED, kept_version
+from auditbench.plugin_api import STATED_AS, UNSTATED, kept_version, unmet_import
 from auditbench.plugin_entries import PluginEntry, conflict, covers, entry_of, find_entry, find_exact, plugin_points
 from auditbench.plugin_folder import preset_files
 
@@ -298,14 +298,10 @@ def _import(point: EntryPoint, entry: PluginEntry) -> Any:
     except PluginError as error:
         cause = error.__cause__
         absent = cause.name if isinstance(cause, ModuleNotFoundError) else None
-        if isinstance(cause, ImportError) and (cause.name or "").partition(".")[0] == PROJECT:
-            raise PluginError(
-                "this plugin asks for something that this version of Auditbench has not",
-                where=where,
-                found=str(cause)[:300],
-                allowed=f"what the contracts of version {API_VERSION} hold",
-                fix=f"pip install --upgrade {PROJECT} {entry.distribution}",
-            ) from cause
+        if isinstance(cause, ImportError) and (
+            unmet := unmet_import(cause, where=where, distribution=entry.distribution)
+        ):
+            raise unmet from cause
         if absent and absent.partition(".")[0] != point.module.partition(".")[0]:
             raise MissingDependencyError(absent.partition(".")[0], where=where) from cause
         raise

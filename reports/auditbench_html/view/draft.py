@@ -115,11 +115,10 @@ class Draft:
         return self.say.first(facts) or self.method_title(result)
 
     def gated_metric(self, decision: GateDecision) -> Metric | None:
-        """The metric that a gate decided on: the only one with all its labels; None where there is no such one."""
+        """The metric that a gate decided on; None where it meant none or several."""
         analyzer, _, name = decision.metric.partition(".")
         result = self.run.result(analyzer)
-        named = [metric for metric in result.metrics if metric.name == name] if result else []
-        fitting = [metric for metric in named if decision.where.items() <= metric.where.items()]
+        fitting = result.metrics_meant(name, decision.where) if result else ()
         return fitting[0] if len(fitting) == 1 else None
 
     def gated_labels(self, decision: GateDecision) -> Mapping[str, str]:

@@ -200,7 +200,7 @@ def _say_incomplete(run: AuditRun, folder: Path, *, debug: bool) -> None:
             say(f"      raised at {safe_text(str(place))}", "quiet")
         if debug and (trace := run.volatile.details.get(result.analyzer)):
             _say_indented(trace.rstrip().split("\n"))
-    if not debug and any(result.analyzer in run.volatile.details for result in without):
+    if not debug and any(run.volatile.details.get(result.analyzer) for result in without):
         say_prose(f"  `auditbench show {as_argument(folder)} --debug` shows what they raised or wrote last", "quiet")
     reasons = {result.reason.key for result in without if result.is_missing and result.reason}
     if "core.skipped_by_command" in reasons:
