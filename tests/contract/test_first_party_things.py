@@ -151,6 +151,7 @@ def opener(form: str) -> ModelLoader:
     return ModelLoader(name=form, summary=form, load=load_model)
 
 
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
 @pytest.mark.parametrize(
     "form", [name if name == "safetensors" else pytest.param(name, marks=pytest.mark.nightly) for name in MADE]
 )
