@@ -82,6 +82,13 @@ def test_gates_that_follow_from_a_misspelt_table_are_not_told_beside_it(folder: 
     assert found == {"analyzers.goood": "did you mean `good`?", "gates[2].metric": "add [analyzers.shap]"}
 
 
+def test_gates_beside_a_misspelt_table_that_is_left_out_are_told(folder: Path) -> None:
+    tail = "[analyzers.goood]\n[[gates]]\nmetric = 'good.right'\nmin = 0\n"
+    with pytest.raises(ConfigError) as caught:
+        supervisor.plan(load_config(write_config(folder, tail)), skip=("goood",))
+    assert "gates[0].metric" in {problem.where for problem in caught.value.problems}
+
+
 @pytest.mark.parametrize("reused", [False, True])
 def test_what_an_analyzer_does_not_declare_or_has_no_words_for_is_a_warning(
     site: PluginSite, folder: Path, tmp_path: Path, reused: bool

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 
 import pytest
 
 import auditbench_captum
 import auditbench_lime
-from auditbench.contracts import MethodFacts
+from auditbench.contracts import Analyzer, MethodFacts
 from auditbench.messages import LANGUAGES
 from auditbench.results import AnalysisResult
 from auditbench.results.methods import FACT_PARTS
@@ -34,10 +35,16 @@ def run_with(*methods: MethodFacts) -> AuditRun:
         dataclasses.replace(item, methods=methods if item.analyzer == "captum" else ()) for item in run.results
     )
     words = {
-        language: {**run.messages.get(language, {}), **CAPTUM.messages[language], **LIME.messages[language]}
+        language: {**run.messages.get(language, {}), **_of_methods(CAPTUM, language), **_of_methods(LIME, language)}
         for language in LANGUAGES
     }
     return dataclasses.replace(run, results=used, messages=words)
+
+
+def _of_methods(analyzer: Analyzer, language: str) -> dict[str, str | Mapping[str, str]]:
+    """The words of an analyzer without those of its measures, whose entries are looked at on their own."""
+    said = analyzer.messages[language].items()
+    return {key: text for key, text in said if ".facts." in key or not key.endswith(".formula")}
 
 
 def known(run: AuditRun, language: str = "en") -> list[Element]:
@@ -90,16 +97,18 @@ def _with(result: AnalysisResult, method: MethodFacts) -> AnalysisResult:
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_how_each_measure_is_made_stands_once(language: str) -> None:
+@pytest.mark.parametrize("method", ["performance.accuracy.formula", ""])
+def test_how_each_measure_is_made_stands_once(language: str, method: str) -> None:
     run = income_run()
     (result,) = [item for item in run.results if item.analyzer == "performance"]
-    metric = dataclasses.replace(result.metrics[0], method="performance.accuracy.formula")
-    by_group = dataclasses.replace(metric, where={"group": "F"})
+    metric = dataclasses.replace(result.metrics[0], name="accuracy", method=method)
+    by_group = dataclasses.replace(metric, where={"group": "F"}, method="")
     made = {"en": "right decisions / rows", "zh-CN": "正确判定数 / 样本数"}
     results = tuple(
         dataclasses.replace(item, metrics=(metric, by_group)) if item is result else item for item in run.results
     )
-    words = {name: {**run.messages.get(name, {}), metric.method: made[name]} for name in LANGUAGES}
+    key = "performance.accuracy.formula"
+    words = {name: {**run.messages.get(name, {}), key: made[name]} for name in LANGUAGES}
     page = parse(render_report(dataclasses.replace(run, results=results, messages=words), language=language))
     entries = page.one("section", id="performance").every("div", lambda element: "known" in element.classes)
     assert [value.text for entry in entries for value in entry.every("dd")] == [made[language]]

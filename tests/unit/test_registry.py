@@ -279,6 +279,24 @@ def test_a_missing_package_is_named(site: PluginSite) -> None:
         pytest.param("from auditbench import hookimp", "did you mean `hookimpl`?", id="name-of-the-package"),
         pytest.param("from auditbench import mesages", "did you mean `messages`?", id="module-as-a-name"),
         pytest.param(
+            "__import__('importlib').import_module('auditbench.mesages')",
+            "did you mean `auditbench.messages`?",
+            id="by-hand",
+        ),
+        pytest.param(
+            "from auditbench.messages import resource", "pip install --upgrade auditbench probe-tools", id="not-of-ours"
+        ),
+        pytest.param(
+            "raise ImportError('a later one', name='auditbench')",
+            "pip install --upgrade auditbench probe-tools",
+            id="raised-by-hand",
+        ),
+        pytest.param(
+            "raise ModuleNotFoundError('nothing', name='auditbench.no.such')",
+            "pip install --upgrade auditbench probe-tools",
+            id="far-away",
+        ),
+        pytest.param(
             "from auditbench.quantum import Qubit", "pip install --upgrade auditbench probe-tools", id="nothing-close"
         ),
     ],
@@ -291,6 +309,16 @@ def test_what_auditbench_has_not_is_named_with_its_line_and_the_nearest(site: Pl
     assert problem.where == f"plugin probe (probe-tools 1.0): {site.path / 'probe_asking.py'}:3"
     upgrade = "pip install --upgrade auditbench probe-tools"
     assert problem.fix == (fix if fix == upgrade else f"{fix} If it is of a later version: {upgrade}")
+
+
+@pytest.mark.parametrize("value", ["probe-hyphen", "1", ":function"])
+def test_an_entry_point_that_names_no_module_is_told(site: PluginSite, value: str) -> None:
+    site.add("probe", "x = 1", distribution="probe-tools")
+    points = next(site.path.glob("probe_tools-*.dist-info")) / "entry_points.txt"
+    points.write_text(f"[auditbench.plugins]\nprobe = {value}\n")
+    (problem,) = refused("probe").problems
+    assert problem.message == "this plugin cannot be imported"
+    assert problem.fix.startswith("name a module in the entry point")
 
 
 def test_a_missing_module_of_its_own_is_its_own_fault(site: PluginSite) -> None:

@@ -250,10 +250,14 @@ def name_problems(parts: Parts, entries: Sequence[PluginEntry]) -> Iterator[Prob
             yield from error.problems
 
 
-def without_followers(parts: Parts, entries: Sequence[PluginEntry]) -> Parts:
-    """The parts without gates whose only fault is that the table of their analyzer is misspelt, of which `name_problems` tells."""
+def without_followers(parts: Parts, entries: Sequence[PluginEntry], *, left_out: Collection[str] = ()) -> Parts:
+    """The parts without gates whose only fault is that the table of their analyzer is misspelt, which is told already.
+
+    Args:
+        left_out: Analyzers whose tables are not looked at, so that nothing tells of a misspelt one.
+    """
     listed = {name: _is_covered(name, entries) for name in parts.analyzers}
-    misspelt = [name for name, covered in listed.items() if not covered]
+    misspelt = [name for name, covered in listed.items() if not covered and name not in left_out]
     followers = {
         place
         for place, gate in parts.gates.items()

@@ -49,8 +49,9 @@ def decide(
         comparison: With the baseline of the run.
         uncompared: What a limit on the change comes to without a comparison.
 
-    One metric of the named analyzer must carry the name and the labels of the gate's `where`: these alone, or as the only one
-    with these and more. None or several, an undefined one, and one of an analyzer that failed are `error`; an analyzer that did not run gives `not_run`.
+    One metric of the named analyzer must carry the name and the labels of the gate's `where`: these alone, or as the only
+    one with these and more. None or several, an undefined one, and one of an analyzer that failed are `error`; an
+    analyzer that did not run gives `not_run`.
     """
     by_name = {result.analyzer: result for result in results}
     return tuple(

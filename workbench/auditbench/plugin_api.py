@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import pkgutil
 import re
 import sys
 import traceback
+from pathlib import Path
+from types import ModuleType
 
 from auditbench.config_problems import nearest
 from auditbench.contracts import API_VERSION
@@ -18,6 +21,7 @@ STATED_AS = "AUDITBENCH_API"
 UNSTATED = "1.0"
 """What a plugin was written for that does not say it: what stood before versions were stated."""
 
+_IMPORTING = str(Path(importlib.__file__).parent)
 _ABSENT_NAME = re.compile(r"cannot import name '(\w+)'")
 _VERSION = re.compile(r"(0|[1-9][0-9]{0,3})\.(0|[1-9][0-9]{0,3})")
 
@@ -78,7 +82,7 @@ def _line_of(error: ImportError) -> str:
     steps = [
         (step.f_code.co_filename, line)
         for step, line in traceback.walk_tb(error.__traceback__)
-        if not step.f_code.co_filename.startswith("<")
+        if not step.f_code.co_filename.startswith(("<", _IMPORTING))
     ]
     return f": {steps[-1][0]}:{steps[-1][1]}" if steps else ""
 
@@ -91,16 +95,19 @@ def _nearest_to(asked: str, error: ImportError) -> str:
 
 
 def _names_in(module: str) -> list[str]:
-    """What stands in a module, without what it imports from others."""
-    found = sys.modules[module]
+    """What stands in a module, without what it imports from others; nothing where it is not loaded."""
+    found = sys.modules.get(module)
     own = [
-        name for name, value in vars(found).items() if str(getattr(value, "__module__", PROJECT)).startswith(PROJECT)
+        name
+        for name, value in (vars(found) if found else {}).items()
+        if not (name.startswith("_") or isinstance(value, ModuleType))
+        and str(getattr(value, "__module__", PROJECT)).startswith(PROJECT)
     ]
     return [*getattr(found, "__all__", ()), *own]
 
 
 def _modules_in(package: str) -> list[str]:
-    folders = getattr(sys.modules[package], "__path__", ())
+    folders = getattr(sys.modules.get(package), "__path__", ())
     return [module.name for module in pkgutil.iter_modules(folders) if not module.name.startswith("_")]
 
 

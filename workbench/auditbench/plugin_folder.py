@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from importlib.machinery import PathFinder
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -29,8 +29,10 @@ def has_module(name: str) -> bool:
     try:
         spec = find_spec(top)
         for depth in range(len(parts)):
-            around = spec.submodule_search_locations if spec else None
-            spec = PathFinder.find_spec(".".join([top, *parts[: depth + 1]]), list(around or ()))
+            around = list((spec.submodule_search_locations if spec else None) or ())
+            inner = ".".join([top, *parts[: depth + 1]])
+            specs = (finder.find_spec(inner, around) for finder in sys.meta_path)
+            spec = next((found for found in specs if found), None)
     except (ImportError, ValueError):
         return False
     return spec is not None

@@ -294,7 +294,7 @@ def _named(entry: PluginEntry) -> str:
 def _import(point: EntryPoint, entry: PluginEntry) -> Any:
     where = _named(entry)
     try:
-        return _guarded(point.load, "this plugin cannot be imported", where, fix=_way_to_import(point.module))
+        return _guarded(point.load, "this plugin cannot be imported", where, fix=_way_to_import(point.value))
     except PluginError as error:
         cause = error.__cause__
         absent = cause.name if isinstance(cause, ModuleNotFoundError) else None
@@ -314,7 +314,10 @@ def _stated(module: str, unstated: str) -> Any:
     return next((getattr(one, STATED_AS) for one in around if hasattr(one, STATED_AS)), unstated)
 
 
-def _way_to_import(module: str) -> str:
+def _way_to_import(value: str) -> str:
+    module = value.partition(":")[0].strip()
+    if not all(part.isidentifier() for part in module.split(".")):
+        return "name a module in the entry point, such as `auditbench_gap`, and install the plugin again"
     return f"see `python -c 'import {module}'`; mend what it raises, or correct the entry point and install the plugin again"
 
 

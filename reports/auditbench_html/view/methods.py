@@ -22,7 +22,10 @@ def measure_entries(draft: Draft, results: list[AnalysisResult]) -> tuple[FactLi
 
 
 def _measures(draft: Draft, result: AnalysisResult) -> FactList:
-    made = {metric.name: draft.say.first((metric.method,)) for metric in result.metrics}
+    made: dict[str, Text | None] = {}
+    for metric in result.metrics:
+        keys = (metric.method, f"{result.analyzer}.{metric.name}.formula")
+        made[metric.name] = made.get(metric.name) or draft.say.first(keys)
     return FactList(
         title=draft.say.say("known.measures", analyzer=draft.analyzer_title(result.analyzer)),
         facts=tuple(

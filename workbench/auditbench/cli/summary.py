@@ -196,7 +196,7 @@ def _say_incomplete(run: AuditRun, folder: Path, *, debug: bool) -> None:
     width = max(cells(safe_text(result.analyzer)) for result in without)
     for result in without:
         say_prose(_line(run, result, width), "bad" if result.is_missing else "caution")
-        if result.reason and (place := result.reason.values.get("place")):
+        if result.status == "failed" and result.reason and (place := result.reason.values.get("place")):
             say(f"      raised at {safe_text(str(place))}", "quiet")
         if debug and (trace := run.volatile.details.get(result.analyzer)):
             _say_indented(trace.rstrip().split("\n"))

@@ -117,7 +117,7 @@ def make_plan(
     parts = _ask(loaded, pool, groups, renderers, problems)
     described = {item.name: item for part in parts for item in part.analyzers}
     parts_read = parts_of(config, loaded.gate_places)
-    problems += gate_problems(without_followers(parts_read, entries), described)
+    problems += gate_problems(without_followers(parts_read, entries, left_out=left_out), described)
     problems += file_problems(parts_read, loaded.base)
     order = tuple(config.analyzers)
     try:

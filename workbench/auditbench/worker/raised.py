@@ -30,11 +30,16 @@ def trace_of(error: BaseException) -> str:
 
 
 def place_of(error: BaseException, holds: Callable[[str], bool]) -> str:
-    """The innermost line of a trace in a file that `holds`, as `gap.py:41 in analyze`; empty where there is none."""
+    """The innermost line of a trace in a file that `holds`, as `gap.py:41 in analyze` or `gap/__init__.py:41 in analyze`;
+    empty where there is none."""
     steps = [
         (step.f_code, line) for step, line in traceback.walk_tb(error.__traceback__) if holds(step.f_code.co_filename)
     ]
-    return next((f"{Path(code.co_filename).name}:{line} in {code.co_name}" for code, line in reversed(steps)), "")
+    return next((f"{_named(Path(code.co_filename))}:{line} in {code.co_name}" for code, line in reversed(steps)), "")
+
+
+def _named(file: Path) -> str:
+    return f"{file.parent.name}/{file.name}" if file.name == "__init__.py" else file.name
 
 
 def free_frames(error: BaseException) -> None:

@@ -216,7 +216,7 @@ CHECKS: tuple[Check[Tryout], ...] = (
         _gives_declared_metrics,
     ),
     (
-        Promise(key="gives-every-metric", sentence="Gives each metric that its record declares on some toy subject."),
+        Promise(key="gives-every-metric", sentence="Gives each metric that its record declares."),
         _gives_every_metric,
     ),
     (
