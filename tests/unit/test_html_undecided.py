@@ -143,7 +143,9 @@ def test_trace_is_named_only_where_the_record_holds_one(details: dict[str, str],
     run = run_with(results=(failed,))
     run = dataclasses.replace(run, volatile=dataclasses.replace(run.volatile, details=details))
     text = text_of(parse(render_report(run)), "incomplete")
-    assert ("What it raised or wrote last stands in run.json, under volatile.details." in text) == bool(details.get("lrp"))
+    assert ("What it raised or wrote last stands in run.json, under volatile.details." in text) == bool(
+        details.get("lrp")
+    )
     assert ("To complete a run without this analysis" in text) == required
     assert ("[analyzers.lrp] required = false" in text) == required
 
