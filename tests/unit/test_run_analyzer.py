@@ -140,7 +140,7 @@ def test_what_is_raised_has_the_innermost_line_of_its_plugin(tmp_path: Path, mon
     (tmp_path / "gap_plugin" / "__init__.py").write_text(code)
     monkeypatch.syspath_prepend(tmp_path)
     module = importlib.import_module("gap_plugin")
-    for entry, place in (("gap_plugin:plugin", "__init__.py:5 in _read"), ("no_such_plugin", None)):
+    for entry, place in (("gap_plugin:plugin", "gap_plugin/__init__.py:5 in _read"), ("no_such_plugin", None)):
         analyzer = Analyzer(name="toy", topic="probe", summary="", analyze=module.analyze)
         provided = Provided(record=analyzer, origin=dataclasses.replace(ORIGIN, module=entry))
         reason = run_analyzer(provided, toy_context(), Registry()).result.reason
