@@ -6,6 +6,7 @@ of their values, so that equal results stand beside the times.
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -57,6 +58,15 @@ def make_workload(rows: int = 1_000_000, *, kind: Kind = "integers", seed: int =
     if kind == "categories":
         groups = groups.astype("category")
     return FairnessWorkload(kind=kind, y_true=pd.Series(y_true), y_pred=pd.Series(y_pred), groups=groups)
+
+
+def crossed(workload: FairnessWorkload, *, seed: int = 1) -> FairnessWorkload:
+    """The same rows with two more features, of 4 and of 10 values: up to 400 cells."""
+    rng = np.random.default_rng(seed)
+    rows = len(workload.y_true)
+    ages = rng.choice(np.array(["under 25", "25 to 39", "40 to 59", "60 and over"], dtype=object), rows)
+    regions = rng.choice(np.array([f"region {place}" for place in range(10)], dtype=object), rows)
+    return dataclasses.replace(workload, groups=workload.groups.assign(age=ages, region=regions))
 
 
 def ours(workload: FairnessWorkload, *, n_boot: int = 0, seed: int = 0) -> Rates:

@@ -1,4 +1,4 @@
-"""A copy of an example with other analyzers, where nothing is trained yet."""
+"""A copy of an example with other analyzers and without gates, where nothing is trained yet."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import shutil
 from pathlib import Path
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
-_ANALYZERS = re.compile(r"^\[analyzers\b.*?(?=^\[(?!analyzers\b)|\Z)", re.DOTALL | re.MULTILINE)
+_ANALYZERS = re.compile(r"^\[+(?:analyzers|gates)\b.*?(?=^\[(?!analyzers\b|\[gates\b)|\Z)", re.DOTALL | re.MULTILINE)
 
 
 def copied_example(config: str, tables: str, home: Path) -> Path:
-    """The config in a copy of all examples, with tables in place of its analyzers.
+    """The config in a copy of all examples, with tables in place of its analyzers and gates.
 
     Args:
         config: Such as `02-image/explained.toml`.

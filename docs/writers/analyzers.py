@@ -118,6 +118,7 @@ def _facts(analyzer: AnalyzerDescription) -> Iterator[tuple[str, str]]:
         "needs of the model": ", ".join(map(code, needs.capabilities)),
         "needs of the data": "sensitive features" if needs.sensitive_features else "",
         "needs beside it": "a further model" if needs.further_models else "",
+        "needs of the config": "a `[train]` table and training rows" if needs.training else "",
         "packages": ", ".join(map(code, needs.packages)),
         "runs after": ", ".join(map(code, analyzer.after)),
     }

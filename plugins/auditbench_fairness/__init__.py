@@ -1,4 +1,4 @@
-"""Fairness: rates by group and intersection with intervals, and the differences and ratios between groups."""
+"""Fairness: rates and scores by group and intersection with intervals, and the differences and ratios between groups."""
 
 from __future__ import annotations
 
@@ -59,6 +59,17 @@ SHARES = (
     "precision_difference_to_overall",
     "accuracy_difference_to_overall",
 )
+_SCORES = (
+    "auc",
+    "mean_score",
+    "calibration_error",
+    "auc_difference",
+    "mean_score_difference",
+    "calibration_error_difference",
+    "mean_score_difference_to_overall",
+)
+_GAPS = ("calibration_gap", "calibration_gap_difference", "calibration_gap_difference_to_overall")
+_CONDITIONAL = ("conditional_demographic_parity_difference",)
 _MEANS = (
     "mean_prediction",
     "mean_error",
@@ -70,11 +81,13 @@ _MEANS = (
     "mean_error_difference_to_overall",
     "mean_absolute_error_difference_to_overall",
 )
-METRICS = (*SHARES, *_MEANS)
+METRICS = (*SHARES, *_SCORES, *_GAPS, *_CONDITIONAL, *_MEANS)
 _CLASSES = ("binary-classification", "multiclass-classification")
 METRIC_TASKS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(SHARES, _CLASSES),
     **dict.fromkeys(("accuracy", "accuracy_difference", "accuracy_difference_to_overall"), (*_CLASSES, "next-token")),
+    **dict.fromkeys((*_SCORES, *_GAPS), ("binary-classification",)),
+    **dict.fromkeys(_CONDITIONAL, _CLASSES),
     **dict.fromkeys(_MEANS, ("regression",)),
 }
 
@@ -127,13 +140,13 @@ def auditbench_analyzers() -> Iterator[Analyzer]:
     yield Analyzer(
         name="fairness",
         topic="fairness",
-        summary="Rates by group and intersection, their differences and ratios, with intervals",
+        summary="Rates and scores by group and intersection, their differences and ratios, with intervals",
         Params=Params,
         analyze=_analyze,
         needs=Needs(sensitive_features=True),
         metrics=METRICS,
         metric_tasks=METRIC_TASKS,
-        shares=SHARES,
+        shares=(*SHARES, *_SCORES, *_CONDITIONAL),
         messages=load_messages("auditbench_fairness"),
         cost="outputs",
     )

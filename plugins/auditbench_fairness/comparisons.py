@@ -13,6 +13,7 @@ from scipy import special
 from auditbench.results import Cell, Column, Table
 from auditbench.statistics import benjamini_hochberg
 from auditbench_fairness.measures import message
+from auditbench_fairness.setting import Setting
 
 SMALLEST_P = sys.float_info.min
 SAME_PROBABILITY = 1e-7
@@ -31,6 +32,7 @@ class Comparison:
         low: Of the difference, value - rest.
         n: Rows of the group that the measure rests on.
         p_value: Two-sided, before adjustment; NaN where there is no test.
+        detectable: Smallest difference that would be found with power 0.8 before adjustment; None where there is none.
     """
 
     where: Mapping[str, str] = field(default_factory=dict)
@@ -41,16 +43,17 @@ class Comparison:
     high: float | None
     n: int
     p_value: float
+    detectable: float | None = None
 
 
-def comparison_table(comparisons: list[Comparison]) -> Table:
+def comparison_table(comparisons: list[Comparison], setting: Setting) -> Table:
     """All comparisons, those with the smallest adjusted p-value first."""
     adjusted = benjamini_hochberg([comparison.p_value for comparison in comparisons])
     classes = any("class" in comparison.where for comparison in comparisons)
     order = np.argsort(adjusted, kind="stable")  # NaN goes last
     return Table(
         name="comparisons",
-        title=message("comparisons", n=len(comparisons)),
+        title=setting.title("comparisons", n=len(comparisons)),
         columns=(
             Column(name="feature", label=message("column.feature")),
             Column(name="group", label=message("column.group")),
@@ -59,7 +62,7 @@ def comparison_table(comparisons: list[Comparison]) -> Table:
             Column(name="n", label=message("column.n"), kind="count"),
             *(
                 Column(name=name, label=message(f"column.{name}"), kind="number")
-                for name in ("value", "rest", "difference", "low", "high", "p_value", "adjusted_p_value")
+                for name in ("value", "rest", "difference", "low", "high", "detectable", "p_value", "adjusted_p_value")
             ),
         ),
         rows=tuple(_row(comparisons[index], float(adjusted[index]), classes) for index in order),
@@ -112,6 +115,7 @@ def _row(comparison: Comparison, adjusted: float, classes: bool) -> tuple[Cell, 
         comparison.value - comparison.rest,
         comparison.low,
         comparison.high,
+        comparison.detectable,
         None if math.isnan(comparison.p_value) else comparison.p_value,
         None if math.isnan(adjusted) else adjusted,
     )

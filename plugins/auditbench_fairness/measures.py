@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from auditbench.findings import Message
 from auditbench.results import Interval, Metric
-from auditbench.statistics import IntervalEstimate
+from auditbench.statistics import FEWEST_CLUSTERS, IntervalEstimate
 
 if TYPE_CHECKING:
     from auditbench_fairness.influences import RowInfluence
@@ -36,6 +36,28 @@ def few_outcomes(n: int, minimum: int) -> Message:
     return _counted("undefined.few_outcomes", n, minimum)
 
 
+def few_clusters() -> Message:
+    """Why nothing is estimated of a group whose rows are of few clusters."""
+    return message("undefined.few_clusters", minimum=FEWEST_CLUSTERS)
+
+
+def no_weight() -> Message:
+    """Why nothing is estimated of a group whose rows weigh nothing."""
+    return message("undefined.no_weight")
+
+
+def few_of_a_class(n: int, minimum: int) -> Message:
+    """Why a ranking of a group is not estimated that has `n` rows of its rarer label."""
+    if n == 0:
+        return message("undefined.one_class", minimum=minimum)
+    return _counted("undefined.few_of_a_class", n, minimum)
+
+
+def no_common_stratum() -> Message:
+    """Why a group is not compared at equal values of control features."""
+    return message("undefined.no_rows")
+
+
 def group_metric(
     name: str,
     value: float | None,
@@ -45,12 +67,19 @@ def group_metric(
     where: Mapping[str, str],
     method: str,
     denominator: int | None = None,
+    clusters: int | None = None,
     unit: str = "1",
     reason: Message | None = None,
     influence: RowInfluence | None = None,
 ) -> Metric:
-    """A number of one group with its interval, or the reason why it is not estimated."""
+    """A number of one group with its interval, or the reason why it is not estimated.
+
+    Without a value no count below `SMALLEST_SHOWN` is recorded: `n` is 0 then, and `denominator` left out.
+    """
     interval = None if bounds is None else Interval(low=bounds[0], high=bounds[1], method=method)
+    if value is None:
+        denominator = None if min(n, denominator or SMALLEST_SHOWN) < SMALLEST_SHOWN else denominator
+        n = 0 if n < SMALLEST_SHOWN else n
     return Metric(
         name=name,
         value=value,
@@ -59,6 +88,7 @@ def group_metric(
         no_interval="" if interval or value is None else "not_estimated",
         n=n,
         denominator=denominator,
+        clusters=clusters,
         where=where,
         method=f"{ANALYZER}.{name}.formula",
         reason=reason,
@@ -73,13 +103,15 @@ def disparity_metric(
     n: int,
     where: Mapping[str, str],
     denominator: int | None = None,
+    clusters: int | None = None,
     unit: str = "1",
     influence: RowInfluence | None = None,
 ) -> Metric:
     """A difference or ratio between groups, undefined for the reason that the estimate gives.
 
     Args:
-        n: Rows of all groups that it is taken over; `denominator` those of them that the rates are shares of.
+        n: Rows of all groups that it is taken over; `denominator` those of them that the rates are shares of; `clusters`
+            theirs.
     """
     interval = None
     if estimate.low is not None and estimate.high is not None:
@@ -91,14 +123,19 @@ def disparity_metric(
         unit=unit,
         higher_is_better=name.endswith("_ratio"),
         interval=interval,
-        no_interval="not_estimated" if known and interval is None else "",
+        no_interval=_no_interval(estimate) if known and interval is None else "",
         n=n,
         denominator=denominator,
+        clusters=clusters,
         where=where,
         method=f"{ANALYZER}.{name}.formula",
         reason=None if known else message(f"undefined.{estimate.reason}"),
         influence=influence,
     )
+
+
+def _no_interval(estimate: IntervalEstimate) -> str:
+    return "few_clusters" if estimate.reason == "too_few_clusters" else "not_estimated"
 
 
 def _counted(key: str, n: int, minimum: int) -> Message:

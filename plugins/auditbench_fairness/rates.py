@@ -6,7 +6,7 @@ Everything here follows from rows counted by group, label and decision, so that 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -56,8 +56,11 @@ def right_and_wrong(counts: Counts) -> Counts:
     return np.stack([np.stack([nothing, wrong], axis=-1), np.stack([nothing, right], axis=-1)], axis=-2)
 
 
-def rate_parts(counts: Counts, names: Sequence[str] = RATES) -> tuple[Counts, Counts]:
-    """Numerators and denominators of the named rates, each `(..., rates)`, from counts of shape `(..., 2, 2)`."""
+def rate_parts(counts: npt.NDArray[Any], names: Sequence[str] = RATES) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """Numerators and denominators of the named rates, each `(..., rates)`, from counts of shape `(..., 2, 2)`.
+
+    Of weights of rows instead of counts they are weights.
+    """
     cells = counts.reshape(*counts.shape[:-2], 4)
     hits, trials = _sides(names)
     return cells @ hits.T, cells @ trials.T

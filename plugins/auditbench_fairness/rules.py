@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from auditbench.findings import Finding, Message, Severity
-from auditbench.results import Metric
 from auditbench_fairness.measures import ANALYZER, message
-from auditbench_fairness.summary import Measured
+from auditbench_fairness.summary import Measured, Summary
 
 if TYPE_CHECKING:
     from auditbench_fairness import Params
@@ -27,29 +26,32 @@ def findings(measured: Measured, params: Params, label_spread: float | None = No
     Args:
         label_spread: Standard deviation of the labels of a regression task.
     """
-    found = [finding for metric in measured.disparity_metrics for finding in _gaps(metric, params, label_spread)]
+    found = [finding for summary in measured.summaries for finding in _gaps(summary, params, label_spread)]
     return (*found, *_sizes(measured))
 
 
-def _gaps(metric: Metric, params: Params, label_spread: float | None) -> list[Finding]:
+def _gaps(summary: Summary, params: Params, label_spread: float | None) -> list[Finding]:
+    metric = summary.metric
     if metric.interval is None:
         return []
     if metric.name == "demographic_parity_ratio" and metric.interval.high < params.reference_line:
-        return [_gap("gap", "high", metric, params.reference_line)]
+        return [_gap("gap", "high", summary, params.reference_line)]
     if metric.name == "equalized_odds_difference" and metric.interval.low > params.difference_line:
-        return [_gap("error_gap", "medium", metric, params.difference_line)]
+        return [_gap("error_gap", "medium", summary, params.difference_line)]
     if metric.name == "mean_error_difference" and label_spread is not None:
         line = params.mean_error_line * label_spread
         if metric.interval.low > line:
-            return [_gap("mean_error_gap", "medium", metric, line, deviations=params.mean_error_line)]
+            return [_gap("mean_error_gap", "medium", summary, line, deviations=params.mean_error_line)]
     return []
 
 
-def _gap(rule: str, severity: Severity, metric: Metric, line: float, **more: float) -> Finding:
-    interval = metric.interval
+def _gap(rule: str, severity: Severity, summary: Summary, line: float, **more: float) -> Finding:
+    metric, interval = summary.metric, summary.metric.interval
     values: dict[str, float | str | None] = {
         "feature": metric.where["feature"],
         "value": metric.value,
+        "lowest": summary.lowest,
+        "highest": summary.highest,
         "line": line,
         **more,
     }

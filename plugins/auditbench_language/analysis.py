@@ -10,12 +10,12 @@ import numpy as np
 from auditbench.data.inputs import PADDING
 from auditbench.masking import sampled_rows
 from auditbench.masking.explained_input import mask_token
+from auditbench.models.following import text_input
 from auditbench.results import AnalysisResult, Attribution, Axis, Curve, Metric, Note, Series
 from auditbench.statistics import IntervalEstimate
 from auditbench_language.continuations import contexts, explain_chunk, players_in, tokens_read
 from auditbench_language.drawn_continuations import continuation_table, drawn_continuations, token_matrices
 from auditbench_language.measures import cluster_mean, mean_metric, message
-from auditbench_language.scoring import text_input
 from auditbench_language.uncertainty import context_curve, uncertainty_metrics
 
 if TYPE_CHECKING:

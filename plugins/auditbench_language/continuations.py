@@ -15,9 +15,10 @@ from auditbench.data.words import Words
 from auditbench.errors import AnalyzerNotPossible
 from auditbench.masking import Evaluator, MaskedModel, MaskToken, Prediction, chosen_targets, token_players
 from auditbench.masking.explained_input import mask_token
+from auditbench.models.following import following, text_input
 from auditbench_language.context_players import context_players
 from auditbench_language.path import embedding_of_path, integrated_row
-from auditbench_language.scoring import ContinuationScores, evaluations, following, greedy, text_input
+from auditbench_language.scoring import ContinuationScores, evaluations, greedy
 from auditbench_language.walks import RowValues, hidden_one_by_one, shapley_row
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ import numpy as np
 
 from auditbench.findings import Message
 from auditbench.masking.drawn import MOST_CASES
+from auditbench.models.following import text_input
 from auditbench.results import Cell, Column, Matrix, Table, TokenAttribution
 from auditbench_language.continuations import contexts, players_in, tokens_read
 from auditbench_language.measures import message
-from auditbench_language.scoring import text_input
 
 if TYPE_CHECKING:
     import numpy.typing as npt

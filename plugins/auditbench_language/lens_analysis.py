@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 import torch
 
+from auditbench.models.following import text_input
 from auditbench.results import AnalysisResult, Axis, Curve, Note, Series
 from auditbench.statistics import IntervalEstimate, clusters_of, share_interval
 from auditbench_language.lens import Lens, lens_of
 from auditbench_language.measures import cluster_mean, mean_metric, message
 from auditbench_language.methods import LENS
-from auditbench_language.scoring import text_input
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -14,7 +14,7 @@ from auditbench.data import FIRST_TOKEN, TextInput
 from auditbench.data.inputs import PADDING, UNKNOWN
 from auditbench.data.subwords import subwords_of
 from auditbench.data.texts import coder_of, tokens_of
-from auditbench_language.scoring import following, text_input
+from auditbench.models.following import following, text_input
 
 if TYPE_CHECKING:
     import numpy.typing as npt

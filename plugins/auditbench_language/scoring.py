@@ -1,4 +1,4 @@
-"""Log-probabilities that a causal language model gives to the tokens of a text, at every place of it."""
+"""Scores of continuations, and the continuation that a language model would choose."""
 
 from __future__ import annotations
 
@@ -7,44 +7,11 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from auditbench.data import FIRST_TOKEN, TextInput
-from auditbench.data.inputs import PADDING
+from auditbench.data import FIRST_TOKEN
+from auditbench.models.following import following
 
 if TYPE_CHECKING:
     from auditbench.models import ModelUnderTest
-
-_LEAST = 1e-45
-"""Declared probabilities of 0 count as the smallest float32, so that their logarithm is finite."""
-
-
-def text_input(model: ModelUnderTest) -> tuple[str, TextInput]:
-    """The only input of a language model, by name."""
-    ((name, item),) = model.inputs.items()
-    if not isinstance(item, TextInput):
-        raise TypeError(f"expected an input of texts, got {type(item).__name__}")
-    return name, item
-
-
-def following(model: ModelUnderTest, ids: torch.Tensor, first: int = 0) -> torch.Tensor:
-    """Log-probabilities of what follows each token from place `first` on, shape `(rows, length - first, classes)`.
-
-    Of a network that gives them, all places of a text cost one evaluation; any other model is asked once a place. Places
-    behind the end of a text mean nothing. Outputs of half precision are widened before logarithms are taken of them.
-
-    Args:
-        ids: Token ids, shape `(rows, length)`, at most as long as the model reads; with gradients where they are enabled.
-    """
-    positions = getattr(model.module, "positions", None)
-    if positions is not None:
-        outputs = positions(ids, first)
-    else:
-        room = text_input(model)[1].length
-        ends = range(first + 1, ids.shape[1] + 1)
-        outputs = torch.stack([model.module(_beginning(ids, end, room)) for end in ends], dim=1)
-    logit = model.facts.output == "logit"
-    outputs = outputs.to(torch.promote_types(outputs.dtype, torch.float32))
-    logs: torch.Tensor = outputs.log_softmax(dim=-1) if logit else outputs.clamp(min=_LEAST).log()
-    return logs
 
 
 def evaluations(model: ModelUnderTest, places: int) -> int:
@@ -101,9 +68,3 @@ def greedy(model: ModelUnderTest, context: torch.Tensor, tokens: int) -> torch.T
             best = following(model, ids.unsqueeze(0), len(ids) - 1)[0, 0].argmax()
             ids = torch.cat([ids, (best + FIRST_TOKEN).unsqueeze(0)])
     return ids[len(context) :] - FIRST_TOKEN
-
-
-def _beginning(ids: torch.Tensor, end: int, room: int) -> torch.Tensor:
-    """The first tokens of each text, padded to the width that a model is always given."""
-    padding = ids.new_full((len(ids), room - end), PADDING)
-    return torch.cat([ids[:, :end], padding], dim=1)

@@ -9,9 +9,9 @@ import torch
 
 from auditbench.data import FIRST_TOKEN
 from auditbench.data.inputs import PADDING, UNKNOWN
+from auditbench.models.following import following, text_input
 from auditbench.results import Axis, Curve, Metric, Series
 from auditbench_language.measures import cluster_mean, mean_metric, message
-from auditbench_language.scoring import following, text_input
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -1,4 +1,4 @@
-"""Performance: the standard metrics of the task with their intervals, confusion matrix, curves and calibration."""
+"""Performance: the metrics of the task with intervals, calibration, and what another threshold or temperature would do."""
 
 from __future__ import annotations
 
@@ -35,10 +35,12 @@ METRIC_TASKS: dict[str, tuple[str, ...]] = {
     "log_loss": _CHOICES,
     "brier": _CHOICES,
     "expected_calibration_error": _CHOICES,
+    "equal_mass_calibration_error": _CHOICES,
     "calibration_error_by_chance": _CLASSES,
     "base_rate": _CLASSES,
     "positive_rate": (_BINARY,),
     "top_k_accuracy": (_MULTICLASS, "next-token"),
+    "temperature": _CHOICES,
     "perplexity": _NEXT_TOKEN,
     "bigram_log_loss": _NEXT_TOKEN,
     "gain_over_bigram": _NEXT_TOKEN,
@@ -47,6 +49,7 @@ METRIC_TASKS: dict[str, tuple[str, ...]] = {
     "mae": _REGRESSION,
     "r2": _REGRESSION,
     "mean_error": _REGRESSION,
+    "absolute_error_correlation": _REGRESSION,
     "residual_percentile": _REGRESSION,
     "absolute_error_percentile": _REGRESSION,
 }
@@ -63,11 +66,15 @@ SHARES = (
     "auc",
     "average_precision",
     "expected_calibration_error",
+    "equal_mass_calibration_error",
     "calibration_error_by_chance",
     "base_rate",
     "positive_rate",
     "top_k_accuracy",
 )
+
+
+Threshold = Annotated[float, Field(gt=0, lt=1)]
 
 
 class Params(BaseModel):
@@ -79,7 +86,11 @@ class Params(BaseModel):
         1000, description="Bootstrap replicates of the intervals that have no closed form."
     )
     bins: Annotated[int, Field(ge=2, le=100)] = Field(
-        10, description="Equal-width bins of the predicted probability, for calibration."
+        10, description="Bins of the predicted probability, for calibration: of equal width, and of equally many rows."
+    )
+    thresholds: Annotated[tuple[Threshold, ...], Field(max_length=20, strict=False)] = Field(
+        (0.1, 0.25, 0.5, 0.75, 0.9),
+        description="Thresholds of a binary model that are shown beside the one in use; none for no table of them.",
     )
     calibration_line: Annotated[float, Field(gt=0, lt=1)] = Field(
         0.05, description="A calibration error whose interval lies above this is a finding."
@@ -104,7 +115,7 @@ def auditbench_analyzers() -> Iterator[Analyzer]:
     yield Analyzer(
         name="performance",
         topic="performance",
-        summary="Standard metrics of the task with intervals, confusion matrix, curves and calibration",
+        summary="Metrics of the task with intervals, curves, calibration, and what another threshold or temperature would do",
         Params=Params,
         analyze=_analyze,
         metrics=METRICS,

@@ -5,16 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from auditbench.errors import ModelError
-from auditbench.results import AnalysisResult, Matrix, Note
+from auditbench.results import AnalysisResult, Matrix, Note, Table
 from auditbench.statistics import FEWEST_CLUSTERS, clusters_of, fewest_replicates
 from auditbench_performance.binary import binary_curves, binary_metrics
+from auditbench_performance.brier_parts import brier_table
 from auditbench_performance.confusion import class_counts, confusion_matrix
 from auditbench_performance.measures import message
 from auditbench_performance.multiclass import multiclass_metrics, top_class_reliability
 from auditbench_performance.next_token import next_token_metrics
 from auditbench_performance.regression import regression_metrics
 from auditbench_performance.resampling import Sample
+from auditbench_performance.residuals import residual_blocks
 from auditbench_performance.rules import findings
+from auditbench_performance.temperature import temperature_what_if
+from auditbench_performance.thresholds import found_thresholds, threshold_table
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,13 +48,17 @@ def analyze(context: AuditContext, params: Params) -> AnalysisResult:
 
 def _regression(context: AuditContext, params: Params, y_pred: Numbers, sample: Sample) -> AnalysisResult:
     metrics = regression_metrics(context, y_pred, context.data.y_true, sample)
+    tables, curves = residual_blocks(y_pred, y_pred - context.data.y_true, sample, context.rng("bands"))
     notes = (
         *_interval_notes("note.intervals_regression", sample),
         Note(kind="how_to_read", text=message("r2.how")),
         Note(kind="limit", text=message("limit.one_sample")),
         Note(kind="limit", text=message("limit.units")),
+        *_weights_note(context),
     )
-    return AnalysisResult(metrics=metrics, notes=notes, findings=findings(metrics, params))
+    return AnalysisResult(
+        metrics=metrics, tables=tables, curves=curves, notes=notes, findings=findings(metrics, params)
+    )
 
 
 def _classification(context: AuditContext, params: Params, outputs: npt.NDArray[Any], sample: Sample) -> AnalysisResult:
@@ -59,7 +67,14 @@ def _classification(context: AuditContext, params: Params, outputs: npt.NDArray[
     probabilities = _within_unit_interval(model.probabilities(outputs))
     y_pred = model.decisions(outputs).astype("int64")
     counts = class_counts(y_true, y_pred, len(data.classes))
+    positive = data.classes[1] if data.task == "binary-classification" else ""
+    temperature, tables = temperature_what_if(
+        probabilities, y_true, params.bins, positive, sample, context.rng("temperature")
+    )
+    if data.task != "next-token" and len(data.classes) <= params.most_classes:
+        tables = (*tables, *brier_table(probabilities, y_true, positive))
     if data.task == "binary-classification":
+        tables = (*_thresholds(context, params, probabilities[:, 1], y_true, sample), *tables)
         metrics = binary_metrics(context, params, probabilities[:, 1], y_true, y_pred, sample)
         curves = binary_curves(params, probabilities[:, 1], y_true, data.classes[1], sample)
     elif data.task == "next-token":
@@ -68,13 +83,25 @@ def _classification(context: AuditContext, params: Params, outputs: npt.NDArray[
     else:
         metrics = multiclass_metrics(context, params, probabilities, y_true, y_pred, sample)
         curves = top_class_reliability(params, probabilities, y_true, data.facts.target, sample)
+    metrics = (*metrics, temperature)
     return AnalysisResult(
         metrics=metrics,
+        tables=tables,
         curves=curves,
         matrices=() if data.task == "next-token" else _confusion(params, y_true, y_pred, data.classes),
         notes=_notes(context, params, sample),
         findings=findings(metrics, params, counts, data.classes),
     )
+
+
+def _thresholds(
+    context: AuditContext, params: Params, probability: Numbers, y_true: Labels, sample: Sample
+) -> tuple[Table, ...]:
+    """What given thresholds would do, and some that half of the rows find."""
+    threshold, label = context.model.facts.threshold, context.data.classes[1]
+    in_use = 0.5 if threshold is None else threshold
+    given = threshold_table(probability, y_true, params.thresholds, in_use, label, sample) if params.thresholds else ()
+    return (*given, *found_thresholds(probability, y_true, in_use, label, sample, context.rng("thresholds")))
 
 
 def _confusion(params: Params, y_true: Labels, y_pred: Labels, classes: tuple[str, ...]) -> tuple[Matrix, ...]:
@@ -120,7 +147,13 @@ def _notes(context: AuditContext, params: Params, sample: Sample) -> tuple[Note,
         Note(kind="limit", text=message("limit.one_sample")),
         Note(kind="limit", text=message("limit.base_rate")),
         Note(kind="limit", text=message("limit.calibration")),
+        Note(kind="limit", text=message("limit.what_if")),
+        *_weights_note(context),
     )
+
+
+def _weights_note(context: AuditContext) -> tuple[Note, ...]:
+    return () if context.data.weights is None else (Note(kind="limit", text=message("limit.weights")),)
 
 
 def _interval_notes(key: str, sample: Sample) -> tuple[Note, ...]:

@@ -9,26 +9,30 @@ from auditbench.results import Curve, Metric
 from auditbench.statistics import (
     auc_influence,
     average_precision_influence,
-    calibration_error_influence,
     delong_interval,
     mean_influence,
-    ratio_of_means_influence,
 )
 from auditbench_performance.confusion import (
     balanced_accuracy,
     balanced_accuracy_influence,
     bootstrap_counts,
     class_counts,
-    f1_scores,
 )
 from auditbench_performance.curves import precision_recall_curve, reliability_curve, roc_curve
-from auditbench_performance.measures import bootstrapped, chance_calibration_error, estimated, measured, proportion
+from auditbench_performance.measures import (
+    bootstrapped,
+    calibration_errors,
+    chance_calibration_error,
+    estimated,
+    f1_score,
+    measured,
+    proportion,
+)
 from auditbench_performance.resampling import (
     Sample,
     bootstrap_weighted,
     calibration_error_by_chance,
     weighted_average_precision,
-    weighted_calibration_error,
     weighted_mean,
 )
 
@@ -57,8 +61,10 @@ def binary_metrics(
     """
     return (
         *_proportions(y_true == 1, y_pred == 1, sample.clusters),
-        *_count_metrics(y_true, y_pred, sample, context.rng("confusion")),
-        *_score_metrics(params, probability, y_true, sample, context.rng("rows")),
+        _balanced_accuracy(y_true, y_pred, sample, context.rng("confusion")),
+        f1_score(y_true == 1, y_pred == 1, sample.clusters),
+        *_score_metrics(probability, y_true, sample, context.rng("rows")),
+        *calibration_errors(probability, y_true == 1, params.bins, sample, context.rng("calibration")),
         chance_calibration_error(
             calibration_error_by_chance(probability, params.bins, sample, context.rng("calibrated")), sample
         ),
@@ -95,32 +101,22 @@ def _proportions(
     )
 
 
-def _count_metrics(y_true: Labels, y_pred: Labels, sample: Sample, rng: np.random.Generator) -> tuple[Metric, ...]:
-    import numpy as np
-
+def _balanced_accuracy(y_true: Labels, y_pred: Labels, sample: Sample, rng: np.random.Generator) -> Metric:
     counts = class_counts(y_true, y_pred, 2)
     occurring = counts.labelled > 0
 
     def statistic(drawn: ClassCounts) -> Numbers:
-        return np.stack([balanced_accuracy(drawn, occurring), f1_scores(drawn)[:, 1]], axis=1)
+        return balanced_accuracy(drawn, occurring)[:, None]
 
-    estimates = bootstrap_counts(statistic, y_true, y_pred, 2, sample, rng)
-    balanced, f1 = measured("balanced_accuracy", sample), measured("f1", sample)
-
-    def of_balanced() -> Numbers:
+    def influence() -> Numbers:
         return balanced_accuracy_influence(counts, occurring, y_true, y_pred)
 
-    def of_f1() -> Numbers:
-        return ratio_of_means_influence(2 * y_true * y_pred, y_true + y_pred)
-
-    return (
-        bootstrapped(balanced, estimates, 0, reason="one_class", influence=of_balanced),
-        bootstrapped(f1, estimates, 1, reason="no_positives_at_all", influence=of_f1),
-    )
+    estimates = bootstrap_counts(statistic, y_true, y_pred, 2, sample, rng)
+    return bootstrapped(measured("balanced_accuracy", sample), estimates, 0, reason="one_class", influence=influence)
 
 
 def _score_metrics(
-    params: Params, probability: Numbers, y_true: Labels, sample: Sample, rng: np.random.Generator
+    probability: Numbers, y_true: Labels, sample: Sample, rng: np.random.Generator
 ) -> tuple[Metric, ...]:
     import numpy as np
 
@@ -131,13 +127,11 @@ def _score_metrics(
         "average_precision": weighted_average_precision(probability, y_true),
         "log_loss": weighted_mean(losses),
         "brier": weighted_mean(squares),
-        "expected_calibration_error": weighted_calibration_error(probability, y_true, params.bins),
     }
     influences: dict[str, RowInfluence] = {
         "average_precision": partial(average_precision_influence, probability, y_true),
         "log_loss": partial(mean_influence, losses),
         "brier": partial(mean_influence, squares),
-        "expected_calibration_error": partial(calibration_error_influence, probability, y_true, bins=params.bins),
     }
     estimates = bootstrap_weighted(statistics, sample, rng)
     reasons = {"average_precision": "no_positives"}

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeAlias
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from auditbench.findings import Message
-from auditbench.results import Interval, Metric
+from auditbench.results import Cell, Interval, Metric
 from auditbench.statistics import (
     Clusters,
     IntervalEstimate,
     IntervalEstimates,
+    calibration_error_influence,
+    calibration_error_interval,
     fewest_replicates,
     mean_influence,
+    ratio_of_means_influence,
     share_interval,
     stored_influence,
 )
@@ -25,12 +30,23 @@ if TYPE_CHECKING:
 
     from auditbench_performance.resampling import Sample
 
+    Numbers = npt.NDArray[np.float64]
     Rows = npt.NDArray[np.bool_]
     RowInfluence: TypeAlias = Callable[[], npt.NDArray[Any] | None]
 
 ANALYZER = "performance"
-LOWER_IS_BETTER = frozenset({"log_loss", "brier", "expected_calibration_error", "perplexity", "mse", "rmse", "mae"})
-RAISED_BY_NOISE = frozenset({"expected_calibration_error"})
+LOWER_IS_BETTER = frozenset(
+    {
+        "log_loss",
+        "brier",
+        "expected_calibration_error",
+        "equal_mass_calibration_error",
+        "perplexity",
+        "mse",
+        "rmse",
+        "mae",
+    }
+)
 WITHOUT_DIRECTION = frozenset(
     {
         "base_rate",
@@ -40,6 +56,8 @@ WITHOUT_DIRECTION = frozenset(
         "mean_error",
         "residual_percentile",
         "calibration_error_by_chance",
+        "absolute_error_correlation",
+        "temperature",
     }
 )
 
@@ -127,6 +145,44 @@ def proportion(
     return estimated(measured, share, (lambda: mean_influence(hit, among)) if by_row else None)
 
 
+def f1_score(positive: Rows, selected: Rows, clusters: Clusters | None = None) -> Metric:
+    """F1 with the interval that follows from Wilson's, for F1 = 2 J / (1 + J) rises with a share of rows.
+
+    J is the share of rows both labelled and predicted positive among those that are either.
+
+    Args:
+        positive: Shape `(rows,)`, booleans: labelled as the positive class; `selected` predicted as it.
+        clusters: Of all rows; None where rows are independent.
+
+    Source: Jaccard (1901) for the share, van Rijsbergen (1979), Information Retrieval, chapter 7 for F1.
+    """
+    either = positive | selected
+    inside = None if clusters is None else clusters.among(either)
+    where = Measured(name="f1", n=len(positive), clusters=inside)
+    if not either.any():
+        return where.metric(None, None, "no_positives_at_all")
+    share = share_interval((positive & selected)[either], inside)
+    estimate, low, high = (
+        None if end is None else 2 * end / (1 + end) for end in (share.estimate, share.low, share.high)
+    )
+    found = dataclasses.replace(share, estimate=estimate, low=low, high=high)
+    hit, size = 2.0 * (positive & selected), 1.0 * positive + selected
+    return estimated(where, found, lambda: ratio_of_means_influence(hit, size))
+
+
+def cell_of(metric: Metric, form: Literal["share", "fine", "number"] = "share") -> Cell:
+    """A metric in a table: its value with its interval, or why it is undefined.
+
+    Args:
+        form: Three digits after the point, four, or three significant ones.
+    """
+    if metric.value is None:
+        return metric.reason
+    if metric.interval is None:
+        return message(f"cell.{form}", value=metric.value)
+    return message(f"cell.{form}_interval", value=metric.value, low=metric.interval.low, high=metric.interval.high)
+
+
 def estimated(measured: Measured, estimate: IntervalEstimate, influence: RowInfluence | None = None) -> Metric:
     """A metric from an estimate that says itself why it, or its bounds, are undefined."""
     interval = None
@@ -152,8 +208,6 @@ def bootstrapped(
         why = "not_estimated" if enough else "few_replicates"
         return measured.metric(value, None, "", influence, without_interval=why)
     interval = Interval(low=low, high=high, level=estimates.level, method=estimates.method)
-    if measured.name in RAISED_BY_NOISE:
-        interval = _spanning(value, interval)
     return measured.metric(value, interval, "", influence)
 
 
@@ -162,22 +216,37 @@ def measured(name: str, sample: Sample, *, unit: str = "1", where: Mapping[str, 
     return Measured(name=name, n=sample.n, clusters=sample.clusters, unit=unit, where=where or {})
 
 
+def calibration_errors(
+    probability: Numbers, outcome: Rows, bins: int, sample: Sample, rng: np.random.Generator
+) -> tuple[Metric, Metric]:
+    """The calibration error over bins of equal width, and over bins of about equally many rows.
+
+    Args:
+        probability: Shape `(rows,)`, of what may come true; `outcome` whether it did.
+    """
+    width, mass = (
+        calibration_error_interval(
+            probability,
+            outcome,
+            rng=rng,
+            bins=bins,
+            equal_mass=equal,
+            clusters=sample.clusters,
+            draws=sample.replicates,
+        )
+        for equal in (False, True)
+    )
+    influence = partial(calibration_error_influence, probability, outcome, bins=bins)
+    return (
+        estimated(measured("expected_calibration_error", sample), width, influence),
+        estimated(measured("equal_mass_calibration_error", sample), mass),
+    )
+
+
 def chance_calibration_error(value: float | None, sample: Sample) -> Metric:
     """What the calibration error is to be read against; a quantile of a simulation, without interval."""
     reason = "no_rows" if sample.clusters is None else "clustered"
     return Measured(name="calibration_error_by_chance", n=sample.n).metric(value, None, reason)
-
-
-def _spanning(value: float, percentiles: Interval) -> Interval:
-    """The span of the percentiles of replicates and of their reflections at the estimate, within [0, 1].
-
-    Noise can only raise such a value: its percentiles lie too high, their reflections (the basic bootstrap) too low.
-
-    Source: Davison and Hinkley (1997), Bootstrap Methods and their Application, sections 5.2.1 and 5.3.1.
-    """
-    low, high = percentiles.low, percentiles.high
-    bounds = max(0.0, min(low, 2 * value - high)), min(1.0, max(high, 2 * value - low))
-    return Interval(low=bounds[0], high=bounds[1], level=percentiles.level, method=f"{percentiles.method}-basic")
 
 
 def _direction(name: str) -> bool | None:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from auditbench.results import Curve, Metric
 from auditbench.statistics import (
     MOST_INFLUENCES,
-    calibration_error_influence,
     mean_influence,
 )
 from auditbench_performance.confusion import (
@@ -21,12 +20,17 @@ from auditbench_performance.confusion import (
     macro_f1_influence,
 )
 from auditbench_performance.curves import reliability_curve
-from auditbench_performance.measures import bootstrapped, chance_calibration_error, measured, proportion
+from auditbench_performance.measures import (
+    bootstrapped,
+    calibration_errors,
+    chance_calibration_error,
+    measured,
+    proportion,
+)
 from auditbench_performance.resampling import (
     Sample,
     bootstrap_weighted,
     calibration_error_by_chance,
-    weighted_calibration_error,
     weighted_mean,
 )
 
@@ -96,7 +100,7 @@ def top_k_accuracy(probabilities: Numbers, y_true: Labels, k: int, sample: Sampl
 def probability_metrics(
     params: Params, probabilities: Numbers, y_true: Labels, sample: Sample, rng: np.random.Generator
 ) -> tuple[Metric, ...]:
-    """Log loss, Brier score and calibration error with bootstrap intervals.
+    """Log loss and Brier score with bootstrap intervals, and the calibration errors of the most probable class.
 
     Args:
         probabilities: Shape `(rows, classes)`.
@@ -112,18 +116,17 @@ def probability_metrics(
     statistics = {
         "log_loss": weighted_mean(losses),
         "brier": weighted_mean(squares),
-        "expected_calibration_error": weighted_calibration_error(top, right, params.bins),
     }
     influences: dict[str, RowInfluence] = {
         "log_loss": partial(mean_influence, losses),
         "brier": partial(mean_influence, squares),
-        "expected_calibration_error": partial(calibration_error_influence, top, right, bins=params.bins),
     }
     estimates = bootstrap_weighted(statistics, sample, rng)
-    return tuple(
+    means = [
         bootstrapped(measured(name, sample), estimates, index, reason="no_rows", influence=influences[name])
         for index, name in enumerate(statistics)
-    )
+    ]
+    return *means, *calibration_errors(top, right, params.bins, sample, rng)
 
 
 def _gain_over_majority(

@@ -10,6 +10,7 @@ from auditbench.results import Interval, Metric
 from auditbench.statistics import mean_influence, quantile_interval, r2_influence, root_mean_influence
 from auditbench_performance.measures import bootstrapped, estimated, measured
 from auditbench_performance.resampling import Sample, bootstrap_weighted, weighted_mean, weighted_r2
+from auditbench_performance.residuals import absolute_error_correlation
 
 if TYPE_CHECKING:
     import numpy as np
@@ -58,6 +59,7 @@ def regression_metrics(
     return (
         _root(metrics["mse"], partial(root_mean_influence, residual**2), sample),
         *metrics.values(),
+        absolute_error_correlation(y_pred, residual, sample),
         *_percentiles("absolute_error_percentile", abs(residual), ABSOLUTE_ERROR_PERCENTILES, sample),
         *_percentiles("residual_percentile", residual, RESIDUAL_PERCENTILES, sample),
     )

@@ -30,6 +30,11 @@ class Sample:
     replicates: int
     clusters: Clusters | None = None
 
+    def among(self, rows: npt.NDArray[np.bool_]) -> Sample:
+        """Some of the rows."""
+        clusters = None if self.clusters is None else self.clusters.among(rows)
+        return Sample(n=int(rows.sum()), replicates=self.replicates, clusters=clusters)
+
 
 def bootstrap_weighted(
     statistics: Mapping[str, WeightedStatistic], sample: Sample, rng: np.random.Generator
@@ -63,17 +68,6 @@ def weighted_mean(values: Numbers) -> WeightedStatistic:
     return lambda weights: weights @ values / weights.sum(axis=1)
 
 
-def weighted_calibration_error(probability: Numbers, outcome: npt.NDArray[Any], bins: int) -> WeightedStatistic:
-    """The expected calibration error over equal-width bins; see `auditbench.statistics`."""
-    import numpy as np
-
-    edges = np.linspace(0.0, 1.0, bins + 1)
-    place = np.minimum(np.searchsorted(edges, probability, side="right") - 1, bins - 1)
-    excess = np.zeros((len(probability), bins))
-    excess[np.arange(len(probability)), place] = probability - outcome
-    return lambda weights: np.abs(weights @ excess).sum(axis=1) / weights.sum(axis=1)
-
-
 def calibration_error_by_chance(
     probability: Numbers, bins: int, sample: Sample, rng: np.random.Generator
 ) -> float | None:
@@ -89,8 +83,7 @@ def calibration_error_by_chance(
     n = len(probability)
     if n == 0 or sample.clusters is not None:
         return None
-    edges = np.linspace(0.0, 1.0, bins + 1)
-    place = np.minimum(np.searchsorted(edges, probability, side="right") - 1, bins - 1)
+    place = np.searchsorted(np.linspace(0.0, 1.0, bins + 1)[1:-1], probability, side="right")
     expected = np.bincount(place, weights=probability, minlength=bins)
     errors = []
     for _ in range(sample.replicates):
@@ -116,6 +109,18 @@ def weighted_average_precision(scores: Numbers, labels: npt.NDArray[Any]) -> Wei
         area = (np.diff(found, axis=1, prepend=0.0) * precision).sum(axis=1)
         value: Numbers = np.divide(area, total, out=np.full(len(weights), np.nan), where=total > 0)
         return value
+
+    return statistic
+
+
+def weighted_ratio(above: npt.NDArray[Any], below: npt.NDArray[Any]) -> WeightedStatistic:
+    """The sum of `above` over that of `below`, both of shape `(n,)`; NaN where the latter is 0."""
+    import numpy as np
+
+    def statistic(weights: Numbers) -> Numbers:
+        whole = weights @ below
+        ratio: Numbers = np.divide(weights @ above, whole, out=np.full(len(weights), np.nan), where=whole > 0)
+        return ratio
 
     return statistic
 

@@ -6,7 +6,7 @@ import itertools
 from collections import defaultdict
 from collections.abc import Iterable
 
-from auditbench_html.view.figures import Chart, ChartLimit, Dot
+from auditbench_html.view.figures import Chart, ChartLimit, Dot, PlacedPoint, ScatterChart
 from auditbench_html.view.page import Track
 from auditbench_html.view.scales import Scale
 from auditbench_html.view.text import Text
@@ -16,6 +16,8 @@ LEFT, RIGHT, TOP, BOTTOM = 46, 408, 12, 236
 REACH = 0.45
 SWARM_HEIGHT = 38
 LABEL_HEIGHT = 14
+LABEL_LETTERS = 24
+LABEL_STEPS = (0, 1, -1, 2, -2, 3, -3, 4, -4)
 
 
 def at(scale: Scale, value: float) -> str:
@@ -104,6 +106,35 @@ def end_labels(body: Chart) -> list[tuple[str, Text]]:
     for height, _, label in sorted(ends, key=lambda end: end[:2]):
         floor = max(height, floor + LABEL_HEIGHT)
         placed.append((number(floor), label))
+    return placed
+
+
+def labelled_points(body: ScatterChart) -> list[tuple[PlacedPoint, bool, str]]:
+    """Each point, whether its label stands on its left, and the height of the label: the nearest to the point at which it
+    covers no label and no other point.
+    """
+    taken = [(float(x_of(body.x, point.x)), float(y_of(body.y, point.y))) for point in body.points]
+    boxes = [(x - 6, x + 6, y) for x, y in taken]
+    placed = []
+    for (x, y), point in sorted(zip(taken, body.points, strict=True), key=lambda each: each[0][::-1]):
+        text = str(point.label)[:LABEL_LETTERS]
+        left = body.x.place(point.x) > 0.7
+        width = sum(12 if ord(letter) > 0x2E7F else 7 for letter in text)
+        start = x - 10 - width if left else x + 10
+        height = next(
+            (
+                height
+                for step in LABEL_STEPS
+                if TOP <= (height := y + step * LABEL_HEIGHT) <= BOTTOM
+                and not any(
+                    low < start + width and high > start and abs(other - height) < LABEL_HEIGHT
+                    for low, high, other in boxes
+                )
+            ),
+            y,
+        )
+        boxes.append((start, start + width, height))
+        placed.append((point, left, number(height)))
     return placed
 
 

@@ -98,6 +98,7 @@ def _environment() -> Environment:
         "band_path",
         "bin_width",
         "end_labels",
+        "labelled_points",
         "limit_ends",
     )
     environment.globals.update({name: getattr(draw, name) for name in (*drawing, "hundred_path", "swarm_paths")})

@@ -11,6 +11,7 @@ from auditbench.results import (
     Cell,
     Column,
     Curve,
+    Interval,
     Matrix,
     PairedChange,
     Percentiles,
@@ -19,7 +20,7 @@ from auditbench.results import (
     Table,
 )
 from auditbench.safe_text import LONGEST_TEXT, safe_text
-from auditbench_html.view.blocks import axis_label
+from auditbench_html.view.blocks import axis_label, point_label
 from auditbench_html.view.captions import SMALLEST_SHOWN
 from auditbench_html.view.outline import Outline, one_line
 from auditbench_tables.sheet import Sheet, Value
@@ -101,9 +102,18 @@ def _point(told: Outline, series: Series, index: int) -> tuple[Value, ...]:
 
 
 def _scatter(told: Outline, result: AnalysisResult, block: Scatter) -> Sheet:
-    columns = (*heads(told, "point"), _axis(told, block.x), _axis(told, block.y))
-    rows = tuple((safe_text(point.label), point.x, point.y) for point in block.points)
+    axes = (axis_label(told.draft, block.x), axis_label(told.draft, block.y))
+    ends = [told.say.say(f"tables.axis_{end}", axis=axis) for axis in axes for end in ("low", "high")]
+    columns = (*heads(told, "point"), *(one_line(text) for text in (*axes, *ends)))
+    rows = tuple(
+        (one_line(point_label(told.draft, each)), each.x, each.y, *_ends(each.x_interval), *_ends(each.y_interval))
+        for each in block.points
+    )
     return _sheet(result, block.name, columns, rows)
+
+
+def _ends(interval: Interval | None) -> tuple[Value, Value]:
+    return (None, None) if interval is None else (interval.low, interval.high)
 
 
 def _percentiles(told: Outline, result: AnalysisResult, block: Percentiles) -> Sheet:

@@ -15,15 +15,19 @@ from auditbench.testing import check_analyzer
 SMALL: dict[str, dict[str, Any]] = {
     "captum": {"rows": 6, "background": 5},
     "concepts": {"rows": 30, "pool": 60, "size": 20, "random_concepts": 50},
+    "data-bias": {"minimum_group": 5},
     "fairness": {"minimum_group": 5, "minimum_outcomes": 3},
+    "flips": {"minimum_group": 5},
     "language": {"rows": 4, "tokens": 2, "budget": 8, "windows": 8},
     "language-lens": {"rows": 10},
     "language-pairs": {"most_pairs": 6},
     "layers": {"rows": 40, "contribution_rows": 4, "steps": 4, "similarity_rows": 40},
     "lime": {"rows": 6, "background": 8, "num_samples": 60},
+    "mitigation": {"minimum_group": 4, "minimum_outcomes": 2, "most_refits": 3, "allowed_gaps": [0.05]},
     "performance": {"replicates": 40},
     "resources": {"batch_sizes": [1, 4], "warm_up": 0, "repetitions": 2, "memory_rows": 4},
     "shap": {"rows": 6, "background": 5},
+    "slices": {"minimum_rows": 10},
     "training-rows": {"rows": 10, "train_rows": 60},
 }
 """Parameters that keep the number of evaluations small, as a config would give them."""

@@ -6,6 +6,7 @@ import dataclasses
 from types import ModuleType
 from typing import Any, get_args
 
+import numpy as np
 import pytest
 
 import auditbench_fairness
@@ -38,10 +39,16 @@ TASKS: tuple[Task, ...] = get_args(Task)
 
 
 def subject_of(task: Task) -> ToySubject:
-    """A toy of the task; that of the next token takes texts, and its three classes stand for a vocabulary."""
+    """A toy of the task with a control feature; that of the next token takes texts, and its three classes stand for a
+    vocabulary."""
     if task != "next-token":
         kind: Any = task.partition("-")[0]
-        return toy_subject(kind)
+        toy = toy_subject(kind)
+        data = toy.data.with_rows(
+            lambda rows: dataclasses.replace(rows, control_features={"half": np.arange(len(rows)) % 2 == 0})
+        )
+        facts = dataclasses.replace(data.facts, control=("half",))
+        return dataclasses.replace(toy, data=dataclasses.replace(data, facts=facts))
     toy = toy_subject("multiclass", modality="text")
     model = dataclasses.replace(toy.model, facts=dataclasses.replace(toy.model.facts, task=task))
     return dataclasses.replace(toy, model=model, data=dataclasses.replace(toy.data, task=task))

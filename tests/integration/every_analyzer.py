@@ -30,6 +30,10 @@ sensitive = ["sex"]
 [analyzers.performance]
 replicates = 40
 [analyzers.fairness]
+[analyzers.data-bias]
+minimum_group = 5
+[analyzers.flips]
+minimum_group = 5
 [analyzers.shap]
 rows = 6
 background = 6
@@ -55,7 +59,7 @@ min = 0.999
 [report]
 cases = 2
 """
-ANALYZERS = ("performance", "fairness", "shap", "lime", "captum", "resources")
+ANALYZERS = ("performance", "fairness", "data-bias", "flips", "shap", "lime", "captum", "resources")
 
 
 def write_audit(folder: Path) -> Path:

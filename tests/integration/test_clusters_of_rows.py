@@ -74,7 +74,9 @@ def test_intervals_are_of_patients(home: Path, run: AuditRun) -> None:
     assert by_patient is not None
     assert {metric.clusters for metric in by_row.metrics} == {None}
     for before, after in zip(by_row.metrics, by_patient.metrics, strict=True):
-        if after.name != "calibration_error_by_chance":
+        if after.name == "temperature":  # is of half of the patients, or of the rows
+            assert after.clusters == PATIENTS // 2
+        elif after.name != "calibration_error_by_chance":
             assert (after.n, after.value) == (before.n, before.value)
             assert after.interval is None or after.interval.method.startswith("cluster-")
     pairs = {metric.name: metric for metric in (*by_row.metrics, *by_patient.metrics) if metric.name == "accuracy"}
@@ -95,13 +97,14 @@ def test_the_record_says_which_rows_are_of_one_patient(home: Path, run: AuditRun
     assert [path.name for path in files if b"p111" in path.read_bytes()] == []
 
 
-def test_groups_have_values_and_patients_without_intervals(run: AuditRun) -> None:
+def test_groups_have_intervals_of_patients(run: AuditRun) -> None:
     result = run.result("fairness")
     assert result is not None
     valued = [metric for metric in result.metrics if metric.value is not None]
     assert {metric.clusters for metric in valued if "group" in metric.where} == {PATIENTS // 2}
-    assert {(metric.interval, metric.no_interval) for metric in valued} == {(None, "dependent_rows")}
-    assert "fairness.limit.dependent_rows" in {note.text.key for note in result.notes}
+    methods = {metric.interval.method for metric in valued if metric.interval and "group" in metric.where}
+    assert methods == {"cluster-wilson", "cluster-student-t", "cluster-logit-t"}
+    assert "fairness.note.clusters" in {note.text.key for note in result.notes}
 
 
 def test_the_page_counts_rows_and_patients(home: Path) -> None:

@@ -31,6 +31,8 @@ def example_for(analyzer: Analyzer) -> str:
     """An example of a task and an input to which an analyzer applies."""
     if analyzer.needs.tasks == ("next-token",):
         return "05-gpt/explained.toml"
+    if analyzer.needs.tasks == ("binary-classification",):
+        return "01-adult/audit.toml"
     if analyzer.needs.further_models:
         return "08-huggingface/explained.toml"
     return "03-text/explained.toml" if analyzer.needs.modalities == ("text",) else "02-image/explained.toml"

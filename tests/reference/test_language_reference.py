@@ -19,12 +19,13 @@ import auditbench_language.continuations as continuations
 from auditbench.data import FIRST_TOKEN
 from auditbench.data.words import Words
 from auditbench.models import ModelUnderTest
+from auditbench.models.following import following, text_input
 from auditbench.models.token_embedding import token_embedding
 from auditbench_language.continuations import Continuation, explain
 from auditbench_language.lens import lens_of
 from auditbench_language.pair_scores import likelihoods, token_ids
 from auditbench_language.params import Params
-from auditbench_language.scoring import ContinuationScores, following, greedy, text_input
+from auditbench_language.scoring import ContinuationScores, greedy
 from tests.huggingface_folders import gpt2, llama
 from tests.language_models import decoder_subject, long_gpt2, opened
 

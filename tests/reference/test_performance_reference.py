@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy import stats as scipy_stats
 from scipy.special import softmax
 from sklearn import metrics as sklearn
 
@@ -98,6 +99,7 @@ def test_regression() -> None:
             "mae": sklearn.mean_absolute_error(y, predicted + 10),
             "mean_error": float(np.mean(predicted + 10 - y)),
             "r2": sklearn.r2_score(y, predicted + 10),
+            "absolute_error_correlation": scipy_stats.spearmanr(predicted, abs(predicted + 10 - y)).statistic,
         },
         rel=1e-5,
     )

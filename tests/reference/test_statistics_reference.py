@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 import scipy.stats
 from sklearn import calibration, metrics
+from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.proportion import proportion_confint
 
 from auditbench import statistics as stats
 
@@ -30,6 +32,34 @@ def test_benjamini_hochberg_equals_scipy_on_2000_vectors() -> None:
             values = np.round(values, 1)
         theirs = scipy.stats.false_discovery_control(values)
         np.testing.assert_allclose(stats.benjamini_hochberg(values), theirs, rtol=1e-12)
+
+
+def test_wilson_equals_statsmodels() -> None:
+    rng = np.random.default_rng(1)
+    trials = rng.integers(1, 2000, 500)
+    successes = rng.binomial(trials, rng.choice([0.0, 0.01, 0.3, 0.99, 1.0], 500))
+    for level in (0.8, 0.95, 0.999):
+        low, high = proportion_confint(successes, trials, alpha=1 - level, method="wilson")
+        mine = stats.wilson_intervals(successes, trials, level)
+        np.testing.assert_allclose(mine, np.stack([low, high], axis=1), atol=1e-12)
+
+
+def test_benjamini_hochberg_equals_statsmodels_on_2000_vectors() -> None:
+    """Ties, 0 and 1 among the values; NaN, which statsmodels does not take, is as if it were not there."""
+    rng = np.random.default_rng(2)
+    for _ in range(2000):
+        values = rng.random(rng.integers(1, 60)) ** rng.choice([1, 3])
+        values = np.round(values, 1) if rng.random() < 0.3 else values
+        values[rng.random(len(values)) < 0.1] = 0.0
+        values[rng.random(len(values)) < 0.1] = 1.0
+        holes = rng.random(len(values)) < 0.15
+        given = np.where(holes, np.nan, values)
+        mine = stats.benjamini_hochberg(given)
+        assert np.isnan(mine[holes]).all()
+        if not holes.all():
+            rejected, theirs, _, _ = multipletests(values[~holes], alpha=0.05, method="fdr_bh")
+            np.testing.assert_allclose(mine[~holes], theirs, rtol=1e-12)
+            assert ((mine[~holes] <= 0.05) == rejected).all()
 
 
 def test_student_interval_and_test_equal_scipy() -> None:

@@ -15,6 +15,7 @@ from auditbench.testing import BrokenPromisesError, Conformance, check_analyzer
 from auditbench.testing.conformance.analyzers import analyzer_conformance
 from tests.zoo.analyzers import GOOD, ZOO, Bad
 from tests.zoo.good import Params
+from tests.zoo.retraining import RETRAINING
 
 NEVER = dict.fromkeys(("good.never", "good.never.help", "good.never.formula"), "Never")
 WITH_NEVER = {language: {**words, **NEVER} for language, words in GOOD.messages.items()}
@@ -43,6 +44,14 @@ def keys(conformance: Conformance, state: str) -> list[str]:
 def test_the_good_analyzer_keeps_every_promise() -> None:
     assert keys(of_good(), "broken") == []
     assert keys(of_good(), "not_tried") == []
+
+
+def test_one_that_trains_copies_of_the_model_is_tried_with_what_trains_them() -> None:
+    conformance = analyzer_conformance(RETRAINING)
+    assert keys(conformance, "broken") == []
+    assert keys(conformance, "not_tried") == ["keeps-its-cost"]
+    undeclared = analyzer_conformance(dataclasses.replace(RETRAINING, needs=GOOD.needs))
+    assert "repeatable" in keys(undeclared, "not_tried")  # it says everywhere that it does not apply
 
 
 @pytest.mark.parametrize("bad", ZOO, ids=lambda bad: bad.name)

@@ -179,7 +179,7 @@ def test_an_attribute_that_the_modality_lacks_is_named_with_those_it_has(tmp_pat
 def test_bins_of_what_is_not_compared_are_refused(tmp_path: Path) -> None:
     saved(tmp_path, series=np.zeros((2, 3, 5)), label=["a", "b"])
     text = refused(tmp_path, inputs={"series": SERIES}, bins={"steps": (2.0,)})
-    assert "data.bins.steps: bins make groups of sensitive columns only" in text
+    assert "data.bins.steps: bins make groups of sensitive and control columns only" in text
 
 
 def test_a_table_has_no_attributes(tmp_path: Path) -> None:

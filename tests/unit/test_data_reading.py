@@ -259,7 +259,7 @@ def test_the_target_cannot_be_a_feature(tmp_path: Path) -> None:
 def test_bins_belong_to_sensitive_columns(tmp_path: Path) -> None:
     write(tmp_path)
     text = refused(tmp_path, bins={"age": (30,)})
-    assert "data.bins.age: bins make groups of sensitive columns only" in text
+    assert "data.bins.age: bins make groups of sensitive and control columns only" in text
     assert "add 'age' to data.sensitive" in text
 
 

@@ -1,4 +1,4 @@
-"""Fairness and parity where rows depend on each other: no interval or test takes them as independent."""
+"""Fairness and parity where rows depend on each other: intervals and tests go by clusters."""
 
 from __future__ import annotations
 
@@ -39,26 +39,58 @@ def fairness_of(task: Any, ids: Any) -> AnalysisResult:
 
 
 @pytest.mark.parametrize("task", ["binary-classification", "regression"])
-def test_fairness_has_the_values_alone_where_rows_depend_on_each_other(task: str) -> None:
+def test_values_are_those_of_independent_rows_and_intervals_go_by_clusters(task: str) -> None:
     plain, found = fairness_of(task, np.arange(ROWS)), fairness_of(task, TEXTS)
     check_result(auditbench_fairness, found)
-    assert [metric.value for metric in found.metrics] == [metric.value for metric in plain.metrics]
-    assert any(metric.interval for metric in plain.metrics)
-    for metric in found.metrics:
-        assert metric.interval is None
-        assert metric.value is None or metric.no_interval == "dependent_rows"
-    assert {table.name for table in plain.tables} - {table.name for table in found.tables} == {"comparisons"}
-    assert "fairness.limit.dependent_rows" in {note.text.key for note in found.notes}
-    assert not any("interval" in note.text.key for note in found.notes)
-    assert not any(rule.endswith("gap") for rule in rules_of(found))
+    assert [metric.value for metric in found.metrics] == pytest.approx(
+        [metric.value for metric in plain.metrics], abs=1e-12
+    )
+    methods = {metric.interval.method for metric in found.metrics if metric.interval and "group" in metric.where}
+    assert methods
+    assert all(method.startswith("cluster-") for method in methods)
+    assert {table.name for table in plain.tables} == {table.name for table in found.tables}
+    notes = {note.text.key for note in found.notes}
+    assert "fairness.note.clusters" in notes
+    assert not {"fairness.note.intervals", "fairness.note.intervals_regression"} & notes
+
+
+def test_clusters_of_equal_rows_count_as_one_row_each() -> None:
+    rng = np.random.default_rng(3)
+    group, hit, label = rng.integers(0, 2, 60), rng.random(60) < 0.4, rng.integers(0, 2, 60)
+
+    def of(times: int) -> AnalysisResult:
+        sex = np.repeat(np.where(group == 1, "F", "M"), times)
+        subject = given_outputs_subject(
+            np.repeat(hit.astype(float), times),
+            np.repeat(label, times),
+            sensitive_features={"sex": sex},
+            clusters=np.repeat(np.arange(60), times) if times > 1 else None,
+        )
+        params = auditbench_fairness.Params(minimum_group=5, minimum_outcomes=1)
+        return measure_fairness(toy_context(subject, analyzer="fairness", params=params), params)
+
+    one, ten = of(1), of(10)
+    for name, where in (("selection_rate", {"group": "F"}), ("demographic_parity_difference", {})):
+        alone, repeated = (metric_of(each, name, feature="sex", **where) for each in (one, ten))
+        assert repeated.value == pytest.approx(alone.value)
+        assert alone.interval is not None
+        assert repeated.interval is not None
+        width = alone.interval.high - alone.interval.low
+        assert (
+            width < repeated.interval.high - repeated.interval.low < 1.15 * width
+        )  # Student's quantile for 60 clusters
 
 
 @pytest.mark.parametrize("task", ["binary-classification", "regression"])
-def test_values_of_groups_say_how_many_clusters_are_behind_them(task: str) -> None:
+def test_a_group_of_few_clusters_is_not_estimated(task: str) -> None:
     clusters = np.where(np.arange(ROWS) % 2 == 1, np.arange(ROWS) % 16, 100 + np.arange(ROWS) % 10)
     found = fairness_of(task, clusters)
     counted = {metric.where.get("group", ""): metric.clusters for metric in found.metrics if metric.value is not None}
-    assert counted == {"F": 8, "M": 5, "": 13}
+    assert counted == {"F": 8}
+    reasons = {m.reason.key for m in found.metrics if m.where.get("group") == "M" and m.reason}
+    assert reasons == {"fairness.undefined.few_clusters"}
+    gaps = {m.reason.key for m in found.metrics if "group" not in m.where and m.reason}
+    assert gaps == {"fairness.undefined.one_group"}
     assert {metric.clusters for metric in fairness_of(task, None).metrics} == {None}
 
 

@@ -154,7 +154,7 @@ def test_figures_of_many_classes_are_closed_at_first(classes: int, closed: int) 
     metrics = [metric for number in range(classes) for metric in rates(BANDS, **{"class": f"c{number}"})]
     found = section(run_of(*rates(BANDS), *metrics))
     assert len(found.every("figure")) == classes + 1
-    folded = found.every("details", lambda element: "class by class" in element.text)
+    folded = found.every("details", lambda element: "more figures" in element.text)
     assert sum(len(details.every("figure")) for details in folded) == closed
     numbers = [int(figure.attributes["id"].removeprefix("fig-")) for figure in found.every("figure")]
     assert numbers == sorted(numbers)

@@ -340,6 +340,7 @@ def test_no_two_blocks_share_a_file(tmp_path: Path) -> None:
         (Needs(tasks=("regression",)), "core.not_applicable_task"),
         (Needs(modalities=("image",)), "core.not_applicable_modality_tabular"),
         (Needs(further_models=True), "core.not_applicable_models"),
+        (Needs(training=True), "core.not_applicable_training"),
         (Needs(packages=("absent_package",)), "core.not_applicable_package"),
         (Needs(programs=(Program(title="A press", names=("absent-program",)),)), "core.not_applicable_absent"),
         (

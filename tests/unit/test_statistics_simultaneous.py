@@ -112,7 +112,7 @@ def test_batches_of_pairs_give_the_same_bounds(monkeypatch: pytest.MonkeyPatch) 
     trials = rng.integers(5, 50, 37)
     rates = [(rng.binomial(trials, 0.3), trials)]
     whole = stats.largest_difference(rates), stats.smallest_ratio(rates)
-    monkeypatch.setattr("auditbench.statistics.simultaneous._BATCH_PAIRS", 100)
+    monkeypatch.setattr("auditbench.statistics.square_and_add._BATCH_PAIRS", 100)
     assert (stats.largest_difference(rates), stats.smallest_ratio(rates)) == whole
 
 

@@ -42,6 +42,8 @@ def folder(tmp_path: Path) -> Path:
         ({"split_column": "person"}, "go together: expected both or neither"),
         ({"augment": ["flip", "flip"]}, "expected each word of `augment` once"),
         ({"augment": ["mirror"]}, "augment.0"),
+        ({"reweigh": ["sex", "sex"]}, "expected each name of `reweigh` once"),
+        ({"loss": "mse", "reweigh": ["sex"]}, "with a loss of classes only, not with `mse`"),
         ({"clip_norm": 0.0}, "greater than 0"),
         ({"class_weights": {"yes": -1.0}}, "expected a number from 1e-12 to 1e+12 for 'yes'"),
         ({"class_weights": {"no": 1.0, "yes": 1e300}}, "expected a number from 1e-12 to 1e+12 for 'yes'"),

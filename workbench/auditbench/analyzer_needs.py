@@ -16,6 +16,7 @@ def unmet_need(
     task: str,
     sensitive: bool,
     others: bool,
+    training: bool,
     missing: Collection[str],
     install: str = "",
     capabilities: Iterable[Capability] | None = None,
@@ -23,7 +24,8 @@ def unmet_need(
     """The first need that is not met, as the reason why the analyzer does not apply; None when all are.
 
     Args:
-        sensitive: Whether there are sensitive features; `others` whether there are further models.
+        sensitive: Whether there are sensitive features; `others` whether there are further models; `training` whether the
+            audited network can be trained again.
         missing: Needed packages and programs that are not on this machine; `install` is what to do about it.
         capabilities: Of the model; None where they are not known yet.
     """
@@ -41,6 +43,8 @@ def unmet_need(
         return Message(key="core.not_applicable_sensitive")
     if needs.further_models and not others:
         return Message(key="core.not_applicable_models")
+    if needs.training and not training:
+        return Message(key="core.not_applicable_training")
     if missing:
         key = "core.not_applicable_package" if install else "core.not_applicable_absent"
         return Message(key=key, values={"package": ", ".join(missing), "install": install})

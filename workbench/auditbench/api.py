@@ -19,6 +19,7 @@ from auditbench.run import AuditRun
 from auditbench.supervisor.baseline import read_baseline
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
     import pandas as pd
     from torch import nn
 
@@ -44,6 +45,8 @@ def audit(
     output: OutputScale,
     analyzers: Mapping[str, Mapping[str, Any]],
     sensitive_features: Mapping[str, Any] | pd.DataFrame | None = None,
+    control_features: Mapping[str, Any] | pd.DataFrame | None = None,
+    weights: npt.ArrayLike | None = None,
     background: Features | None = None,
     inputs: Mapping[str, ModelInput] | None = None,
     feature_names: Sequence[str] = (),
@@ -81,6 +84,8 @@ def audit(
         output: Declared scale of the outputs.
         analyzers: Parameters by name, as in the `[analyzers.NAME]` tables; `{"shap": {}}` takes the defaults.
         sensitive_features: Groups of the evaluated rows by name, shape `(rows,)` each.
+        control_features: What groups are also compared at equal values of, alike.
+        weights: How much each evaluated row counts, shape `(rows,)`; see `data.weights`.
         background: Rows to compare with; `X` when absent.
         inputs: What an array is, where its shape does not say so: `{"text": TextInput(...)}` of `auditbench.data`.
         class_names: By class index, the negative class first; the sorted labels when empty.
@@ -107,7 +112,13 @@ def audit(
     document = {
         "audit": {**about, "name": name, "seed": seed, "plugins": list(plugins)},
         "model": {"format": "module", "path": _NO_FILE, "task": task, "threshold": threshold},
-        "data": {"test": _NO_FILE, "target": "target", "sensitive": _names(sensitive_features)},
+        "data": {
+            "test": _NO_FILE,
+            "target": "target",
+            "sensitive": _names(sensitive_features),
+            "control": _names(control_features),
+            "weights": None if weights is None else "weights",
+        },
         "analyzers": {analyzer: dict(table) for analyzer, table in analyzers.items()},
         "gates": [_gate_table(gate) for gate in gates],
         "waivers": [dict(waiver) for waiver in waivers],
@@ -128,6 +139,8 @@ def audit(
                 y,
                 output=output,
                 sensitive_features=sensitive_features,
+                control_features=control_features,
+                weights=weights,
                 background=background,
                 inputs=inputs,
                 feature_names=tuple(feature_names),
@@ -218,8 +231,8 @@ def _refuse_keys_of_arguments(**further: Mapping[str, Any]) -> None:
         raise ConfigError(f"{_ARGUMENTS} says something in two places", problems=problems)
 
 
-def _names(sensitive_features: Any) -> list[str]:
-    return [] if sensitive_features is None else [str(column) for column in sensitive_features]
+def _names(features: Any) -> list[str]:
+    return [] if features is None else [str(column) for column in features]
 
 
 def _gate_table(gate: Mapping[str, Any] | GateTable) -> dict[str, Any]:

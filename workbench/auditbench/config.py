@@ -198,16 +198,28 @@ class DataTable(Table):
         "`tokens`, `steps`, `energy`.",
         strict=False,
     )
+    control: tuple[str, ...] = Field(
+        (),
+        description="Columns at equal values of which groups are also compared, such as a qualification; no features unless "
+        "data.features names them.",
+        strict=False,
+    )
     types: Mapping[str, Literal["number", "category"]] = Field(
         default_factory=dict, description="Type of a column, where the file does not say it."
     )
     bins: Mapping[str, Annotated[tuple[float, ...], Field(min_length=1, strict=False)]] = Field(
-        default_factory=dict, description="Upper bounds (exclusive) that make groups of a numeric sensitive column."
+        default_factory=dict,
+        description="Upper bounds (exclusive) that make groups of a numeric sensitive or control column.",
     )
     id: str | None = Field(None, description="Column with row ids; row numbers when absent.")
     cluster: str | None = Field(
         None,
         description="Column whose equal values mark rows that depend on each other, such as a patient or a household; no "
+        "feature unless data.features names it.",
+    )
+    weights: str | None = Field(
+        None,
+        description="Column that says how much each row counts, such as how many people it stands for; numbers of 0 and more. No "
         "feature unless data.features names it.",
     )
     missing_numbers: Literal["median", "refuse"] = Field("median", description="Rule for missing numbers.")
@@ -241,6 +253,15 @@ class DataTable(Table):
         if self.held_out is not None and (self.split or self.train or self.dataset):
             raise ValueError(
                 "expected `held_out` with `test` alone: `split`, `train` or `dataset` say which rows are evaluated"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _control_is_not_compared(self) -> DataTable:
+        if both := [name for name in self.control if name in self.sensitive]:
+            raise ValueError(
+                f"expected other columns in `control` than in `sensitive`, got {both[0]!r} in both: groups that are held equal "
+                "are not compared"
             )
         return self
 
@@ -357,3 +378,9 @@ class AuditConfig(Table):
     waivers: tuple[WaiverTable, ...] = Field((), strict=False)
     report: ReportTable = ReportTable()
     limits: LimitsTable = LimitsTable()
+
+    @property
+    def trains_again(self) -> bool:
+        """Whether the audited network could be trained again: there is `[train]`, and the data name training rows."""
+        data = self.data
+        return self.train is not None and any((data.train, data.split, data.held_out, data.dataset))

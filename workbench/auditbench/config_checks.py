@@ -57,7 +57,7 @@ class Parts:
         model: None where there is no such table; so `data`.
         models: Further models, by name; those that could be read.
         unread: Keys of the model's table that are there and could not be read.
-        trains: Whether there is a `[train]` table.
+        trains: Whether there is a `[train]` table; `train` is None where it could not be read, too.
     """
 
     analyzers: tuple[str, ...] = ()
@@ -72,6 +72,7 @@ class Parts:
     data: DataTable | None = None
     unread: frozenset[str] = frozenset()
     trains: bool = False
+    train: TrainTable | None = None
 
 
 def parts_of(config: AuditConfig, gate_places: Sequence[str] = ()) -> Parts:
@@ -95,6 +96,7 @@ def parts_of(config: AuditConfig, gate_places: Sequence[str] = ()) -> Parts:
         models=config.models,
         data=config.data,
         trains=config.train is not None,
+        train=config.train,
     )
 
 
@@ -122,6 +124,7 @@ def readable_parts(document: Mapping[str, Any]) -> Parts:
         data=data,
         unread=frozenset(document["model"]) - model.model_fields_set if model else frozenset(),
         trains="train" in document,
+        train=train,
     )
 
 
@@ -194,6 +197,32 @@ def target_problems(parts: Parts) -> Iterator[Problem]:
             found=repr(data.target),
             fix='name the column of the labels, or set model.task = "next-token" to predict what follows a text',
         )
+
+
+def reweighing_problems(parts: Parts) -> Iterator[Problem]:
+    """Features to reweigh that the data do not name, and a target without classes."""
+    data, task = parts.data, getattr(parts.model, "task", None)
+    named = () if parts.train is None else parts.train.reweigh
+    if named and task in ("regression", "next-token"):
+        yield Problem(
+            message="reweighing makes groups and classes independent, and this target has no classes of its own",
+            where="train.reweigh",
+            found=f'{", ".join(map(repr, named))} with model.task = "{task}"',
+            allowed="a classification",
+            fix="remove train.reweigh; train.sample_weights weighs rows of any target",
+        )
+    sensitive = getattr(data, "sensitive", None)
+    if data is None or sensitive is None:
+        return
+    for place, name in enumerate(named):
+        if name not in sensitive:
+            yield Problem(
+                message="no sensitive feature has this name",
+                where=f"train.reweigh[{place}]",
+                found=repr(name),
+                allowed=", ".join(map(repr, sensitive)) or "data.sensitive names none",
+                fix=nearest(name, sensitive) or f"add {name!r} to data.sensitive",
+            )
 
 
 def model_problems(parts: Parts, base: Path | None = None) -> Iterator[Problem]:

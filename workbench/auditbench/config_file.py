@@ -20,6 +20,7 @@ from auditbench.config_checks import (
     name_problems,
     parts_of,
     readable_parts,
+    reweighing_problems,
     target_problems,
 )
 from auditbench.config_problems import problems_of, shown
@@ -126,6 +127,7 @@ def config_from(
     found += id_problems(parts)
     found += model_problems(parts, base)
     found += target_problems(parts)
+    found += reweighing_problems(parts)
     if found or config is None:
         found += name_problems(parts, list_entry_points())
         found += gate_problems(parts, {})

@@ -46,6 +46,13 @@ class TrainTable(Table):
         None, description="Column with what each row counts in the loss; no feature unless `data.features` names it."
     )
 
+    reweigh: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(strict=False)] = Field(
+        (),
+        description="Sensitive features whose groups and the classes are made independent by weights of rows, in "
+        "classification: P(group) P(class) / P(group, class), times `sample_weights` and `class_weights` (Kamiran and Calders "
+        "2012). Groups of several are their combinations; a missing value is a group.",
+    )
+
     optimizer: Literal["gradient-descent", "sgd", "adam", "adamw"] = Field(
         "adam",
         description="How weights are moved; a step of `gradient-descent` takes all rows, and `adamw` decays weights "
@@ -150,6 +157,13 @@ class TrainTable(Table):
             raise ValueError('expected "none", "balanced", or a table with a number for each class to weigh')
         return weights
 
+    @field_validator("reweigh")
+    @classmethod
+    def _each_name_once(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(names)) < len(names):
+            raise ValueError("expected each name of `reweigh` once")
+        return names
+
     @model_validator(mode="after")
     def _keys_go_together(self) -> TrainTable:
         for problem in _problems(self):
@@ -180,8 +194,8 @@ def _problems(table: TrainTable) -> Iterator[str]:
         yield 'expected `decay` and `decay_epochs` with `schedule = "step"` only'
     if table.final_share and table.schedule not in ("cosine", "linear"):
         yield 'expected `final_share` with `schedule = "cosine"` or "linear" only'
-    if table.loss == "mse" and (table.label_smoothing or table.class_weights != "none"):
-        yield "expected `label_smoothing` and `class_weights` with a loss of classes only, not with `mse`"
+    if table.loss == "mse" and (table.label_smoothing or table.class_weights != "none" or table.reweigh):
+        yield "expected `label_smoothing`, `class_weights` and `reweigh` with a loss of classes only, not with `mse`"
     if (table.split_by == "none") != (table.split_column is None):
         yield '`split_by = "group"` or "time" and `split_column` go together: expected both or neither'
     if len(set(table.augment)) < len(table.augment):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from auditbench.errors import ModelError, ResultError
+from auditbench.errors import AnalyzerNotPossible, ModelError, ResultError
 from auditbench.results import AnalysisResult
 
 if TYPE_CHECKING:
@@ -45,6 +45,27 @@ class ContextHost(Protocol):
         """Run another analyzer in the same process on a variant of this context."""
 
 
+class Trainer(Protocol):
+    """What trains copies of the audited network: the host, by the `[train]` table of the config."""
+
+    def train(
+        self,
+        *,
+        name: str,
+        labels: npt.NDArray[Any] | None,
+        weights: npt.NDArray[np.float64] | None,
+        reweigh: tuple[str, ...],
+        progress: Callable[[int, int], None],
+        look: Callable[[], None],
+    ) -> ModelUnderTest:
+        """Train one; the arguments are those of `AuditContext.refit`, checked.
+
+        Args:
+            progress: Called after each epoch with epochs done and epochs at most.
+            look: Called in each step. What one of the two raises ends the training.
+        """
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditContext:
     """What an analyzer sees.
@@ -60,6 +81,7 @@ class AuditContext:
             out of the blocks of a result that show them; cells of tables and data of custom blocks are the analyzer's own
             care.
         folder: Where paths in parameters start: the folder of the config, in a call of Python the working folder.
+        trainer: What `refit` asks; None where the audited network cannot be trained again.
     """
 
     analyzer: str
@@ -73,6 +95,7 @@ class AuditContext:
     case_indices: tuple[int, ...] = ()
     raw_inputs: bool = False
     folder: Path = field(default_factory=Path)
+    trainer: Trainer | None = field(default=None, repr=False)
     engine: Engine
     host: ContextHost
 
@@ -185,9 +208,60 @@ class AuditContext:
         if model is not None or data is not None:
             import numpy as np
 
+            variant = dataclasses.replace(variant, trainer=None)  # it knows the audited network and its rows alone
             parts = [variant.model.predict(rows.inputs) for rows in variant.data.batches(variant.model.batch_rows)]
             variant = dataclasses.replace(variant, outputs=np.concatenate(parts), case_indices=())
         return self.host.rerun(analyzer, variant)
+
+    def refit(
+        self,
+        *,
+        labels: npt.ArrayLike | None = None,
+        weights: npt.ArrayLike | None = None,
+        reweigh: tuple[str, ...] = (),
+        name: str = "refit",
+    ) -> ModelUnderTest:
+        """Train a copy of the audited network on other labels, or with other weights of the rows.
+
+        It is trained as the audited one was: by the `[train]` table and the seed of the audit, on the background rows in
+        their order, with the same rows held out for validation. Without labels, weights and names it is the audited
+        network again: to the bit, where that was trained on this machine with as many threads. An analyzer that calls this
+        has `Needs(training=True)`; nothing is written, and the audited model stays as it is.
+
+        Args:
+            labels: Of all background rows, shape `(background_rows,)`: class indices, or values for regression. None for
+                their own.
+            weights: What each of these rows counts in the loss, instead of all that `[train]` says of weights: 0, or from
+                1e-12 to 1e12, same shape. None for what `[train]` says.
+            reweigh: Sensitive features, as `train.reweigh` names them, instead of those that it names; without `weights`.
+            name: Of the new model, and of the step of its progress, which counts epochs: one that no other refit has.
+
+        Raises:
+            AnalysisCancelled: The analyzer is to stop; looked at in each step of the training.
+            AnalyzerNotPossible: The network cannot be trained again.
+            ResultError: Labels, weights or names do not fit the rows.
+            TrainingError: A loss became infinite or undefined, or the rows are others than the model was trained on.
+        """
+        self._stop_if_cancelled()
+        if self.trainer is None:
+            raise AnalyzerNotPossible(
+                "the audited network cannot be trained again",
+                where="train",
+                found="no [train] table, or no training rows",
+                fix="declare Needs(training=True), so that the host says so before the analyzer runs",
+            )
+        from auditbench.data.replaced import checked_labels, checked_weights
+
+        if weights is not None and reweigh:
+            raise ResultError("expected `weights` or `reweigh`, not both", where=self.analyzer)
+        return self.trainer.train(
+            name=name,
+            labels=None if labels is None else checked_labels(labels, self.data),
+            weights=None if weights is None else checked_weights(weights, self.data.background_rows),
+            reweigh=tuple(reweigh),
+            progress=lambda done, total: self.progress(done, total, step=name),
+            look=self._stop_if_cancelled,
+        )
 
     def _stop_if_cancelled(self) -> None:
         if self.cancelled:

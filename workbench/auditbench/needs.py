@@ -52,6 +52,7 @@ class Needs:
         modalities: Empty means any.
         sensitive_features: Whether the data must name sensitive features.
         further_models: Whether the config must name further models.
+        training: Whether the audited network must be one that can be trained again: see `AuditContext.refit`.
         packages: Import names that must be installed, looked up without importing them.
         extra: Extra of the distribution that brings these packages.
         programs: That the machine must have.
@@ -62,6 +63,7 @@ class Needs:
     modalities: tuple[Modality, ...] = ()
     sensitive_features: bool = False
     further_models: bool = False
+    training: bool = False
     packages: tuple[str, ...] = ()
     extra: str = ""
     programs: tuple[Program, ...] = ()

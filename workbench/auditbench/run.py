@@ -88,7 +88,9 @@ class DataFacts:
             model, whose classes are words.
         features: Of each table that the model takes.
         inputs: What the model takes, by its own names; empty where no model was opened.
-        computed: The sensitive features that were computed from an input, such as the brightness of an image.
+        computed: The sensitive and control features that were computed from an input, such as the brightness of an image.
+        control: Columns at equal values of which groups are compared.
+        weights: Column that says how much each row counts; empty where each counts once.
         dropped: Rows left out by a stated rule, by rule.
     """
 
@@ -103,6 +105,8 @@ class DataFacts:
     inputs: tuple[InputFacts, ...] = ()
     sensitive: tuple[str, ...] = ()
     computed: tuple[str, ...] = ()
+    control: tuple[str, ...] = ()
+    weights: str = ""
     dropped: Mapping[str, int] = field(default_factory=dict)
     licence: str = ""
 

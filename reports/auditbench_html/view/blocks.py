@@ -13,8 +13,10 @@ from auditbench.results import (
     Change,
     Column,
     CustomBlock,
+    Interval,
     PairedChange,
     Percentiles,
+    Point,
     Scatter,
     Table,
 )
@@ -58,23 +60,33 @@ def scatter_figure(draft: Draft, result: AnalysisResult, block: Scatter) -> Figu
     """Points on two axes with the line of the best."""
     say = draft.say
     x_label, y_label = axis_label(draft, block.x), axis_label(draft, block.y)
-    points = tuple(PlacedPoint(label=name_text(p.label), x=p.x, y=p.y, highlighted=p.highlighted) for p in block.points)
+    points = tuple(
+        PlacedPoint(
+            label=point_label(draft, point),
+            x=point.x,
+            y=point.y,
+            highlighted=point.highlighted,
+            across=_ends(point.x_interval),
+            along=_ends(point.y_interval),
+        )
+        for point in block.points
+    )
     places = {point.label: (point.x, point.y) for point in block.points}
     title = draft.title(block.title)
     chart = ScatterChart(
         summary=say.say("scatter.summary", title=title, n=len(points)),
         x_label=x_label,
         y_label=y_label,
-        x=scale_for([point.x for point in points], log=block.x.log),
-        y=scale_for([point.y for point in points], log=block.y.log),
+        x=scale_for([end for point in points for end in (point.x, *(point.across or ()))], log=block.x.log),
+        y=scale_for([end for point in points for end in (point.y, *(point.along or ()))], log=block.y.log),
         points=points,
         frontier=tuple(places[name] for name in block.frontier if name in places),
     )
     rows = [
         (
             Cell(text=point.label),
-            _number(point.x),
-            _number(point.y),
+            _between(draft, point.x, point.across),
+            _between(draft, point.y, point.along),
             Cell(text=_yes(draft, str(raw.label) in block.frontier)),
         )
         for point, raw in zip(points, block.points, strict=True)
@@ -90,6 +102,11 @@ def scatter_figure(draft: Draft, result: AnalysisResult, block: Scatter) -> Figu
     return draft.figure("scatter", title, say.say("scatter.sub"), chart, result=result, how=how, data=data, wide=False,
         note=result_caption(draft, result),
     )  # fmt: skip
+
+
+def point_label(draft: Draft, point: Point) -> Text:
+    """What a point of a scatter is called: its title, or else its label."""
+    return name_text(point.label) if point.title is None else draft.say.tell(point.title)
 
 
 def percentiles_figure(draft: Draft, result: AnalysisResult, block: Percentiles) -> Figure:
@@ -253,7 +270,8 @@ def _cell(draft: Draft, cell: BlockCell, column: Column, digits: int | None, *, 
     if isinstance(cell, bool):
         return Cell(text=_yes(draft, cell))
     if isinstance(cell, str):
-        told = {"feature": draft.say.feature, "group": draft.say.group}.get(column.name, name_text)
+        group = draft.say.group
+        told = {"feature": draft.say.feature, "group": group, "other_group": group}.get(column.name, name_text)
         return Cell(text=told(cell))
     if of_groups and column.name == "n" and cell < SMALLEST_SHOWN:
         return Cell(text=group_count(draft, int(cell)))
@@ -267,6 +285,19 @@ def _cell(draft: Draft, cell: BlockCell, column: Column, digits: int | None, *, 
 
 def _number(value: float, digits: int | None = None) -> Cell:
     return Cell(text=words(short(value) if digits is None else fixed(value, digits)), value=value)
+
+
+def _between(draft: Draft, value: float, ends: tuple[float, float] | None) -> Cell:
+    """A number, with its interval below it where it has one."""
+    if ends is None:
+        return _number(value)
+    digits = decimals(value, *ends)
+    note = spread(draft.say, *(fixed(end, digits) for end in ends))
+    return Cell(text=words(fixed(value, digits)), value=value, note=note)
+
+
+def _ends(interval: Interval | None) -> tuple[float, float] | None:
+    return None if interval is None else (interval.low, interval.high)
 
 
 def _exact(value: float) -> Estimate:

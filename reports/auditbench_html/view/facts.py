@@ -216,14 +216,20 @@ def _missing_cells(draft: Draft) -> tuple[Text, ...]:
 
 
 def _groups(draft: Draft) -> list[Fact]:
-    """Protected attributes, and apart from them groups that say something of the inputs alone."""
+    """Protected attributes, apart from them groups that say something of the inputs alone, and what else concerns groups."""
     say, data = draft.say, draft.run.data
     stated = [name for name in data.sensitive if name not in data.computed]
-    facts = [_protected(draft, stated)] if stated or not data.computed else []
-    if data.computed:
-        names = say.series(_computed_name(draft, name) for name in data.computed)
-        value = say.say("facts.computed_value", names=names, n=len(data.computed))
+    computed = [name for name in data.sensitive if name in data.computed]
+    facts = [_protected(draft, stated)] if stated or not computed else []
+    if computed:
+        names = say.series(_computed_name(draft, name) for name in computed)
+        value = say.say("facts.computed_value", names=names, n=len(computed))
         facts.append(Fact(label=say.say("facts.computed"), value=value))
+    if data.control:
+        control = say.series(_computed_name(draft, name) for name in data.control)
+        facts.append(Fact(label=say.say("facts.control"), value=say.say("facts.control_value", names=control)))
+    if data.weights:
+        facts.append(Fact(label=say.say("facts.weights"), value=say.say("facts.weights_value", name=data.weights)))
     return facts
 
 

@@ -59,13 +59,17 @@ class Key:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IntervalRow:
-    """A measure with its interval; `limits` are those of its gate and `tone` is the gate's state."""
+    """A measure with its interval; `limits` are those of its gate and `tone` is the gate's state.
+
+    `reference` is a line that others read it against.
+    """
 
     label: Text
     note: Text
     estimate: Estimate
     tone: Tone | None = None
     limits: tuple[float, ...] = ()
+    reference: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,7 +171,7 @@ class GroupRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupRates:
-    """Rates of groups as paired dots; `references` are the rates of the group that the dashed lines mark."""
+    """Rates of groups as paired dots; `references` are what dashed lines mark: a line of the rate, or the largest group's."""
 
     heading: Text
     rates: tuple[Text, ...]
@@ -219,12 +223,18 @@ class Chart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlacedPoint:
-    """A labelled point; the highlighted one is the audited model."""
+    """A labelled point; the highlighted one is the audited model.
+
+    Attributes:
+        across: Ends of the interval of `x`, where it has one; `along` of `y`.
+    """
 
     label: Text
     x: float
     y: float
     highlighted: bool
+    across: tuple[float, float] | None = None
+    along: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

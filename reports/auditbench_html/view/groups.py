@@ -10,9 +10,10 @@ from auditbench.results import AnalysisResult, Metric, Table
 from auditbench_html.view.captions import SMALLEST_SHOWN, caption, group_count, group_n, resampled, rows_behind
 from auditbench_html.view.draft import TABLE_ROWS, Draft
 from auditbench_html.view.figures import Cell, Figure, Grid, GroupRates, GroupRow, Heading, Key
-from auditbench_html.view.numbers import DASH, PLAIN_UNITS, Estimate, estimate, share
+from auditbench_html.view.numbers import DASH, PLAIN_UNITS, Estimate, estimate, share, short
 from auditbench_html.view.scales import scale_for
-from auditbench_html.view.text import EMPTY, Text, bare, humanize, joined, name_text
+from auditbench_html.view.scores import positive_class
+from auditbench_html.view.text import EMPTY, Text, bare, humanize, joined, name_text, words
 
 RATES = ("selection_rate", "true_positive_rate", "false_positive_rate", "precision", "accuracy")
 DRAWN_ROWS = 24
@@ -64,6 +65,12 @@ def group_sizes(metrics: list[Metric]) -> dict[str, int]:
     return sizes
 
 
+def reference_keys(draft: Draft, metrics: Iterable[Metric]) -> tuple[Key, ...]:
+    """What the lines are that others read these metrics against, each once."""
+    labels = [draft.say.tell(metric.reference.label) for metric in metrics if metric.reference is not None]
+    return tuple(Key(mark="reference-line", label=label) for label in {str(label): label for label in labels}.values())
+
+
 def naturally(groups: list[str]) -> list[str]:
     """Bands of numbers from low to high, alone or with other features; other groups as they are."""
     split = [group.split(" & ") for group in groups]
@@ -100,13 +107,16 @@ def _figure(draft: Draft, result: AnalysisResult, feature: str, metrics: list[Me
     titles = [_rate_title(draft, result, name) for name in drawn]
     rows = tuple(_row(draft, cells, group, drawn) for group in naturally(groups[:DRAWN_ROWS]))
     reference = groups[0]
-    references = tuple(_value(cells.get((reference, name))) for name in drawn)
-    ends = [end for row in rows for rate in row.rates for end in (rate.value, rate.low, rate.high)]
+    known = [metric for metric in metrics if metric.name in drawn]
+    lines = {metric.name: metric.reference.value for metric in known if metric.reference is not None}
+    references = tuple(lines.get(name, _value(cells.get((reference, name)))) for name in drawn)
+    ends = [*lines.values(), *(end for row in rows for rate in row.rates for end in (rate.value, rate.low, rate.high))]
     keys = [
         Key(mark=mark, label=title) for mark, title in zip(("disc-interval", "square-interval"), titles, strict=False)
     ]
-    if any(value is not None for value in references):
+    if any(value is not None and name not in lines for name, value in zip(drawn, references, strict=True)):
         keys.append(Key(mark="reference", label=say.say("groups.reference", group=reference)))
+    keys += reference_keys(draft, known)
     body = GroupRates(
         heading=say.feature(feature),
         rates=tuple(titles),
@@ -115,7 +125,11 @@ def _figure(draft: Draft, result: AnalysisResult, feature: str, metrics: list[Me
         references=references,
         scale=scale_for(ends, percent=_are_shares(metrics)),
     )
-    subtitle = say.say("groups.sub", feature=feature)
+    subtitle = say.say("groups.sub_lines" if lines else "groups.sub", feature=feature)
+    model = draft.run.model
+    if model.task == "binary-classification" and model.threshold is not None:
+        decided = say.say("groups.decided", positive=positive_class(draft.run), threshold=words(short(model.threshold)))
+        subtitle = say.say("series.sentences", first=decided, second=subtitle)
     if rest := rest_of(draft, metrics[0]):
         subtitle = say.say("series.sentences", first=say.say("groups.class", of_class=rest), second=subtitle)
     if len(groups) > DRAWN_ROWS:

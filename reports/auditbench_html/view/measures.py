@@ -8,7 +8,7 @@ from auditbench.results import AnalysisResult, Metric, Sample
 from auditbench_html.view.captions import metrics_caption, rows_behind
 from auditbench_html.view.draft import TABLE_ROWS, Draft
 from auditbench_html.view.figures import Cell, Figure, Grid, Heading, IntervalRow, IntervalRows, Key
-from auditbench_html.view.groups import group_metrics
+from auditbench_html.view.groups import group_metrics, reference_keys
 from auditbench_html.view.importance import METRIC
 from auditbench_html.view.numbers import Bound, Estimate, estimate, percentage, value_bounds
 from auditbench_html.view.page import Fact, FactList
@@ -125,7 +125,7 @@ def _rows(draft: Draft, result: AnalysisResult, metrics: list[Metric], told: set
     )
     ends: list[float | None] = []
     for row in rows:
-        ends += [row.estimate.value, row.estimate.low, row.estimate.high, *row.limits]
+        ends += [row.estimate.value, row.estimate.low, row.estimate.high, row.reference, *row.limits]
     track = say.say(
         "measures.higher" if directions == {True} else "measures.lower" if directions == {False} else "measures.scale"
     )
@@ -137,13 +137,14 @@ def _rows(draft: Draft, result: AnalysisResult, metrics: list[Metric], told: set
     keys = [Key(mark="dot-interval", label=say.say("measures.key"))] if level else []
     if any(row.limits for row in rows):
         keys.append(Key(mark="reference", label=say.say("measures.limit")))
+    lines = reference_keys(draft, metrics)
     return draft.figure(
         "intervals",
         _title(draft, result, metrics, rows),
         sub,
         IntervalRows(heading=say.say("column.measure"), track=track, rows=rows, scale=scale_for(ends)),
         result=result,
-        keys=tuple(keys) if any(row.limits for row in rows) else (),
+        keys=(*keys, *lines) if lines or any(row.limits for row in rows) else (),
         how=draft.how(result, "metrics", "intervals"),
         note=metrics_caption(draft, metrics),
         wide=len(metrics) > 5 or any(_is_long(metric) for metric in metrics),
@@ -206,7 +207,8 @@ def _row(
     if row is not None:
         note = draft.say.say("measures.gate", code=words(row.code), limit=row.limit)
     tone = row.tone if row is not None and row.tone in ("fail", "warn", "pass") else None
-    return IntervalRow(label=label, note=shown.reason or note, estimate=shown, tone=tone, limits=limits)
+    line = None if metric.reference is None else metric.reference.value
+    return IntervalRow(label=label, note=shown.reason or note, estimate=shown, tone=tone, limits=limits, reference=line)
 
 
 def _help(draft: Draft, full_name: str, told: set[str]) -> Text:

@@ -21,11 +21,13 @@ def draft_analyzers(
     task: Task,
     *,
     sensitive: bool,
+    training: bool,
     capabilities: Sequence[Capability] | None,
 ) -> list[str]:
     """A table for each analyzer; one that does not apply, or fits models of its own, is a comment with the reason.
 
     Args:
+        training: Whether the draft says how to train the model.
         capabilities: Of the model; None where they are not known before it is opened.
     """
     words = merge_catalogues("en", load_messages("auditbench").get("en", {}))
@@ -37,6 +39,7 @@ def draft_analyzers(
             task=task,
             sensitive=sensitive,
             others=False,
+            training=training,
             missing=item.missing_packages + item.missing_programs,
             install=item.missing.fix if item.missing else "",
             capabilities=capabilities,

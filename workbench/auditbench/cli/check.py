@@ -178,7 +178,9 @@ def _data_words(loaded: LoadedConfig) -> str:
     data = loaded.config.data
     positive = f", positive {data.positive}" if data.positive else ""
     sensitive = f", sensitive {', '.join(data.sensitive)}" if data.sensitive else ", no sensitive features"
-    return f"{data.dataset or data.test}, target {data.target}{positive}{sensitive}"
+    beside = f", control {', '.join(data.control)}" if data.control else ""
+    beside += f", weights {data.weights}" if data.weights else ""
+    return f"{data.dataset or data.test}, target {data.target}{positive}{sensitive}{beside}"
 
 
 def _say_planned(index: int, analyzer: PlannedAnalyzer) -> None:

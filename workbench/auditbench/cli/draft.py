@@ -125,7 +125,14 @@ def draft_config(
         *_column_lists(left_out if table else [], sensitive, inputs),
         *_input_tables(inputs, task, sources.model, table=table),
         *(_columns_seen(seen, stored=predictions is not None) if table else [""]),
-        *draft_analyzers(analyzers, modality, task, sensitive=bool(sensitive), capabilities=sources.model.capabilities),
+        *draft_analyzers(
+            analyzers,
+            modality,
+            task,
+            sensitive=bool(sensitive),
+            training=not sources.model.is_there,
+            capabilities=sources.model.capabilities,
+        ),
         *_closing(task, sensitive=bool(sensitive), gates=gates),
     ]
     return Draft(

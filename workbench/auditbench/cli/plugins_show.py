@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from auditbench.contracts import API_VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from auditbench.cli.schema_tables import SchemaTable
-    from auditbench.contracts import Cost
+    from auditbench.contracts import Cost, Needs
     from auditbench.descriptions import AnalyzerDescription, PluginDescription, Provision
 
 _COSTS: Mapping[Cost | None, str] = {
@@ -98,12 +98,19 @@ def _needed(analyzer: AnalyzerDescription) -> list[tuple[str, str]]:
         ("model with", ", ".join(needs.capabilities)),
         ("inputs", ", ".join(needs.modalities)),
         ("data with", "sensitive features" if needs.sensitive_features else ""),
-        ("beside", "a further model" if needs.further_models else ""),
+        ("beside", ", ".join(_beside(needs))),
         ("packages", ", ".join(needs.packages)),
         ("programs", ", ".join(program.title for program in needs.programs)),
         ("after", ", ".join(analyzer.after)),
     ]
     return [(label, text) for label, text in parts if text]
+
+
+def _beside(needs: Needs) -> Iterator[str]:
+    if needs.further_models:
+        yield "a further model"
+    if needs.training:
+        yield "a [train] table and training rows"
 
 
 def _say_contents(table: SchemaTable, indent: str) -> None:

@@ -11,6 +11,7 @@ from auditbench.cli.toml_words import tables
 from auditbench.descriptions import AnalyzerDescription
 
 _FURTHER_MODEL = "# and [models.NAME], with the keys of [model]: what to compare with"
+_TRAINING = "# and [train], which says how the audited model was made, with its training rows in [data]"
 
 
 def snippet(analyzer: AnalyzerDescription) -> Iterator[str]:
@@ -22,6 +23,8 @@ def snippet(analyzer: AnalyzerDescription) -> Iterator[str]:
     yield from tables(root.path, _shown(root, whole=True))
     if analyzer.needs.further_models:
         yield _FURTHER_MODEL
+    if analyzer.needs.training:
+        yield _TRAINING
 
 
 def _shown(table: SchemaTable, *, whole: bool) -> dict[str, Any]:

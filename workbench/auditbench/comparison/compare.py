@@ -119,6 +119,8 @@ def _data(run: AuditRun, alone: int) -> dict[str, str]:
         "training rows": f"{facts.train_rows:,}",
         "target": facts.target,
         "sensitive": ", ".join(facts.sensitive),
+        "control": ", ".join(facts.control),
+        "weights": facts.weights,
         "features": ", ".join(feature.name for feature in facts.features),
     }
 

@@ -30,6 +30,8 @@ def from_arrays(
     task: Task,
     classes: Sequence[str] = (),
     sensitive_features: Mapping[str, Any] | pd.DataFrame | None = None,
+    control_features: Mapping[str, Any] | pd.DataFrame | None = None,
+    weights: npt.ArrayLike | None = None,
     background: Features | None = None,
     feature_names: Sequence[str] = (),
     inputs: Mapping[str, ModelInput] | None = None,
@@ -44,6 +46,8 @@ def from_arrays(
         y_true: Shape `(rows,)`: labels, class indices, or values.
         classes: By index, the negative class first; the sorted labels when empty.
         sensitive_features: Shape `(rows,)` each, text or few values, by name; missing cells are a group of their own.
+        control_features: What groups are compared at equal values of, alike.
+        weights: How much each row counts, shape `(rows,)`, finite and at least 0; once each when absent.
         background: Rows to compare with, of the same kind; `features` when absent.
         inputs: What an array is, by name, where its shape does not say it, as of token ids `(rows, length)`; and how it
             is standardised. A single array has the only name here.
@@ -57,11 +61,14 @@ def from_arrays(
     if not count:
         raise EmptyDataError("there are no rows to evaluate", where="features", found="0 rows", fix="pass rows")
     labels, class_list = _labels(y_true, task, tuple(classes), count)
-    groups = _groups(sensitive_features, count)
+    groups = _groups("sensitive_features", sensitive_features, count)
+    control = _groups("control_features", control_features, count)
     rows = Rows(
         inputs=arrays,
         y_true=labels,
         sensitive_features=groups,
+        control_features=control,
+        weights=None if weights is None else _weights(weights, count),
         row_ids=tuple(str(row) for row in range(1, count + 1)),
     )
     behind = rows if background is None else _background(background, specs, inputs or {})
@@ -78,6 +85,8 @@ def from_arrays(
             FeatureFacts(name=item.name, kind=item.kind, sensitive=item.name in groups) for item in features_of(specs)
         ),
         sensitive=tuple(groups),
+        control=tuple(control),
+        weights="" if weights is None else "weights",
     )
     return EvaluationData(
         facts=facts,
@@ -148,14 +157,34 @@ def _label_text(value: Any) -> str:
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
-def _groups(columns: Any, rows: int) -> dict[str, npt.NDArray[np.str_]]:
+def _weights(values: npt.ArrayLike, rows: int) -> npt.NDArray[np.float64]:
+    weights = np.asarray(values)
+    if weights.shape != (rows,) or weights.dtype.kind not in "biuf":
+        raise DataError(
+            "expected one number a row",
+            where="weights",
+            found=f"dtype {weights.dtype} of shape {weights.shape}",
+            allowed=f"numbers of shape ({rows},)",
+        )
+    weights = weights.astype(np.float64)
+    unfit = ~(np.isfinite(weights) & (weights >= 0))
+    if unfit.any() or not weights.any():
+        raise DataError(
+            "expected weights that are finite and at least 0, and one above 0",
+            where="weights",
+            found=f"{weights[unfit][0]:g} in {named_rows(unfit, np.arange(1, rows + 1))}" if unfit.any() else "0 alone",
+        )
+    return weights
+
+
+def _groups(argument: str, columns: Any, rows: int) -> dict[str, npt.NDArray[np.str_]]:
     groups: dict[str, npt.NDArray[np.str_]] = {}
     for name, column in dict(columns.items() if columns is not None else ()).items():
         values = np.asarray(column, dtype=object)
         if values.shape != (rows,):
             raise DataError(
                 "expected one group a row",
-                where=f"sensitive_features[{name!r}]",
+                where=f"{argument}[{name!r}]",
                 found=f"shape {values.shape}",
                 allowed=f"({rows},)",
             )

@@ -17,6 +17,7 @@ from auditbench.data.modalities import code_inputs, texts_of
 from auditbench.data.next_tokens import text_input, token_rows
 from auditbench.data.stored import some_rows
 from auditbench.data.table import TablePart, TableSource, named_rows, text_of
+from auditbench.data.weights import row_weights
 from auditbench.errors import DataError, EmptyDataError
 from auditbench.run import DataFacts, FeatureFacts, Task
 
@@ -61,8 +62,8 @@ def build_evaluation(
         identified: Whether raw rows say which row of the file they are, for models whose outputs stand in a file.
 
     Raises:
-        DataError: A label is missing without a rule or none of the classes, a sensitive column holds numbers without
-            bins, a row has no cluster where a column names them, or a cell is infinite.
+        DataError: A label is missing without a rule or none of the classes, a sensitive or control column holds numbers
+            without bins, a row has no cluster or no weight where a column names them, or a cell is infinite.
         EmptyDataError: There is no row to evaluate.
         ModelError: The data lack a feature or an input of the model.
     """
@@ -252,15 +253,17 @@ def _background(
 def _rows(
     rows: LabelledRows, kept: npt.NDArray[np.intp], inputs: Mapping[str, ModelInput], source: TableSource
 ) -> Rows:
-    part = rows.part.take(kept)
+    part, weights = rows.part.take(kept), row_weights(rows.part, source.table.weights)
     ids = part.row_numbers if part.ids is None else part.ids
     return Rows(
         inputs=some_rows(rows.inputs, kept),
         y_true=rows.y_true[kept],
-        sensitive_features=code_groups(part, source.table),
+        sensitive_features=code_groups(part, source.table, "sensitive"),
+        control_features=code_groups(part, source.table, "control"),
         row_ids=tuple(str(name) for name in ids.tolist()),
         texts=texts_of(part, inputs),
         clusters=None if rows.clusters is None else rows.clusters[kept],
+        weights=None if weights is None else weights[kept],
     )
 
 
@@ -287,6 +290,8 @@ def _facts(
         features=tuple(_feature_facts(source, feature, part) for feature in features),
         sensitive=table.sensitive,
         computed=source.computed,
+        control=table.control,
+        weights=table.weights or "",
         dropped=dropped,
         licence=source.licence,
     )

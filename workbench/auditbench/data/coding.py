@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -95,20 +95,22 @@ def code_labels(
     return codes, labels.missing
 
 
-def code_groups(part: TablePart, table: DataTable) -> dict[str, npt.NDArray[np.str_]]:
-    """Group of each row by sensitive column, shape `(rows,)` of text; a missing cell is a group of its own.
+def code_groups(
+    part: TablePart, table: DataTable, kind: Literal["sensitive", "control"]
+) -> dict[str, npt.NDArray[np.str_]]:
+    """Group of each row by sensitive or control column, shape `(rows,)` of text; a missing cell is a group of its own.
 
     Raises:
-        DataError: A sensitive column holds numbers and has no bins.
+        DataError: Such a column holds numbers and has no bins.
     """
     groups: dict[str, npt.NDArray[np.str_]] = {}
-    for name in table.sensitive:
+    for name in table.sensitive if kind == "sensitive" else table.control:
         column = part.columns.get(name)
         if column is None:
             continue
         if isinstance(column, NumberColumn):
             if name not in table.bins:
-                raise _without_bins(name, column)
+                raise _without_bins(kind, name, column)
             groups[name] = _binned(column, tuple(table.bins[name]))
         else:
             groups[name] = np.asarray([*column.names, MISSING_GROUP], dtype=np.str_)[column.codes]
@@ -138,13 +140,13 @@ def _binned(column: NumberColumn, bounds: tuple[float, ...]) -> npt.NDArray[np.s
     return names[np.where(column.missing, len(names) - 1, index)]
 
 
-def _without_bins(name: str, column: NumberColumn) -> DataError:
+def _without_bins(kind: str, name: str, column: NumberColumn) -> DataError:
     present = column.values[~column.missing]
     quartiles = (
         sorted({round(float(value)) for value in np.quantile(present, [0.25, 0.5, 0.75])}) if len(present) else [0]
     )
     return DataError(
-        f"the sensitive column {name!r} holds numbers, and groups need bounds",
+        f"the {kind} column {name!r} holds numbers, and groups need bounds",
         where=f"data.bins.{name}",
         found="no bins",
         allowed="upper bounds that make groups, or a declared category",

@@ -45,7 +45,8 @@ def check_names(
 def _feature_names(table: DataTable, file: TableFile, others: Collection[str | None]) -> tuple[str, ...]:
     if not _has_table(table):
         return ()
-    hidden = {*table.exclude, table.target, table.id, table.cluster, file.own_ids, *others, *input_columns(table, file)}
+    beside = {table.target, table.id, table.cluster, table.weights, file.own_ids, *table.control, *others}
+    hidden = {*table.exclude, *beside, *input_columns(table, file)}
     return tuple(table.features) or tuple(name for name in file.names if name not in hidden)
 
 
@@ -57,13 +58,13 @@ def _check_test(
     table: DataTable, file: TableFile, features: tuple[str, ...], split: str | None, outputs: OutputColumns
 ) -> None:
     named = [("data.target", table.target), ("data.split", split), ("data.id", table.id)]
-    named += [("data.cluster", table.cluster)]
+    named += [("data.cluster", table.cluster), ("data.weights", table.weights)]
     named += [("data.features", name) for name in table.features]
     named += [("data.exclude", name) for name in table.exclude]
     named += [(f"data.types.{name}", name) for name in table.types]
     named += outputs.named.items()
     problems = [_missing_column(key, name, file) for key, name in named if name is not None and name not in file.names]
-    problems += _sensitive_problems(table, file)
+    problems += _group_problems(table, file)
     problems += input_problems(table, file)
     if table.target in features:
         problems.append(
@@ -90,10 +91,11 @@ def _check_test(
         raise DataError(f"{file.shown} does not have what the configuration names", problems=tuple(problems))
 
 
-def _sensitive_problems(table: DataTable, file: TableFile) -> list[Problem]:
-    """Sensitive features and bins that are neither a column nor follow from one input."""
+def _group_problems(table: DataTable, file: TableFile) -> list[Problem]:
+    """Sensitive and control features, and bins, that are neither a column nor follow from one input."""
     computed = computed_names(table)
     named = [("data.sensitive", name) for name in table.sensitive]
+    named += [("data.control", name) for name in table.control]
     named += [(f"data.bins.{name}", name) for name in table.bins]
     problems = []
     for key, name in named:
@@ -110,13 +112,13 @@ def _sensitive_problems(table: DataTable, file: TableFile) -> list[Problem]:
                     fix=f"write {exact[0]!r}",
                 )
             )
-        elif key != "data.sensitive" and name not in table.sensitive:
+        elif key.startswith("data.bins") and name not in (*table.sensitive, *table.control):
             problems.append(
                 Problem(
-                    message="bins make groups of sensitive columns only",
+                    message="bins make groups of sensitive and control columns only",
                     where=key,
                     found=f"{name!r} is not in data.sensitive",
-                    fix=f"add {name!r} to data.sensitive, or remove its bins",
+                    fix=f"add {name!r} to data.sensitive or data.control, or remove its bins",
                 )
             )
     return problems
@@ -167,7 +169,8 @@ def _check_train(
     problems = [_missing_column("data.train", name, file) for name in absent]
     problems += input_problems(table, file)
     if not table.features and _has_table(table):
-        hidden = {*table.exclude, *table.sensitive, *unseen, table.target, table.id, *input_columns(table, file)}
+        beside = {*table.sensitive, *table.control, *unseen, table.target, table.id, table.weights}
+        hidden = {*table.exclude, *beside, *input_columns(table, file)}
         alone = [name for name in file.names if name not in test.names and name not in hidden]
         problems += [_missing_column("data.test", name, test) for name in alone]
     if problems:

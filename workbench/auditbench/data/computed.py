@@ -96,14 +96,14 @@ def computed_names(table: DataTable) -> dict[str, tuple[str, ...]]:
 def add_computed(
     table: DataTable, test: TablePart, train: TablePart | None
 ) -> tuple[DataTable, TablePart, TablePart | None]:
-    """The sensitive features that no column holds, as columns of numbers, and bins that make groups of them.
+    """The sensitive and control features that no column holds, as columns of numbers, and bins that make groups of them.
 
     Bins that the config does not name are quartiles of the training rows, or of the evaluated rows without them, rounded
     to two digits of the distance between the outer two.
     """
     bins = dict(table.bins)
     sources = computed_names(table)
-    for name in table.sensitive:
+    for name in (*table.sensitive, *table.control):
         if name in test.columns or name not in sources:
             continue
         (source,) = sources[name]

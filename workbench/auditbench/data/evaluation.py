@@ -32,6 +32,8 @@ class Rows:
         y_true: Shape `(rows,)`: class index as int64, or the value as float64.
         sensitive_features: Shape `(rows,)` of text, by column.
         row_ids: One id a row.
+        control_features: Shape `(rows,)` of text, by column: what groups are compared at equal values of.
+        weights: How much each row counts, shape `(rows,)`, float64 of at least 0. None where each counts once.
         clusters: Shape `(rows,)`, whole numbers: rows of one number depend on each other, as the tokens of one text do. None
             where rows are independent.
     """
@@ -42,6 +44,8 @@ class Rows:
     row_ids: tuple[str, ...]
     texts: Mapping[str, npt.NDArray[np.object_]] = field(default_factory=dict)
     clusters: npt.NDArray[np.int64] | None = None
+    control_features: Mapping[str, npt.NDArray[np.str_]] = field(default_factory=dict)
+    weights: npt.NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return len(self.row_ids)
@@ -70,6 +74,8 @@ class Rows:
             row_ids=tuple(self.row_ids[int(i)] for i in indices),
             texts=texts,
             clusters=None if self.clusters is None else self.clusters[indices],
+            control_features={name: array[indices] for name, array in self.control_features.items()},
+            weights=None if self.weights is None else self.weights[indices],
         )
 
 
@@ -115,6 +121,16 @@ class EvaluationData:
         return self._evaluated.sensitive_features
 
     @property
+    def control_features(self) -> Mapping[str, npt.NDArray[np.str_]]:
+        """Features at equal values of which groups are compared, shape `(rows,)` each, by column."""
+        return self._evaluated.control_features
+
+    @property
+    def weights(self) -> npt.NDArray[np.float64] | None:
+        """How much each evaluated row counts, see `Rows`."""
+        return self._evaluated.weights
+
+    @property
     def row_ids(self) -> tuple[str, ...]:
         """Ids of the evaluated rows."""
         return self._evaluated.row_ids
@@ -128,6 +144,11 @@ class EvaluationData:
     def background_rows(self) -> int:
         """How many background rows there are, which are read when some are taken."""
         return len(self._background)
+
+    @property
+    def background_without_inputs(self) -> Rows:
+        """Labels, groups, clusters and weights of the background rows, whose inputs nobody reads for that."""
+        return dataclasses.replace(self._background, inputs={}, texts={})
 
     def groups(self, feature: str) -> tuple[str, ...]:
         """Groups of a sensitive feature among the evaluated and the background rows, sorted; empty for another name."""

@@ -69,7 +69,7 @@ def open_source(
         train_digest="" if parts.train is None else _train_digest(other or test, parts),
         held_out=parts.held_out,
         left_out=parts.left_out,
-        computed=tuple(name for name in table.sensitive if name not in parts.test.columns),
+        computed=tuple(name for name in (*table.sensitive, *table.control) if name not in parts.test.columns),
         licence=table.licence or place.licence,
         tokens=tokens,
     )
@@ -203,8 +203,8 @@ def _read_parts(
     place: _Place,
 ) -> _Parts:
     labels = () if table.continued is not None else (table.target,)
-    sensitive = (name for name in table.sensitive if name in test.names)
-    wanted = tuple(dict.fromkeys((*columns, *labels, *sensitive)))
+    beside = (*table.sensitive, *table.control, *(() if table.weights is None else (table.weights,)))
+    wanted = tuple(dict.fromkeys((*columns, *labels, *(name for name in beside if name in test.names))))
     everything = tuple(dict.fromkeys((*wanted, *_beside(table, place, train).values())))
     key = table.id or test.own_ids
     cells = _read(test, table, everything if other is None else wanted, extra=[place.split, key, table.cluster])

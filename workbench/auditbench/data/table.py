@@ -107,7 +107,7 @@ class TableSource:
         digests: sha256 of each file, by the path that the config gives.
         train_digest: sha256 of the file with the training rows; empty without them.
         left_out: Rows that belong to neither part, by rule.
-        computed: Sensitive features that no column holds and that were computed from an input.
+        computed: Sensitive and control features that no column holds and that were computed from an input.
         held_out: The rows that `data.held_out` drew to be evaluated, if it did.
         tokens: What the file says that an input of texts names as its `tokenizer`, by name of the input.
     """

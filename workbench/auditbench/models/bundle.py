@@ -63,8 +63,7 @@ def save_bundle(
     import safetensors.torch
 
     refuse_foreign(folder)
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
-    files = {WEIGHTS: safetensors.torch.save(tensors), DESCRIPTION: canonical(description)}
+    files = {WEIGHTS: safetensors.torch.save(_stored(weights)), DESCRIPTION: canonical(description)}
     if cost is not None:
         files[COST] = json.dumps(dict(cost), indent=1, sort_keys=True, allow_nan=False).encode() + b"\n"
     try:
@@ -111,6 +110,28 @@ def load_bundle(
         raise ModelError(f"{path} has weights that do not fit its description", problems=tuple(problems))
     network = _restore(description, architecture, params, tensors)
     digest, cost = _digest(weights, description), read_cost(path)
+    return described_model(description, network, table, device, digest=digest, cost=cost)
+
+
+def unwritten_bundle(
+    description: BundleDescription,
+    weights: Mapping[str, torch.Tensor],
+    table: ModelTable,
+    device: str,
+    architectures: Mapping[str, Architecture],
+    cost: Mapping[str, float] = MappingProxyType({}),
+) -> ModelUnderTest:
+    """The model that `load_bundle` would open if these parts were written: with the same digest.
+
+    Args:
+        weights: State of the network, without output scaling.
+    """
+    import safetensors.torch
+
+    tensors = _stored(weights)
+    architecture, params, _ = _expected(description, architectures, Path(table.path))
+    network = _restore(description, architecture, params, tensors)
+    digest = _digest(safetensors.torch.save(tensors), description)
     return described_model(description, network, table, device, digest=digest, cost=cost)
 
 
@@ -220,6 +241,10 @@ def read_bundle_description(path: Path) -> BundleDescription:
     """
     content = read_file(path / DESCRIPTION, most=MAX_JSON_BYTES)
     return read_description(parse_json(content, path / DESCRIPTION), path / DESCRIPTION)
+
+
+def _stored(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
 
 
 def _digest(weights: bytes, description: BundleDescription) -> str:

@@ -35,7 +35,7 @@ from auditbench.results.figures import (
 )
 from auditbench.results.finite import require_finite
 from auditbench.results.methods import MethodFacts
-from auditbench.results.metrics import Interval, Metric, Sample
+from auditbench.results.metrics import Interval, Metric, ReferenceLine, Sample
 
 __all__ = [
     "PREDICTED",
@@ -58,6 +58,7 @@ __all__ = [
     "PercentileRow",
     "Percentiles",
     "Point",
+    "ReferenceLine",
     "Sample",
     "Scatter",
     "Series",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from auditbench.errors import ResultError
 from auditbench.findings import Message
+from auditbench.record import LEFT_OUT_WHEN_EMPTY
 from auditbench.results.finite import require_finite
-from auditbench.results.metrics import Sample
+from auditbench.results.metrics import Interval, Sample
 
 Cell: TypeAlias = bool | int | float | str | Message | None
 
@@ -93,12 +94,20 @@ class Curve:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Point:
-    """One labelled point; `highlighted` marks the audited model."""
+    """One labelled point; `highlighted` marks the audited model.
+
+    Attributes:
+        label: Tells it from the others of its block, and is shown where there is no `title`.
+        x_interval: Of `x`, drawn as a line through the point; so `y_interval`.
+    """
 
     label: str
     x: float
     y: float
     highlighted: bool = False
+    title: Message | None = field(default=None, metadata=LEFT_OUT_WHEN_EMPTY)
+    x_interval: Interval | None = field(default=None, metadata=LEFT_OUT_WHEN_EMPTY)
+    y_interval: Interval | None = field(default=None, metadata=LEFT_OUT_WHEN_EMPTY)
 
     def __post_init__(self) -> None:
         require_finite(self.label, self.x, self.y)

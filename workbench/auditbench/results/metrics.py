@@ -9,6 +9,7 @@ from typing import Literal, TypeAlias
 from auditbench.arrays import Array
 from auditbench.errors import ResultError
 from auditbench.findings import Message
+from auditbench.record import LEFT_OUT_WHEN_EMPTY
 from auditbench.results.finite import require_finite
 
 Sample: TypeAlias = Literal["evaluated", "training", "own"]
@@ -31,6 +32,21 @@ class Interval:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReferenceLine:
+    """A value that others read such a number against, drawn beside it; no limit, and nothing is decided by it.
+
+    Attributes:
+        label: What it is, and of whom.
+    """
+
+    value: float
+    label: Message
+
+    def __post_init__(self) -> None:
+        require_finite("reference", self.value)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Metric:
     """One number with what is needed to rely on it.
 
@@ -50,6 +66,7 @@ class Metric:
         influence: Shape `(evaluated rows,)`, finite, float32: how far each evaluated row moves the value, in its unit
             (the empirical influence function, of mean 0; 0 for rows that play no part). Standard errors of the value
             and of differences follow from it; see `auditbench.statistics.influence`. Two metrics are equal without it.
+        reference: A line to draw beside it.
 
     References: Hampel (1974), J. American Statistical Association 69:383.
     """
@@ -69,6 +86,7 @@ class Metric:
     repeatable: bool = True
     reason: Message | None = None
     influence: Array | None = field(default=None, compare=False)
+    reference: ReferenceLine | None = field(default=None, metadata=LEFT_OUT_WHEN_EMPTY)
 
     def __post_init__(self) -> None:
         require_finite(self.name, self.value)

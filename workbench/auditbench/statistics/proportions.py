@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from auditbench.statistics._arguments import check_counts, check_level
 from auditbench.statistics.clusters import Clusters, effective_trials
@@ -76,13 +76,29 @@ def wilson_intervals(successes: npt.ArrayLike, trials: npt.ArrayLike, level: flo
     bad = ~((hits >= 0) & (hits <= sizes) & np.isfinite(sizes) & (hits == np.floor(hits)) & (sizes == np.floor(sizes)))
     if bad.any():
         check_counts(float(hits[bad][0]), float(sizes[bad][0]))
-    z = _two_sided_z(level)
     safe = np.where(sizes > 0, sizes, np.nan)
-    centre = (hits + z * z / 2) / (safe + z * z)
-    half = z / (safe + z * z) * np.sqrt(hits * (safe - hits) / safe + z * z / 4)
-    low = np.where((hits == 0) & (sizes > 0), 0.0, np.maximum(0.0, centre - half))
-    high = np.where((hits == sizes) & (sizes > 0), 1.0, np.minimum(1.0, centre + half))
-    return np.stack([low, high], axis=1)
+    check_level(level)
+    return np.stack(score_limits(hits / safe, safe, level), axis=1)
+
+
+def score_limits(
+    share: npt.NDArray[np.float64], trials: npt.NDArray[np.float64], level: float | npt.NDArray[np.float64]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Wilson's lower and upper limits of shares of so many trials, which need not be whole; NaN for NaN.
+
+    Args:
+        level: One, or one a share.
+    """
+    import numpy as np
+    from scipy import special
+
+    z = -special.ndtri((1.0 - np.asarray(level)) / 2.0)
+    centre = (share * trials + z * z / 2) / (trials + z * z)
+    half = z / (trials + z * z) * np.sqrt(share * (1 - share) * trials + z * z / 4)
+    low = np.where(share == 0, 0.0, np.maximum(0.0, centre - half))
+    high = np.where(share == 1, 1.0, np.minimum(1.0, centre + half))
+    known = ~np.isnan(trials)
+    return np.where(known, low, np.nan), np.where(known, high, np.nan)
 
 
 def newcombe_difference(
@@ -113,7 +129,13 @@ def newcombe_difference(
 
 
 def minimum_detectable_difference(
-    n_a: int, n_b: int, p: float, *, level: float = 0.95, power: float = 0.8
+    n_a: int,
+    n_b: int,
+    p: float,
+    *,
+    level: float = 0.95,
+    power: float = 0.8,
+    direction: Literal["either", "above"] = "either",
 ) -> float | None:
     """Smallest difference between two groups' rates that a two-sided test would find with the stated power.
 
@@ -125,6 +147,7 @@ def minimum_detectable_difference(
     Args:
         level: 1 minus the significance level of the test.
         power: Probability of finding the difference, in [0.5, 1).
+        direction: `above` for the distance at which a rate of group b above `p` is found, whatever is found below.
 
     Raises:
         ValueError: A negative size, or `p`, `level` or `power` outside its range.
@@ -142,7 +165,8 @@ def minimum_detectable_difference(
     if n_a == 0 or n_b == 0:
         return None
     z_power = normal_quantile(power)
-    found = [_detectable(n_a, n_b, p, sign, z_null, z_power) for sign in (-1, 1)]
+    signs = (1,) if direction == "above" else (-1, 1)
+    found = [_detectable(n_a, n_b, p, sign, z_null, z_power) for sign in signs]
     return min((difference for difference in found if difference is not None), default=None)
 
 

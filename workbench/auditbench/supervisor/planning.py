@@ -241,6 +241,7 @@ def _foreseen(
         task=config.model.task,
         sensitive=bool(config.data.sensitive),
         others=bool(config.models),
+        training=config.trains_again,
         missing=description.missing_packages + description.missing_programs,
         install=description.missing.fix if description.missing else "",
         capabilities=capabilities,

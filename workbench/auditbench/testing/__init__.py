@@ -23,6 +23,7 @@ from auditbench.testing.memory import PeakMemory, peak_memory
 from auditbench.testing.operations import OperationCount, count_operations
 from auditbench.testing.subjects import ToyKind, ToySubject, given_outputs_subject, toy_subject
 from auditbench.testing.toy_inputs import TOY_FEATURES
+from auditbench.testing.toy_training import ToyTrainer
 from auditbench.testing.wording import messages_in, missing_words
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ __all__ = [
     "Sample",
     "ToyKind",
     "ToySubject",
+    "ToyTrainer",
     "additive_model",
     "analyzer_conformance",
     "assert_gates",

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from auditbench.context import AuditContext
+from auditbench.context import AuditContext, Trainer
 from auditbench.engines import Engine
 from auditbench.engines.local import LocalEngine
 from auditbench.errors import PluginError
@@ -60,6 +60,7 @@ def toy_context(
     results: Mapping[str, AnalysisResult] | None = None,
     case_indices: tuple[int, ...] = (),
     raw_inputs: bool = False,
+    trainer: Trainer | None = None,
     engine: Engine | None = None,
     host: QuietHost | None = None,
 ) -> AuditContext:
@@ -70,6 +71,7 @@ def toy_context(
         params: Parameters of the analyzer, as its `Params` would hold them.
         models: Further models, by name.
         results: Of analyzers that it comes after.
+        trainer: What `refit` asks, such as `ToyTrainer(subject=subject)`; without one the model cannot be trained again.
         engine: The local engine, storing nothing, when absent.
     """
     import numpy as np
@@ -87,6 +89,7 @@ def toy_context(
         outputs=np.concatenate([subject.model.predict(rows.inputs) for rows in batches]),
         case_indices=case_indices,
         raw_inputs=raw_inputs,
+        trainer=trainer,
         engine=engine or LocalEngine(),
         host=host or QuietHost(),
     )

@@ -117,6 +117,8 @@ def data_of(model: ModelUnderTest, evaluated: Rows, background: Rows) -> Evaluat
         features=features,
         inputs=input_facts(model.inputs),
         sensitive=sensitive,
+        control=tuple(evaluated.control_features),
+        weights="" if evaluated.weights is None else "weight",
     )
     return EvaluationData(
         facts=facts,

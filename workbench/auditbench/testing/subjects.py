@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
@@ -144,6 +145,9 @@ def given_outputs_subject(
     classes: tuple[str, ...] = ("no", "yes"),
     threshold: float | None = 0.5,
     sensitive_features: Mapping[str, npt.ArrayLike] | None = None,
+    control_features: Mapping[str, npt.ArrayLike] | None = None,
+    weights: npt.ArrayLike | None = None,
+    clusters: npt.ArrayLike | None = None,
 ) -> ToySubject:
     """A subject whose model gives exactly these outputs: its features are the outputs themselves.
 
@@ -155,7 +159,8 @@ def given_outputs_subject(
         y_true: Shape `(rows,)`: class indices, or values for regression.
         classes: In the order of their index; not used for regression.
         threshold: Of a binary model.
-        sensitive_features: Group of each row, by column.
+        sensitive_features: Group of each row, by column; `control_features` alike.
+        weights: How much each row counts; `clusters` which rows depend on each other.
     """
     import numpy as np
 
@@ -174,9 +179,17 @@ def given_outputs_subject(
         threshold=threshold,
     )
     labels = np.asarray(y_true, dtype=np.float64 if task == "regression" else np.int64)
-    groups = {name: np.asarray(values).astype(str) for name, values in (sensitive_features or {}).items()}
+    groups, control = (
+        {name: np.asarray(values).astype(str) for name, values in (given or {}).items()}
+        for given in (sensitive_features, control_features)
+    )
     rows = ToyRows(inputs=inputs, raw={TABULAR_INPUT: table})
-    evaluated = rows_of(rows, slice(None), labels, groups, "row")
+    evaluated = dataclasses.replace(
+        rows_of(rows, slice(None), labels, groups, "row"),
+        control_features=control,
+        weights=None if weights is None else np.asarray(weights, dtype=np.float64),
+        clusters=None if clusters is None else np.asarray(clusters, dtype=np.int64),
+    )
     return ToySubject(
         model=model, data=data_of(model, evaluated, evaluated), weights=np.eye(width), bias=np.zeros(width)
     )

@@ -7,16 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from auditbench.training.bundles import EnsuredModel, Progress, ensure_model, train_bundle, training_key
+    from auditbench.training.refitting import trainer_of
 
 _HOMES = {
     "EnsuredModel": "bundles",
     "Progress": "bundles",
     "ensure_model": "bundles",
     "train_bundle": "bundles",
+    "trainer_of": "refitting",
     "training_key": "bundles",
 }
 
-__all__ = ["EnsuredModel", "Progress", "ensure_model", "train_bundle", "training_key"]
+__all__ = ["EnsuredModel", "Progress", "ensure_model", "train_bundle", "trainer_of", "training_key"]
 
 
 def __getattr__(name: str) -> Any:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import resource
-import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -27,17 +25,16 @@ from auditbench.models.bundle import (
     refuse_foreign,
     save_bundle,
 )
-from auditbench.models.description import BundleDescription, OutputScaling, canonical
+from auditbench.models.description import BundleDescription, canonical
 from auditbench.models.formats import is_file
 from auditbench.models.opening import OpenedWeights
-from auditbench.models.threads import computing_threads
 from auditbench.run import TrainingFacts
 from auditbench.training.changed_settings import changed_settings
 from auditbench.training.checkpoints import Checkpoints
-from auditbench.training.loop import Fitted, fit
 from auditbench.training.one_at_a_time import training_lock
-from auditbench.training.preparing import Prepared, prepare, train_table
-from auditbench.training.starting import in_target_units, initial_description, open_initial, trained_parameters
+from auditbench.training.preparing import prepare, train_table
+from auditbench.training.starting import initial_description, open_initial
+from auditbench.training.trained import train_prepared
 
 if TYPE_CHECKING:
     from auditbench.data.table import TableSource
@@ -47,10 +44,6 @@ Tell: TypeAlias = Callable[[str], None]
 SCHEMA_VERSION = 2
 """Of training: a change that gives other weights from the same settings and data raises it."""
 
-_ALWAYS_TOLD = frozenset(
-    {"loss", "optimizer", "learning_rate", "momentum", "weight_decay", "batch_size", "epochs", "patience", "validation"}
-)
-"""Settings that are recorded as they are; the others where they are not the default."""
 _LATER_KEYS = frozenset({"tokenizer", "mean", "scale"})
 """Keys of an input that came later; without them the key of a training is the one that it always had."""
 
@@ -140,7 +133,7 @@ def training_key(
     table = source.table
     document = {
         "schema": SCHEMA_VERSION,
-        "train": train_table(config).model_dump(mode="json", exclude={"checkpoint_steps"}),
+        "train": _train_key(train_table(config), source),
         "initial": None if opened is None else [opened.sha256, _digest(described)],
         "task": config.model.task,
         "seed": config.audit.seed,
@@ -155,6 +148,14 @@ def training_key(
         "missing": [table.missing_numbers, table.missing_categories, table.missing_labels],
     }
     return hashlib.sha256(json.dumps(document, sort_keys=True, allow_nan=False).encode()).hexdigest()
+
+
+def _train_key(train: TrainTable, source: TableSource) -> dict[str, Any]:
+    """The keys of `[train]`; of those that came later what is set, with the bounds of the groups that they name."""
+    keys = train.model_dump(mode="json", exclude={"checkpoint_steps", "reweigh"})
+    if not train.reweigh:
+        return keys
+    return {**keys, "reweigh": {name: source.table.bins.get(name) for name in train.reweigh}}
 
 
 def _input_key(source: TableSource, name: str) -> dict[str, Any]:
@@ -203,28 +204,23 @@ def train_bundle(
                 "train.init_from names weights alone: whether inputs and classes mean the same to them was not checked"
             )
         prepared = prepare(config, source, opened, described=described, device=device, architectures=architectures)
+        for sentence in prepared.told:
+            tell(sentence)
         checkpoints = Checkpoints(
             folder, f"{key} on {torch.device(device).type} by {__version__} and torch {torch.__version__}"
         )
-        with computing_threads(sum(tensor.numel() for tensor in prepared.network.parameters())):
-            fitted = fit(
-                prepared.trained,
-                prepared.train,
-                prepared.validation,
-                prepared.loss,
-                table,
-                seed=config.audit.seed,
-                progress=progress,
-                tell=tell,
-                augmentation=prepared.augmentation,
-                checkpoints=checkpoints,
-            )
-        weights = dict(fitted.weights)
-        if prepared.trained is not prepared.network:
-            weights = {name.removeprefix("network."): tensor for name, tensor in weights.items()}
-        scaling = in_target_units(prepared.network, weights, prepared.scaling)
-        description = _description(config, source, prepared, scaling, _facts(config, source, prepared, fitted, key))
-        save_bundle(folder, description, weights, _cost(time.perf_counter() - started, prepared, fitted, device))
+        trained = train_prepared(
+            config,
+            source,
+            prepared,
+            key=key,
+            device=device,
+            progress=progress,
+            tell=tell,
+            checkpoints=checkpoints,
+            started=started,
+        )
+        save_bundle(folder, trained.description, trained.weights, trained.cost)
         checkpoints.remove()
 
 
@@ -236,22 +232,6 @@ def _ways_on(source: TableSource, training: TrainingFacts | None) -> str:
     return f"{ways}; or remove [train] to audit it as it is"
 
 
-def _description(
-    config: AuditConfig, source: TableSource, prepared: Prepared, scaling: OutputScaling, facts: TrainingFacts
-) -> BundleDescription:
-    return BundleDescription(
-        architecture=facts.architecture,
-        parameters=facts.parameters,
-        task=config.model.task,
-        classes=prepared.classes,
-        target=source.table.target,
-        output="value" if config.model.task == "regression" else "logit",
-        scaling=scaling,
-        inputs=prepared.inputs,
-        training=facts,
-    )
-
-
 def _initial(table: TrainTable, base: Path) -> tuple[OpenedWeights | None, BundleDescription | None]:
     """What training begins with, and what its bundle says about it."""
     return open_initial(table, base), initial_description(table, base)
@@ -259,50 +239,3 @@ def _initial(table: TrainTable, base: Path) -> tuple[OpenedWeights | None, Bundl
 
 def _digest(described: BundleDescription | None) -> str:
     return "" if described is None else hashlib.sha256(canonical(described)).hexdigest()
-
-
-def _facts(config: AuditConfig, source: TableSource, prepared: Prepared, fitted: Fitted, key: str) -> TrainingFacts:
-    parameters = {} if prepared.params is None else prepared.params.model_dump(mode="json")
-    return TrainingFacts(
-        architecture=prepared.architecture.name,
-        parameters=parameters,
-        settings={**_settings(train_table(config)), "seed": config.audit.seed},
-        train_rows=len(prepared.train),
-        validation_rows=len(prepared.validation),
-        epochs=len(fitted.losses),
-        best_epoch=fitted.best_epoch,
-        losses=fitted.losses,
-        learning_rates=fitted.rates,
-        steps=fitted.steps,
-        trained_parameters=trained_parameters(prepared.network),
-        initial=prepared.initial,
-        held_out=source.held_out,
-        key=key,
-    )
-
-
-def _settings(table: TrainTable) -> dict[str, Any]:
-    """What the record says of the `[train]` table: the usual keys, and others that were set."""
-    document = table.model_dump(mode="json", exclude={"architecture", "parameters", "checkpoint_steps"})
-    usual = TrainTable().model_dump(mode="json")
-    return {name: value for name, value in document.items() if name in _ALWAYS_TOLD or value != usual[name]}
-
-
-def _cost(seconds: float, prepared: Prepared, fitted: Fitted, device: str) -> dict[str, Any]:
-    """What a clock or a meter gave, as training.json holds it; see `read_cost`."""
-    # Linux counts the peak in KiB, macOS in bytes.
-    unit = 1 if sys.platform == "darwin" else 1024
-    rows, seconds = len(prepared.train), seconds + fitted.earlier_seconds
-    cost = {
-        "seconds": seconds,
-        "rows_per_second": rows * len(fitted.losses) / seconds,
-        "peak_memory_bytes": float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit),
-        "device": device,
-        "epochs": [{"seconds": each, "rows_per_second": rows / each} for each in fitted.seconds],
-        "rows_at_once": fitted.part_rows,
-        "halved_for_memory": fitted.halvings,
-        "told": list(fitted.told),
-    }
-    if torch.device(device).type == "cuda":
-        cost["peak_device_memory_bytes"] = float(torch.cuda.max_memory_allocated(device))
-    return cost

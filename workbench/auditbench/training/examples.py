@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from auditbench.data.modalities import RawInputs
     from auditbench.data.splitting import Split
+    from auditbench.training.reweighing import Reweighed
 
 KEPT_BYTES = 256 * 2**20
 """Encoded rows of at most so many bytes are encoded once and stay on the device; more are encoded batch by batch."""
@@ -108,15 +109,18 @@ def row_weights(
     classes: tuple[str, ...],
     sample_weights: npt.NDArray[np.float64] | None,
     split: Split,
+    reweighed: Reweighed | None = None,
 ) -> npt.NDArray[np.float64] | None:
     """What each row counts in the loss: the weight of its class times its own; None where all count the same.
 
-    `balanced` is `rows / (classes that occur * rows of the class)` over the rows trained on, so that each class has the
+    Where groups are reweighed, that is times their factor, which follows from the weights of rows alone: weights of
+    classes leave group and label as independent as it makes them. `balanced` is `rows / (classes that occur * rows of the class)` over the rows trained on, so that each class has the
     same sum; a class that does not occur there counts 1.
 
     Args:
         labels: Class of each row; None for regression.
         sample_weights: Of each row, shape `(rows,)`.
+        reweighed: Groups of these rows; of rows with classes.
         split: Positions of the rows that are trained on, and of those held out.
 
     Raises:
@@ -127,6 +131,9 @@ def row_weights(
     if sample_weights is not None:
         _check_sample_weights(sample_weights, table.sample_weights or "", split)
         weights = sample_weights if weights is None else weights * sample_weights
+    if reweighed is not None and labels is not None:
+        factors = reweighed.factors(labels, sample_weights, split[0])
+        weights = factors if weights is None else weights * factors
     return weights
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from torch import nn
 from auditbench.config import AuditConfig
 from auditbench.config_training import TrainTable
 from auditbench.data.building import LabelledRows, class_names, labelled_rows
+from auditbench.data.coding import code_groups
 from auditbench.data.inputs import ModelInput, TableInput
 from auditbench.data.modalities import fit_inputs
 from auditbench.data.splitting import held_out, held_out_by
@@ -28,6 +29,7 @@ from auditbench.training.augmentation import Augmentation
 from auditbench.training.examples import Examples, encoded_rows, row_weights
 from auditbench.training.losses import Loss, make_loss
 from auditbench.training.meanings import inputs_of_bundle
+from auditbench.training.reweighing import Reweighed, reweighed_groups
 from auditbench.training.starting import begin_with, compute_again, freeze, in_standard_units
 
 if TYPE_CHECKING:
@@ -47,6 +49,7 @@ class Prepared:
         network: As the architecture built it, on the device.
         scaling: From standardised values to the unit of the target.
         initial: Where its weights came from, if not from the seed.
+        told: What settings cannot bring about on these rows, in sentences.
     """
 
     architecture: Architecture
@@ -60,11 +63,25 @@ class Prepared:
     validation: Examples
     augmentation: Augmentation | None
     initial: InitialWeights | None
+    told: tuple[str, ...] = ()
 
     @property
     def trained(self) -> nn.Module:
         """The network behind what takes one tensor for several inputs."""
         return UnpackedNetwork(self.network, self.inputs) if len(self.inputs) > 1 else self.network
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replaced:
+    """What stands in for the labels of all training rows, and for what each counts in the loss, shape `(rows,)`; None for
+    their own.
+    """
+
+    labels: npt.NDArray[Any] | None = None
+    weights: npt.NDArray[np.float64] | None = None
+
+
+_NOTHING = Replaced()
 
 
 def prepare(
@@ -75,11 +92,13 @@ def prepare(
     described: BundleDescription | None = None,
     device: str,
     architectures: Mapping[str, Architecture],
+    replaced: Replaced = _NOTHING,
 ) -> Prepared:
     """Make all that the loop needs, and refuse what does not go together.
 
     Args:
         opened: The weights of `train.init_from`; `described` what their bundle says about them.
+        replaced: Labels and weights instead of those of the rows; the same rows are held out.
 
     Raises:
         TrainingError: There are no training rows, or the settings do not fit the task, the rows or the network.
@@ -91,8 +110,13 @@ def prepare(
     if described is not None:
         refuse_learned_rows(described.training, source, where="train.init_from")
     rows, inputs, classes = _rows(source, task, described)
+    split = _split(rows, table, task, seed)
+    if replaced.labels is not None:
+        rows = replace(rows, y_true=replaced.labels)
+    groups = _reweighed(rows, table, source)
+    given = replaced.weights
+    weights = _weights(rows, table, classes, split, groups) if given is None else _given(given, split)
     scaling = _scaling(rows.y_true, task)
-    split, weights = split_and_weights(rows, table, task, classes, seed)
     network = build_network(architecture, params, inputs=inputs, outputs=output_count(task, classes), seed=seed)
     initial = None if opened is None else begin_with(network, opened, table.init_from or "")
     if initial is not None:
@@ -114,6 +138,7 @@ def prepare(
         validation=examples.at(split[1]),
         augmentation=Augmentation(table, inputs, seed) if table.augment else None,
         initial=initial,
+        told=() if groups is None else tuple(groups.told(rows.y_true, classes, split[0])),
     )
 
 
@@ -134,7 +159,7 @@ def train_table(config: AuditConfig) -> TrainTable:
 
 
 def split_and_weights(
-    rows: LabelledRows, table: TrainTable, task: Task, classes: tuple[str, ...], seed: int
+    rows: LabelledRows, source: TableSource, table: TrainTable, task: Task, classes: tuple[str, ...], seed: int
 ) -> tuple[Split, npt.NDArray[np.float64] | None]:
     """Which rows are held out for validation, and what each row counts in the loss; no input is looked at.
 
@@ -142,7 +167,7 @@ def split_and_weights(
         TrainingError: A column of `[train]` does not divide the rows, or does not say what each counts.
     """
     split = _split(rows, table, task, seed)
-    return split, row_weights(table, rows.y_true if classes else None, classes, _sample_weights(rows, table), split)
+    return split, _weights(rows, table, classes, split, _reweighed(rows, table, source))
 
 
 def _rows(
@@ -169,6 +194,28 @@ def _split(rows: LabelledRows, table: TrainTable, task: Task, seed: int) -> Spli
         labels = rows.y_true if task in ("binary-classification", "multiclass-classification") else None
         return held_out(labels, count, table.validation, seed)
     return held_out_by(rows.part, table.validation, seed, split_by=table.split_by, column=name)
+
+
+def _reweighed(rows: LabelledRows, table: TrainTable, source: TableSource) -> Reweighed | None:
+    return reweighed_groups(table, code_groups(rows.part, source.table, "sensitive")) if table.reweigh else None
+
+
+def _weights(
+    rows: LabelledRows, table: TrainTable, classes: tuple[str, ...], split: Split, groups: Reweighed | None
+) -> npt.NDArray[np.float64] | None:
+    labels = rows.y_true if classes else None
+    return row_weights(table, labels, classes, _sample_weights(rows, table), split, groups)
+
+
+def _given(weights: npt.NDArray[np.float64], split: Split) -> npt.NDArray[np.float64] | None:
+    """Weights that stand in for those of the rows; None where all are equal."""
+    if not all(weights[side].any() for side in split):
+        raise TrainingError(
+            "the given weights are 0 for every row of one side",
+            found="0 for all rows that are trained on, or for all that are held out for validation",
+            allowed="a weight above 0 on both sides",
+        )
+    return weights if np.ptp(weights) else None
 
 
 def _examples(

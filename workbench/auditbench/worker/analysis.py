@@ -193,6 +193,7 @@ def unmet_need(needs: Needs, context: AuditContext, *, install: str = "") -> Mes
         task=facts.task,
         sensitive=bool(context.data.sensitive_features),
         others=bool(context.models),
+        training=context.trainer is not None,
         missing=missing_packages(needs) + missing_programs(needs),
         install=install,
         capabilities=facts.capabilities,

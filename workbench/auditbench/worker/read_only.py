@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -36,10 +37,14 @@ def _read_only_rows(rows: Rows) -> Rows:
         texts=MappingProxyType({name: _read_only_stored(array) for name, array in rows.texts.items()}),
         y_true=read_only(rows.y_true),
         clusters=None if rows.clusters is None else read_only(rows.clusters),
-        sensitive_features=MappingProxyType(
-            {name: read_only(array) for name, array in rows.sensitive_features.items()}
-        ),
+        weights=None if rows.weights is None else read_only(rows.weights),
+        sensitive_features=_read_only_columns(rows.sensitive_features),
+        control_features=_read_only_columns(rows.control_features),
     )
+
+
+def _read_only_columns(columns: Mapping[str, npt.NDArray[Any]]) -> Mapping[str, npt.NDArray[Any]]:
+    return MappingProxyType({name: read_only(array) for name, array in columns.items()})
 
 
 def _read_only_stored(array: Any) -> Any:

@@ -66,6 +66,7 @@ def _lacks(analyzer: Analyzer, config: AuditConfig, model: ModelUnderTest, data:
         task=model.facts.task,
         sensitive=bool(data.sensitive_features),
         others=bool(config.models),
+        training=config.trains_again,
         missing=missing_packages(analyzer.needs) + missing_programs(analyzer.needs),
         capabilities=model.facts.capabilities,
     )

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import functools
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
 from auditbench.config import AuditConfig, ModelTable
-from auditbench.context import AuditContext, ContextHost
+from auditbench.context import AuditContext, ContextHost, Trainer
 from auditbench.data import BUILT_IN as DATA_SETS
 from auditbench.data import build_evaluation, class_names, open_source
 from auditbench.data.building import labelled_rows
 from auditbench.data.coding import code_groups
 from auditbench.data.stored_outputs import output_columns
+from auditbench.data.weights import row_weights
 from auditbench.descriptions import TrainedModel
 from auditbench.errors import EmptyDataError, ModelError
 from auditbench.models.architectures import BUILT_IN as ARCHITECTURES
@@ -33,6 +35,7 @@ from auditbench.record import plain
 from auditbench.worker.cases import ChosenCases, choose_cases, with_stored_inputs
 from auditbench.worker.odd_outputs import refuse_odd_outputs, with_doubt
 from auditbench.worker.read_only import read_only, read_only_data
+from auditbench.worker.stages import Stage, TrainingStage
 from auditbench.worker.subject_state import ModelWatch, SubjectState, other_watch, subject_state
 
 if TYPE_CHECKING:
@@ -46,13 +49,6 @@ if TYPE_CHECKING:
     from auditbench.run import DataFacts
 
 
-class Stage(Protocol):
-    """Hears of the stages of opening: `started`, `progress` and `finished`, with what belongs to each."""
-
-    def __call__(self, state: str, name: str, **content: Any) -> None:
-        """Hear of one."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
     """What an audit is about, opened.
@@ -64,6 +60,7 @@ class Subject:
         seconds: Wall-clock seconds of `train` and `load`.
         state: Of model and data, as opened; `others_state` of each further model.
         folder: Where paths in the config start.
+        trainer: What trains copies of the model; None where it cannot be trained again.
     """
 
     config_seed: int
@@ -77,6 +74,7 @@ class Subject:
     others: Mapping[str, ModelUnderTest] = field(default_factory=dict)
     others_state: Mapping[str, ModelWatch] = field(default_factory=dict)
     folder: Path = field(default_factory=Path)
+    trainer: Trainer | None = None
 
     def context(
         self,
@@ -100,6 +98,7 @@ class Subject:
             case_indices=self.chosen.indices,
             raw_inputs=self.raw_inputs,
             folder=self.folder,
+            trainer=self.trainer,
             engine=engine,
             host=host,
         )
@@ -150,7 +149,7 @@ def open_subject(
         DataError: The data do not fit the config.
         ModelError: The model cannot be opened or does not fit the data.
     """
-    from auditbench.training import ensure_model
+    from auditbench.training import ensure_model, trainer_of
 
     place = resolve_device(device)
     seconds: dict[str, float] = {}
@@ -160,7 +159,7 @@ def open_subject(
     if may_train and config.train is not None and not bundle_exists(base / config.model.path):
         refuse_rows(config, source)
         before_training(source)
-    with _Training(stage, seconds) as training:
+    with TrainingStage(stage, seconds) as training:
         ensure_model(
             config if may_train else config.model_copy(update={"train": None}),
             base,
@@ -192,6 +191,14 @@ def open_subject(
         folder=base,
         others=others,
         others_state={name: other_watch(one, subject.data) for name, one in others.items()},
+        trainer=trainer_of(
+            config,
+            base,
+            read=functools.partial(read_source, config, base, registry),
+            model=subject.model,
+            data=subject.data,
+            architectures=architectures,
+        ),
     )
 
 
@@ -239,7 +246,7 @@ def train_subject(config: AuditConfig, base: Path, registry: Registry, *, device
     place = resolve_device(device)
     source = read_source(config, base, registry)
     architectures = named_architectures(config, registry)
-    with _Training(stage, {}) as training:
+    with TrainingStage(stage, {}) as training:
         train_bundle(
             config,
             source,
@@ -255,15 +262,19 @@ def train_subject(config: AuditConfig, base: Path, registry: Registry, *, device
 
 
 def refuse_rows(config: AuditConfig, source: TableSource) -> None:
-    """Refuse labels and groups that no model could be evaluated on, before one is trained.
+    """Refuse labels, groups and weights that no model could be evaluated on, before one is trained.
 
     Raises:
-        DataError: A label is missing or none of the classes, or a sensitive column holds numbers without bins.
+        DataError: A label is missing or none of the classes, a sensitive or control column holds numbers without bins, or a
+            row has no weight.
     """
+    part = source.test
     if source.table.continued is None:
         classes = class_names(source, {}, config.model.task)
-        labelled_rows(source, source.test, {}, classes)
-    code_groups(source.test, source.table)
+        part = labelled_rows(source, part, {}, classes).part
+    code_groups(part, source.table, "sensitive")
+    code_groups(part, source.table, "control")
+    row_weights(part, source.table.weights)
 
 
 def read_source(config: AuditConfig, base: Path, registry: Registry) -> TableSource:
@@ -364,34 +375,3 @@ def _with_programs(model: ModelUnderTest, others: Iterable[ModelUnderTest]) -> M
 
 def _with_own_batch(model: ModelUnderTest) -> ModelUnderTest:
     return dataclasses.replace(model, batch=copy.copy(model.batch))
-
-
-class _Training:
-    """Tells of training as a stage of its own, once its first epoch shows that there is one."""
-
-    def __init__(self, stage: Stage, seconds: dict[str, float]) -> None:
-        self._stage = stage
-        self._seconds = seconds
-        self._started = time.monotonic()
-        self._running = False
-
-    def __enter__(self) -> _Training:
-        self._stage("limit", "train")
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._running:
-            self._seconds["train"] = time.monotonic() - self._started
-            self._stage("finished", "train", seconds=self._seconds["train"])
-        self._stage("limit", "load")
-
-    def tell(self, text: str) -> None:
-        """Pass a sentence on."""
-        self._stage("told", "train", text=text)
-
-    def progress(self, done: int, total: int, text: str) -> None:
-        """Pass an epoch on."""
-        if not self._running:
-            self._running = True
-            self._stage("started", "train")
-        self._stage("progress", "train", step="epochs", done=done, total=total, text=text)

@@ -137,7 +137,10 @@ def _arrays(data: EvaluationData) -> Iterator[tuple[str, npt.NDArray[Any]]]:
         yield f"{part} y_true", rows.y_true
         if rows.clusters is not None:
             yield f"{part} clusters", rows.clusters
+        if rows.weights is not None:
+            yield f"{part} weights", rows.weights
         yield from ((f"{part} groups {name}", array) for name, array in rows.sensitive_features.items())
+        yield from ((f"{part} control {name}", array) for name, array in rows.control_features.items())
 
 
 def _add(digest: Any, name: str, array: npt.NDArray[Any]) -> None:

@@ -211,7 +211,7 @@ def _try_columns(config: AuditConfig, source: TableSource, taken: _Taken) -> Non
         rows = labelled_rows(source, train, tables, taken.classes)
     else:  # the tokens of a text share its split and its weight
         rows = LabelledRows(part=train, inputs={}, y_true=np.zeros(len(train), dtype=np.int64), dropped={})
-    split_and_weights(rows, table, config.model.task, taken.classes, config.audit.seed)
+    split_and_weights(rows, source, table, config.model.task, taken.classes, config.audit.seed)
 
 
 def _prepared(config: AuditConfig, source: TableSource, tools: _Tools) -> _Taken:

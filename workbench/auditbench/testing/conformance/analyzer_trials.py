@@ -22,9 +22,10 @@ from auditbench.registry import Provided, Registry
 from auditbench.results import AnalysisResult
 from auditbench.run import AuditFacts, AuditRun, Provenance
 from auditbench.run_file import encode_run
-from auditbench.testing.conformance.analyzer_scenes import Scene
+from auditbench.testing.conformance.analyzer_scenes import Scene, copied
 from auditbench.testing.conformance.row_counter import RowCounter
 from auditbench.testing.contexts import QuietHost, toy_context
+from auditbench.testing.toy_training import ToyTrainer
 from auditbench.worker.analysis import Outcome, rerun, run_analyzer, unmet_need
 from auditbench.worker.array_store import describe_array
 from auditbench.worker.checking import parameters_of
@@ -94,6 +95,7 @@ def try_analyzer(call: Call, scene: Scene) -> Trial:
         analyzer=call.provided.record.name,
         params=call.params,
         models=scene.models,
+        trainer=_trainer(call.provided.record, scene),
         case_indices=tuple(case for case in _CASES if case < len(scene.subject.data)),
         host=host,
     )
@@ -125,7 +127,9 @@ def try_analyzer(call: Call, scene: Scene) -> Trial:
 
 def need_of(analyzer: Analyzer, scene: Scene) -> Message | None:
     """Why the host would not run the analyzer there; None where it would."""
-    return unmet_need(analyzer.needs, toy_context(scene.subject, models=scene.models))
+    return unmet_need(
+        analyzer.needs, toy_context(scene.subject, models=scene.models, trainer=_trainer(analyzer, scene))
+    )
 
 
 def stable_record(trial: Trial) -> dict[str, Any]:
@@ -215,6 +219,13 @@ class _Before:
             "leaves-the-context": tuple(name for name, value in _known(self._context) if value != self._known[name]),
             "leaves-the-process": (*outcome.changed, *outcome.stuck, *self._leftovers.since()),
         }
+
+
+def _trainer(analyzer: Analyzer, scene: Scene) -> ToyTrainer | None:
+    """What trains the toy model again, for an analyzer that says it needs that; its copies are of a model that nothing
+    watches, so that rows which are trained on are none that the analyzer evaluates.
+    """
+    return ToyTrainer(subject=copied(scene).subject) if analyzer.needs.training else None
 
 
 def _checked(analyzer: Analyzer, context: AuditContext, counter: RowCounter) -> BaseException | None:

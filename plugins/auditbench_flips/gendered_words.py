@@ -1,0 +1,48 @@
+"""English words for men with their counterparts for women: what is exchanged in texts unless the config says otherwise."""
+
+from __future__ import annotations
+
+SIDES = ("male", "female")
+GENDERED = (
+    ("he", "she"),
+    ("his", "her"),
+    ("him", "her"),
+    ("his", "hers"),
+    ("himself", "herself"),
+    ("man", "woman"),
+    ("men", "women"),
+    ("boy", "girl"),
+    ("boys", "girls"),
+    ("male", "female"),
+    ("males", "females"),
+    ("gentleman", "lady"),
+    ("gentlemen", "ladies"),
+    ("guy", "gal"),
+    ("guys", "gals"),
+    ("father", "mother"),
+    ("fathers", "mothers"),
+    ("dad", "mom"),
+    ("son", "daughter"),
+    ("sons", "daughters"),
+    ("brother", "sister"),
+    ("brothers", "sisters"),
+    ("husband", "wife"),
+    ("husbands", "wives"),
+    ("boyfriend", "girlfriend"),
+    ("grandfather", "grandmother"),
+    ("grandson", "granddaughter"),
+    ("uncle", "aunt"),
+    ("uncles", "aunts"),
+    ("nephew", "niece"),
+    ("king", "queen"),
+    ("kings", "queens"),
+    ("prince", "princess"),
+    ("actor", "actress"),
+    ("actors", "actresses"),
+    ("waiter", "waitress"),
+    ("widower", "widow"),
+    ("groom", "bride"),
+    ("mr", "mrs"),
+    ("sir", "madam"),
+)
+"""`her` is exchanged for `his`, which it mostly is the counterpart of, though it can be that of `him`."""
