@@ -67,10 +67,10 @@ def preset_page() -> str:
     parts = []
     for name in (name for name in preset_names() if not load_preset(name).owner):  # not those of other distributions
         purpose, *gates = explain_preset(name)
-        rows = [(code(gate.name), code(gate.title), prose(gate.limit), prose(gate.text)) for gate in gates]
+        rows = [(code(gate.name), f"{prose(gate.title)}: {prose(gate.limit)}.<br>{prose(gate.text)}") for gate in gates]
         parts += [
             heading(2, code(purpose.name), anchor=name),
             prose(f"{purpose.text} ({purpose.title})"),
-            table(("gate", "metric", "limit", "why"), rows),
+            table(("gate", "what it asks, and why"), rows),
         ]
     return page("Presets", _PRESETS, *parts)

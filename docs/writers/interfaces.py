@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from types import ModuleType
 from typing import Any
 
@@ -19,6 +19,7 @@ from auditbench import (
     models,
     results,
     run,
+    safe_text,
     statistics,
     testing,
 )
@@ -38,6 +39,10 @@ _CONTEXT = "What an analyzer gets: `AuditContext`, and the model and data in it.
 _RESULTS = (
     "`auditbench.results` and `auditbench.findings`: what an analyzer returns. Numbers are finite; what is undefined is `None` "
     "with a reason; text is a `Message`, never prose."
+)
+_RENDERING = (
+    "`auditbench.safe_text` and `auditbench.messages`: what a renderer works with beside the [record](run.md). Everything that comes "
+    "from outside, such as a name of a column, passes `safe_text`; escaping it for the format is the renderer's own."
 )
 _STATISTICS = "`auditbench.statistics`: the estimates that the host and the plugins share."
 _TESTING = "`auditbench.testing`: for the tests of plugins, and for tests that audit a model."
@@ -114,6 +119,21 @@ def result_page() -> str:
     )  # fmt: skip
 
 
+def rendering_page() -> str:
+    """What a renderer uses beside the record."""
+    bounds = [
+        _constant(name, vars(safe_text)[name], said_below(safe_text)) for name in ("LONGEST_NAME", "LONGEST_TEXT")
+    ]
+    words = ("load_messages", "merge_catalogues", "Catalogue", "format_scalar")
+    return page(
+        "What a renderer uses",
+        _RENDERING,
+        section("safe_text", safe_text.safe_text),
+        *bounds,
+        *(section(name, getattr(messages, name)) for name in words),
+    )
+
+
 def statistics_page() -> str:
     """Estimates with their uncertainty."""
     return page("Statistics", _STATISTICS, read_docstring(statistics).text, *_public(statistics))
@@ -172,10 +192,12 @@ def _public(module: ModuleType, names: Iterable[str] = ()) -> Iterator[str]:
     rest = {name: thing for name, thing in things.items() if not _is_described(thing)}
     said = said_below(module)
     yield heading(2, "Constants and types") if rest else ""
-    for name, thing in rest.items():
-        yield heading(3, code(name), anchor=name)
-        yield fence("python", f"{name} = {_shown(thing)}")
-        yield said.get(name, "")
+    yield from (_constant(name, thing, said) for name, thing in rest.items())
+
+
+def _constant(name: str, thing: Any, said: Mapping[str, str]) -> str:
+    parts = (heading(3, code(name), anchor=name), fence("python", f"{name} = {_shown(thing)}"), said.get(name, ""))
+    return "\n\n".join(filter(None, parts))
 
 
 def _is_described(thing: Any) -> bool:

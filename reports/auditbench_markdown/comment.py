@@ -17,12 +17,14 @@ LONGEST = 65_536
 """Most characters of a comment on GitHub; GitLab and the others take more."""
 MARK = "<!-- auditbench report -->"
 """First line of the comment, by which a pipeline finds the one to replace."""
+MISSING = "markdown.missing"
+"""Title of the section of analyses without a result."""
 SIGNS = {"pass": "✔", "warn": "▲", "fail": "✖", "error": "◆", "none": "○"}
 
 
 def render_comment(run: AuditRun, *, language: str = "en", longest: int = LONGEST) -> bytes:
     """The comment for a run, of at most `longest` UTF-16 code units; the same run gives the same bytes."""
-    told = outline(run, "auditbench_markdown", language)
+    told = outline(run, "auditbench_markdown", language, missing=MISSING)
     head, foot = _head(told), _foot(told)
     parts = [
         part
@@ -84,7 +86,7 @@ def _missing(told: Outline) -> Part:
         for result in told.run.results
         if result.reason is not None
     )
-    return _part(told, "markdown.missing", "markdown.more_analyses", lines)
+    return _part(told, MISSING, "markdown.more_analyses", lines)
 
 
 def _analysis(told: Outline, result: AnalysisResult) -> Text:

@@ -73,7 +73,12 @@ def _run(command: list[str], folder: Path, log: Path, seconds: float) -> int | N
                 start_new_session=True,
             )
         except OSError as error:
-            raise PluginError("the browser cannot be started", where="format pdf", found=str(error)) from error
+            raise PluginError(
+                "the browser cannot be started",
+                where="format pdf",
+                found=str(error),
+                fix="print report.html from a browser, or name another one in CHROMIUM",
+            ) from error
         try:
             return process.wait(seconds)
         except subprocess.TimeoutExpired:

@@ -46,6 +46,15 @@ NO_SUCH_THING: dict[str, str] = {
 }
 """Promises of what an analyzer need not have, with the reason why they are not tried."""
 
+NEVER_GIVEN: dict[str, str] = {
+    "captum": "rank_agreement",
+    "concepts": "planted_change",
+    "language-pairs": "stereotype_preference, score_difference",
+    "layers": "saturated_activations, similarity_to_model",
+    "lime": "rank_agreement",
+}
+"""Metrics that need other parameters or data than here; tests of each analyzer look at them."""
+
 
 def analyzers() -> Iterator[Analyzer]:
     for point in entry_points(group=ENTRY_POINT_GROUP):
@@ -61,8 +70,10 @@ def short_memory_calls(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("analyzer", list(analyzers()), ids=lambda analyzer: analyzer.name)
 def test_an_analyzer_of_ours_keeps_its_promises(analyzer: Analyzer) -> None:
     conformance = check_analyzer(analyzer, params=SMALL.get(analyzer.name))
+    never = NEVER_GIVEN.get(analyzer.name)
+    excuses = NO_SUCH_THING | ({"gives-every-metric": f"no toy subject gives {never}:"} if never else {})
     untried = {outcome.promise.key: outcome.reason for outcome in conformance.not_tried}
-    excused = {key for key, reason in untried.items() if key in NO_SUCH_THING and NO_SUCH_THING[key] in reason}
+    excused = {key for key, reason in untried.items() if key in excuses and excuses[key] in reason}
     assert set(untried) == excused, conformance.describe("not_tried")
 
 

@@ -126,10 +126,11 @@ def test_every_renderer_is_named_here() -> None:
     assert found == set(RENDERERS)
 
 
-# A page is printed a dozen times by a browser.
-@pytest.mark.parametrize(
-    "name", [name if name != "pdf" else pytest.param(name, marks=pytest.mark.browser) for name in RENDERERS]
-)
+# Two dozen pages are printed by a browser.
+_PDF = pytest.param("pdf", marks=[pytest.mark.browser, pytest.mark.nightly])
+
+
+@pytest.mark.parametrize("name", [_PDF if name == "pdf" else name for name in RENDERERS])
 def test_a_renderer(name: str) -> None:
     check_renderer(Registry().renderer(name).record)
 
@@ -150,6 +151,7 @@ def opener(form: str) -> ModelLoader:
     return ModelLoader(name=form, summary=form, load=load_model)
 
 
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
 @pytest.mark.parametrize(
     "form", [name if name == "safetensors" else pytest.param(name, marks=pytest.mark.nightly) for name in MADE]
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,9 +13,10 @@ import click
 import pytest
 from pydantic import BaseModel
 
-from auditbench import contracts, hookspecs, results, testing
+from auditbench import contracts, hookspecs, results, safe_text, testing
 from auditbench.cli.commands import cli
 from auditbench.config import AuditConfig
+from auditbench.context import AuditContext
 from auditbench.contracts import Analyzer
 from auditbench.errors import ExitCode, error_classes
 from auditbench.findings import GateState, Verdict
@@ -191,6 +193,19 @@ def test_every_state_verdict_status_and_preset_is_documented(read: Read) -> None
 def test_every_public_name_is_documented(module: Any, page: str, read: Read) -> None:
     titles = {part.title for part in read(f"reference/{page}").sections}
     assert set(module.__all__) <= titles
+
+
+def test_what_a_renderer_makes_safe_is_documented(read: Read) -> None:
+    (signature,) = re.findall(r"^def (safe_text\(.*\) -> str):$", inspect.getsource(safe_text), re.MULTILINE)
+    page = read("reference/rendering")
+    assert signature.replace("LONGEST_NAME", str(safe_text.LONGEST_NAME)) in page.section("safe_text").text
+    for name in ("LONGEST_NAME", "LONGEST_TEXT"):
+        assert f"{name} = {getattr(safe_text, name)}" in page.section(name).text
+
+
+def test_every_field_of_the_context_is_described(read: Read) -> None:
+    said = {row[0]: row[-1] for row in read("reference/context").section("AuditContext").rows}
+    assert [field for field in AuditContext.__dataclass_fields__ if not said[field]] == []
 
 
 def test_every_field_of_the_record_is_documented(read: Read) -> None:

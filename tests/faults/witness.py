@@ -16,6 +16,8 @@ from typing import Any
 from auditbench.findings import Message
 from auditbench.results import AnalysisResult, Attribution, Metric, Note
 
+_NOT_LEFT = ("AUDITBENCH_WORKER", "TORCHINDUCTOR_CACHE_DIR")
+"""Variables of a worker itself: torch sets the second one when its compiler is first loaded, whoever needed that."""
 _CLASSES = ("ModelUnderTest", "EvaluationData", "AuditContext")
 
 
@@ -230,7 +232,7 @@ def _of_system() -> Iterator[tuple[str, object]]:
     import time
 
     yield "working directory", str(Path.cwd())
-    yield "environment", sorted(item for item in os.environ.items() if item[0] != "AUDITBENCH_WORKER")
+    yield "environment", sorted(item for item in os.environ.items() if item[0] not in _NOT_LEFT)
     yield "time zone", time.tzname
     mask = os.umask(0)
     os.umask(mask)

@@ -12,6 +12,7 @@ import pytest
 from auditbench import supervisor
 from auditbench.config_file import load_config
 from auditbench.errors import ConfigError, EmptyDataError, ExitCode, PluginError
+from auditbench.findings import Message
 from auditbench.run_file import read_run
 from tests.in_process_worker import workers_in_this_process
 from tests.integration.probe_audit import audit, probe_site
@@ -66,6 +67,47 @@ min = 0
     assert found["report.formats"] == "did you mean `text`?"
     assert "data.test" in found
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    "further", [pytest.param([], id="in-the-plan"), pytest.param(["report.casess=1"], id="with-a-fault-in-the-file")]
+)
+def test_gates_that_follow_from_a_misspelt_table_are_not_told_beside_it(folder: Path, further: list[str]) -> None:
+    tail = "[analyzers.goood]\n" + "".join(
+        f"[[gates]]\nmetric = '{metric}'\nmin = 0\n" for metric in ("good.right", "good.clock", "shap.right")
+    )
+    with pytest.raises(ConfigError) as caught:
+        supervisor.plan(load_config(write_config(folder, tail), further))
+    found = {problem.where: problem.fix for problem in caught.value.problems if problem.where != "report.casess"}
+    assert found == {"analyzers.goood": "did you mean `good`?", "gates[2].metric": "add [analyzers.shap]"}
+
+
+@pytest.mark.parametrize("reused", [False, True])
+def test_what_an_analyzer_does_not_declare_or_has_no_words_for_is_a_warning(
+    site: PluginSite, folder: Path, tmp_path: Path, reused: bool
+) -> None:
+    body = """
+note = Note(kind="limit", text=Message(key="loose.unheard"))
+said = Note(kind="limit", text=Message(key="loose.said"))
+names = ("kept", "stray", "stray", "other")
+metrics = [Metric(name=n, value=1.0, n=1, no_interval="count", where={"at": str(i)}) for i, n in enumerate(names)]
+undefined = Metric(name="kept", value=None, n=0, reason=Message(key="loose.why"))
+return AnalysisResult(metrics=(*metrics, undefined), notes=(note, said, note))
+"""
+    lines = "".join(f"    {line}\n" for line in body.strip().splitlines())
+    record = "name='loose', topic='t', summary='s', analyze=analyze, metrics=('kept',)"
+    code = (
+        "from auditbench.findings import Message\nfrom auditbench.results import Note\n"
+        f"def analyze(context, params):\n{lines}\n@hookimpl\ndef auditbench_analyzers():\n"
+        f"    yield Analyzer({record}, messages={{'en': {{'loose.said': 'Said.'}}}})\n"
+    )
+    site.add("loose", code)
+    for _ in range(1 + reused):
+        run = audit(folder, "[analyzers.loose]\n", tmp_path / "run")
+    assert run.warnings == (
+        Message(key="core.undeclared_metrics", values={"analyzer": "loose", "what": "other, stray"}),
+        Message(key="core.keys_without_words", values={"analyzer": "loose", "what": "loose.unheard, loose.why"}),
+    )
 
 
 def test_a_misspelt_metric_gets_the_nearest(folder: Path) -> None:

@@ -172,4 +172,10 @@ def test_listing_does_not_import_what_a_plugin_needs(site: PluginSite, capsys: p
     site.add("loud", "raise RuntimeError('imported')", distribution="loud-tools")
     listed = {entry["name"]: entry for entry in json.loads(said(capsys, "plugins", "list", "--json"))}
     assert listed["loud"]["distribution"] == "loud-tools"
-    assert listed["gap"] == {"name": "gap", "distribution": "gap-tools", "version": "2.0", "module": "gap_tools"}
+    assert listed["gap"] == {
+        "name": "gap",
+        "distribution": "gap-tools",
+        "version": "2.0",
+        "module": "gap_tools",
+        "module_found": True,
+    }

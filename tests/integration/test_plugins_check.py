@@ -10,7 +10,10 @@ from typing import Any
 import pytest
 
 from auditbench.cli.boundary import guarded
+from auditbench.findings import Message
+from auditbench.supervisor.worker_process import WorkerFault
 from auditbench.testing.conformance import separate
+from auditbench.testing.conformance.analyzers import all_checks
 from tests.plugin_site import installed_site
 from tests.zoo.loaders import write_sample
 
@@ -56,6 +59,24 @@ def hang(run, options):
         time.sleep(1)
 """
 )
+EXITING = """
+import os
+from pydantic import BaseModel
+from auditbench.contracts import Analyzer
+from auditbench.hookspecs import hookimpl
+
+AUDITBENCH_API = "1.1"
+
+class Params(BaseModel):
+    rows: int = 4
+
+def analyze(context, params):
+    os._exit(3)
+
+@hookimpl
+def auditbench_analyzers():
+    yield Analyzer(name="probe", topic="probe", summary="Ends it all", analyze=analyze, Params=Params)
+"""
 LOADER = """
 from auditbench.contracts import ModelLoader
 from auditbench.hookspecs import hookimpl
@@ -117,6 +138,43 @@ def test_a_crash_and_a_hang_break_a_promise_and_end_nothing_else(
     assert "SIGABRT" in crash["problem"]["found"]
     assert "in crash" in crash["problem"]["found"]
     assert "limit of 30 seconds" in hang["problem"]["found"]
+    assert "--time-limit" in hang["problem"]["fix"]
+    assert "--time-limit" not in crash["problem"]["fix"]
+
+
+@pytest.mark.parametrize(
+    ("key", "timed_out", "allowed"),
+    [
+        ("core.timed_out", True, "an answer within 30 seconds"),
+        ("core.memory_limit", False, "no more memory than there is"),
+        ("core.worker_out_of_memory", False, "no more memory than there is"),
+        ("core.worker_exited", False, "a result, or an exception"),
+    ],
+)
+def test_more_time_is_offered_only_where_time_ran_out(key: str, timed_out: bool, allowed: str) -> None:
+    found, fix = separate._way_on(WorkerFault(Message(key=key), timed_out=timed_out), 30)
+    assert found == allowed
+    assert ("--time-limit" in fix) == timed_out
+
+
+def test_what_is_known_of_a_thing_that_ends_its_process_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, found = checked(capsys, str(write_project(tmp_path, EXITING)))
+    assert code == 2
+    outcomes = found["analyzer probe"]
+    assert list(outcomes) == ["survives", *(promise.key for promise, _ in all_checks())]
+    states = {key: one["state"] for key, one in outcomes.items()}
+    lost = list(states)[1:].index("runs-where-it-applies") + 1
+    assert states["survives"] == "broken"
+    assert set(list(states.values())[1:lost]) <= {"kept", "broken"}
+    assert states["parameters-have-help"] == "broken"
+    assert set(list(states.values())[lost:]) == {"not_tried"}
+    assert outcomes["repeatable"]["reason"] == "the process was lost when `runs-where-it-applies` was tried"
+    problem = outcomes["survives"]["problem"]
+    assert "status 3" in problem["found"]
+    assert "--time-limit" not in problem["fix"]
+    assert "seconds" not in problem["allowed"]
 
 
 def test_a_project_with_faults_names_each(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -166,6 +224,30 @@ def test_an_installed_plugin_is_checked_by_its_name(tmp_path: Path, capsys: pyte
         code, found = checked(capsys, "probe")
     assert code == 0
     assert list(found) == ["plugin probe", "renderer probe"]
+
+
+def test_a_folder_called_like_an_installed_plugin_is_checked_only_where_it_is_meant(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(separate, "check_plugin", lambda name, **_: asked.append(name) or ())
+    monkeypatch.setattr(separate, "check_project", lambda folder, **_: asked.append(folder) or ())
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "shap").mkdir()
+    (tmp_path / "mine").mkdir()
+    for argument, meant, said in (
+        ("shap", "shap", "the installed plugin shap"),
+        ("./shap", Path("shap"), f"the project in {tmp_path / 'shap'}"),
+        ("shap/", Path("shap"), f"the project in {tmp_path / 'shap'}"),
+        (".", Path(), f"the project in {tmp_path}"),
+        ("mine", Path("mine"), f"the project in {tmp_path / 'mine'}"),
+    ):
+        asked: list[object] = []
+        guarded(["plugins", "check", argument])
+        assert (asked, capsys.readouterr().err.splitlines()) == ([meant], [f"checks {said}"])
+    (tmp_path / "shap" / "pyproject.toml").write_text("")
+    asked = []
+    guarded(["plugins", "check", "shap"])
+    assert asked == [Path("shap")]
 
 
 @pytest.mark.parametrize(

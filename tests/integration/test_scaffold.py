@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -151,6 +152,13 @@ def test_nothing_of_a_template_is_left_in_a_file(projects: Projects) -> None:
     for kind in KINDS:
         files = [path for path in projects.project(kind).rglob("*") if path.is_file()]
         assert not [path for path in files if b"cookiecutter" in path.read_bytes() or b"{%" in path.read_bytes()]
+
+
+def test_its_test_extra_asks_for_all_that_the_promises_are_tried_with(projects: Projects) -> None:
+    for kind in KINDS:
+        document = tomllib.loads((projects.project(kind) / "pyproject.toml").read_text())
+        names = {line.partition(">")[0] for line in document["project"]["optional-dependencies"]["test"]}
+        assert names >= {"jsonschema", "pytest"}, kind
 
 
 def test_a_path_that_looks_like_a_template_is_a_path(tmp_path: Path) -> None:

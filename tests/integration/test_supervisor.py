@@ -61,6 +61,7 @@ def test_verdict_gates_and_warnings_of_the_faulty_run(faulty: Any) -> None:
         "raises": "failed", "vanishes": "failed", "hangs": "timed_out", "render:text-bad": "failed",
     }  # fmt: skip
     assert "ValueError" in run.volatile.details["raises"]
+    assert not {"vanishes", "hangs"} & set(run.volatile.details)  # they wrote nothing
     assert {plugin.name for plugin in run.provenance.plugins} >= {"good", "raises", "text"}
 
 

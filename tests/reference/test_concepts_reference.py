@@ -258,7 +258,9 @@ def found_beside_a_real_one(drawn: RandomConcepts, *, trials: int) -> tuple[floa
 
 
 @pytest.mark.parametrize("vector", KINDS)
-@pytest.mark.parametrize("modality", PROBLEMS)
+@pytest.mark.parametrize(
+    "modality", [name if name == "image" else pytest.param(name, marks=pytest.mark.nightly) for name in PROBLEMS]
+)
 def test_a_random_concept_beside_a_real_one_is_found_no_more_often_than_stated(
     modality: str, vector: VectorKind
 ) -> None:

@@ -64,7 +64,10 @@ def test_a_bad_analyzer_breaks_the_promise_that_it_is_bad_at(bad: Bad) -> None:
 
 
 def test_the_zoo_breaks_every_promise() -> None:
-    assert {bad.breaks for bad in ZOO} | {"loads-lightly"} == {outcome.promise.key for outcome in of_good().outcomes}
+    never_broken = {"gives-every-metric"}  # whether no data at all have it is not known here
+    assert {bad.breaks for bad in ZOO} | {"loads-lightly"} | never_broken == {
+        outcome.promise.key for outcome in of_good().outcomes
+    }
     assert len({bad.name for bad in ZOO}) == len(ZOO) >= 25
 
 
@@ -112,6 +115,38 @@ def test_needs_that_no_toy_subject_meets_are_said_and_nothing_counts_as_kept() -
     assert keys(conformance, "broken") == []
     assert "runs-where-it-applies" in keys(conformance, "not_tried")
     assert "no_such_package" in conformance.describe("not_tried")
+    assert keys(conformance, "kept")
+
+
+def test_an_analyzer_that_was_never_called_passes_no_check() -> None:
+    needs = Needs(packages=("no_such_package",))
+    with pytest.raises(BrokenPromisesError) as caught:
+        check_analyzer(dataclasses.replace(GOOD, needs=needs))
+    (outcome,) = caught.value.conformance.broken
+    assert outcome.promise.key == "runs-where-it-applies"
+    assert outcome.problem is not None
+    assert "no_such_package" in outcome.problem.found
+    assert "install what it needs" in outcome.problem.fix
+
+
+def test_a_declared_metric_that_no_subject_gives_is_named() -> None:
+    never = dataclasses.replace(GOOD, metrics=(*GOOD.metrics, "never"), messages=WITH_NEVER)
+    (outcome,) = [one for one in analyzer_conformance(never).outcomes if one.promise.key == "gives-every-metric"]
+    assert outcome.reason.startswith("no toy subject gives never:")
+
+
+def test_an_undeclared_metric_close_to_a_declared_one_is_a_slip() -> None:
+    slip = dataclasses.replace(GOOD, metrics=(f"{GOOD.metrics[0]}s", *GOOD.metrics[1:]))
+    words = {language: _renamed(texts, GOOD.metrics[0]) for language, texts in GOOD.messages.items()}
+    conformance = analyzer_conformance(dataclasses.replace(slip, messages=words))
+    (problem,) = [one.problem for one in conformance.broken if one.promise.key == "gives-declared-metrics"]
+    assert problem is not None
+    assert f"did you mean `{GOOD.metrics[0]}s`?" in problem.fix
+
+
+def _renamed(texts: Any, metric: str) -> dict[str, Any]:
+    more = {key.replace(f".{metric}", f".{metric}s", 1): text for key, text in texts.items() if f".{metric}" in key}
+    return {**texts, **more}
 
 
 @pytest.mark.parametrize("thing", [None, "good", Needs()], ids=lambda thing: type(thing).__name__)
@@ -155,8 +190,9 @@ def test_another_analyzer_can_be_run_again() -> None:
     [
         ({"cost": "samples", "check": None}, "keeps-its-cost"),
         ({"shares": ("never",), "metrics": (*GOOD.metrics, "never"), "messages": WITH_NEVER}, "shares-are-shares"),
+        ({"metrics": (*GOOD.metrics, "never"), "messages": WITH_NEVER}, "gives-every-metric"),
     ],
-    ids=["no-limit", "no-such-share"],
+    ids=["no-limit", "no-such-share", "no-such-metric"],
 )
 def test_what_there_is_nothing_to_try_on_is_not_kept(fields: dict[str, Any], promise: str) -> None:
     conformance = analyzer_conformance(dataclasses.replace(GOOD, **fields))

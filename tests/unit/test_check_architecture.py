@@ -40,8 +40,8 @@ def test_every_promise_of_an_architecture_is_broken_by_one() -> None:
 def test_one_that_says_why_it_builds_nothing_is_not_tried() -> None:
     conformance = check_architecture(architecture(refuses))
     assert {outcome.promise.key for outcome in conformance.outcomes if outcome.state == "kept"} == {
-        "has-defaults",
-        "explains-parameters",
+        "defaults-are-valid",
+        "parameters-have-help",
     }
     assert "the image is too small" in conformance.not_tried[0].reason
 

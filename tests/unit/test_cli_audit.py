@@ -115,6 +115,7 @@ def test_audit_tells_verdict_gates_gaps_files_and_times(
         "Analyzers without a result",
         "  shap  failed (required): Because of lens.",
         "  lime  not applicable: It needs sensitive features, and the config names none in data.sensitive.",
+        f"  `auditbench show {folder} --debug` shows what they raised or wrote last",
         "warning: Because of rain.",
         "",
         f"report   {folder / 'report.html'}",
@@ -123,6 +124,18 @@ def test_audit_tells_verdict_gates_gaps_files_and_times(
         "exit code 1",
     ]
     assert err == "shap: started\n"
+
+
+def test_the_way_to_what_was_raised_is_told_only_where_something_is_held(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = a_run()
+    silent = dataclasses.replace(run, volatile=dataclasses.replace(run.volatile, details={"shap": ""}))
+    told = []
+    for shown in (run, silent):
+        say_run(shown, tmp_path)
+        told.append("what they raised or wrote last" in capsys.readouterr().out)
+    assert told == [True, False]
 
 
 def test_what_does_not_apply_is_counted_apart(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -80,17 +80,35 @@ PRINTER = dataclasses.replace(
 @pytest.fixture
 def installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("auditbench.supervisor.describe", lambda names=None: (PLUGIN, BROKEN, OBSERVER, PRINTER))
-    entries = (PluginEntry(name="toy", module="toy_module", distribution="toy-plugin", version="1.2"),)
+    entries = (PluginEntry(name="toy", module="json", distribution="toy-plugin", version="1.2"),)
     monkeypatch.setattr("auditbench.plugin_entries.list_entry_points", lambda: entries)
 
 
 def test_list(installed: None, capsys: pytest.CaptureFixture[str]) -> None:
     assert guarded(["plugins", "list"]) == 0
-    assert capsys.readouterr().out == "toy  toy-plugin 1.2  toy_module\n"
+    assert capsys.readouterr().out == "toy  toy-plugin 1.2  json\n"
     assert guarded(["plugins", "list", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == [
-        {"name": "toy", "distribution": "toy-plugin", "version": "1.2", "module": "toy_module"}
+        {"name": "toy", "distribution": "toy-plugin", "version": "1.2", "module": "json", "module_found": True}
     ]
+
+
+@pytest.mark.parametrize("module", ["absent_module", "json.absent", "json.absent:plugin"])
+def test_list_marks_a_plugin_whose_module_is_not_there_and_imports_none(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], module: str
+) -> None:
+    gone = PluginEntry(name="gone", module=module, distribution="g", version="1")
+    kept = PluginEntry(name="kept", module="antigravity:plugin", distribution="k", version="2")
+    monkeypatch.setattr("auditbench.plugin_entries.list_entry_points", lambda: (gone, kept))
+    sys.modules.pop("antigravity", None)
+    assert guarded(["plugins", "list"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        f"gone  g 1  {module}  (there is no such module)",
+        "kept  k 2  antigravity:plugin",
+    ]
+    assert guarded(["plugins", "list", "--json"]) == 0
+    assert [plugin["module_found"] for plugin in json.loads(capsys.readouterr().out)] == [False, True]
+    assert "antigravity" not in sys.modules
 
 
 def test_list_without_plugins(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -104,7 +122,7 @@ def test_list_without_plugins(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
 
 
 def test_show(installed: None, capsys: pytest.CaptureFixture[str]) -> None:
-    assert guarded(["plugins", "show", "toy"]) == 0
+    assert guarded(["plugins", "show", "toy"]) == 2  # the broken one is shown below it
     assert capsys.readouterr().out.partition("\nbroken")[0].splitlines() == [
         "toy (toy-plugin 1.2)",
         f"  written for  version 1.0 of the contracts; this Auditbench keeps {API_VERSION}",
@@ -153,6 +171,15 @@ def test_show(installed: None, capsys: pytest.CaptureFixture[str]) -> None:
         "preset toy-basics: The least.",
         "  its gates: auditbench explain preset:toy-basics",
     ]
+
+
+@pytest.mark.parametrize("option", [[], ["--json"]])
+@pytest.mark.parametrize(("plugin", "code"), [(PLUGIN, 0), (OBSERVER, 0), (BROKEN, 2)])
+def test_show_of_a_plugin_that_cannot_be_used_ends_with_2(
+    monkeypatch: pytest.MonkeyPatch, plugin: PluginDescription, code: int, option: list[str]
+) -> None:
+    monkeypatch.setattr("auditbench.supervisor.describe", lambda names: (plugin,))
+    assert guarded(["plugins", "show", plugin.plugin.name, *option]) == code
 
 
 @pytest.mark.parametrize("cost", [*get_args(Cost), None])

@@ -51,6 +51,22 @@ def test_numbers_of_an_analyzer_that_changed_the_model_are_marked(
     assert line.endswith("; not to be relied on: its analyzer changed the model") == (changed == "performance")
 
 
+def test_a_crash_is_told_with_its_line_and_the_way_to_its_trace(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    values = {"type": "KeyError", "error": "'tax'", "place": "overconfidence.py:41 in analyze"}
+    reason = Message(key="core.analyzer_raised", values=values)
+    crashed = AnalysisResult(analyzer="gap", topic="probe", status="failed", reason=reason)
+    for details, told in ({"gap": "Traceback"}, True), ({}, False):
+        finish(tmp_path, dataclasses.replace(a_run(), results=(crashed,), volatile=Volatile(details=details)))
+        guarded(["show", str(tmp_path)])
+        plain = capsys.readouterr().out
+        assert "      raised at overconfidence.py:41 in analyze\n" in plain
+        assert (f"`auditbench show {tmp_path} --debug` shows" in plain) == told
+        guarded(["show", str(tmp_path), "--debug"])
+        assert "--debug` shows" not in capsys.readouterr().out
+
+
 def test_show_debug_prints_why_a_report_was_not_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     warning = Message(key="core.renderer_failed", values={"format": "text", "error": "no ink"})
     volatile = Volatile(details={"render:text": "Traceback\nValueError: no ink at all"})

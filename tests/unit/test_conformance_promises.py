@@ -7,16 +7,28 @@ from typing import Any
 
 import pytest
 
+from auditbench.contracts import Architecture, DatasetLoader, ModelLoader, Renderer
 from auditbench.errors import Problem
 from auditbench.testing import BrokenPromisesError, Conformance
+from auditbench.testing.conformance import architectures, datasets, loaders, renderers
 from auditbench.testing.conformance.analyzers import analyzer_conformance
-from auditbench.testing.conformance.promises import Promise, broken, demand, kept, not_tried
+from auditbench.testing.conformance.architectures import architecture_conformance
+from auditbench.testing.conformance.datasets import dataset_conformance
+from auditbench.testing.conformance.loaders import loader_conformance
+from auditbench.testing.conformance.promises import FITS, Promise, broken, demand, kept, not_tried
+from auditbench.testing.conformance.renderers import renderer_conformance
 from tests.zoo.analyzers import GOOD
 
 SEEDED = Promise(key="seeded", sentence="It draws from the seed.")
 TOLD = Promise(key="told", sentence="It tells progress.")
 LIGHT = Promise(key="light", sentence="It loads lightly.")
 PROBLEM = Problem(message="it draws", where="a table", found="0.1, then 0.2", allowed="equal bits", fix="use rng")
+OF_RECORDS = (
+    (architecture_conformance, Architecture, architectures.CHECKS),
+    (renderer_conformance, Renderer, renderers.CHECKS),
+    (lambda found: loader_conformance(found, "sample.toml"), ModelLoader, loaders.CHECKS),
+    (lambda found: dataset_conformance(found, None), DatasetLoader, datasets.CHECKS),
+)
 ALL = (kept(LIGHT), not_tried(TOLD, "it tells none"), broken(SEEDED, PROBLEM))
 
 
@@ -62,3 +74,16 @@ def test_a_schema_that_nobody_can_judge_is_not_tried(monkeypatch: pytest.MonkeyP
     ]
     assert outcome.state == "not_tried"
     assert "jsonschema" in outcome.reason
+
+
+@pytest.mark.parametrize("found", [None, "gap", Promise, [GOOD]], ids=lambda found: type(found).__name__)
+@pytest.mark.parametrize(("function", "record", "others"), OF_RECORDS, ids=lambda one: getattr(one, "__name__", ""))
+def test_what_is_no_record_is_said_and_nothing_else_is_tried(
+    function: Any, record: type[Any], others: tuple[Any, ...], found: Any
+) -> None:
+    first, *rest = function(found).outcomes
+    assert (first.promise, first.state) == (FITS, "broken")
+    assert (first.problem.found, first.problem.allowed) == (type(found).__name__, f"{record.__name__}(...)")
+    assert first.problem.fix
+    assert [one.promise for one in rest] == [promise for promise, _ in others]
+    assert {one.state for one in rest} == {"not_tried"}

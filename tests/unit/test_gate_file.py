@@ -67,6 +67,7 @@ BAD = {
     "no-gates": ("gates = []\n", "gates.toml", "the file holds no gates"),
     "no-presets": ("preset = []\nwaivers = []\n", "gates.toml", "the file holds no gates"),
     "comment-alone": ("# nothing\n", "gates.toml", "the file holds no gates"),
+    "key-of-a-preset": ("[[gates]]\nmetric = 'a.b'\nmin = 0\neach = 'sensitive'\n", "gates.toml: gates[0].each", "presets alone"),
     "no-toml": ("[[gates]\n", "gates.toml", "not valid TOML"),
 }  # fmt: skip
 

@@ -130,6 +130,19 @@ def test_labels_pick_one_of_several() -> None:
     assert only(gate(where={"feature": "race"}), result(*both)).value == 0.9
 
 
+@pytest.mark.parametrize(
+    ("where", "value"),
+    [({}, 0.7), ({"feature": "sex"}, 0.8), ({"feature": "sex", "group": "F"}, 0.9)],
+)
+def test_a_metric_of_everyone_is_told_from_those_of_groups(where: dict[str, str], value: float) -> None:
+    metrics = (
+        metric(0.9, where={"feature": "sex", "group": "F"}),
+        metric(0.8, where={"feature": "sex"}),
+        metric(0.7),
+    )
+    assert only(gate(where=where), result(*metrics)).value == value
+
+
 def test_ids_come_from_metric_and_labels() -> None:
     gates = (gate(), gate(where={"feature": "sex"}), gate(where={"group": "A b/C", "feature": "sex"}), gate(id="mine"))
     assert gate_ids(gates) == ("toy.score", "toy.score.sex", "toy.score.sex.a-b-c", "mine")

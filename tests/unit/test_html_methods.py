@@ -87,3 +87,19 @@ def test_a_section_without_methods_has_no_entries() -> None:
 
 def _with(result: AnalysisResult, method: MethodFacts) -> AnalysisResult:
     return dataclasses.replace(result, methods=(method,)) if result.topic == "explanation" else result
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_how_each_measure_is_made_stands_once(language: str) -> None:
+    run = income_run()
+    (result,) = [item for item in run.results if item.analyzer == "performance"]
+    metric = dataclasses.replace(result.metrics[0], method="performance.accuracy.formula")
+    by_group = dataclasses.replace(metric, where={"group": "F"})
+    made = {"en": "right decisions / rows", "zh-CN": "正确判定数 / 样本数"}
+    results = tuple(
+        dataclasses.replace(item, metrics=(metric, by_group)) if item is result else item for item in run.results
+    )
+    words = {name: {**run.messages.get(name, {}), metric.method: made[name]} for name in LANGUAGES}
+    page = parse(render_report(dataclasses.replace(run, results=results, messages=words), language=language))
+    entries = page.one("section", id="performance").every("div", lambda element: "known" in element.classes)
+    assert [value.text for entry in entries for value in entry.every("dd")] == [made[language]]

@@ -86,7 +86,7 @@ def test_crossing_interval_beside_one_that_is_missing_keeps_its_own_words() -> N
     lead = "One interval crosses its limit, so the data cannot decide it. One gate has no interval to decide by."
     assert lead in text_of(tree, "gates")
     steps = [step.text for step in tree.one("section", id="verdict").every("li") if step.text.endswith(").")]
-    assert steps[0].startswith("Settle F1 score with more evaluated rows")
+    assert steps[0].startswith("Settle F1 score (")
     assert steps[1].startswith("Measure Area under the ROC curve with an interval")
     assert "F1 score may be outside its limit" in text_of(tree, "summary")
 

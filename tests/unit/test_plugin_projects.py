@@ -81,6 +81,18 @@ def test_what_is_wrong_with_a_project_is_named(tmp_path: Path) -> None:
     assert set(cases) == {promise.key for promise, _ in projects.CHECKS}
 
 
+@pytest.mark.parametrize(
+    ("written", "fix"),
+    [("auditbench_gapp", "did you mean `auditbench_gap`?"), ("other", "correct the name of the module")],
+)
+def test_a_misspelt_module_is_told_the_nearest(tmp_path: Path, written: str, fix: str) -> None:
+    text = PROJECT.format(builder="setuptools", version='version = "1.0"', module=written)
+    conformance = project_conformance(read_project(write_project(tmp_path, text=text)))
+    (problem,) = [one.problem for one in conformance.broken]
+    assert problem is not None
+    assert problem.fix == fix
+
+
 def test_names_of_the_product_are_taken(tmp_path: Path) -> None:
     text = PROJECT.format(builder="setuptools", version='version = "1.0"', module="auditbench_gap")
     assert broken(read_project(write_project(tmp_path, text=text.replace("gap = ", "fairness = ")))) == [

@@ -131,6 +131,28 @@ def test_it_stands_in_a_file_of_gates(shipping: Shipping, tmp_path: Path) -> Non
     assert "gates.toml: preset (gap-basics.selection.sex)" in given.gates
 
 
+def test_a_plugin_whose_module_is_not_there_is_named_with_the_preset_that_is_missing(
+    shipping: Shipping, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shipping.add()
+    points = shipping.site.path / "gap_tools-1.2.dist-info" / "entry_points.txt"
+    points.write_text("[auditbench.plugins]\ngap = gap_toolz\n")
+    (tmp_path / "gates.toml").write_text('preset = "gap-basics"')
+    (within,) = read_gates(
+        [GateSource(text="gates.toml", base=tmp_path)], task="binary-classification", sensitive=["sex"]
+    ).problems
+    (alone,) = refused("gap-basics")
+    for problem in (within, alone):
+        assert problem.message == "there is no such preset"
+        assert problem.fix == (
+            "the plugin gap (gap-tools 1.2) may ship it, but its module `gap_toolz` is not there: "
+            "correct its entry point, and install it again"
+        )
+    assert guarded(["explain", "preset:gap-basics"]) == 2
+    assert "`gap_toolz` is not there" in capsys.readouterr().err
+    assert "gap_toolz" not in refused("gasp-basics")[0].fix
+
+
 def test_two_distributions_with_one_name_are_told(shipping: Shipping) -> None:
     shipping.add()
     shipping.add(distribution="other-tools")

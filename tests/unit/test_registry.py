@@ -266,6 +266,33 @@ def test_a_missing_package_is_named(site: PluginSite) -> None:
     assert error.problems[0].fix == "pip install 'absent_package'"
 
 
+@pytest.mark.parametrize(
+    ("line", "fix"),
+    [
+        pytest.param(
+            "from auditbench.mesages import load_messages", "did you mean `auditbench.messages`?", id="module"
+        ),
+        pytest.param(
+            "import auditbench.results.metricss", "did you mean `auditbench.results.metrics`?", id="inner-module"
+        ),
+        pytest.param("from auditbench.messages import load_mesages", "did you mean `load_messages`?", id="name"),
+        pytest.param("from auditbench import hookimp", "did you mean `hookimpl`?", id="name-of-the-package"),
+        pytest.param("from auditbench import mesages", "did you mean `messages`?", id="module-as-a-name"),
+        pytest.param(
+            "from auditbench.quantum import Qubit", "pip install --upgrade auditbench probe-tools", id="nothing-close"
+        ),
+    ],
+)
+def test_what_auditbench_has_not_is_named_with_its_line_and_the_nearest(site: PluginSite, line: str, fix: str) -> None:
+    site.add("probe", f"\n\n{line}\n", distribution="probe-tools", module="probe_asking", imports="")
+    error = refused("probe")
+    assert not isinstance(error, MissingDependencyError)
+    (problem,) = error.problems
+    assert problem.where == f"plugin probe (probe-tools 1.0): {site.path / 'probe_asking.py'}:3"
+    upgrade = "pip install --upgrade auditbench probe-tools"
+    assert problem.fix == (fix if fix == upgrade else f"{fix} If it is of a later version: {upgrade}")
+
+
 def test_a_missing_module_of_its_own_is_its_own_fault(site: PluginSite) -> None:
     site.add("hollow", "x = 1", module="hollow_module")
     (site.path / "hollow_module.py").unlink()

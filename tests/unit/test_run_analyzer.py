@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import json
 import random
 import sys
@@ -131,6 +132,20 @@ def test_what_is_raised_is_named_and_traced(error: BaseException) -> None:
     assert outcome.result.reason.values["type"] in (type(error).__name__, "RuntimeError")
     assert outcome.result.reason.values["error"]
     assert "raise error" in outcome.details
+
+
+def test_what_is_raised_has_the_innermost_line_of_its_plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "gap_plugin").mkdir()
+    code = "import json\ndef analyze(context, params):\n    return _read()\ndef _read():\n    return json.loads('{')\n"
+    (tmp_path / "gap_plugin" / "__init__.py").write_text(code)
+    monkeypatch.syspath_prepend(tmp_path)
+    module = importlib.import_module("gap_plugin")
+    for entry, place in (("gap_plugin:plugin", "__init__.py:5 in _read"), ("no_such_plugin", None)):
+        analyzer = Analyzer(name="toy", topic="probe", summary="", analyze=module.analyze)
+        provided = Provided(record=analyzer, origin=dataclasses.replace(ORIGIN, module=entry))
+        reason = run_analyzer(provided, toy_context(), Registry()).result.reason
+        assert reason is not None
+        assert reason.values.get("place") == place
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux keeps a limit on private memory")

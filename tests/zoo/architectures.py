@@ -99,12 +99,12 @@ def architecture(
 
 
 BAD: Mapping[str, tuple[Architecture, str]] = {
-    "no default": (architecture(good, NoDefault), "has-defaults"),
-    "no help": (architecture(good, NoHelp), "explains-parameters"),
+    "no default": (architecture(good, NoDefault), "defaults-are-valid"),
+    "no help": (architecture(good, NoHelp), "parameters-have-help"),
     "raises": (architecture(raises), "builds"),
     "no network": (architecture(gives_no_network), "builds"),
     "one output": (architecture(has_one_output), "gives-its-outputs"),
-    "own seed": (architecture(seeds_itself), "follows-the-seed"),
+    "own seed": (architecture(seeds_itself), "seeded"),
     "detached": (architecture(detaches), "learns"),
     "a number": (architecture(keeps_a_number), "is-restored"),
 }

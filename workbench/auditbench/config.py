@@ -279,7 +279,10 @@ class GateTable(Table):
 
     id: Slug | None = Field(None, description="Stable id; made from metric and labels when absent.")
     metric: Annotated[str, Field(pattern=r"^[a-z0-9_-]+\.[a-z0-9_.-]+$")] = Field(description="`analyzer.metric`.")
-    where: Mapping[str, str] = Field(default_factory=dict, description="Labels that pick one metric of that name.")
+    where: Mapping[str, str] = Field(
+        default_factory=dict,
+        description="Labels that pick one metric of that name; without any, the one that has none, or the only one.",
+    )
     min: float | None = Field(None, description="Smallest allowed value.")
     max: float | None = Field(None, description="Largest allowed value.")
     max_drop: Annotated[float, Field(ge=0)] | None = Field(

@@ -34,7 +34,7 @@ from auditbench.gates import gate_ids, parse_day
 from auditbench.models.endpoint.params import endpoint_problems
 from auditbench.models.formats import describes_itself, factory_parts, is_file, key_problems
 from auditbench.paths import is_there
-from auditbench.plugin_entries import PluginEntry, find_entry, find_exact
+from auditbench.plugin_entries import PluginEntry, covers, find_entry, find_exact
 from auditbench.safe_text import safe_text
 
 RECORD_FORMAT = "json"
@@ -277,6 +277,26 @@ def name_problems(parts: Parts, entries: Sequence[PluginEntry]) -> Iterator[Prob
             yield from (dataclasses.replace(problem, allowed=_LISTED) for problem in error.problems)
         except AuditbenchError as error:
             yield from error.problems
+
+
+def without_followers(parts: Parts, entries: Sequence[PluginEntry]) -> Parts:
+    """The parts without gates whose only fault is that the table of their analyzer is misspelt, of which `name_problems` tells."""
+    listed = {name: _is_covered(name, entries) for name in parts.analyzers}
+    misspelt = [name for name, covered in listed.items() if not covered]
+    followers = {
+        place
+        for place, gate in parts.gates.items()
+        if (name := gate.metric.partition(".")[0]) not in listed
+        and nearest(name, misspelt)
+        and _is_covered(name, entries)
+    }
+    return dataclasses.replace(
+        parts, gates={place: gate for place, gate in parts.gates.items() if place not in followers}
+    )
+
+
+def _is_covered(name: str, entries: Sequence[PluginEntry]) -> bool:
+    return any(covers(entry.name, name) for entry in entries)
 
 
 def file_problems(parts: Parts, base: Path) -> Iterator[Problem]:

@@ -22,6 +22,7 @@ from auditbench.config_checks import (
     readable_parts,
     reweighing_problems,
     target_problems,
+    without_followers,
 )
 from auditbench.config_problems import problems_of, shown
 from auditbench.contract_checks import HOST_KEYS
@@ -129,8 +130,9 @@ def config_from(
     found += target_problems(parts)
     found += reweighing_problems(parts)
     if found or config is None:
-        found += name_problems(parts, list_entry_points())
-        found += gate_problems(parts, {})
+        entries = list_entry_points()
+        found += name_problems(parts, entries)
+        found += gate_problems(without_followers(parts, entries), {})
         found += file_problems(parts, base) if base else ()
         raise ConfigError(f"{name} is not valid", problems=tuple(found))
     if given is None:

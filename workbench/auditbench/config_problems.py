@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import AliasChoices, AliasPath, BaseModel
 
-from auditbench.config import AuditConfig
+from auditbench.config import AuditConfig, GateTable
 from auditbench.errors import Problem
 from auditbench.safe_text import shortened
 
@@ -64,6 +64,10 @@ _OTHER_WORDS = {
     "picture": "image", "table": "tabular", "sequence": "series", "time-series": "series", "signal": "series",
 }  # fmt: skip
 """What values are called elsewhere."""
+
+
+_OF_PRESETS = {"each": "this key is for presets alone: write one gate for each feature, with `where = { feature = … }`"}
+"""Keys of a gate that only a preset has."""
 
 
 def problems_of(error: ValidationError, model: type[BaseModel], prefix: str = "") -> list[Problem]:
@@ -199,7 +203,7 @@ def _unknown_key(item: ErrorDetails, model: type[BaseModel], where: str) -> Prob
         where=where,
         found=shown(item["input"]),
         allowed=", ".join(names) or "no keys",
-        fix=fix or "remove it",
+        fix=fix or (_OF_PRESETS.get(name, "") if table is GateTable else "") or "remove it",
     )
 
 

@@ -71,8 +71,11 @@ class AuditContext:
     """What an analyzer sees.
 
     Attributes:
+        analyzer: Name of the analyzer that it is for.
+        model: The model under audit, which it may evaluate on any rows.
+        data: The evaluated rows, and training rows as background.
         params: The analyzer's own validated parameters.
-        seed: Of the audit.
+        seed: Of the audit; `rng` draws from it.
         models: The further models that the config names, by that name.
         results: Results of the analyzers it comes `after`, by name; only those that took part.
         outputs: The model's outputs for the evaluated rows, shape `(rows, outputs)`, in the declared scale.
@@ -81,6 +84,8 @@ class AuditContext:
             out of the blocks of a result that show them; cells of tables and data of custom blocks are the analyzer's own
             care.
         folder: Where paths in parameters start: the folder of the config, in a call of Python the working folder.
+        engine: The host's own: what `map_rows` works with.
+        host: The host's own: what `progress`, `cancelled` and `rerun` ask.
         trainer: What `refit` asks; None where the audited network cannot be trained again.
     """
 

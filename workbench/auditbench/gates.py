@@ -49,8 +49,8 @@ def decide(
         comparison: With the baseline of the run.
         uncompared: What a limit on the change comes to without a comparison.
 
-    Exactly one metric of the named analyzer must carry the name and all labels of the gate's `where`. None or several,
-    an undefined one, and one of an analyzer that failed are `error`; an analyzer that did not run gives `not_run`.
+    One metric of the named analyzer must carry the name and the labels of the gate's `where`: these alone, or as the only one
+    with these and more. None or several, an undefined one, and one of an analyzer that failed are `error`; an analyzer that did not run gives `not_run`.
     """
     by_name = {result.analyzer: result for result in results}
     return tuple(
@@ -181,7 +181,7 @@ def _find(gate: GateTable, name: str, result: AnalysisResult | None) -> tuple[Me
     if result.status != "ok":
         return None, ("error" if result.status in ("failed", "timed_out") else "not_run", result.reason)
     named = [metric for metric in result.metrics if metric.name == name]
-    fitting = [metric for metric in named if gate.where.items() <= metric.where.items()]
+    fitting = result.metrics_meant(name, gate.where)
     if len(fitting) == 1:
         return fitting[0], ("error", None)
     values: dict[str, Scalar] = {

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from auditbench.config import AuditConfig
-from auditbench.config_checks import RECORD_FORMAT, parts_of
+from auditbench.config_checks import RECORD_FORMAT, parts_of, without_followers
 from auditbench.errors import ConfigError
 from auditbench.gate_checks import gate_problems
-from auditbench.plugin_entries import find_entry
+from auditbench.plugin_entries import find_entry, list_entry_points
 from auditbench.registry import Registry
 from auditbench.supervisor.planning import Plan, PlannedAnalyzer, in_order
 from auditbench.supervisor.worker_pool import group_of
@@ -28,7 +28,8 @@ def plan_here(config: AuditConfig, registry: Registry, *, where: str, gate_place
     formats = [name for name in config.report.formats if name != RECORD_FORMAT]
     part = check_part(config, registry, analyzers=config.analyzers, formats=formats, foundation=None)
     described = {item.name: item for item in part.analyzers}
-    problems = [*part.problems, *gate_problems(parts_of(config, gate_places), described)]
+    parts = without_followers(parts_of(config, gate_places), list_entry_points())
+    problems = [*part.problems, *gate_problems(parts, described)]
     if problems:
         raise ConfigError(f"{where} is not valid", problems=tuple(problems))
     order = in_order(tuple(config.analyzers), {name: item.after for name, item in described.items()})

@@ -8,14 +8,15 @@ objects.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib import resources
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from auditbench.findings import Message, Scalar
 from auditbench.plugin_folder import plugin_folders
@@ -91,6 +92,21 @@ def shipped_messages(module: str) -> dict[str, Templates]:
                 read = tomllib.loads((folder / "messages" / f"{language}.toml").read_text("utf-8"))
                 found[language] = {key: template for key, template in read.items() if not template_fault(template)}
     return found
+
+
+def messages_in(block: Any) -> Iterator[Message]:
+    """Every message inside a block, a result, or a sequence or mapping of them."""
+    if isinstance(block, Message):
+        yield block
+    elif dataclasses.is_dataclass(block):
+        for field in dataclasses.fields(block):
+            yield from messages_in(getattr(block, field.name))
+    elif isinstance(block, Mapping):
+        for value in block.values():
+            yield from messages_in(value)
+    elif isinstance(block, list | tuple):
+        for value in block:
+            yield from messages_in(value)
 
 
 def template_fault(template: object) -> str:

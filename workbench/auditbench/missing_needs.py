@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from importlib.machinery import PathFinder
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from auditbench.errors import MissingDependencyError, MissingProgramError, PluginError
 from auditbench.needs import Needs
+from auditbench.plugin_folder import has_module
 
 if TYPE_CHECKING:
     from auditbench.plugin_entries import PluginEntry
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
 
 def missing_packages(needs: Needs) -> tuple[str, ...]:
     """The needed packages that are not installed."""
-    return tuple(package for package in needs.packages if not _is_installed(package))
+    return tuple(package for package in needs.packages if not has_module(package))
 
 
 def missing_programs(needs: Needs) -> tuple[str, ...]:
@@ -42,16 +41,3 @@ def way_to_install(needs: Needs, origin: PluginEntry) -> str:
     """What to do about packages that are not there, or else the first program; empty where nothing is to be said."""
     missing = missing_dependency(needs, origin, "")
     return missing.problems[0].fix if missing else ""
-
-
-def _is_installed(package: str) -> bool:
-    """Whether there is a module of this dotted name; `find_spec` alone would import the packages around it."""
-    top, *parts = package.split(".")
-    try:
-        spec = find_spec(top)
-        for depth in range(len(parts)):
-            around = spec.submodule_search_locations if spec else None
-            spec = PathFinder.find_spec(".".join([top, *parts[: depth + 1]]), list(around or ()))
-    except (ImportError, ValueError):
-        return False
-    return spec is not None

@@ -14,7 +14,7 @@ from importlib.metadata import EntryPoint, entry_points
 from auditbench.config_problems import nearest
 from auditbench.errors import PluginConflictError, UnknownPluginError
 from auditbench.hookspecs import ENTRY_POINT_GROUP, PROJECT
-from auditbench.plugin_folder import top_of
+from auditbench.plugin_folder import has_module, top_of
 from auditbench.run import PluginFacts
 
 
@@ -41,6 +41,11 @@ class PluginEntry:
     def package(self) -> str:
         """The package or module at the top of its code."""
         return top_of(self.module)
+
+    @property
+    def module_found(self) -> bool:
+        """Whether there is a file of that module; nothing is imported, so that it may still raise."""
+        return has_module(self.module.partition(":")[0].strip())
 
     def facts(self) -> PluginFacts:
         """The part of it that stands in a record."""

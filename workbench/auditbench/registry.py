@@ -40,7 +40,7 @@ from auditbench.errors import (
 from auditbench.findings import Message
 from auditbench.hookspecs import PROJECT, hookimpl
 from auditbench.missing_needs import missing_dependency
-from auditbench.plugin_api import STATED_AS, UNSTATED, kept_version
+from auditbench.plugin_api import STATED_AS, UNSTATED, kept_version, unmet_import
 from auditbench.plugin_entries import PluginEntry, conflict, covers, entry_of, find_entry, find_exact, plugin_points
 from auditbench.plugin_folder import preset_files
 
@@ -124,7 +124,7 @@ class Registry:
         """What a run says of loaded plugins that use names which go away, each once; uses by others are left out."""
         told = []
         for use in uses:
-            plugin = next((entry for entry in self.loaded if _holds(entry, use.file)), None)
+            plugin = next((entry for entry in self.loaded if holds(entry, use.file)), None)
             if plugin is not None:
                 source = f"{plugin.distribution} {plugin.version}"
                 values = {"plugin": plugin.name, "source": source, "what": use.text[:300]}
@@ -188,7 +188,7 @@ class Registry:
                 where=where,
                 found=name,
                 allowed=", ".join(names) or f"its plugin provides no {what}",
-                fix=nearest(name, names),
+                fix=nearest(name, names) or "see `auditbench plugins list`",
             )
         return found[0]
 
@@ -196,7 +196,9 @@ class Registry:
         plugin = _import(point, entry)
         where = _named(entry)
         unstated = API_VERSION if entry.first_party else UNSTATED
-        stated = _guarded(partial(_stated, point.module, unstated), f"`{STATED_AS}` cannot be read", where)
+        stated = _guarded(
+            partial(_stated, point.module, unstated), f"`{STATED_AS}` cannot be read", where, fix="write it as text"
+        )
         version = kept_version(stated, where=where, distribution=entry.distribution)
         try:
             self._manager.register(plugin, name=entry.name)
@@ -205,7 +207,12 @@ class Registry:
             if self._manager.has_plugin(entry.name):
                 self._manager.unregister(name=entry.name)
             text = " ".join(str(error).split())
-            raise PluginError("a hook of this plugin does not fit the contract", where=where, found=text) from error
+            raise PluginError(
+                "a hook of this plugin does not fit the contract",
+                where=where,
+                found=text,
+                fix="take name and arguments of the hook from `auditbench.hookspecs`",
+            ) from error
         if not self._manager.get_hookcallers(plugin) and not preset_files(entry.module):
             self._manager.unregister(name=entry.name)
             raise PluginError(
@@ -221,14 +228,24 @@ class Registry:
         for implementation in getattr(self.hook, hook).get_hookimpls():
             if implementation.plugin_name != entry.name or implementation.wrapper or implementation.hookwrapper:
                 continue
-            for record in _guarded(partial(_listed, implementation.function), f"{hook} raised", where):
+            for record in _guarded(partial(_listed, implementation.function), f"{hook} raised", where, fix=_ONLY_YIELD):
                 if not isinstance(record, kind):
                     raise PluginError(
-                        f"`{hook}` gave something else than {kind.__name__}", where=where, found=type(record).__name__
+                        f"`{hook}` gave something else than {kind.__name__}",
+                        where=where,
+                        found=type(record).__name__,
+                        fix=f"yield {kind.__name__}(...), one after the other",
                     )
                 _check_name(record.name, entry)
                 _check_fields(record, entry)
                 yield Provided(record=record, origin=entry)
+
+
+def holds(entry: PluginEntry, file: str) -> bool:
+    """Whether a file belongs to the package, or is the module, of a loaded plugin."""
+    module = sys.modules.get(entry.package)
+    folders = list(getattr(module, "__path__", ()))
+    return any(Path(file).is_relative_to(folder) for folder in folders) or getattr(module, "__file__", "") == file
 
 
 class _HostImplementation:
@@ -241,6 +258,7 @@ class _HostImplementation:
 
 
 _HOST = "auditbench host"
+_ONLY_YIELD = "only yield records there, and do the work in their functions"
 _HOOKS: dict[str, type[Any]] = {
     "auditbench_analyzers": Analyzer,
     "auditbench_renderers": Renderer,
@@ -276,18 +294,14 @@ def _named(entry: PluginEntry) -> str:
 def _import(point: EntryPoint, entry: PluginEntry) -> Any:
     where = _named(entry)
     try:
-        return _guarded(point.load, "this plugin cannot be imported", where)
+        return _guarded(point.load, "this plugin cannot be imported", where, fix=_way_to_import(point.module))
     except PluginError as error:
         cause = error.__cause__
         absent = cause.name if isinstance(cause, ModuleNotFoundError) else None
-        if isinstance(cause, ImportError) and (cause.name or "").partition(".")[0] == PROJECT:
-            raise PluginError(
-                "this plugin asks for something that this version of Auditbench has not",
-                where=where,
-                found=str(cause)[:300],
-                allowed=f"what the contracts of version {API_VERSION} hold",
-                fix=f"pip install --upgrade {PROJECT} {entry.distribution}",
-            ) from cause
+        if isinstance(cause, ImportError) and (
+            unmet := unmet_import(cause, where=where, distribution=entry.distribution)
+        ):
+            raise unmet from cause
         if absent and absent.partition(".")[0] != point.module.partition(".")[0]:
             raise MissingDependencyError(absent.partition(".")[0], where=where) from cause
         raise
@@ -300,25 +314,22 @@ def _stated(module: str, unstated: str) -> Any:
     return next((getattr(one, STATED_AS) for one in around if hasattr(one, STATED_AS)), unstated)
 
 
-def _guarded(call: Callable[[], Any], message: str, where: str) -> Any:
+def _way_to_import(module: str) -> str:
+    return f"see `python -c 'import {module}'`; mend what it raises, or correct the entry point and install the plugin again"
+
+
+def _guarded(call: Callable[[], Any], message: str, where: str, *, fix: str) -> Any:
     """Call into a plugin; whatever it raises becomes a PluginError that names it."""
     try:
         return call()
     except KeyboardInterrupt:
         raise
     except BaseException as error:
-        raise PluginError(message, where=where, found=f"{type(error).__name__}: {error}"[:300]) from error
+        raise PluginError(message, where=where, found=f"{type(error).__name__}: {error}"[:300], fix=fix) from error
 
 
 def _listed(function: Callable[[], Iterable[Any]]) -> list[Any]:
     return list(function())
-
-
-def _holds(entry: PluginEntry, file: str) -> bool:
-    """Whether a file belongs to the package, or is the module, of a loaded plugin."""
-    module = sys.modules.get(entry.package)
-    folders = list(getattr(module, "__path__", ()))
-    return any(Path(file).is_relative_to(folder) for folder in folders) or getattr(module, "__file__", "") == file
 
 
 def _check_name(name: Any, entry: PluginEntry) -> None:
@@ -339,6 +350,7 @@ def _check_fields(record: Any, entry: PluginEntry) -> None:
             where=f"{_named(entry)}: {misfit.field}",
             found=misfit.found,
             allowed=misfit.allowed,
+            fix=f"correct `{misfit.field}`",
         )
         for misfit in misfits(record)
     )

@@ -35,10 +35,15 @@ _TAKEN_IDS = (
 
 @dataclass(slots=True, kw_only=True)
 class Draft:
-    """The page in the making; figures get their numbers when all of it is known."""
+    """The page in the making; figures get their numbers when all of it is known.
+
+    Attributes:
+        missing: Key of the title of the section that lists analyses without a result; empty in a format without one.
+    """
 
     run: AuditRun
     say: Words
+    missing: str = "section.incomplete"
     slugs: Slugs = field(default_factory=lambda: Slugs(taken={name: f"\0{name}" for name in _TAKEN_IDS}))
     gates: tuple[GateRow, ...] = ()
     section_ids: dict[str, str] = field(default_factory=dict)
@@ -65,6 +70,10 @@ class Draft:
             source=self._source(result, note),
             **rest,
         )
+
+    def say_where_missing(self, key: str) -> Text:
+        """A sentence that sends the reader to the section of what is missing, and its other form where there is none."""
+        return self.say.say(key, section=self.say.say(self.missing)) if self.missing else self.say.say(f"{key}_here")
 
     @property
     def trained_here(self) -> bool:
@@ -106,11 +115,10 @@ class Draft:
         return self.say.first(facts) or self.method_title(result)
 
     def gated_metric(self, decision: GateDecision) -> Metric | None:
-        """The metric that a gate decided on: the only one with all its labels; None where there is no such one."""
+        """The metric that a gate decided on; None where it meant none or several."""
         analyzer, _, name = decision.metric.partition(".")
         result = self.run.result(analyzer)
-        named = [metric for metric in result.metrics if metric.name == name] if result else []
-        fitting = [metric for metric in named if decision.where.items() <= metric.where.items()]
+        fitting = result.metrics_meant(name, decision.where) if result else ()
         return fitting[0] if len(fitting) == 1 else None
 
     def gated_labels(self, decision: GateDecision) -> Mapping[str, str]:

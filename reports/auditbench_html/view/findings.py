@@ -98,9 +98,18 @@ def _from_gate(draft: Draft, row: GateRow, decision: GateDecision) -> FindingRow
         title=say.say(f"finding.{title}", title=row.name),
         detail=gate_sentence(draft, row) if measured else row.reason or gate_sentence(draft, row),
         links=(_gate_link(draft, row),),
-        action=_settle(draft, row, decision) if row.tone == "warn" else say.say(f"action.{key}"),
+        action=_way_on(draft, row, decision, key),
         gates=(row.gate,),
     )
+
+
+def _way_on(draft: Draft, row: GateRow, decision: GateDecision, key: str) -> Text:
+    if row.tone == "warn":
+        return _settle(draft, row, decision)
+    result = draft.run.result(decision.metric.partition(".")[0])
+    if row.tone == "error" and (result is None or result.status == "ok"):
+        return draft.say.say("action.error_here")  # it stands in no list of analyses without a result
+    return draft.say_where_missing("action.error") if row.tone == "error" else draft.say.say(f"action.{key}")
 
 
 def _settle(draft: Draft, row: GateRow, decision: GateDecision) -> Text:
@@ -123,7 +132,7 @@ def _from_status(draft: Draft, result: AnalysisResult) -> FindingRow:
         title=say.say(f"incomplete.title_{result.status}", analyzer=draft.analyzer_title(result.analyzer)),
         detail=say.tell(result.reason) if result.reason else EMPTY,
         links=(Link(target="incomplete", label=say.say("section.incomplete")),),
-        action=say.say("action.error"),
+        action=draft.say_where_missing("action.error"),
     )
 
 

@@ -15,6 +15,24 @@ def method_entries(draft: Draft, results: list[AnalysisResult]) -> tuple[FactLis
     return tuple(entry for entry in entries if entry.facts)
 
 
+def measure_entries(draft: Draft, results: list[AnalysisResult]) -> tuple[FactList, ...]:
+    """How each measure is made, one list an analyzer; measures that their plugin does not say it of are left out."""
+    entries = (_measures(draft, result) for result in results)
+    return tuple(entry for entry in entries if entry.facts)
+
+
+def _measures(draft: Draft, result: AnalysisResult) -> FactList:
+    made = {metric.name: draft.say.first((metric.method,)) for metric in result.metrics}
+    return FactList(
+        title=draft.say.say("known.measures", analyzer=draft.analyzer_title(result.analyzer)),
+        facts=tuple(
+            Fact(label=draft.metric_name(f"{result.analyzer}.{name}"), value=text)
+            for name, text in made.items()
+            if text
+        ),
+    )
+
+
 def _entry(draft: Draft, method: MethodFacts) -> FactList:
     say = draft.say
     told = {part: say.first((method.key(part),)) or EMPTY for part in ("formula", "assumes", "needs", "fails")}

@@ -72,15 +72,16 @@ class Outline:
         return tuple(sorted(self.gates, key=rank))
 
 
-def outline(run: AuditRun, package: str, language: str) -> Outline:
+def outline(run: AuditRun, package: str, language: str, *, missing: str = "") -> Outline:
     """A run in one language; keys that the language lacks are said in English.
 
     Args:
         package: Import package of the format, whose catalogues come on top of those of the report.
+        missing: Key of the title of its section of analyses without a result; empty where it has none.
     """
     parts = [load_messages(name) for name in (package, REPORT)]
     templates = merge_catalogues(language, *(part.get(wanted, {}) for wanted in (language, "en") for part in parts))
-    draft = Draft(run=run, say=words_of(run, templates.templates, language))
+    draft = Draft(run=run, say=words_of(run, templates.templates, language), missing=missing)
     draft.gates = gate_rows(draft)
     found = findings(draft)
     lines = tuple(

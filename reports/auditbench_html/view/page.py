@@ -293,7 +293,7 @@ class Section:
         requirements: Entries of the regulatory index.
         limits: What this does not show.
         method: Method and parameters, one list an analyzer.
-        method_facts: What is known of the methods that were used, one list a method.
+        method_facts: How the measures of each analyzer are made, then what is known of the methods used, one list each.
     """
 
     id: str

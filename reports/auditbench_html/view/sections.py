@@ -17,7 +17,7 @@ from auditbench_html.view.groups import group_figures, repeats_groups
 from auditbench_html.view.importance import agreement_on_top, importance_figures, strongest_inputs
 from auditbench_html.view.matrices import matrix_figure
 from auditbench_html.view.measures import measure_figures, value_list
-from auditbench_html.view.methods import method_entries
+from auditbench_html.view.methods import measure_entries, method_entries
 from auditbench_html.view.numbers import short
 from auditbench_html.view.page import Fact, FactList, GateRow, Link, Section, StateBox
 from auditbench_html.view.record import duration
@@ -84,7 +84,7 @@ def _section(draft: Draft, topic: str, results: list[AnalysisResult]) -> Section
         limits=_notes(draft, finished, ("limit",)) or (say.say("limits.none"),),
         method=tuple(_method(draft, result) for result in finished),
         method_notes=_notes(draft, finished, ("method", "assumption", "how_to_read")),
-        method_facts=method_entries(draft, finished),
+        method_facts=measure_entries(draft, finished) + method_entries(draft, finished),
     )
 
 

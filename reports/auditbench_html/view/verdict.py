@@ -114,7 +114,7 @@ def _eyebrow(draft: Draft) -> Text:
 def _reason(draft: Draft) -> Text:
     say, run = draft.say, draft.run
     if run.status == "interrupted":
-        return say.say("reason.interrupted")
+        return draft.say_where_missing("reason.interrupted")
     blocking = [row for row in draft.gates if row.blocking]
     tone = {"not_ready": "fail", "no_decision": "warn"}.get(run.verdict)
     if run.verdict == "evidence_incomplete":

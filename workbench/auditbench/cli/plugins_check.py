@@ -31,6 +31,9 @@ _TIME_LIMIT = 900.0
 def check_plugin(plugin: str, time_limit: float, as_json: bool) -> int:
     """Say which promises a plugin keeps: PATH is the folder of its project, NAME an installed plugin.
 
+    A name without a separator is that of an installed plugin, unless a folder of this name holds a pyproject.toml; `./NAME`
+    is always the folder. What is checked is told first.
+
     A project need not be installed. Its code runs in processes of its own, each under limits. What a model loader or a data
     set is tried on, and parameters of an analyzer, stand in its pyproject.toml under [tool.auditbench.conformance]: `samples`
     names an audit.toml and `parameters` has a table, each by the name of the thing. The exit code is 0 when no promise is
@@ -39,18 +42,30 @@ def check_plugin(plugin: str, time_limit: float, as_json: bool) -> int:
     from auditbench.cli.terminal import complain, say_json
     from auditbench.errors import ExitCode
     from auditbench.record import plain
+    from auditbench.safe_text import LONGEST_TEXT, safe_text
     from auditbench.testing.conformance import separate
 
-    folder = Path(plugin)
-    if folder.is_dir():
-        found = separate.check_project(folder, seconds=time_limit, tell=complain)
+    if _is_path(plugin):
+        complain(f"checks the project in {safe_text(str(Path(plugin).absolute()), LONGEST_TEXT)}")
+        found = separate.check_project(Path(plugin), seconds=time_limit, tell=complain)
     else:
+        complain(f"checks the installed plugin {safe_text(plugin)}")
         found = separate.check_plugin(plugin, seconds=time_limit, tell=complain)
     if as_json:
         say_json([plain(one) for one in found])
     else:
         _say(found)
     return int(ExitCode.REFUSED if any(one.broken for one in found) else ExitCode.PASSED)
+
+
+def _is_path(plugin: str) -> bool:
+    """Whether a folder is meant: one is written as a path, holds a project, or has a name that no installed plugin has."""
+    from auditbench.plugin_entries import list_entry_points
+
+    folder = Path(plugin)
+    if plugin != folder.name or plugin == ".." or (folder / "pyproject.toml").is_file():
+        return True
+    return folder.is_dir() and all(entry.name != plugin for entry in list_entry_points())
 
 
 def _say(found: tuple[Conformance, ...]) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from auditbench.cli.gate_lines import observed, state_tone, state_words, states_counted
 from auditbench.cli.terminal import cells, padded, say, say_prose
 from auditbench.cli.words import VERDICTS, counted, duration, english, labels, number, spoken
+from auditbench.paths import as_argument
 from auditbench.safe_text import LONGEST_TEXT, safe_text
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def say_run(run: AuditRun, folder: Path, *, debug: bool = False) -> None:
     _say_numbers(run)
     _say_gates(run)
     _say_findings(run)
-    _say_incomplete(run, debug=debug)
+    _say_incomplete(run, folder, debug=debug)
     _say_change(run)
     for warning in run.warnings:
         say_prose(f"warning: {spoken(run, warning)}", "caution")
@@ -186,7 +187,7 @@ def _say_findings(run: AuditRun) -> None:
         say(f"  and {len(found) - shown:,} more", "quiet")
 
 
-def _say_incomplete(run: AuditRun, *, debug: bool) -> None:
+def _say_incomplete(run: AuditRun, folder: Path, *, debug: bool) -> None:
     without = [result for result in run.results if result.status != "ok"]
     if not without:
         return
@@ -195,8 +196,12 @@ def _say_incomplete(run: AuditRun, *, debug: bool) -> None:
     width = max(cells(safe_text(result.analyzer)) for result in without)
     for result in without:
         say_prose(_line(run, result, width), "bad" if result.is_missing else "caution")
+        if result.reason and (place := result.reason.values.get("place")):
+            say(f"      raised at {safe_text(str(place))}", "quiet")
         if debug and (trace := run.volatile.details.get(result.analyzer)):
             _say_indented(trace.rstrip().split("\n"))
+    if not debug and any(run.volatile.details.get(result.analyzer) for result in without):
+        say_prose(f"  `auditbench show {as_argument(folder)} --debug` shows what they raised or wrote last", "quiet")
     reasons = {result.reason.key for result in without if result.is_missing and result.reason}
     if "core.skipped_by_command" in reasons:
         say_prose(f"  {_LEFT_OUT}", "bad")

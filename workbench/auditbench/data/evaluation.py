@@ -84,6 +84,8 @@ class EvaluationData:
     """The data of an audit. Inputs are reached through `batches`, `take`, `sample` and `background` only.
 
     Attributes:
+        facts: What the record of the run says of them.
+        task: What the model is for.
         inputs: What the rows hold, by name of the input, as the model takes it.
         classes: Class names by index; empty for regression.
         background_source: `train`, or `test` when there are no training rows.

@@ -14,7 +14,7 @@ from auditbench.config_problems import nearest
 from auditbench.errors import ConfigError
 from auditbench.hookspecs import PROJECT
 from auditbench.messages import LANGUAGES, Templates
-from auditbench.plugin_entries import covers
+from auditbench.plugin_entries import covers, list_entry_points
 from auditbench.presets.preset import Preset, PresetGate
 from auditbench.presets.reading import read_preset
 from auditbench.presets.sources import PresetSource, preset_sources
@@ -116,5 +116,22 @@ def _read(name: str, sources: Sequence[PresetSource]) -> Preset:
         )
     names = sorted({source.name for source in sources if source.own})
     raise ConfigError(
-        "there is no such preset", where=where, found=name, allowed=", ".join(names), fix=nearest(name, names)
+        "there is no such preset",
+        where=where,
+        found=name,
+        allowed=", ".join(names),
+        fix=_plugin_without_module(name) or nearest(name, names),
+    )
+
+
+def _plugin_without_module(preset: str) -> str:
+    """What to do where the plugin that a preset is named for has no module; empty where it has one, or there is none."""
+    lost = (entry for entry in list_entry_points() if covers(entry.name, preset) and not entry.module_found)
+    return next(
+        (
+            f"the plugin {entry.name} ({entry.distribution} {entry.version}) may ship it, but its module `{entry.module}` is "
+            "not there: correct its entry point, and install it again"
+            for entry in lost
+        ),
+        "",
     )

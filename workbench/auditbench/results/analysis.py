@@ -20,7 +20,7 @@ Status: TypeAlias = Literal["ok", "not_applicable", "skipped", "failed", "timed_
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Note:
-    """Method, assumption, limit or reading help of a section, shown where the numbers are."""
+    """Method, assumption, limit or reading help of a section. A limit stands open there, the others folded under its method."""
 
     kind: Literal["method", "assumption", "limit", "how_to_read"]
     text: Message
@@ -63,6 +63,14 @@ class AnalysisResult:
     def __post_init__(self) -> None:
         if (self.status == "ok") != (self.reason is None):
             raise ResultError("expected a reason exactly when the status is not ok", where=self.analyzer)
+
+    def metrics_meant(self, name: str, where: Mapping[str, str]) -> tuple[Metric, ...]:
+        """What a name and labels may mean: the one metric with these labels and no others, or else all that carry them."""
+        fitting = tuple(
+            metric for metric in self.metrics if metric.name == name and where.items() <= metric.where.items()
+        )
+        exact = tuple(metric for metric in fitting if metric.where == where)
+        return exact or fitting
 
     @property
     def is_missing(self) -> bool:

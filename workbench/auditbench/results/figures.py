@@ -25,7 +25,13 @@ class Axis:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
-    """One column of a table. `number` columns hold numbers or None; `interval` ones hold text by `low`/`high` pairs."""
+    """One column of a table.
+
+    Attributes:
+        name: `feature` and `group` where cells name those, so that reports show them as such.
+        kind: What cells hold; None is allowed in all. `percent` ones hold fractions, 0.125 for 12.5%.
+        unit: Of a number.
+    """
 
     name: str
     label: Message

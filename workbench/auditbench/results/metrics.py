@@ -53,7 +53,8 @@ class Metric:
     Attributes:
         name: Without the analyzer's name; a gate writes `analyzer.name`.
         value: Absent exactly when `reason` says why it is undefined.
-        unit: `1` for a ratio or share, else a unit such as `ms`, `MiB`, `logit`.
+        unit: `1` for a ratio or a share, which is a fraction of 1, else a unit such as `ms`, `MiB`, `logit`.
+        higher_is_better: None where neither direction is, and a gate on its change then is an error.
         interval: Absent when `no_interval` says why: `exact` for its rows, `count`, `not_estimated`,
             `few_clusters`, `few_replicates`, `dependent_rows`. A count with an `n` of 1 is of the model and rests on no row.
         n: Rows the value rests on; `denominator` the rows it is a share of, where that is fewer. Neither is 0 unless

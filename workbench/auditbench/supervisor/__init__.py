@@ -281,7 +281,10 @@ def render(
             name, reason = next(iter(rendered.failures.items()))
             details = rendered.details.get(name, "")
             raise PluginError(
-                f"the format {name!r} was not written", found=str(reason.values["error"]), details=details
+                f"the format {name!r} was not written",
+                found=str(reason.values["error"]),
+                fix="`--debug` shows where it was raised; mend the plugin, or leave the format out",
+                details=details,
             )
         return tuple(home.path / file for file in rendered.files)
     finally:
@@ -332,7 +335,12 @@ def _require(pool: WorkerPool, groups: Mapping[str, str]) -> None:
                 "require", seconds=_DESCRIBE_SECONDS, event=no_event, renderer=name, where="--format"
             )
         except WorkerFault as fault:
-            raise PluginError("the plugin was lost while it was loaded", where=name, found=fault.text()) from None
+            raise PluginError(
+                "the plugin was lost while it was loaded",
+                where=name,
+                found=fault.text(),
+                fix="see what its module does when it is imported, and move that into the functions that need it",
+            ) from None
 
 
 def _unusable(name: str, problems: tuple[Problem, ...]) -> PluginDescription:

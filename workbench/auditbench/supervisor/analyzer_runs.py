@@ -212,7 +212,8 @@ class AnalyzerRuns:
 
     def _lost(self, item: PlannedAnalyzer, fault: WorkerFault, *, reason: Message) -> AnalysisResult:
         self._pool.drop(item.group)
-        self.details[item.name] = fault.details
+        if fault.details:
+            self.details[item.name] = fault.details
         return without_result(item, "timed_out" if fault.timed_out else "failed", reason)
 
     def _refused(self, item: PlannedAnalyzer, error: AuditbenchError, reason: Message) -> AnalysisResult:

@@ -9,7 +9,7 @@ from typing import Any
 
 from auditbench.analyzer_needs import unmet_need
 from auditbench.config import AuditConfig
-from auditbench.config_checks import RECORD_FORMAT, file_problems, parts_of
+from auditbench.config_checks import RECORD_FORMAT, file_problems, parts_of, without_followers
 from auditbench.config_file import LoadedConfig
 from auditbench.config_problems import nearest
 from auditbench.descriptions import AnalyzerDescription, CheckedPart, TriedSubject
@@ -117,7 +117,7 @@ def make_plan(
     parts = _ask(loaded, pool, groups, renderers, problems)
     described = {item.name: item for part in parts for item in part.analyzers}
     parts_read = parts_of(config, loaded.gate_places)
-    problems += gate_problems(parts_read, described)
+    problems += gate_problems(without_followers(parts_read, entries), described)
     problems += file_problems(parts_read, loaded.base)
     order = tuple(config.analyzers)
     try:

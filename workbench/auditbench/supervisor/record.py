@@ -25,6 +25,7 @@ from auditbench.results import AnalysisResult
 from auditbench.run import AuditFacts, AuditRun, Case, DataFacts, ModelFacts, Volatile
 from auditbench.supervisor.data_warnings import data_warnings
 from auditbench.supervisor.planning import Plan
+from auditbench.supervisor.result_warnings import result_warnings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +107,8 @@ def build_run(
     )
     model, data = without_vocabulary(subject.model, subject.data)
     word, code = gates.verdict(decisions, results, rows=subject.data.rows)
+    templates = _messages(plan, config.gates)
+    declared = {item.name: item.description.metrics for item in plan.analyzers if item.description}
     return AuditRun(
         status=status,
         verdict=word if stopped is None else gates.at_best_incomplete(word),
@@ -122,8 +125,8 @@ def build_run(
         gates=decisions,
         waivers=tuple(Waiver(**waiver.model_dump()) for waiver in config.waivers),
         baseline=comparison,
-        messages=_messages(plan, config.gates),
-        warnings=(*data_warnings(data), *warnings),
+        messages=templates,
+        warnings=(*data_warnings(data), *warnings, *result_warnings(results, declared, templates)),
         provenance=provenance(
             plugins=plan.plugins,
             seed=config.audit.seed,

@@ -40,7 +40,7 @@ def bound_log(path: Path) -> None:
         kept = log.read(KEPT_BYTES)
         log.truncate(0)
         log.seek(0)
-        log.write(b"[%d bytes of this log were cut off here]\n" % (size - len(kept)) + kept)
+        log.write(b"[%d bytes of this log were cut off here and are kept nowhere]\n" % (size - len(kept)) + kept)
 
 
 def end_of_log(path: Path, length: int) -> str:

@@ -80,7 +80,15 @@ class Told:
         return f"{self.name}: {self.text}"[:400]
 
 
-WorkerEvent: TypeAlias = Progress | ChunkFinished | StageStarted | StageFinished | LimitChanged | Told
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """A part of an answer that is whole before the others, and holds if the worker is lost; `content` is JSON."""
+
+    name: str
+    content: Any
+
+
+WorkerEvent: TypeAlias = Progress | ChunkFinished | StageStarted | StageFinished | LimitChanged | Told | Part
 
 _SPAN = 0.1
 _EVENTS_A_SPAN = 200
@@ -92,6 +100,7 @@ _KINDS: dict[str, type[Any]] = {
     "finished": StageFinished,
     "limit": LimitChanged,
     "told": Told,
+    "part": Part,
 }
 
 

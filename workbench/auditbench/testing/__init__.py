@@ -8,6 +8,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from auditbench.messages import messages_in
 from auditbench.testing.contexts import QuietHost, toy_context
 from auditbench.testing.gates import assert_gates
 from auditbench.testing.known_models import (
@@ -24,7 +25,7 @@ from auditbench.testing.operations import OperationCount, count_operations
 from auditbench.testing.subjects import ToyKind, ToySubject, given_outputs_subject, toy_subject
 from auditbench.testing.toy_inputs import TOY_FEATURES
 from auditbench.testing.toy_training import ToyTrainer
-from auditbench.testing.wording import messages_in, missing_words
+from auditbench.testing.wording import missing_words
 
 if TYPE_CHECKING:
     from auditbench.testing.conformance.analyzers import analyzer_conformance, check_analyzer

@@ -2,30 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterator, Mapping
-from typing import Any
-
 from auditbench.contracts import Analyzer
-from auditbench.findings import Message
-from auditbench.messages import load_messages, merge_catalogues
+from auditbench.messages import load_messages, merge_catalogues, messages_in
 from auditbench.results import AnalysisResult
 from auditbench.results.methods import FACT_PARTS
-
-
-def messages_in(block: Any) -> Iterator[Message]:
-    """Every message inside a block, a result, or a sequence or mapping of them."""
-    if isinstance(block, Message):
-        yield block
-    elif dataclasses.is_dataclass(block):
-        for field in dataclasses.fields(block):
-            yield from messages_in(getattr(block, field.name))
-    elif isinstance(block, Mapping):
-        for value in block.values():
-            yield from messages_in(value)
-    elif isinstance(block, list | tuple):
-        for value in block:
-            yield from messages_in(value)
 
 
 def missing_words(analyzer: Analyzer, result: AnalysisResult, language: str = "en") -> tuple[str, ...]:

@@ -25,13 +25,14 @@ from auditbench.machine_memory import GIB
 from auditbench.missing_needs import missing_packages, missing_programs, way_to_install
 from auditbench.models.out_of_memory import bytes_needed, is_out_of_memory
 from auditbench.record import plain, validate
+from auditbench.registry import holds
 from auditbench.results import AnalysisResult, CustomBlock, MethodFacts, Status
 from auditbench.worker.array_store import checked, describe_array, read_only_array, with_stored
 from auditbench.worker.determinism import named_operations
 from auditbench.worker.guard import guarded
 from auditbench.worker.hidden_inputs import without_inputs
 from auditbench.worker.memory_limit import limited_memory
-from auditbench.worker.raised import NO_TEXT, free_frames, trace_of
+from auditbench.worker.raised import NO_TEXT, free_frames, place_of, trace_of
 from auditbench.worker.reasons import not_possible, presentable, said, settings_refused
 from auditbench.worker.subject_state import OUTPUTS
 
@@ -137,7 +138,7 @@ def run_analyzer(
         named_operations() as operations,
         guarded((context.model.module, context.model.encoder), own_process=own_process) as traces,
     ):
-        call = _called(analyzer, context, registry, bounds, interruptible=not own_process)
+        call = _called(provided, context, registry, bounds, interruptible=not own_process)
         if own_process and call.error is not None and is_out_of_memory(call.error):
             free_frames(call.error)  # the guard needs memory to look
     store_all = functools.partial(_completed, provided=provided, base=base, store=store, raw_inputs=context.raw_inputs)
@@ -221,10 +222,11 @@ def observer_raised(plugin: str, error: Exception) -> Message:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Call:
-    """What an analyzer returned, or raised, and the bytes of memory that it could have."""
+    """What an analyzer returned, or raised at which place of its plugin, and the bytes of memory that it could have."""
 
     returned: Any = None
     error: BaseException | None = None
+    place: str = ""
     limit: int | None = None
 
 
@@ -238,18 +240,19 @@ def _import_packages(needs: Needs) -> None:
 
 
 def _called(
-    analyzer: Analyzer, context: AuditContext, registry: Registry, bounds: _Bounds, *, interruptible: bool
+    provided: Provided[Analyzer], context: AuditContext, registry: Registry, bounds: _Bounds, *, interruptible: bool
 ) -> _Call:
     limit = None
     try:
         with bounds() as limit:
             seed_everything(context)
-            returned = registry.hook.auditbench_run_analyzer(analyzer=analyzer, context=context)
+            returned = registry.hook.auditbench_run_analyzer(analyzer=provided.record, context=context)
     except BaseException as error:
         stopped = isinstance(error, KeyboardInterrupt) or (isinstance(error, AnalysisCancelled) and context.cancelled)
         if interruptible and stopped:
             raise
-        return _Call(error=error, limit=limit)
+        place = place_of(error, functools.partial(holds, provided.origin))
+        return _Call(error=error, place=place, limit=limit)
     return _Call(returned=returned, limit=limit)
 
 
@@ -263,7 +266,7 @@ def _settled(
 ) -> tuple[AnalysisResult, str]:
     """The result of a call, complete and checked or saying why it is not, and the trace of what was raised."""
     if call.error is not None:
-        return _failed(call.error, base, call.limit)
+        return _failed(call.error, base, call.limit, call.place)
     try:
         with bounds():
             return complete(call.returned), ""
@@ -273,7 +276,9 @@ def _settled(
         return _failed(error, base, call.limit)
 
 
-def _failed(error: BaseException, base: AnalysisResult, limit: int | None) -> tuple[AnalysisResult, str]:
+def _failed(
+    error: BaseException, base: AnalysisResult, limit: int | None, place: str = ""
+) -> tuple[AnalysisResult, str]:
     """The result that says what was raised, within what limit on memory, and its trace."""
     if isinstance(error, AnalyzerNotPossible):
         return _without_result(base, "not_applicable", not_possible(error)), ""
@@ -285,6 +290,8 @@ def _failed(error: BaseException, base: AnalysisResult, limit: int | None) -> tu
         reason = Message(key="core.invalid_result", values={"error": presentable(text)})
     else:
         reason = _memory_ran_out(error, limit) if is_out_of_memory(error) else said("core.analyzer_raised", error)
+    if place:
+        reason = dataclasses.replace(reason, values={**reason.values, "place": presentable(place)})
     return _without_result(base, "failed", reason), trace_of(error)
 
 

@@ -135,7 +135,12 @@ def parameters_in(config: AuditConfig | None, provided: Provided[Analyzer]) -> t
     tables = config.analyzers if config else {}
     name = provided.record.name
     if name not in tables:
-        raise PluginError("this analyzer takes no part in the audit", where=name, allowed=", ".join(tables))
+        raise PluginError(
+            "this analyzer takes no part in the audit",
+            where=name,
+            allowed=", ".join(tables),
+            fix=f"add [analyzers.{name}] to the config",
+        )
     return parameters_of(provided, tables[name].parameters)
 
 
@@ -201,7 +206,10 @@ def _validated(model: Any, parameters: Mapping[str, Any], where: str) -> tuple[A
         raise ConfigError(f"{where} is not valid", problems=tuple(problems_of(error, model, where))) from error
     except Exception as error:  # whatever a plugin's validators raise
         raise PluginError(
-            "checking the parameters raised", where=where, found=f"{type(error).__name__}: {error}"[:300]
+            "checking the parameters raised",
+            where=where,
+            found=f"{type(error).__name__}: {error}"[:300],
+            fix="let the validators of `Params` raise ValueError, and nothing else",
         ) from error
     if unknown := unknown_keys(model, parameters, where):
         raise ConfigError(f"{where} is not valid", problems=tuple(unknown))
@@ -290,7 +298,7 @@ def _known(name: str, built_in: Iterable[str], find: Callable[..., Provided[Any]
             where=where,
             found=name,
             allowed=f"{', '.join(sorted(built_in))}, or one that a plugin provides",
-            fix=(usual(name) if usual else "") or nearest(name.lower(), names),
+            fix=(usual(name) if usual else "") or nearest(name.lower(), names) or "see `auditbench plugins list`",
         ) from error
 
 

@@ -89,7 +89,12 @@ def _schema(record: Any) -> Mapping[str, Any]:
     try:
         schema: dict[str, Any] = params.model_json_schema() if params else {}
     except Exception as error:  # a plugin's own schema code
-        raise PluginError("the parameters have no JSON Schema", where=record.name, found=str(error)[:200]) from error
+        raise PluginError(
+            "the parameters have no JSON Schema",
+            where=record.name,
+            found=str(error)[:200],
+            fix="take types that pydantic can describe, and correct `json_schema_extra`",
+        ) from error
     return schema
 
 

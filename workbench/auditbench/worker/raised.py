@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 _TRACE = 20_000
 NO_TEXT = "(it says no more)"
@@ -26,6 +27,14 @@ def trace_of(error: BaseException) -> str:
         return "".join(traceback.format_exception(error))[-_TRACE:]
     except BaseException:  # noqa: BLE001 - as above: notes and lines of source are read from it, too
         return f"{type(error).__name__} {_UNPRINTABLE}"[-_TRACE:]
+
+
+def place_of(error: BaseException, holds: Callable[[str], bool]) -> str:
+    """The innermost line of a trace in a file that `holds`, as `gap.py:41 in analyze`; empty where there is none."""
+    steps = [
+        (step.f_code, line) for step, line in traceback.walk_tb(error.__traceback__) if holds(step.f_code.co_filename)
+    ]
+    return next((f"{Path(code.co_filename).name}:{line} in {code.co_name}" for code, line in reversed(steps)), "")
 
 
 def free_frames(error: BaseException) -> None:

@@ -334,7 +334,11 @@ class Worker:
         files: Mapping[Any, Any] = provided.record.render(run, RenderOptions(folder=home, language=language))
         for name, content in files.items():
             if not isinstance(name, str) or not is_report_name(name) or not isinstance(content, bytes):
-                raise PluginError("a renderer gave something else than bytes by file name", found=repr(name)[:80])
+                raise PluginError(
+                    "a renderer gave something else than bytes by file name",
+                    found=repr(name)[:80],
+                    fix='return plain file names with bytes: {"report.txt": text.encode()}',
+                )
         return {"files": {name: base64.b64encode(files[name]).decode() for name in sorted(files)}}
 
     def _finished(self, folder: str, record: str, plugins: list[str], told: list[str]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator
 
+from auditbench.config_problems import nearest
 from auditbench.contracts import Analyzer
 from auditbench.errors import Problem
 from auditbench.messages import LANGUAGES, shipped_messages
@@ -36,7 +37,7 @@ def _gives_declared_metrics(tryout: Tryout) -> Problem | None:
                 message="a metric is not among those that its record declares for this task",
                 found=metric.name,
                 allowed=", ".join(allowed) or "none is declared",
-                fix="name it in Analyzer(metrics=...), so that gates can be set on it",
+                fix=_way_to_declare(metric.name, allowed),
             )
         if not metric.name or "." in metric.name:
             return _about(
@@ -48,6 +49,24 @@ def _gives_declared_metrics(tryout: Tryout) -> Problem | None:
                 fix="rename it",
             )
     return _told_apart(tryout)
+
+
+def _way_to_declare(name: str, declared: list[str]) -> str:
+    way = "name it in Analyzer(metrics=...), so that gates can be set on it"
+    near = nearest(name, declared)
+    return f"{near} Otherwise {way}" if near else way
+
+
+def _gives_every_metric(tryout: Tryout) -> Problem | None:
+    if not tryout.record.metrics:
+        raise NotTried("it declares no metric")
+    given = {metric.name for _, metric in _metrics(tryout)}
+    if never := [name for name in tryout.record.metrics if name not in given]:
+        raise NotTried(
+            f"no toy subject gives {', '.join(never)}: try what does in a test of your own, or declare no such metric, since "
+            "a gate on a metric that is never given decides nothing"
+        )
+    return None
 
 
 def _told_apart(tryout: Tryout) -> Problem | None:
@@ -195,6 +214,10 @@ CHECKS: tuple[Check[Tryout], ...] = (
     (
         Promise(key="gives-declared-metrics", sentence="Gives no metric but those that its record declares."),
         _gives_declared_metrics,
+    ),
+    (
+        Promise(key="gives-every-metric", sentence="Gives each metric that its record declares on some toy subject."),
+        _gives_every_metric,
     ),
     (
         Promise(key="shares-are-shares", sentence="Keeps what it declares a share between 0 and 1."),

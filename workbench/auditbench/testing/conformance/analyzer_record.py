@@ -15,8 +15,8 @@ from auditbench.registry import NAME
 from auditbench.testing.conformance.analyzer_tryout import Tryout
 from auditbench.testing.conformance.fresh_process import LostProcessError, call_fresh
 from auditbench.testing.conformance.loaded_packages import loaded_packages
-from auditbench.testing.conformance.promises import Promise
-from auditbench.testing.conformance.trying import Check, NotTried
+from auditbench.testing.conformance.promises import FITS, Promise
+from auditbench.testing.conformance.trying import Check, NotTried, no_record
 
 HEAVY = (
     "captum", "jax", "keras", "lightgbm", "lime", "matplotlib", "numpy", "onnxruntime", "pandas", "PIL", "polars",
@@ -27,12 +27,7 @@ HEAVY = (
 def _fits(tryout: Tryout) -> Problem | None:
     analyzer = tryout.analyzer
     if not isinstance(analyzer, Analyzer):
-        return Problem(
-            message="this is no record of an analyzer",
-            found=type(analyzer).__name__,
-            allowed="Analyzer(...)",
-            fix="yield an `auditbench.Analyzer` from `auditbench_analyzers`",
-        )
+        return no_record(analyzer, Analyzer, "auditbench_analyzers")
     found = list(misfits(analyzer))
     if not found:
         return None
@@ -123,7 +118,7 @@ def _is_module(name: str) -> bool:
 
 
 CHECKS: tuple[Check[Tryout], ...] = (
-    (Promise(key="fits-the-contract", sentence="Fits the contract in every field of its record."), _fits),
+    (FITS, _fits),
     (Promise(key="says-what-it-is", sentence="States a name, a topic, and a summary of one line."), _says),
     (
         Promise(key="loads-lightly", sentence="Brings in no numerical library when its module is imported."),

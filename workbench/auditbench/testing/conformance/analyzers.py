@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from auditbench.contracts import Analyzer
-from auditbench.testing.conformance.promises import Conformance, demand
+from auditbench.errors import Problem
+from auditbench.testing.conformance.promises import Conformance, Outcome, broken, demand
 
 if TYPE_CHECKING:
     from auditbench.testing.conformance.analyzer_tryout import Tryout
     from auditbench.testing.conformance.trying import Check
 
 KIND = "analyzer"
+_RUNS = "runs-where-it-applies"
 
 
 def check_analyzer(analyzer: Analyzer, *, params: Mapping[str, Any] | None = None) -> Conformance:
@@ -30,10 +33,11 @@ def check_analyzer(analyzer: Analyzer, *, params: Mapping[str, Any] | None = Non
             at most 20 are asked for, so that what is drawn from the data is drawn. Take small ones.
 
     Raises:
-        BrokenPromisesError: With every promise that is broken: what was found, what is allowed, and how to mend it.
+        BrokenPromisesError: With every promise that is broken: what was found, what is allowed, and how to mend it. Also
+            where the analyzer could not be called on a single toy subject, so that next to nothing is known of it.
     """
     __tracebackhide__ = True
-    return demand(analyzer_conformance(analyzer, params=params))
+    return demand(_called(demand(analyzer_conformance(analyzer, params=params))))
 
 
 def analyzer_conformance(analyzer: Analyzer, *, params: Mapping[str, Any] | None = None) -> Conformance:
@@ -69,3 +73,21 @@ def all_checks() -> tuple[Check[Tryout], ...]:
         analyzer_survival,
     )
     return tuple(check for family in families for check in family.CHECKS)
+
+
+def _called(conformance: Conformance) -> Conformance:
+    """The conformance; that it runs is broken where it was never called, as where something is missing that it needs."""
+
+    def judged(outcome: Outcome) -> Outcome:
+        if outcome.promise.key != _RUNS or outcome.state != "not_tried":
+            return outcome
+        problem = Problem(
+            message="the analyzer was called on no toy subject, so that next to nothing of it was tried",
+            found=outcome.reason,
+            allowed="a call on one toy subject or more",
+            fix="install what it needs, name less in Needs(...), or give the check `params`; without any of them, mark the "
+            "test as skipped, or look at `analyzer_conformance`, which raises nothing",
+        )
+        return broken(outcome.promise, problem)
+
+    return replace(conformance, outcomes=tuple(map(judged, conformance.outcomes)))

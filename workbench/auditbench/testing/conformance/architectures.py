@@ -11,7 +11,7 @@ from auditbench.contracts import Architecture
 from auditbench.errors import AuditbenchError, Problem
 from auditbench.run import Modality
 from auditbench.testing.conformance.promises import Conformance, Promise, demand
-from auditbench.testing.conformance.trying import Check, NotTried, conformance_of
+from auditbench.testing.conformance.trying import Check, NotTried, conformance_of_record
 from auditbench.testing.subjects import toy_subject
 
 if TYPE_CHECKING:
@@ -37,7 +37,9 @@ def check_architecture(architecture: Architecture) -> Conformance:
 
 def architecture_conformance(architecture: Architecture) -> Conformance:
     """Which promises an architecture keeps; raises nothing."""
-    return conformance_of(KIND, architecture.name, _Building(architecture=architecture), CHECKS)
+    return conformance_of_record(
+        KIND, architecture, (Architecture, "auditbench_architectures"), _Building(architecture=architecture), CHECKS
+    )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -197,11 +199,11 @@ def _equal(first: torch.Tensor | None, second: torch.Tensor | None) -> bool:
 
 
 CHECKS: tuple[Check[_Building], ...] = (
-    (Promise(key="has-defaults", sentence="Has a default for every parameter."), _has_defaults),
-    (Promise(key="explains-parameters", sentence="Says what each parameter is."), _explains_parameters),
+    (Promise(key="defaults-are-valid", sentence="Has a default for every parameter."), _has_defaults),
+    (Promise(key="parameters-have-help", sentence="Says what each parameter is."), _explains_parameters),
     (Promise(key="builds", sentence="Builds a network for every modality that it declares, or says why not."), _builds),
     (Promise(key="gives-its-outputs", sentence="Gives as many finite outputs a row as are asked for."), _gives_its_outputs),
-    (Promise(key="follows-the-seed", sentence="Begins with the same weights under one seed."), _follows_the_seed),
+    (Promise(key="seeded", sentence="Begins with the same weights under one seed."), _follows_the_seed),
     (Promise(key="learns", sentence="Lets training reach every parameter."), _learns),
     (Promise(key="is-restored", sentence="Gives the same outputs once its saved weights are loaded."), _is_restored),
 )  # fmt: skip

@@ -13,7 +13,7 @@ from auditbench.errors import Problem
 from auditbench.testing.conformance.promises import Conformance, Promise, demand
 from auditbench.testing.conformance.samples import Sample, read_sample
 from auditbench.testing.conformance.traces import fingerprint
-from auditbench.testing.conformance.trying import Check, NotTried, conformance_of
+from auditbench.testing.conformance.trying import Check, NotTried, conformance_of_record
 
 if TYPE_CHECKING:
     from auditbench.data import TableSource
@@ -40,7 +40,13 @@ def dataset_conformance(loader: DatasetLoader, path: Path | str | None) -> Confo
     Args:
         path: As of `check_dataset_loader`; without one, no promise is tried.
     """
-    return conformance_of(KIND, loader.name, _Trial(loader=loader, path=None if path is None else Path(path)), CHECKS)
+    return conformance_of_record(
+        KIND,
+        loader,
+        (DatasetLoader, "auditbench_dataset_loaders"),
+        _Trial(loader=loader, path=None if path is None else Path(path)),
+        CHECKS,
+    )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

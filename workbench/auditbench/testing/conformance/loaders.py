@@ -19,7 +19,7 @@ from auditbench.testing.conformance.loader_process import open_copies, open_watc
 from auditbench.testing.conformance.promises import Conformance, Promise, demand
 from auditbench.testing.conformance.samples import Sample, read_sample
 from auditbench.testing.conformance.traces import folder_state
-from auditbench.testing.conformance.trying import Check, NotTried, conformance_of
+from auditbench.testing.conformance.trying import Check, NotTried, conformance_of_record
 
 if TYPE_CHECKING:
     from auditbench.testing.conformance.model_outputs import Inputs
@@ -54,7 +54,13 @@ def loader_conformance(loader: ModelLoader, path: Path | str | None) -> Conforma
     Args:
         path: As of `check_loader`; without one, no promise is tried.
     """
-    return conformance_of(KIND, loader.name, _Trial(loader=loader, path=None if path is None else Path(path)), CHECKS)
+    return conformance_of_record(
+        KIND,
+        loader,
+        (ModelLoader, "auditbench_model_loaders"),
+        _Trial(loader=loader, path=None if path is None else Path(path)),
+        CHECKS,
+    )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

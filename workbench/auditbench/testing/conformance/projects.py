@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from auditbench.config_problems import nearest
 from auditbench.errors import ConfigError, Problem
 from auditbench.hookspecs import ENTRY_POINT_GROUP
 from auditbench.plugin_entries import PluginEntry, list_entry_points
@@ -157,16 +158,26 @@ def _has_its_modules(project: PluginProject) -> Problem | None:
                 where=f"plugin {name}",
                 found=module,
                 allowed="a module or package in `src/`, in the folder itself, or in a folder of it",
-                fix="correct the name of the module",
+                fix=nearest(module, _modules(project.folder)) or "correct the name of the module",
             )
     return None
 
 
 def _root(folder: Path, module: str) -> Path | None:
-    """The folder below a project that a module is imported from: `src`, the project itself, or another folder in it."""
+    """The folder below a project that a module is imported from."""
+    return next((root.absolute() for root in _roots(folder) if module_file((root,), module)), None)
+
+
+def _roots(folder: Path) -> tuple[Path, ...]:
+    """Where a module of a project may be: `src`, the project itself, or another folder in it."""
     others = sorted(path for path in folder.iterdir() if path.is_dir() and path.name != "src")
-    candidates = (folder / "src", folder, *others)
-    return next((root.absolute() for root in candidates if module_file((root,), module)), None)
+    return (folder / "src", folder, *others)
+
+
+def _modules(folder: Path) -> list[str]:
+    """The modules and packages at the top of a project's folders."""
+    files = [file for root in _roots(folder) for file in (*root.glob("*.py"), *root.glob("*/__init__.py"))]
+    return [file.parent.name if file.name == "__init__.py" else file.stem for file in files]
 
 
 def _mapping(value: Any) -> dict[str, Any]:

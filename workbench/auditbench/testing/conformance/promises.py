@@ -86,6 +86,10 @@ class BrokenPromisesError(AssertionError):
         super().__init__(conformance.describe("broken", "not_tried"))
 
 
+FITS = Promise(key="fits-the-contract", sentence="Fits the contract in every field of its record.")
+"""What every record of a plugin promises before anything else of it can be tried."""
+
+
 def kept(promise: Promise) -> Outcome:
     """The promise was tried and holds."""
     return Outcome(promise=promise, state="kept")

@@ -19,7 +19,7 @@ from auditbench.testing.conformance.fresh_process import LostProcessError, call_
 from auditbench.testing.conformance.promises import Conformance, Promise, demand
 from auditbench.testing.conformance.renderer_process import load_and_draw
 from auditbench.testing.conformance.traces import fingerprint, folder_state
-from auditbench.testing.conformance.trying import Check, NotTried, conformance_of, raised
+from auditbench.testing.conformance.trying import Check, NotTried, conformance_of_record, raised
 from auditbench.testing.known_runs import (
     FAILED,
     HOSTILE_TEXTS,
@@ -48,7 +48,9 @@ def check_renderer(renderer: Renderer) -> Conformance:
 def renderer_conformance(renderer: Renderer) -> Conformance:
     """Which promises a renderer keeps; raises nothing."""
     with tempfile.TemporaryDirectory(prefix="auditbench-") as folder:
-        return conformance_of(KIND, renderer.name, _Drawing(renderer=renderer, folder=Path(folder)), CHECKS)
+        return conformance_of_record(
+            KIND, renderer, (Renderer, "auditbench_renderers"), _Drawing(renderer=renderer, folder=Path(folder)), CHECKS
+        )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -10,7 +10,7 @@ import re
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from auditbench.plugin_entries import find_exact
 from auditbench.record import plain, validate
 from auditbench.run import PluginFacts
 from auditbench.supervisor.watchdog import memory_limit
-from auditbench.supervisor.worker_events import Progress, WorkerEvent
+from auditbench.supervisor.worker_events import Part, Progress, WorkerEvent
 from auditbench.supervisor.worker_process import WorkerFault, WorkerProcess, no_event
 from auditbench.testing.conformance.plugin_record import plugin_conformance
 from auditbench.testing.conformance.projects import (
@@ -31,7 +31,7 @@ from auditbench.testing.conformance.projects import (
     project_conformance,
     read_project,
 )
-from auditbench.testing.conformance.promises import Conformance, Promise, broken
+from auditbench.testing.conformance.promises import Conformance, Outcome, Promise, broken, not_tried
 from auditbench.testing.conformance.settings import Settings
 
 _MODULE = "auditbench.testing.conformance"
@@ -152,12 +152,14 @@ def _described(plugin: str, site: _Site) -> PluginDescription:
 def _tried(
     plugin: str, kind: str, name: str, site: _Site, settings: Settings, seconds: float, tell: Tell
 ) -> Conformance:
-    tried = ["its first promise"]
+    known = _Known()
 
     def heard(event: WorkerEvent) -> None:
         if isinstance(event, Progress):
-            tried.append(event.step)
+            known.trying = event.step
             tell(f"{kind} {name}: {event.step}")
+        elif isinstance(event, Part):
+            known.hear(event)
 
     tell(f"{kind} {name}")
     given: dict[str, Any] = {
@@ -171,16 +173,47 @@ def _tried(
             )
         return validate(Conformance, answer["conformance"], where=f"{kind} {name}")
     except WorkerFault as fault:
-        problem = Problem(
-            message=f"the process was lost when `{tried[-1]}` was tried",
-            where=f"{kind} {name}",
-            found=_how(fault),
-            allowed=f"an answer within {seconds:g} seconds",
-            fix="see what it waits for or what crashes; `--time-limit` gives it more time",
-        )
+        allowed, fix = _way_on(fault, seconds)
+        message = f"the process was lost when `{known.trying}` was tried"
+        problem = Problem(message=message, where=f"{kind} {name}", found=_how(fault), allowed=allowed, fix=fix)
     except AuditbenchError as error:
         problem = error.problems[0]
-    return Conformance(kind=kind, name=name, outcomes=(broken(_SURVIVES, problem),))
+    return Conformance(kind=kind, name=name, outcomes=(broken(_SURVIVES, problem), *known.outcomes()))
+
+
+@dataclass(slots=True)
+class _Known:
+    """What a process had said of a thing when it was lost."""
+
+    trying: str = "its first promise"
+    promises: tuple[Promise, ...] = ()
+    tried: dict[str, Outcome] = field(default_factory=dict)
+
+    def hear(self, part: Part) -> None:
+        """Keep the promises, or the outcome of one; raises RecordError where it is neither."""
+        if part.name == "promises":
+            self.promises = validate(tuple[Promise, ...], part.content, where="promises")
+        else:
+            outcome = validate(Outcome, part.content, where="outcome")
+            self.tried[outcome.promise.key] = outcome
+
+    def outcomes(self) -> Iterator[Outcome]:
+        """Those that are known, and every other promise as not tried."""
+        reason = f"the process was lost when `{self.trying}` was tried"
+        for promise in self.promises:
+            yield self.tried.get(promise.key) or not_tried(promise, reason)
+
+
+def _way_on(fault: WorkerFault, seconds: float) -> tuple[str, str]:
+    """What is allowed instead of a lost process, and how to mend what lost it."""
+    if fault.timed_out:
+        return f"an answer within {seconds:g} seconds", "see what it waits for; `--time-limit` gives it more time"
+    if "memory" in fault.reason.key:
+        return "no more memory than there is", "hold less at a time, such as fewer rows in one call"
+    return (
+        "a result, or an exception",
+        "raise an exception instead of ending the process; where a library crashed, see what it was called with",
+    )
 
 
 def _how(fault: WorkerFault) -> str:

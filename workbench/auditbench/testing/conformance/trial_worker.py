@@ -9,10 +9,10 @@ from typing import Any
 
 from auditbench.record import plain
 from auditbench.registry import Registry
-from auditbench.testing.conformance.kinds import kind_of, record_conformance
+from auditbench.testing.conformance.kinds import kind_of, promises_of, record_conformance
 from auditbench.testing.conformance.promises import Promise
 from auditbench.testing.conformance.settings import Settings
-from auditbench.testing.conformance.trying import about_to_try
+from auditbench.testing.conformance.trying import about_to_try, just_tried
 from auditbench.worker.serving import Command, Send
 
 
@@ -36,7 +36,11 @@ def commands(send: Send) -> Mapping[str, Command]:
                 }
             )
 
+        def give(name: str, content: Any) -> None:
+            send({"kind": "event", "event": "part", "name": name, "content": plain(content)})
+
         about_to_try.set(tell)
+        just_tried.set(lambda outcome: give("outcome", outcome))
         registry = Registry()
         registry.load(plugin)
         settings = Settings(
@@ -44,6 +48,7 @@ def commands(send: Send) -> Mapping[str, Command]:
             parameters=parameters,
         )
         record = next(item.record for item in registry.provided_by(plugin) if thing_of(item.record) == thing)
+        give("promises", promises_of(record))
         return {"conformance": plain(record_conformance(record, settings))}
 
     return {"try_thing": try_thing}
