@@ -49,9 +49,12 @@ NO_SUCH_THING: dict[str, str] = {
 NEVER_GIVEN: dict[str, str] = {
     "captum": "rank_agreement",
     "concepts": "planted_change",
+    "data-bias": "representation_ratio, training_representation_ratio",
+    "fairness": "conditional_demographic_parity_difference",
     "language-pairs": "stereotype_preference, score_difference",
     "layers": "saturated_activations, similarity_to_model",
     "lime": "rank_agreement",
+    "slices": "difference_to_rest",
 }
 """Metrics that need other parameters or data than here; tests of each analyzer look at them."""
 

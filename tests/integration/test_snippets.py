@@ -31,7 +31,7 @@ def example_for(analyzer: Analyzer) -> str:
     """An example of a task and an input to which an analyzer applies."""
     if analyzer.needs.tasks == ("next-token",):
         return "05-gpt/explained.toml"
-    if analyzer.needs.tasks == ("binary-classification",):
+    if analyzer.needs.tasks == ("binary-classification",) or analyzer.needs.sensitive_features:
         return "01-adult/audit.toml"
     if analyzer.needs.further_models:
         return "08-huggingface/explained.toml"
